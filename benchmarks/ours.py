@@ -1,0 +1,72 @@
+"""The workbench itself, on the rows of the mix: one joint step over all tasks."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.baselines import LENGTH, Trained, synchronize
+from benchmarks.mix import Task
+from mtl_core.experiment import Experiment, experiment_from_dict
+from mtl_core.inference.predictor import Predictor
+from mtl_core.training.events import Failed, StepDone
+from mtl_core.training.loop import train
+from mtl_core.training.prepare import prepare
+from mtl_core.workspace import Workspace
+
+
+def experiment(
+    folder: Path, tasks: list[Task], *, epochs: int, seed: int, device: str, learning_rate: float, overrides: list[str]
+) -> Experiment:
+    """An experiment on the tables that lie as `<task>.parquet` in the working folder. overrides: "path=value", on top."""
+    description: dict[str, Any] = {
+        "name": "throughput",
+        "seed": seed,
+        "data": {t.name: {"file": f"{t.name}.parquet", "split": {"by": "column", "column": "split"}} for t in tasks},
+        "tasks": {
+            t.name: {
+                "kind": "classification",
+                "data": t.name,
+                "columns": {"text": "text", "label": "label", **({"second": "second"} if t.splits["train"].seconds else {})},
+            }
+            for t in tasks
+        },
+        "encoder": {"name": str(folder), "max_length": LENGTH},
+        "sampling": {"name": "proportional"},
+        "optimizer": {"learning_rate": learning_rate, "head_learning_rate": max(1e-3, learning_rate)},
+        "training": {"epochs": epochs, "device": device, "evaluate_every": 10_000_000, "evaluation_rows": 10},
+    }
+    return experiment_from_dict(description, overrides)
+
+
+def joint(scratch: Path, tasks: list[Task], described: Experiment, device: str) -> Trained:
+    """(c). Only the time between two events that ends in a finished step counts: not what evaluates or saves."""
+    workspace = Workspace(scratch / "workspace")
+    run = scratch / "run"
+    prepared = prepare(described, workspace, scratch)
+    examples = {t.name: 0 for t in tasks}
+    seconds = 0.0
+    synchronize(device)
+    last = time.perf_counter()
+    for event in train(described, prepared, folder=run):
+        match event:
+            case StepDone():
+                synchronize(device)
+                seconds += time.perf_counter() - last
+                for name, count in event.rows.items():
+                    examples[name] += count
+            case Failed():
+                raise SystemExit(f"{event.message} {event.advice}")
+        last = time.perf_counter()
+    predictor = Predictor(run / "checkpoints" / "last", device=device)
+    predictions = {}
+    for task in tasks:
+        test = task.splits["test"]
+        if test.seconds is None:
+            rows = [{"text": text} for text in test.texts]
+        else:
+            rows = [{"text": text, "second": second} for text, second in zip(test.texts, test.seconds, strict=True)]
+        answers = [answer["label"] for answer in predictor.predict(task.name, rows)]
+        predictions[task.name] = np.array([task.classes.index(answer) for answer in answers])
+    return Trained(seconds, examples, predictions)

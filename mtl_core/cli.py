@@ -1,0 +1,408 @@
+"""The same work without a browser: python -m mtl_core check | train | resume | kinds | runs | report | predict.
+
+Exit codes: 0; 1 for a run that failed or data with errors; 2 for a wrong call. What a program reads goes to standard output, what
+a person reads while waiting to standard error. Runs are recorded as the browser's are: it shows them, live.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, TextIO
+
+from mtl_core.faults import ExperimentError, pydantic_faults
+from mtl_core.jobs import perform, quiet_libraries, resumable, training
+from mtl_core.mlflow_mirror import MlflowMirror
+from mtl_core.runs import Recorder, Run, RunError, RunState, Series, create_run, list_runs, run
+from mtl_core.training.control import Control
+from mtl_core.training.events import Evaluated, Event, Failed, StepDone
+from mtl_core.workspace import Workspace
+
+OK, FAILED, WRONG_CALL = 0, 1, 2
+MIRROR_SECONDS = 30.0  # to wait for MLflow at the end; what is late comes with the next start
+_ROWS_AT_ONCE = 256
+
+
+class CallError(Exception):
+    """A call that cannot be served as it stands."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit code; argparse itself exits with 2."""
+    args = _parser().parse_args(arguments)
+    workspace = Workspace(Path(args.workspace).resolve()) if args.workspace else Workspace.default()
+    try:
+        return int(args.command(args, workspace))
+    except (CallError, RunError, ExperimentError) as error:
+        print(error, file=sys.stderr)
+        return WRONG_CALL
+    except KeyboardInterrupt:
+        print("Stopped at once.", file=sys.stderr)
+        return FAILED
+    except BrokenPipeError:  # `… | head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--workspace", metavar="DIR", help="where everything is written; default $MTL_WORKSPACE, else workspace/")
+    as_json = argparse.ArgumentParser(add_help=False)
+    as_json.add_argument("--json", action="store_true", help="the last line of standard output is one JSON object")
+    parser = argparse.ArgumentParser(prog="python -m mtl_core", description="Train one shared transformer on several tasks.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def command(name: str, function: Callable[..., int], text: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text, parents=[shared, *parents])
+        sub.set_defaults(command=function)
+        return sub
+
+    check = command("check", _check, "Say what is wrong with a table for a task kind.", as_json)
+    check.add_argument("file", metavar="FILE")
+    check.add_argument("--kind", required=True, help="see `kinds`")
+    _pairs_option(check, "--map", "FIELD=COLUMN", "repeat a field for several columns; default: as suggested")
+    _pairs_option(check, "--split", "KEY=VALUE", "as in an experiment file, such as by=column column=split")
+    _pairs_option(check, "--options", "KEY=VALUE", "options of the task kind, as in an experiment file")
+    _pairs_option(check, "--transactions", "KEY=VALUE", "the table is a transaction log: user=…, item=…, text=…, time=…")
+    train = command("train", _train, "Train as an experiment file says.", as_json)
+    train.add_argument("experiment", metavar="EXPERIMENT.yaml")
+    _pairs_option(train, "--set", "PATH=VALUE", "change the experiment, such as tasks.search.weight=2")
+    resume = command("resume", _resume, "Go on with a run from its last checkpoint.", as_json)
+    resume.add_argument("run", metavar="RUN")
+    command("kinds", _kinds, "List the task kinds and their fields.", as_json)
+    command("runs", _runs, "List the runs, newest first.", as_json)
+    report = command("report", _report, "Show the metrics and reports of a run.", as_json)
+    report.add_argument("run", metavar="RUN")
+    report.add_argument("--task", help="this task only")
+    predict = command("predict", _predict, "Predict for JSON lines on standard input: field → value, one row a line.")
+    predict.add_argument("run", metavar="RUN")
+    predict.add_argument("--task", required=True)
+    predict.add_argument("--device", default="auto")
+    return parser
+
+
+def _pairs_option(parser: argparse.ArgumentParser, name: str, metavar: str, text: str) -> None:
+    parser.add_argument(name, nargs="+", action="extend", default=[], metavar=metavar, help=text)
+
+
+def _check(args: argparse.Namespace, workspace: Workspace) -> int:
+    from mtl_core.data.mapping import suggest
+    from mtl_core.data.problems import DataError, Severity, has_errors
+    from mtl_core.data.read import read_table
+    from mtl_core.data.split import SplitOptions, split_rows
+    from mtl_core.data.transactions import TransactionOptions, to_recommendations
+    from mtl_core.tasks import KINDS
+    from mtl_core.training.prepare import map_fields
+
+    if args.kind not in KINDS:
+        raise CallError(f"--kind: should be one of {', '.join(KINDS)}. Found {args.kind}.")
+    kind, path = KINDS[args.kind], Path(args.file)
+    fields = {f.name: f for f in kind.fields}
+    mapping: dict[str, list[str]] = {}
+    for field, column in _pairs(args.map, "--map"):
+        if field not in fields:
+            raise CallError(f"--map: {kind.name} has the fields {', '.join(fields)}. Found {field}.")
+        mapping.setdefault(field, []).append(column)
+    options = _typed(kind.Options, args.options, "--options")
+    split_options = _typed(SplitOptions, args.split, "--split")
+    transactions = _typed(TransactionOptions, args.transactions, "--transactions") if args.transactions else None
+    if not path.is_file():
+        raise CallError(f"There is no file {path}.")
+    rows = 0
+    try:
+        read = read_table(path)
+        problems, table = list(read.problems), read.table
+        if transactions is not None:
+            table, more = to_recommendations(table, transactions, path.name)
+            problems += more
+        if not mapping:
+            mapping = {name: found.columns for name, found in suggest(table.slice(0, 1000), kind.fields).items() if found.columns}
+            print("Columns as suggested: " + " ".join(f"{f}={c}" for f, columns in mapping.items() for c in columns), file=sys.stderr)
+        rows = table.num_rows
+        split, more = split_rows(table, split_options, path.name)
+        problems += more
+        problems += map_fields(kind, table, split, mapping, options, path.name).problems
+    except DataError as error:
+        problems = error.problems
+    problems.sort(key=lambda p: list(Severity).index(p.severity))
+    for problem in problems:
+        print(f"{problem.severity}: {' '.join(str(problem).split())}", file=sys.stderr if args.json else sys.stdout)
+    failed = has_errors(problems)
+    if args.json:
+        found = [{**vars(p), "why": str(p.why), "remedy": str(p.remedy)} for p in problems]
+        _print_json({"file": str(path), "kind": kind.name, "rows": rows, "columns": mapping, "usable": not failed, "problems": found})
+    else:
+        print(f"{path.name}: {rows:,} rows; {'not usable as it is' if failed else 'usable'}.")
+    return FAILED if failed else OK
+
+
+def _train(args: argparse.Namespace, workspace: Workspace) -> int:
+    from mtl_core.experiment import load_experiment
+
+    path = Path(args.experiment)
+    try:
+        experiment = load_experiment(path, args.set)
+    except OSError as error:
+        raise CallError(f"{path}: {error.strerror or error}") from error
+    created = create_run(experiment.to_yaml(), workspace, path.resolve().parent)
+    return _execute(created, workspace, args.json, resume=False)
+
+
+def _resume(args: argparse.Namespace, workspace: Workspace) -> int:
+    found = resumable(run(workspace, args.run))
+    return _execute(found, workspace, args.json, resume=found.checkpoint("last") is not None)
+
+
+def _execute(target: Run, workspace: Workspace, as_json: bool, resume: bool) -> int:
+    """Trains in the foreground. The first Ctrl-C (or SIGTERM) ends after the step with a checkpoint, the second at once."""
+    control, recorder = Control(), Recorder(target.folder)
+    progress = Progress(recorder, sys.stderr)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if control.stopping:
+            raise KeyboardInterrupt
+        progress.line("Stopping after this step, with a checkpoint. Once more stops at once.")
+        control.stop()
+
+    steers = threading.current_thread() is threading.main_thread()
+    before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)} if steers else {}
+    progress.line(f"Run {target.id}: {target.name}")
+    mirror = MlflowMirror(workspace, only=target.id).start()
+    try:
+        state = perform(recorder, training(target, workspace, resume), control, progress)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        recorder.close()
+    progress.line(f"{state}.")
+    if not mirror.flush(MIRROR_SECONDS):
+        progress.line(f"MLflow does not have all of it yet ({mirror.error or 'slow'}); the next start of the workbench goes on.")
+    mirror.stop(timeout=1)
+    done = target.refreshed()
+    result = {"run_id": done.id, "state": state.value, "seconds": round(done.seconds or 0.0, 3), "tasks": done.result()["tasks"]}
+    if done.error:
+        print(f"{done.error.message}\n{done.error.advice}", file=sys.stderr)
+        result["error"] = {"reason": done.error.reason, "message": done.error.message, "task": done.error.task, "step": done.error.step}
+    if as_json:
+        _print_json(result)
+    else:
+        _print_metrics(result["tasks"])
+    return FAILED if state is RunState.FAILED else OK
+
+
+class Progress:
+    """A bar on a terminal; elsewhere a line an evaluation."""
+
+    def __init__(self, recorder: Recorder, stream: TextIO):
+        self.recorder = recorder
+        self.stream = stream
+        self.terminal = stream.isatty()
+        self._drawn = 0.0
+        self._width = 0
+
+    def __call__(self, event: Event) -> None:
+        series = self.recorder.series
+        if isinstance(event, Evaluated):
+            metrics = [f"{task} {m} {v:.4f}" for task, values in event.metrics.items() for m, v in list(values.items())[:1]]
+            self.line(f"step {event.step}, {event.split}: {', '.join(metrics)}{'  (best)' if event.is_best else ''}")
+        elif isinstance(event, Failed):
+            self.line(f"step {event.step}: failed")
+        elif isinstance(event, StepDone) and self.terminal and time.monotonic() - self._drawn > 0.1:
+            self._drawn = time.monotonic()
+            self._draw(progress_text(series, event))
+
+    def line(self, text: str) -> None:
+        self._draw("")
+        print(text, file=self.stream, flush=True)
+
+    def _draw(self, text: str) -> None:
+        if self.terminal:
+            self.stream.write("\r" + text.ljust(self._width) + ("" if text else "\r"))
+            self.stream.flush()
+            self._width = len(text)
+
+
+def progress_text(series: Series, event: StepDone, width: int = 20) -> str:
+    """`[#####     ] 25/100  0:42 left  1,200 tokens/s  search 0.312  ads 0.410`."""
+    done = round(width * (series.progress or 0.0))
+    parts = [f"[{'#' * done}{' ' * (width - done)}] {event.step}/{series.n_steps or '?'}"]
+    if (left := series.seconds_left) is not None:
+        minutes, seconds = divmod(round(left), 60)
+        parts.append(f"{minutes // 60}:{minutes % 60:02}:{seconds:02} left" if minutes >= 60 else f"{minutes}:{seconds:02} left")
+    if event.seconds > 0:
+        parts.append(f"{event.tokens / event.seconds:,.0f} tokens/s")
+    return "  ".join([*parts, *(f"{task} {loss:.3f}" for task, loss in event.losses.items())])
+
+
+def _kinds(args: argparse.Namespace, workspace: Workspace) -> int:
+    from mtl_core.tasks import KINDS
+
+    if args.json:
+        _print_json(
+            {name: {f.name: {k: v for k, v in vars(f).items() if k != "name"} for f in kind.fields} for name, kind in KINDS.items()}
+        )
+        return OK
+    for name, kind in KINDS.items():
+        print(f"{name}: {kind.help}")
+        for f in kind.fields:
+            notes = [f.type, *(["optional"] if not f.required else []), *(["several columns"] if f.many else [])]
+            print(f"  {f.name} ({', '.join(notes)}): {f.help}")
+    return OK
+
+
+def _runs(args: argparse.Namespace, workspace: Workspace) -> int:
+    found = list_runs(workspace)
+    if args.json:
+        keys = ("run_id", "name", "state", "created", "seconds")
+        _print_json({"runs": [dict(zip(keys, (r.id, r.name, r.state, r.created.isoformat(), r.seconds), strict=True)) for r in found]})
+    else:
+        cells = [[r.id, r.state.value, f"{r.created.astimezone():%Y-%m-%d %H:%M}", _seconds(r.seconds), r.name] for r in found]
+        _print_table(["run", "state", "created", "seconds", "name"], cells)
+    return OK
+
+
+def _report(args: argparse.Namespace, workspace: Workspace) -> int:
+    found = run(workspace, args.run)
+    tasks = found.result()["tasks"]
+    reports = found.reports("test") or found.reports("validation")
+    if args.task is not None:
+        known = list(found.experiment.get("tasks") or tasks)
+        if args.task not in known:
+            raise CallError(f"--task: should be one of {', '.join(known)}. Found {args.task}.")
+        tasks = {k: v for k, v in tasks.items() if k == args.task}
+        reports = {k: v for k, v in reports.items() if k == args.task}
+    if args.json:
+        result = {"run_id": found.id, "name": found.name, "state": found.state, "seconds": found.seconds}
+        _print_json({**result, "tasks": tasks, "reports": reports})
+        return OK
+    print(f"{found.name} ({found.id}): {found.state}")
+    if found.error:
+        print(f"{found.error.message}\n{found.error.advice}")
+    _print_metrics(tasks)
+    for task, panels in reports.items():
+        for panel in panels:
+            print(f"\n{task}: {panel['title']}")
+            _print_panel(panel["data"])
+    return OK
+
+
+def _predict(args: argparse.Namespace, workspace: Workspace) -> int:
+    found = run(workspace, args.run)
+    tasks = found.experiment.get("tasks") or {}
+    if args.task not in tasks:
+        raise CallError(f"--task: should be one of {', '.join(tasks)}. Found {args.task}.")
+    checkpoint = found.checkpoint("best") or found.checkpoint("last")
+    if checkpoint is None:
+        raise CallError(f"The run {found.id} has no checkpoint yet.")
+    from mtl_core.inference.predictor import InputError, Predictor
+
+    quiet_libraries()
+    predictor = Predictor(checkpoint, device=args.device)
+    rows: list[tuple[int, dict[str, Any]]] = []  # line number, row
+
+    def answer() -> None:
+        try:
+            predictions = predictor.predict(args.task, [row for _, row in rows]) if rows else []
+        except InputError:
+            for number, row in rows:  # one by one, up to the line that is wrong
+                try:
+                    _print_json(predictor.predict(args.task, [row])[0])
+                except InputError as error:
+                    raise InputLineError(number, str(error)) from error
+        else:
+            for prediction in predictions:
+                _print_json(prediction)
+        rows.clear()
+
+    try:
+        for number, line in enumerate(sys.stdin.buffer, 1):
+            try:
+                row = json.loads(line.decode("utf-8-sig")) if line.strip() else None
+                if row is not None and not isinstance(row, dict):
+                    raise ValueError("not an object of field → value")
+            except ValueError as error:
+                answer()
+                raise InputLineError(number, str(error)) from error
+            if row is not None:
+                rows.append((number, row))
+            if len(rows) >= _ROWS_AT_ONCE:
+                answer()
+        answer()
+    except InputLineError as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    return OK
+
+
+class InputLineError(Exception):
+    def __init__(self, line: int, text: str):
+        super().__init__(f"standard input, line {line}: {text}")
+
+
+def _pairs(texts: Iterable[str], option: str) -> list[tuple[str, str]]:
+    """KEY=VALUE. Raises CallError: no `=`, or nothing before or after it."""
+    pairs = [(key.strip(), value.strip()) for key, _, value in (text.partition("=") for text in texts)]
+    if wrong := [text for text, (key, value) in zip(texts, pairs, strict=True) if not key or not value]:
+        raise CallError(f"{option}: should be KEY=VALUE. Found {', '.join(wrong)}.")
+    return pairs
+
+
+def _typed(model: Any, texts: list[str], option: str) -> Any:
+    """An options model from KEY=VALUE, values read as YAML. Raises CallError: all that does not fit."""
+    import yaml
+    from pydantic import ValidationError
+
+    try:
+        return model.model_validate({key: yaml.safe_load(value) for key, value in _pairs(texts, option)})
+    except yaml.YAMLError as error:
+        raise CallError(f"{option}: {error}") from error
+    except ValidationError as error:
+        faults = pydantic_faults(error, lambda path: model.model_fields, {})
+        raise CallError("\n".join(f"{option}: {fault}" for fault in faults)) from error
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, default=str), flush=True)
+
+
+def _print_metrics(tasks: dict[str, dict[str, dict[str, float]]]) -> None:
+    parts = ("before", "best", "test")
+    rows = []
+    for task, values in tasks.items():
+        for metric in dict.fromkeys(m for part in parts for m in values.get(part, {})):
+            numbers = [values.get(part, {}).get(metric) for part in parts]
+            rows.append([task, metric, *("" if n is None else f"{n:.4f}" for n in numbers)])
+    _print_table(["task", "metric", *parts], rows)
+
+
+def _print_panel(data: dict[str, Any]) -> None:
+    if "rows" in data:
+        _print_table(data["columns"], data["rows"])
+    elif "values" in data:
+        rows = [[label, *row] for label, row in zip(data["labels"], data["values"], strict=True)]
+        _print_table(["", *data["labels"]], rows)
+    else:
+        _print_table(list(data), list(zip(*data.values(), strict=True)))
+
+
+def _print_table(columns: Sequence[Any], rows: Sequence[Sequence[Any]]) -> None:
+    """Columns as wide as their widest cell; numbers to the right."""
+    cells = [[f"{c:.4f}" if isinstance(c, float) else "" if c is None else str(c) for c in row] for row in [columns, *rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
+    right = [bool(rows) and all(_is_number(row[i]) for row in cells[1:]) for i in range(len(columns))]
+    for row in cells:
+        print("  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)).rstrip())
+
+
+def _is_number(text: str) -> bool:
+    return not text or text.replace(".", "", 1).replace("-", "", 1).replace(",", "").isdigit()
+
+
+def _seconds(seconds: float | None) -> str:
+    return "" if seconds is None else f"{seconds:.0f}"

@@ -1,0 +1,222 @@
+"""The rows of a task as numbers, in a memory-mapped Arrow file: which texts, label, group and features each row has."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mtl_core.data.split import PARTS
+from mtl_core.data.tokens import TextStore, text_store, write_batch
+from mtl_core.data.values import Column
+from mtl_core.workspace import new_id
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_LABEL, _GROUP = "label", "group"
+_SHAPES, _STORES = "shapes", "stores"  # schema metadata: slot → shape; slot → file names
+
+
+Stores = dict[str, TextStore | tuple[TextStore, TextStore]]
+"""Slot → the store of its texts; of a pair one for each half."""
+Store = Callable[[Column], tuple[TextStore, np.ndarray]]
+"""Column of texts → its store and (N,) codes."""
+
+
+class SlotLike(Protocol):
+    """`mtl_core.tasks.base.Slot`, which lies a floor above."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def shape(self) -> str: ...
+
+
+@dataclass
+class RowBlock:
+    """R rows of a task, copied out of the map.
+
+    slots: name → (codes into the slot's store (S,) int32, offsets). Shape one: S = R, offsets None. Shape pair: codes (R, 2), offsets None.
+        Shape many: row r has codes[offsets[r]:offsets[r + 1]], offsets (R + 1,) int64.
+    labels: (R,) float32 or int64, None without; groups: (R,) int64, None without; features: name → (R, F).
+    """
+
+    slots: dict[str, tuple[np.ndarray, np.ndarray | None]]
+    labels: np.ndarray | None = None
+    groups: np.ndarray | None = None
+    features: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class TaskRows:
+    """All rows of a dataset as one task sees them. Row numbers are those of the dataset.
+
+    stores: slot → the store of its texts; of a pair a tuple of two (first, second text). Slots with the same texts share one file.
+    """
+
+    def __init__(self, batch: pa.RecordBatch, stores: Stores, split: np.ndarray):
+        """batch: as `_batch` makes it; split: (N,) str."""
+        self.stores = stores
+        self._codes: dict[str, np.ndarray] = {}
+        self._offsets: dict[str, np.ndarray] = {}
+        for slot, shape in json.loads(batch.schema.metadata[_SHAPES.encode()]).items():
+            column = batch.column(f"slot:{slot}")
+            if shape == "many":
+                self._codes[slot], self._offsets[slot] = column.values.to_numpy(), column.offsets.to_numpy()
+            else:
+                self._codes[slot] = column.values.to_numpy().reshape(-1, 2) if shape == "pair" else column.to_numpy()
+        self._features = {
+            name.removeprefix("feature:"): batch.column(name).values.to_numpy().reshape(len(batch), -1)
+            for name in batch.schema.names
+            if name.startswith("feature:")
+        }
+        self._labels = batch.column(_LABEL).to_numpy() if _LABEL in batch.schema.names else None
+        self._groups = batch.column(_GROUP).to_numpy() if _GROUP in batch.schema.names else None
+        labelled = batch.column("labelled").to_numpy(zero_copy_only=False)
+        self._rows = {part: np.flatnonzero((split == part) & labelled).astype(np.int32) for part in PARTS}
+
+    def rows(self, split: str) -> np.ndarray:
+        """(n,) int32: the rows of `split` that have a label, in the order of the table."""
+        return self._rows[split]
+
+    def n_rows(self, split: str) -> int:
+        return len(self._rows[split])
+
+    def take(self, rows: np.ndarray) -> RowBlock:
+        """rows: (R,) integers, in any order, also several times."""
+        slots: dict[str, tuple[np.ndarray, np.ndarray | None]] = {}
+        for slot, codes in self._codes.items():
+            offsets = self._offsets.get(slot)
+            slots[slot] = (codes[rows], None) if offsets is None else _ragged(codes, offsets, rows)
+        return RowBlock(
+            slots,
+            None if self._labels is None else self._labels[rows],
+            None if self._groups is None else self._groups[rows],
+            {name: feature[rows] for name, feature in self._features.items()},
+        )
+
+
+def _ragged(codes: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    start = offsets[rows].astype(np.int64)
+    lengths = offsets[np.asarray(rows) + 1] - start
+    taken = np.concatenate([[0], np.cumsum(lengths)])
+    return codes[np.repeat(start - taken[:-1], lengths) + np.arange(taken[-1])], taken
+
+
+def compile_task(
+    encoded: pa.Table | Iterable[pa.Table],
+    slots: Sequence[SlotLike],
+    split: np.ndarray,
+    *,
+    tokenizer: "PreTrainedTokenizerBase",
+    max_length: int,
+    folder: Path,
+    key: str,
+) -> TaskRows:
+    """Writes the rows of a task and the token ids of its texts to `folder` and opens them.
+
+    encoded: what `TaskKind.encode` made of the dataset's rows, all of them, whole or in pieces in order: one column a slot (string or
+        dictionary; list of those for many; struct of two for pair), `label` (null: the task does not learn from the row), `group`,
+        and features (numbers or fixed_size_list of numbers).
+    split: (N,) str, of the dataset. max_length: token ids kept of a text, without special tokens.
+    key: names the file; it stands for all that `encoded` depends on (letters, digits, `-`, `_`).
+    """
+    made: Stores = {}
+
+    def store(texts: Column) -> tuple[TextStore, np.ndarray]:
+        return text_store(texts, tokenizer, max_length, folder)
+
+    table = encoded if isinstance(encoded, pa.Table) else pa.concat_tables(list(encoded), promote_options="default")
+    batch = _batch(table, slots, store, made)
+    names = {slot: [s.path.name for s in _each(stores)] for slot, stores in made.items()}
+    batch = batch.replace_schema_metadata({**batch.schema.metadata, _STORES: json.dumps(names)})
+    path = _path(folder, key)
+    temporary = path.with_name(f"{path.name}.{new_id()}.tmp")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        write_batch(batch, temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    del table, batch
+    pa.default_memory_pool().release_unused()
+    return _open(path, split)
+
+
+def open_task(folder: Path, key: str, split: np.ndarray) -> TaskRows | None:
+    """What `compile_task` wrote under `key`, without its table; None when it, or a store of its texts, is not there."""
+    try:
+        return _open(_path(folder, key), split)
+    except FileNotFoundError:
+        return None
+
+
+def _open(path: Path, split: np.ndarray) -> TaskRows:
+    with pa.memory_map(str(path)) as source:
+        batch = pa.ipc.open_file(source).get_batch(0)
+    files = {slot: [path.with_name(n) for n in names] for slot, names in json.loads(batch.schema.metadata[_STORES.encode()]).items()}
+    opened = {file: TextStore(file) for file in sorted({f for found in files.values() for f in found})}
+    stores: Stores = {slot: opened[f[0]] if len(f) == 1 else (opened[f[0]], opened[f[1]]) for slot, f in files.items()}
+    return TaskRows(batch, stores, split)
+
+
+def _each(stores: TextStore | tuple[TextStore, TextStore]) -> tuple[TextStore, ...]:
+    return stores if isinstance(stores, tuple) else (stores,)
+
+
+def _path(folder: Path, key: str) -> Path:
+    return folder / f"rows-{hashlib.sha256(key.encode()).hexdigest()[:32]}.arrow"
+
+
+def _batch(table: pa.Table, slots: Sequence[SlotLike], store: Store, made: Stores) -> pa.RecordBatch:
+    """The encoded table as codes, in one piece; the stores are put into `made`."""
+    columns: dict[str, pa.Array] = {}
+    for slot in slots:
+        columns[f"slot:{slot.name}"], made[slot.name] = _slot(table.column(slot.name), slot.shape, store)
+    labelled = pc.is_valid(table.column(_LABEL)) if _LABEL in table.column_names else pa.array(np.ones(table.num_rows, bool))
+    columns["labelled"] = _whole(labelled)
+    for name in table.column_names:
+        if name in made:
+            continue
+        column = _whole(table.column(name))
+        if name == _LABEL:
+            columns[name] = pc.fill_null(column, 0)
+        elif name == _GROUP:
+            columns[name] = pc.fill_null(column.cast(pa.int64()), -1)
+        else:
+            columns[f"feature:{name}"] = _feature(column)
+    shapes = json.dumps({slot.name: slot.shape for slot in slots})
+    return pa.record_batch(columns).replace_schema_metadata({_SHAPES: shapes})
+
+
+def _slot(column: pa.ChunkedArray, shape: str, store: Store) -> tuple[pa.Array, TextStore | tuple[TextStore, TextStore]]:
+    if shape == "one":
+        texts, codes = store(column)
+        return pa.array(codes), texts
+    if shape == "pair":
+        struct = _whole(column)
+        (first, codes), (second, others) = (store(struct.field(i)) for i in range(2))
+        return pa.FixedSizeListArray.from_arrays(pa.array(np.stack([codes, others], axis=1).reshape(-1)), 2), (first, second)
+    lengths = np.asarray(pc.fill_null(_whole(pc.list_value_length(column)), 0), np.int64)
+    texts, codes = store(pa.chunked_array([chunk.flatten() for chunk in column.chunks], type=column.type.value_type))
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    return pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(codes)), texts
+
+
+def _feature(column: pa.Array) -> pa.Array:
+    """As fixed_size_list; a plain number is a list of one."""
+    if pa.types.is_fixed_size_list(column.type):
+        return pa.FixedSizeListArray.from_arrays(column.flatten(), column.type.list_size)
+    return pa.FixedSizeListArray.from_arrays(column, 1)
+
+
+def _whole(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    if isinstance(column, pa.Array):
+        return column
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)

@@ -1,0 +1,189 @@
+"""Which encoding a text file is in, found by reading all of it once: a byte order mark, UTF-8, GB18030, Windows-1252 as last resort."""
+
+import codecs
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from mtl_core.data.problems import Problem, Severity
+from mtl_core.messages import message
+
+CHUNK = 1 << 20
+HEAD = 1 << 16
+
+_BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_MAGIC = (
+    b"PAR1",
+    b"PK\x03\x04",
+    b"\x1f\x8b",
+    b"\x89PNG",
+    b"%PDF",
+    b"\xff\xd8\xff",
+    b"GIF8",
+    b"\x7fELF",
+    b"SQLite format 3",
+    b"\xd0\xcf\x11\xe0",
+    b"BZh",
+    b"\xfd7zXZ",
+)
+_CONTROL = bytes(b for b in range(32) if b not in b"\t\n\v\f\r\x1b\0")
+
+
+@dataclass
+class Scan:
+    """What one pass over the bytes found. encoding: None when no encoding fits or the file is not text."""
+
+    encoding: str | None
+    problems: list[Problem]
+    n_bytes: int
+    head: bytes
+
+
+class LimitError(Exception):
+    """The content is larger than allowed. problem: what to tell the person."""
+
+    def __init__(self, problem: Problem):
+        self.problem = problem
+        super().__init__(str(problem))
+
+
+def scan(open_stream: Callable[[], BinaryIO], file: str, max_bytes: int, max_line_bytes: int) -> Scan:
+    """Reads the stream to its end, at most `max_bytes`, and finds its encoding and what cannot be in a text file.
+
+    open_stream: gives a fresh stream from the start at each call.
+    Raises LimitError: more than `max_bytes` bytes, or a line longer than `max_line_bytes` (as soon as it is seen).
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")("strict")
+    is_utf8, n_bytes, n_lines, n_nul, first_nul, run = True, 0, 0, 0, 0, 0
+    head = b""
+    with open_stream() as stream:
+        while chunk := stream.read(CHUNK):
+            if not head:
+                head = chunk[:HEAD]
+                while len(head) < HEAD and (more := stream.read(HEAD - len(head))):  # a stream may give less than asked for
+                    head, chunk = head + more, chunk + more
+            n_bytes += len(chunk)
+            if n_bytes > max_bytes:
+                raise LimitError(
+                    Problem(
+                        Severity.ERROR, "too_large", message("The content is larger than {limit} MB.", limit=max_bytes >> 20),
+                        message("Split the table into smaller files, or raise the limit."), file,
+                    )
+                )  # fmt: skip
+            if nul := chunk.count(0):
+                first_nul = first_nul or n_lines + chunk.count(b"\n", 0, chunk.find(0)) + 1
+                n_nul += nul
+            last = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
+            run = len(chunk) - last - 1 if last >= 0 else run + len(chunk)
+            if run > max_line_bytes:
+                raise LimitError(
+                    Problem(
+                        Severity.ERROR, "line_too_long", message("A line is longer than {limit} MB.", limit=max_line_bytes >> 20),
+                        message("Check that rows end with a line break and that quotes are closed."), file,
+                        n_lines + chunk.count(b"\n") + 1,
+                    )
+                )  # fmt: skip
+            n_lines += chunk.count(b"\n")
+            if is_utf8:
+                try:
+                    decoder.decode(chunk)
+                except UnicodeDecodeError:
+                    is_utf8 = False
+    if is_utf8:
+        try:
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            is_utf8 = False
+    bom = next((name for mark, name in _BOMS if head.startswith(mark)), None) or _utf16_without_mark(head)
+    if bom and bom.startswith("utf-16"):
+        return Scan(bom, _undecodable(open_stream, bom, file), n_bytes, head)
+    if _is_binary(head):
+        why = message("The file is not text: it holds binary data.")
+        remedy = message("Export the table as CSV, TSV, JSON Lines or Parquet, and name the file accordingly.")
+        return Scan(None, [Problem(Severity.ERROR, "binary_file", why, remedy, file, 1)], n_bytes, head)
+    problems = []
+    if n_nul:
+        why = message("The file holds {count} NUL bytes, which no text has.", count=n_nul)
+        remedy = message("Export the table again, or remove the NUL bytes in an editor.")
+        problems.append(Problem(Severity.ERROR, "nul_bytes", why, remedy, file, first_nul, count=n_nul))
+    if is_utf8:
+        return Scan(bom or "utf-8", problems, n_bytes, head)
+    encoding, mixed = _legacy(open_stream, file)
+    return Scan(encoding, problems + mixed, n_bytes, head)
+
+
+def _is_binary(head: bytes) -> bool:
+    if head.startswith(_MAGIC):
+        return True
+    n_control = len(head) - len(head.translate(None, _CONTROL))
+    return n_control > 8 and n_control > 0.02 * len(head)
+
+
+def _utf16_without_mark(head: bytes) -> str | None:
+    """UTF-16 as Windows programs write it without a mark: every second byte of Western text is 0."""
+    even, odd = head[::2], head[1::2]
+    if len(head) < 8 or head.startswith(_MAGIC):
+        return None
+    if odd.count(0) > 0.4 * len(odd) and even.count(0) < 0.05 * len(even):
+        return "utf-16-le"
+    if even.count(0) > 0.4 * len(even) and odd.count(0) < 0.05 * len(odd):
+        return "utf-16-be"
+    return None
+
+
+def _undecodable(open_stream: Callable[[], BinaryIO], encoding: str, file: str) -> list[Problem]:
+    decoder = codecs.getincrementaldecoder(encoding)("strict")
+    line = 1
+    with open_stream() as stream:
+        while True:
+            chunk = stream.read(CHUNK)
+            try:
+                line += decoder.decode(chunk, final=not chunk).count("\n")
+            except UnicodeDecodeError as e:
+                line += e.object[: e.start].decode(encoding, "replace").count("\n")
+                why = message("The bytes are not {encoding} as the start of the file says.", encoding=encoding.upper())
+                return [Problem(Severity.ERROR, "bad_encoding", why, message("Save the file again as UTF-8."), file, line)]
+            if not chunk:
+                return []
+
+
+def _legacy(open_stream: Callable[[], BinaryIO], file: str) -> tuple[str | None, list[Problem]]:
+    """The encoding of a file that is not UTF-8 as a whole, judged line by line; a mixture is an error that names its first odd line.
+
+    Chinese text in GB18030 is pairs of high bytes, nearly all in the common GB 2312 set; Western text read so gives rare characters.
+    A short Chinese word in GB18030 can happen to be valid two-byte UTF-8; three-byte UTF-8 hardly happens by chance.
+    """
+    n_other = n_utf8 = n_gb = n_chars = n_common = 0
+    first = {"utf-8": 0, "utf-8 surely": 0, "other": 0, "not gb18030": 0, "not cp1252": 0}
+    with open_stream() as stream:
+        for number, line in enumerate(stream, start=1):
+            if line.isascii():
+                continue
+            try:
+                wide = any(ord(c) > 0x7FF for c in line.decode("utf-8"))
+                n_utf8 += 1
+                first["utf-8"] = first["utf-8"] or number
+                if wide:
+                    first["utf-8 surely"] = first["utf-8 surely"] or number
+                continue
+            except UnicodeDecodeError:
+                n_other += 1
+                first["other"] = first["other"] or number
+            try:
+                characters = [c for c in line.decode("gb18030") if ord(c) > 127]
+                n_gb += 1
+                n_chars += len(characters)
+                n_common += len("".join(characters).encode("gb2312", "ignore")) // 2
+            except UnicodeDecodeError:
+                first["not gb18030"] = first["not gb18030"] or number
+            if any(b in line for b in (b"\x81", b"\x8d", b"\x8f", b"\x90", b"\x9d")):
+                first["not cp1252"] = first["not cp1252"] or number
+    chinese = n_gb > n_other / 2 and n_common > n_chars / 2
+    encoding = "gb18030" if chinese else "cp1252"
+    odd = first["not gb18030"] if chinese else first["not cp1252"]
+    if first["utf-8 surely"] or (n_utf8 and not (chinese and n_utf8 <= n_other)):
+        odd = first["other"] if n_utf8 >= n_other else first["utf-8 surely"] or first["utf-8"]
+    if not odd:
+        return encoding, []
+    why = message("The file mixes encodings: this line is in another one than most.")
+    return None, [Problem(Severity.ERROR, "mixed_encodings", why, message("Save the whole file as UTF-8, then mend this line."), file, odd)]

@@ -1,0 +1,90 @@
+"""JSON Lines: an object a line, whatever keys each has."""
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mtl_core.data.encodings import Scan
+from mtl_core.data.findings import LINE, ROWS, Findings, Limits, check_names, empty
+from mtl_core.data.problems import has_errors
+
+
+def read_jsonl(open_stream: Callable[[], BinaryIO], found: Scan, findings: Findings, limits: Limits) -> pa.Table | None:
+    columns: dict[str, list[pa.Array]] = {}
+    starts: list[pa.Array] = []
+    n_rows = 0
+    with io.TextIOWrapper(open_stream(), encoding=found.encoding) as text:
+        for records, lines in _json_chunks(text, findings):
+            names = dict.fromkeys(key for record in records for key in record)
+            for name in names:
+                if name not in columns:
+                    columns[name] = [pa.nulls(n_rows, pa.string())] if n_rows else []
+                columns[name].append(_json_column([r.get(name) for r in records], name, lines, findings, limits))
+            for name in columns.keys() - names.keys():
+                columns[name].append(pa.nulls(len(records), pa.string()))
+            starts.append(pa.array(lines, pa.int64()))
+            n_rows += len(records)
+            if len(columns) > limits.max_columns:
+                break
+    if not n_rows:
+        if not findings.rows_seen:
+            empty(findings)
+        return None
+    check_names([name.strip() for name in columns], findings, limits, None)
+    if has_errors(findings.problems):
+        return None
+    merged = {name.strip(): _merged(arrays) for name, arrays in columns.items()}
+    return pa.table({**merged, LINE: pa.chunked_array(starts, pa.int64())})
+
+
+def _json_chunks(text: io.TextIOWrapper, findings: Findings) -> Iterator[tuple[list[dict[str, Any]], list[int]]]:
+    records: list[dict[str, Any]] = []
+    lines: list[int] = []
+    for number, line in enumerate(text, start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as e:
+            findings.seen("broken_json", number, reason=str(e))
+            continue
+        if not isinstance(record, dict):
+            findings.seen("not_an_object", number)
+            continue
+        records.append(record)
+        lines.append(number)
+        if len(records) == ROWS:
+            yield records, lines
+            records, lines = [], []
+    if records:
+        yield records, lines
+
+
+def _json_text(value: Any) -> str | None:
+    if isinstance(value, str):
+        return value if value.strip() else None
+    return None if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _json_column(values: list[Any], name: str, lines: list[int], findings: Findings, limits: Limits) -> pa.Array:
+    """string; list<string> when a value is a list. Numbers keep their JSON spelling."""
+    if any(isinstance(v, list) for v in values):
+        lists = [None if v is None else [t for x in (v if isinstance(v, list) else [v]) if (t := _json_text(x))] for v in values]
+        return pa.array(lists, pa.list_(pa.string()))
+    array = pa.array([_json_text(v) for v in values], pa.string())
+    for row in np.flatnonzero(pc.greater(pc.binary_length(array), limits.max_cell_bytes).fill_null(False).to_numpy(zero_copy_only=False)):
+        findings.seen("cell_too_large", lines[row], limit=limits.max_cell_bytes >> 10, column=name)
+    return array
+
+
+def _merged(arrays: list[pa.Array]) -> pa.ChunkedArray:
+    """Chunks of one column under one type: a text beside lists counts as a list of one."""
+    lists = pa.list_(pa.string())
+    if any(a.type == lists for a in arrays):
+        arrays = [a if a.type == lists else pa.array([None if v is None else [v] for v in a.to_pylist()], lists) for a in arrays]
+    return pa.chunked_array(arrays)

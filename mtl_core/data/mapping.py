@@ -1,0 +1,244 @@
+"""Which column fills which field of a task kind: suggested with a reason, and turned into columns of the types that kinds read."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import reduce
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mtl_core.data.problems import Problem, Severity
+from mtl_core.data.values import as_label, as_lists, as_number, as_text
+from mtl_core.messages import Message, message
+
+
+class FieldLike(Protocol):
+    """`mtl_core.tasks.base.Field`, which lies a floor above."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def required(self) -> bool: ...
+    @property
+    def many(self) -> bool: ...
+    @property
+    def aliases(self) -> tuple[str, ...]: ...
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    columns: list[str]
+    reason: Message
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What a sample says of a column. length: mean characters of a value."""
+
+    numeric: bool
+    lists: bool
+    length: float
+    distinct: int
+    filled: int
+
+    @property
+    def is_key(self) -> bool:
+        """As many values as rows: an identifier or a running number (or a real number)."""
+        return self.distinct == self.filled and self.filled > 20
+
+
+def suggest(columns_sample: pa.Table, fields: Sequence[FieldLike]) -> dict[str, Suggestion]:
+    """Columns for the fields, by their names first, then by what they hold. Fields that nothing fits are left out.
+
+    columns_sample: the first rows of the table (1,000 are plenty).
+    """
+    facts = {name: _facts(columns_sample.column(name)) for name in columns_sample.column_names if not name.startswith("_")}
+    found: dict[str, Suggestion] = {}
+    used: set[str] = set()
+
+    def take(field: FieldLike, columns: list[str], reason: Message) -> None:
+        found[field.name] = Suggestion(columns, reason)
+        used.update(columns)
+
+    named = [(_name_score(c, f), -i, f, c) for i, f in enumerate(fields) for c in facts if _holds(facts[c], f)]
+    for score, _, field, column in sorted(named, key=lambda x: (-x[0], -x[1])):
+        if score > 0 and column not in used and field.name not in found:
+            columns = [column]
+            if field.many and field.type == "text":
+                columns += [c for s, _, f, c in named if f is field and s >= 50 and c not in used and c != column and not facts[c].numeric]
+            take(field, columns, message("The name “{column}” is usual for this.", column=", ".join(columns)))
+    for field in fields:
+        free = [c for c in facts if c not in used and _holds(facts[c], field)]
+        if field.many and field.type in ("category", "number"):
+            chosen = found[field.name].columns if field.name in found else []
+            more = [c for c in free if _belongs(facts[c], field.type, c)]
+            if more:
+                why = message("They hold numbers.") if field.type == "number" else message("They hold few different values.")
+                take(field, [c for c in facts if c in (*chosen, *more)], why)
+        elif field.name not in found and field.required and free:
+            if field.type in ("text", "texts"):
+                best = max(free, key=lambda c: facts[c].length)
+                take(field, [best], message("Of the columns left it holds the longest texts."))
+            elif field.type == "label" and (
+                few := [c for c in free if facts[c].distinct > 1 and facts[c].length < 40 and not facts[c].is_key]
+            ):
+                best = min(reversed(few), key=lambda c: facts[c].distinct)
+                take(field, [best], message("It holds {count} different values.", count=facts[best].distinct))
+    return found
+
+
+def _facts(column: pa.ChunkedArray) -> _Facts:
+    values = pc.drop_null(column)
+    lists = pa.types.is_list(column.type)
+    if not len(values):
+        return _Facts(False, lists, 0, 0, 0)
+    texts = as_text(values.cast(pa.list_(pa.string())) if lists else values)
+    numeric = False
+    if not lists:
+        numbers, wrong = as_number(column)
+        numeric = not wrong.any() and numbers.null_count < len(column) and not _is_truth(texts)
+    return _Facts(numeric, lists, pc.mean(pc.utf8_length(texts)).as_py() or 0, pc.count_distinct(texts).as_py(), len(values))
+
+
+def _is_truth(texts: pa.ChunkedArray) -> bool:
+    return bool(pc.all(pc.is_in(pc.utf8_lower(texts), pa.array(["true", "false"]))).as_py())
+
+
+def _holds(facts: _Facts, field: FieldLike) -> bool:
+    """Whether a column can fill a field at all."""
+    if field.type == "texts":
+        return facts.lists or not facts.numeric
+    if facts.lists:
+        return False
+    if field.type == "number":
+        return facts.numeric
+    return not facts.numeric if field.type == "text" else facts.filled > 0
+
+
+def _belongs(facts: _Facts, kind: str, column: str) -> bool:
+    if re.search(r"(^|[_\s])(id|no|index|unnamed.*)$", column.lower()):
+        return False
+    if kind == "category":
+        return not facts.numeric and facts.length < 40 and 1 < facts.distinct <= max(2, facts.filled // 4)
+    return facts.distinct > 1
+
+
+def _name_score(column: str, field: FieldLike) -> float:
+    """100 the field's own name, 99 … 50 an alias, less when a word of the name is one, 0 otherwise."""
+    names = [_squeezed(n) for n in (field.name, *field.aliases)]
+    if _squeezed(column) in names:
+        return 100.0 - min(names.index(_squeezed(column)), 50)
+    words = [w.lower() for w in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[^\W\d_a-zA-Z]+", column)]
+    hits = [i for i, n in enumerate(names) if n in words and len(n) > 2]
+    return 40.0 - min(hits[0], 30) if hits else 0.0
+
+
+def _squeezed(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name.casefold())
+
+
+def map_columns(
+    table: pa.Table, fields: Sequence[FieldLike], mapping: Mapping[str, str | Sequence[str]], file: str | None = None
+) -> tuple[pa.Table, list[Problem]]:
+    """One column for each mapped field, and `_line`.
+
+    mapping: field → column or columns. file: for messages.
+    Types: text string (several columns joined by a space) or dictionary string; texts list<string> (or of dictionary); category and
+    group string; number float64; label int64, float64 or string as found; several categories list<string>, several numbers
+    list<float64> (null: missing).
+    Never raises for bad data: a field whose columns are missing is left out of the table and an error in the problems.
+    """
+    problems: list[Problem] = []
+    columns: dict[str, pa.ChunkedArray | pa.Array] = {}
+    known = [c for c in table.column_names if not c.startswith("_")]
+    wanted = {field: [c] if isinstance(c, str) else list(c) for field, c in mapping.items() if c}
+    names = [f.name for f in fields]
+    for name in wanted.keys() - set(names):
+        why = message("There is no field “{field}”.", field=name)
+        problems.append(Problem(Severity.ERROR, "unknown_field", why, message("The fields are: {fields}.", fields=", ".join(names)), file))
+    for field in fields:
+        chosen = wanted.get(field.name, [])
+        if not chosen:
+            if field.required:
+                why = message("No column fills the field “{field}”.", field=field.name)
+                remedy = message("Choose one of: {columns}.", columns=", ".join(known[:20]))
+                problems.append(Problem(Severity.ERROR, f"missing_{field.type}", why, remedy, file, 1, field.name))
+            continue
+        absent = [c for c in chosen if c not in table.column_names]
+        problems += [_absent(c, field.name, known, file) for c in absent]
+        if absent:
+            continue
+        if len(chosen) > 1 and not field.many and field.type != "texts":
+            why = message("The field “{field}” takes one column. Found {count}.", field=field.name, count=len(chosen))
+            problems.append(Problem(Severity.ERROR, "one_column", why, message("Choose one of them."), file, 1, ", ".join(chosen)))
+            continue
+        columns[field.name] = _converted(table, chosen, field.type, problems, file)
+    if "_line" in table.column_names:
+        columns["_line"] = table.column("_line")
+    return pa.table(columns), problems
+
+
+def _absent(column: str, field: str, known: list[str], file: str | None) -> Problem:
+    near = get_close_matches(column, known, n=1)
+    why = message("The table has no such column, which should fill the field “{field}”.", field=field)
+    remedy = (
+        message("Did you mean “{near}”?", near=near[0]) if near else message("Choose one of: {columns}.", columns=", ".join(known[:20]))
+    )
+    return Problem(Severity.ERROR, "missing_column", why, remedy, file, 1, column)
+
+
+def _converted(table: pa.Table, chosen: list[str], kind: str, problems: list[Problem], file: str | None) -> pa.ChunkedArray | pa.Array:
+    first = table.column(chosen[0])
+    if kind == "number":
+        numbers = [_numbers(table, c, problems, file) for c in chosen]
+        return numbers[0] if len(numbers) == 1 else _side_by_side(numbers, pa.float64())
+    if kind == "label":
+        return as_label(first)
+    if kind == "texts":
+        return as_lists(first) if len(chosen) == 1 else _side_by_side([as_text(table.column(c)) for c in chosen], pa.string())
+    if len(chosen) == 1:
+        keeps_codes = kind == "text" and pa.types.is_dictionary(first.type) and pa.types.is_string(first.type.value_type)
+        return first if keeps_codes else as_text(first)
+    texts = [as_text(table.column(c)) for c in chosen]
+    if kind == "category":
+        return _side_by_side(texts, pa.string())
+    nothing = reduce(pc.and_, map(pc.is_null, texts))
+    texts[0] = pc.if_else(nothing, "", texts[0])  # Arrow would leave out a row that is null in all of them
+    joined = pc.binary_join_element_wise(*texts, " ", null_handling="skip")
+    return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), joined)
+
+
+def _numbers(table: pa.Table, column: str, problems: list[Problem], file: str | None) -> pa.ChunkedArray:
+    numbers, wrong = as_number(table.column(column))
+    if wrong.any():
+        row, count = int(np.argmax(wrong)), int(wrong.sum())
+        line = table.column("_line")[row].as_py() if "_line" in table.column_names else None
+        found = str(table.column(column)[row].as_py())[:80]
+        none_left = numbers.null_count == len(numbers)
+        why = message("{count} values are not numbers; the first is “{found}”.", count=count, found=found)
+        remedy = (
+            message("Choose it as a category, or leave it out.")
+            if none_left
+            else message("They count as missing; correct them if they should not.")
+        )
+        severity = Severity.ERROR if none_left else Severity.WARNING
+        problems.append(Problem(severity, "not_a_number", why, remedy, file, line, column, count))
+    return numbers
+
+
+def _side_by_side(columns: list[pa.ChunkedArray], value_type: pa.DataType) -> pa.ListArray:
+    """Columns as one column of lists, a value of each."""
+    n, width = len(columns[0]), len(columns)
+    values = pa.concat_arrays([chunk.cast(value_type) for c in columns for chunk in _chunks(c)])
+    order = np.arange(n * width).reshape(width, n).T.reshape(-1)
+    return pa.ListArray.from_arrays(pa.array(np.arange(0, n * width + 1, width, dtype=np.int32)), values.take(pa.array(order)))
+
+
+def _chunks(column: pa.ChunkedArray | pa.Array) -> list[pa.Array]:
+    return column.chunks if isinstance(column, pa.ChunkedArray) else [column]

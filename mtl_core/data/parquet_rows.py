@@ -1,0 +1,76 @@
+"""Parquet, its columns brought to the types that the other formats give."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from mtl_core.data.encodings import LimitError
+from mtl_core.data.findings import LINE, Findings, Limits, check_names, empty
+from mtl_core.data.problems import Problem, Severity, has_errors
+from mtl_core.messages import message
+
+
+def read_parquet(path: Path, findings: Findings, limits: Limits) -> pa.Table | None:
+    if path.stat().st_size == 0:
+        empty(findings)
+    try:
+        with pq.ParquetFile(path) as file:
+            size = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
+            if size > limits.max_bytes:
+                why = message("The content is larger than {limit} MB.", limit=limits.max_bytes >> 20)
+                remedy = message("Split the table into smaller files, or raise the limit.")
+                raise LimitError(Problem(Severity.ERROR, "too_large", why, remedy, findings.file))
+            check_names(file.schema_arrow.names, findings, limits, None)
+            if has_errors(findings.problems):
+                return None
+            table = file.read()
+    except (pa.ArrowException, OSError) as e:
+        why = message("The Parquet file is damaged or cut off: {reason}", reason=str(e).splitlines()[0])
+        findings.add("broken_parquet", why, message("Copy or export it again; check that the transfer was complete."))
+        return None
+    columns = {}
+    for name in table.column_names:
+        column = _plain(table.column(name))
+        if column is None:
+            why = message("Values of the type {type} cannot be used; the column is left out.", type=str(table.schema.field(name).type))
+            remedy = message("Write it as text or numbers if a task needs it.")
+            findings.problems.append(Problem(Severity.WARNING, "unusable_column", why, remedy, findings.file, None, name))
+        else:
+            _check_cells(column, name, findings, limits)
+            columns[name] = column
+    return pa.table({**columns, LINE: pa.array(np.arange(1, table.num_rows + 1))})
+
+
+def _check_cells(column: pa.ChunkedArray, name: str, findings: Findings, limits: Limits) -> None:
+    if pa.types.is_string(column.type):
+        too_large = pc.greater(pc.binary_length(column), limits.max_cell_bytes).fill_null(False)
+        for row in np.flatnonzero(too_large.to_numpy()):
+            findings.seen("cell_too_large", int(row) + 1, limit=limits.max_cell_bytes >> 10, column=name)
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    """A column as string, number, bool, time or list<string>; empty texts and NaN as null. None: a type that no field can use."""
+    t = column.type
+    if pa.types.is_dictionary(t):
+        column = column.cast(t.value_type)
+        t = column.type
+    if pa.types.is_large_string(t) or pa.types.is_string_view(t):
+        column = column.cast(pa.string())
+    elif pa.types.is_decimal(t) or pa.types.is_float16(t):
+        column = column.cast(pa.float64())
+    elif pa.types.is_null(t):
+        column = column.cast(pa.string())
+    elif pa.types.is_list(t) or pa.types.is_large_list(t) or pa.types.is_fixed_size_list(t):
+        if pa.types.is_nested(t.value_type) or pa.types.is_binary(t.value_type):
+            return None
+        return column.cast(pa.list_(pa.string()))
+    elif pa.types.is_nested(t) or pa.types.is_binary(t) or pa.types.is_large_binary(t) or pa.types.is_fixed_size_binary(t):
+        return None
+    if pa.types.is_string(column.type):
+        return pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), pa.scalar(None, pa.string()), column)
+    if pa.types.is_floating(column.type):
+        return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+    return column

@@ -1,0 +1,80 @@
+"""What is wrong with a file, said so that a person can mend it: severity, where, why, remedy. All of it at once."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from mtl_core.messages import Message, Translate, message
+
+
+class Severity(StrEnum):
+    """error: the table cannot be used; warning: it can, and the person should know; info: what was done on reading."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One finding. `code` is stable (tests, links); `line` counts from 1 in the file as an editor shows it."""
+
+    severity: Severity
+    code: str
+    why: Message
+    remedy: Message
+    file: str | None = None
+    line: int | None = None
+    column: str | None = None
+    count: int = 1  # rows concerned; `line` is the first of them
+
+    def where(self, translate: Translate = str) -> str:
+        parts = [self.file] if self.file else []
+        if self.line is not None:
+            parts.append(message("line {line}", line=self.line).text(translate))
+        if self.column is not None:
+            parts.append(message("column “{column}”", column=self.column).text(translate))
+        return ", ".join(parts)
+
+    def text(self, translate: Translate = str) -> str:
+        where = self.where(translate)
+        return f"{where + ': ' if where else ''}{self.why.text(translate)} {self.remedy.text(translate)}"
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def to_json(self) -> dict[str, Any]:
+        record = {name: getattr(self, name) for name in ("code", "file", "line", "column", "count")}
+        return {"severity": str(self.severity), **record, "why": _message_to_json(self.why), "remedy": _message_to_json(self.remedy)}
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> "Problem":
+        """Inverse of `to_json`."""
+        return cls(**{
+            **record,
+            "severity": Severity(record["severity"]),
+            "why": _message_from_json(record["why"]),
+            "remedy": _message_from_json(record["remedy"]),
+        })  # fmt: skip
+
+
+def _message_to_json(value: Message) -> dict[str, Any]:
+    values = {k: _message_to_json(v) if isinstance(v, Message) else v for k, v in value.values.items()}
+    return {"template": value.template, "values": values}
+
+
+def _message_from_json(record: dict[str, Any]) -> Message:
+    return Message(record["template"], {k: _message_from_json(v) if isinstance(v, dict) else v for k, v in record["values"].items()})
+
+
+class DataError(Exception):
+    """A table that cannot be used. `problems` holds every finding, errors first."""
+
+    def __init__(self, problems: Iterable[Problem]):
+        self.problems = sorted(problems, key=lambda p: list(Severity).index(p.severity))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def has_errors(problems: Iterable[Problem]) -> bool:
+    return any(p.severity is Severity.ERROR for p in problems)

@@ -1,0 +1,159 @@
+"""A file as a table: CSV, TSV, JSON Lines, Parquet, and .gz or .zip of one of them. Everything that is wrong with it is reported at once.
+
+Texts stay as they are (also cells that begin with `=`); what they mean (numbers, dates) is decided when columns are mapped to fields.
+The file is read as a stream in chunks of rows, twice: once for its encoding and size, once for its rows.
+"""
+
+import gzip
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import pyarrow as pa
+
+from mtl_core.data.csv_rows import read_csv
+from mtl_core.data.encodings import CHUNK, LimitError, scan
+from mtl_core.data.findings import Findings, Limits, empty
+from mtl_core.data.json_rows import read_jsonl
+from mtl_core.data.parquet_rows import read_parquet
+from mtl_core.data.problems import DataError, Problem, Severity, has_errors
+from mtl_core.messages import message
+
+FORMATS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".tab": "csv",
+    ".txt": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+SUFFIXES = tuple(FORMATS) + tuple(f + packed for f in FORMATS for packed in (".gz", ".zip"))
+
+
+_MAX_LINE_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Table:
+    """table: columns of the file (CSV and JSONL: string or list<string>; null for empty) and `_line` (int64).
+
+    problems: warnings and notes; a table with errors is never made. encoding, delimiter: None where the format has none.
+    """
+
+    table: pa.Table
+    problems: list[Problem]
+    name: str
+    encoding: str | None = None
+    delimiter: str | None = None
+
+
+def read_table(path: Path, *, name: str | None = None, limits: Limits = Limits()) -> Table:
+    """Reads the file at `path`.
+
+    name: how messages call the file (uploads are stored under generated names).
+    Raises DataError: the file is missing, empty, not what its name says, or has rows that cannot be read; all problems together.
+    """
+    path, name = Path(path), name or Path(path).name
+    findings = Findings(name)
+    form, packing = format_of(path)
+    if form is None:
+        why = message("The format of this file is not known.")
+        remedy = message("Use one of {suffixes}, or .gz or .zip of one of them; save spreadsheets as CSV.", suffixes=", ".join(FORMATS))
+        raise DataError([Problem(Severity.ERROR, "unknown_format", why, remedy, name)])
+    if not path.is_file():
+        raise DataError([Problem(Severity.ERROR, "file_missing", message("There is no such file."), message("Check the path."), name)])
+    try:
+        if form == "parquet":
+            with _as_file(path, packing, name, limits) as unpacked:
+                table = read_parquet(unpacked, findings, limits)
+            encoding = delimiter = None
+        else:
+            open_stream = partial(_open, path, packing, name)
+            found = scan(open_stream, name, limits.max_bytes, _MAX_LINE_BYTES)
+            findings.problems += found.problems
+            if not has_errors(found.problems) and not found.head.strip(b"\xef\xbb\xbf\xff\xfe\0\r\n\t "):
+                empty(findings)
+            if found.encoding is None or (has_errors(findings.problems) and not found.n_bytes):
+                raise DataError(findings.problems)
+            encoding, delimiter = found.encoding, None
+            if form == "csv":
+                table, delimiter = read_csv(open_stream, found, path, findings, limits)
+            else:
+                table = read_jsonl(open_stream, found, findings, limits)
+    except LimitError as e:
+        raise DataError([*findings.problems, e.problem]) from e
+    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError, RuntimeError) as e:
+        if packing is None:
+            raise
+        why = message("The archive cannot be unpacked: {reason}.", reason=str(e).rstrip("."))
+        raise DataError(
+            [*findings.problems, Problem(Severity.ERROR, "broken_archive", why, message("Pack the file again, without a password."), name)]
+        ) from e
+    findings.finish()
+    if table is not None and table.num_rows == 0 and not has_errors(findings.problems):
+        why = message("The file has a header and no rows.")
+        findings.add("no_rows", why, message("Add rows below the header."), 1)
+    if has_errors(findings.problems):
+        raise DataError(findings.problems)
+    return Table(table, findings.problems, name, encoding, delimiter)
+
+
+def format_of(path: Path) -> tuple[str | None, str | None]:
+    """(csv | jsonl | parquet | None when unknown, gz | zip | None when not packed), by the name. `table.zip` counts as packed CSV."""
+    suffixes = [s.lower() for s in Path(path).suffixes]
+    packing = suffixes.pop()[1:] if suffixes and suffixes[-1] in (".gz", ".zip") else None
+    if packing == "zip":
+        try:
+            with zipfile.ZipFile(path) as archive:
+                return FORMATS.get(Path(_member(archive)).suffix.lower()), packing
+        except (OSError, zipfile.BadZipFile, DataError):
+            return FORMATS.get(suffixes[-1] if suffixes else ".csv"), packing
+    return FORMATS.get(suffixes[-1] if suffixes else ""), packing
+
+
+def _member(archive: zipfile.ZipFile) -> str:
+    """The one table in an archive. Raises DataError: none or several."""
+    members = [m for m in archive.namelist() if not m.endswith("/") and not m.startswith("__MACOSX/") and Path(m).suffix.lower() in FORMATS]
+    if len(members) != 1:
+        why = message("The archive should hold exactly one table. Found {count}.", count=len(members))
+        remedy = message("Pack one CSV, TSV, JSON Lines or Parquet file by itself.")
+        raise DataError([Problem(Severity.ERROR, "archive_members", why, remedy, Path(archive.filename or "").name)])
+    return members[0]
+
+
+def _open(path: Path, packing: str | None, name: str) -> BinaryIO:
+    """The unpacked bytes as a stream; nothing is unpacked to disk."""
+    if packing == "gz":
+        return cast(BinaryIO, gzip.open(path))
+    if packing == "zip":
+        archive = zipfile.ZipFile(path)
+        try:
+            return cast(BinaryIO, archive.open(_member(archive)))
+        except DataError as e:
+            raise DataError([Problem(p.severity, p.code, p.why, p.remedy, name) for p in e.problems]) from e
+    return open(path, "rb")
+
+
+@contextmanager
+def _as_file(path: Path, packing: str | None, name: str, limits: Limits) -> Iterator[Path]:
+    """A Parquet file is read from its end, so a packed one is unpacked to a temporary file first."""
+    if packing is None:
+        yield path
+        return
+    with tempfile.NamedTemporaryFile(suffix=".parquet") as target, _open(path, packing, name) as source:
+        for chunk in iter(partial(source.read, CHUNK), b""):
+            target.write(chunk)
+            if target.tell() > limits.max_bytes:
+                why = message("The content is larger than {limit} MB.", limit=limits.max_bytes >> 20)
+                remedy = message("Split the table into smaller files, or raise the limit.")
+                raise LimitError(Problem(Severity.ERROR, "too_large", why, remedy, name))
+        target.flush()
+        yield Path(target.name)

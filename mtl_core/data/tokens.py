@@ -1,0 +1,137 @@
+"""Texts as token ids, made once: a memory-mapped Arrow file of the distinct texts' ids, so that training memory does not grow with them."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mtl_core.data.values import Column, codes_of
+from mtl_core.workspace import new_id
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_BATCH = 4096
+_CHARACTERS_PER_TOKEN = 200  # texts are cut here before tokenising: far beyond what a token can span
+
+
+class TextStore:
+    """The token ids of T distinct texts, without special tokens, read from a memory map.
+
+    values: (sum of lengths,) int32, all ids after each other; offsets: (T + 1,) int64; lengths: (T,) int32.
+    hashes: (T,) uint64 of the ids: texts of equal hash encode alike, also across stores of one tokenizer and length.
+    """
+
+    def __init__(self, path: Path):
+        self.path = Path(path)
+        with pa.memory_map(str(path)) as source:
+            batch = pa.ipc.open_file(source).get_batch(0)
+        ids = batch.column("ids")
+        self.offsets: np.ndarray = ids.offsets.to_numpy()
+        self.values: np.ndarray = ids.values.to_numpy()
+        self.lengths: np.ndarray = batch.column("length").to_numpy()
+        self.hashes: np.ndarray = batch.column("hash").to_numpy()
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def ids(self, i: int) -> np.ndarray:
+        """(lengths[i],) int32, a view into the map."""
+        return self.values[self.offsets[i] : self.offsets[i + 1]]
+
+
+def text_store(
+    texts: Column, tokenizer: "PreTrainedTokenizerBase", max_length: int, folder: Path, key: str = ""
+) -> tuple[TextStore, np.ndarray]:
+    """The store of the distinct `texts` (strings or dictionary of strings; null counts as empty) and (N,) int32 codes into it.
+
+    The file is named by what it holds: the texts, the tokenizer, `max_length` (ids kept of a text) and `key` (anything else that matters).
+    The same texts therefore share one file, whatever table or task they are from; it is made when missing, and appears whole or not at all.
+    """
+    codes, distinct = _distinct(texts)
+    digest = hashlib.sha256(f"1 {fingerprint(tokenizer)} {max_length} {key} ".encode())
+    for start in range(0, len(distinct), _BATCH):
+        digest.update("\0".join(distinct.slice(start, _BATCH).to_pylist()).encode() + b"\0")
+    path = folder / f"texts-{digest.hexdigest()[:32]}.arrow"
+    if not path.is_file():
+        _write(path, distinct, tokenizer, max_length)
+    return TextStore(path), codes
+
+
+def fingerprint(tokenizer: "PreTrainedTokenizerBase") -> str:
+    """Hash of what decides how a text is tokenised."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        state: Any = [type(tokenizer).__name__, sorted(tokenizer.get_vocab().items())]
+    else:
+        state = json.loads(backend.to_str())
+        state.pop("truncation", None)  # change with every call
+        state.pop("padding", None)
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+
+
+def _distinct(texts: Column) -> tuple[np.ndarray, pa.Array]:
+    """((N,) int32 codes, the distinct texts in order). A dictionary counts whole, also values that no row uses."""
+    raw, values = codes_of(texts)
+    values = pc.fill_null(values.cast(pa.string()), "")
+    if (raw < 0).any():
+        values = pa.concat_arrays([values, pa.array([""])])  # code -1, the last
+    values = pc.dictionary_encode(values)
+    merged, distinct = values.indices.to_numpy(), values.dictionary
+    order = pc.sort_indices(distinct).to_numpy()
+    rank = np.empty(len(order), np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    lookup = rank[merged]
+    codes = lookup[raw] if len(lookup) else np.zeros(len(raw), np.int32)
+    return codes, distinct.take(pa.array(order))
+
+
+def _write(path: Path, texts: pa.Array, tokenizer: "PreTrainedTokenizerBase", max_length: int) -> None:
+    """Ids go through a plain temporary file, so that the Arrow file is one batch and memory holds one batch of texts."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary, raw = (path.with_name(f"{path.name}.{new_id()}.{suffix}") for suffix in ("tmp", "ids"))
+    lengths, hashes = np.zeros(len(texts), np.int32), np.zeros(len(texts), np.uint64)
+    try:
+        with open(raw, "wb") as stream:
+            for i, ids in enumerate(_tokenised(texts, tokenizer, max_length)):
+                data = np.asarray(ids, np.int32).tobytes()
+                stream.write(data)
+                lengths[i] = len(ids)
+                hashes[i] = _hash(data)
+        offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+        values = np.memmap(raw, np.int32, "r") if offsets[-1] else np.zeros(0, np.int32)
+        ids = pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(values))
+        batch = pa.record_batch({"ids": ids, "length": pa.array(lengths), "hash": pa.array(hashes)})
+        write_batch(batch, temporary)
+        os.replace(temporary, path)
+    finally:
+        raw.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
+
+
+def _hash(data: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
+
+
+def _tokenised(texts: pa.Array, tokenizer: "PreTrainedTokenizerBase", max_length: int) -> Iterator[list[int]]:
+    for start in range(0, len(texts), _BATCH):
+        batch = pc.utf8_slice_codeunits(texts.slice(start, _BATCH), 0, max_length * _CHARACTERS_PER_TOKEN).to_pylist()
+        yield from tokenizer(
+            batch,
+            add_special_tokens=False,
+            truncation=True,
+            max_length=max_length,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+        )["input_ids"]
+
+
+def write_batch(batch: pa.RecordBatch, path: Path) -> None:
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
+        writer.write_batch(batch)

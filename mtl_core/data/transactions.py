@@ -1,0 +1,363 @@
+"""A transaction log (who took what, when) becomes a recommendation table: histories, the next item, sampled negatives."""
+
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict, Field
+
+from mtl_core.data.problems import Problem, Severity
+from mtl_core.data.values import as_number, as_text, as_time, codes_of
+from mtl_core.messages import N_, Message, message
+
+
+class TransactionOptions(BaseModel):
+    """Columns of the log and how rows are made from it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    user: str = Field("user", min_length=1, title=N_("Column with the user"), description=N_("The column that says who."))
+    item: str = Field("item", min_length=1, title=N_("Column with the item"), description=N_("The column with the item's number or code."))
+    text: str = Field(
+        "text",
+        min_length=1,
+        title=N_("Column with the item's text"),
+        description=N_("The column that describes the item in words; the most frequent text of an item is used."),
+    )
+    time: str = Field(
+        "time",
+        min_length=1,
+        title=N_("Column with the time"),
+        description=N_("The column that says when: a date, a date and time, or a number that grows."),
+    )
+    quantity: str | None = Field(
+        None,
+        title=N_("Column with the quantity"),
+        description=N_("The column with the quantity; rows at or below 0 (cancellations) are dropped."),
+    )
+    rating: str | None = Field(
+        None, title=N_("Column with the rating"), description=N_("The column with a rating; rows below the minimum rating are dropped.")
+    )
+    minimum_rating: float = Field(
+        4.0,
+        ge=-1e9,
+        le=1e9,
+        title=N_("Lowest rating"),
+        description=N_("Lowest rating that counts as liked; used with a rating column only."),
+    )
+    item_pattern: str | None = Field(
+        None,
+        title=N_("Item pattern"),
+        description=N_("A regular expression: items whose code does not match it (postage, fees) are dropped. Empty keeps all."),
+    )
+    negatives: int = Field(
+        4,
+        ge=1,
+        le=100,
+        title=N_("Negatives for each positive"),
+        description=N_("Items that the user did not take, drawn for each one taken."),
+    )
+    negative_sampling: Literal["uniform", "popularity"] = Field(
+        "uniform",
+        title=N_("Drawing of negatives"),
+        description=N_("uniform: every item equally likely; popularity: often taken items more often, which is harder."),
+    )
+    history: int = Field(10, ge=1, le=200, title=N_("Longest history"), description=N_("Most items in a history; the latest are kept."))
+    minimum_history: int = Field(
+        1, ge=0, le=200, title=N_("Shortest history"), description=N_("Fewest earlier items for a row to be made.")
+    )
+    positives_per_user: int = Field(
+        20,
+        ge=1,
+        le=100_000,
+        title=N_("Positives for each user"),
+        description=N_("Most items taken that become rows for one user, chosen at random."),
+    )
+    repeats: bool = Field(
+        False, title=N_("Count repeats"), description=N_("Whether an item taken again counts; without it, only the first time does.")
+    )
+    seed: int = Field(
+        0,
+        ge=0,
+        le=2**31 - 1,
+        title=N_("Seed of the negatives"),
+        description=N_("Start of the random choices: the same seed gives the same rows."),
+    )
+
+
+def to_recommendations(table: pa.Table, options: TransactionOptions, file: str | None = None) -> tuple[pa.Table, list[Problem]]:
+    """Histories in time order, the item taken next (label 1) and items not taken (label 0).
+
+    A history holds what the user took strictly before the moment of the positive, oldest first, so nothing of the same
+    basket or later. Negatives are items that the user never took (with `repeats`: not at that moment), each with another text.
+
+    table: as read, with `_line`. Returns a table of the columns user (dictionary string), history (list of dictionary
+    string: item texts), item (dictionary string: the candidate's text), item_id (dictionary string), label (int8), time,
+    list (number of the positive, the same for its negatives), `_line` (of the positive) and `_unit` (as list; a split keeps it together).
+    One positive's rows follow each other.
+    Never raises for bad data: with errors in the problems the table has no rows.
+    """
+    problems = _missing_columns(table, options, file)
+    if problems:
+        return _EMPTY, problems
+    log, problems = _clean(table, options, file)
+    if log is None:
+        return _EMPTY, problems
+    rng = np.random.default_rng(options.seed)
+    if not options.repeats:
+        log = log.take(_first_takes(log))
+    history_start, history_end = _histories(log, options.history)
+    positives = np.flatnonzero(history_end - history_start >= options.minimum_history)
+    positives = _at_most(positives, log.user, options.positives_per_user, rng)
+    if not len(positives):
+        why = message("No user took anything after {count} earlier items at other times.", count=options.minimum_history)
+        remedy = message("Check the columns for user and time, or lower the shortest history.")
+        return _EMPTY, [*problems, Problem(Severity.ERROR, "no_histories", why, remedy, file, 1, options.user)]
+    negatives = _negatives(log, positives, options, rng)
+    missing = int((negatives < 0).sum())
+    if missing:
+        why = message("{count} negatives could not be drawn: there are too few items that the user did not take.", count=missing)
+        problems.append(
+            Problem(Severity.WARNING, "few_negatives", why, message("Draw fewer negatives."), file, None, options.item, missing)
+        )
+    return _rows(log, positives, history_start, history_end, negatives), problems
+
+
+@dataclass
+class _Log:
+    """The usable events, by user and then time (equal times in file order). Codes index the names; `text_of` maps items to texts."""
+
+    user: np.ndarray
+    item: np.ndarray
+    time: np.ndarray  # int64 or float64
+    line: np.ndarray
+    users: pa.Array
+    items: pa.Array
+    texts: pa.Array
+    text_of: np.ndarray
+    time_type: pa.DataType
+
+    def take(self, rows: np.ndarray) -> "_Log":
+        return replace(self, user=self.user[rows], item=self.item[rows], time=self.time[rows], line=self.line[rows])
+
+    @property
+    def text(self) -> np.ndarray:
+        return self.text_of[self.item]
+
+
+def _missing_columns(table: pa.Table, options: TransactionOptions, file: str | None) -> list[Problem]:
+    problems = []
+    names = [c for c in table.column_names if not c.startswith("_")]
+    for role in ("user", "item", "text", "time", "quantity", "rating"):
+        column = getattr(options, role)
+        if column is not None and column not in names:
+            near = get_close_matches(column, names, n=1)
+            why = message("The transaction log has no such column, which should hold the {role}.", role=message(role))
+            remedy = (
+                message("Did you mean “{near}”?", near=near[0])
+                if near
+                else message("Choose one of: {columns}.", columns=", ".join(names[:20]))
+            )
+            problems.append(Problem(Severity.ERROR, "missing_column", why, remedy, file, 1, column))
+    return problems
+
+
+_ROLES = (N_("user"), N_("item"), N_("text"), N_("time"), N_("quantity"), N_("rating"))
+
+
+def _clean(table: pa.Table, options: TransactionOptions, file: str | None) -> tuple[_Log | None, list[Problem]]:
+    """The rows that count, and what was dropped and why."""
+    problems: list[Problem] = []
+    lines = table.column("_line").to_numpy()
+    keep = np.ones(table.num_rows, bool)
+
+    def drop(bad: np.ndarray, code: str, why: str, remedy: Message, column: str) -> None:
+        bad = bad & keep
+        if count := int(bad.sum()):
+            line = int(lines[np.argmax(bad)])
+            problems.append(Problem(Severity.INFO, code, message(why, count=count), remedy, file, line, column, count))
+            keep[bad] = False
+
+    users, user_names = codes_of(as_text(table.column(options.user)))
+    items, item_names = codes_of(as_text(table.column(options.item)))
+    times, unreadable = as_time(table.column(options.time))
+    drop(
+        users < 0, "no_user", N_("{count} rows without a user are dropped."), message("Fill the column if the user is known."), options.user
+    )
+    drop(
+        items < 0,
+        "no_item",
+        N_("{count} rows without an item are dropped."),
+        message("Fill the column if the item is known."),
+        options.item,
+    )
+    if options.item_pattern is not None:
+        try:
+            fits = pc.match_substring_regex(item_names, options.item_pattern).to_numpy(zero_copy_only=False)
+        except pa.ArrowInvalid as e:
+            why = message("The pattern for items is not a regular expression: {reason}", reason=str(e))
+            return None, [Problem(Severity.ERROR, "bad_pattern", why, message("Correct it, or leave it empty."), file, None, options.item)]
+        drop(~np.append(fits, True)[items], "item_pattern", N_("{count} rows of items that do not match the pattern are dropped."),
+             message("Change the pattern if such items should count."), options.item)  # fmt: skip
+    drop(unreadable, "bad_time", N_("{count} rows whose time cannot be read are dropped."),
+         message("Write times as 2024-05-31 or 2024-05-31 18:30, or as numbers."), options.time)  # fmt: skip
+    drop(
+        _flags(pc.is_null(times)),
+        "no_time",
+        N_("{count} rows without a time are dropped."),
+        message("Fill the column if the time is known."),
+        options.time,
+    )
+    if options.quantity is not None:
+        quantity, _ = as_number(table.column(options.quantity))
+        drop(~(_numpy(quantity) > 0), "no_quantity", N_("{count} rows with a quantity of 0 or less, or none, are dropped (cancellations)."),
+             message("Leave the quantity column empty if they should count."), options.quantity)  # fmt: skip
+    if options.rating is not None:
+        rating, _ = as_number(table.column(options.rating))
+        low = ~(_numpy(rating) >= options.minimum_rating)
+        drop(low, "low_rating", N_("{count} rows below the minimum rating, or without one, are dropped."),
+             message("Lower the minimum rating if they should count."), options.rating)  # fmt: skip
+    text_of, text_names = _item_texts(items, table.column(options.text), len(item_names))
+    drop(np.append(text_of, 0)[items] < 0, "no_item_text", N_("{count} rows of items that have no text anywhere are dropped."),
+         message("Describe each item in at least one row."), options.text)  # fmt: skip
+    if not keep.any():
+        why = message("No row has all of user, item, text and time.")
+        return None, [*problems, Problem(Severity.ERROR, "no_transactions", why, message("Check which columns are chosen."), file, 1)]
+    is_time = pa.types.is_timestamp(times.type)
+    rows = np.flatnonzero(keep)
+    values = pc.fill_null(times.cast(pa.int64() if is_time else pa.float64()), 0).to_numpy()[rows]
+    order = np.lexsort((lines[rows], values, users[rows]))
+    rows = rows[order]
+    log = _Log(users[rows], items[rows], values[order], lines[rows], user_names, item_names, text_names, text_of, times.type)
+    return log, problems
+
+
+def _item_texts(items: np.ndarray, column: pa.ChunkedArray, n_items: int) -> tuple[np.ndarray, pa.Array]:
+    """((n_items,) code of the most frequent text of each item, -1 without one; the texts). Of a tie the first in the alphabet."""
+    texts, names = codes_of(as_text(column))
+    rank = np.argsort(np.argsort(names.to_numpy(zero_copy_only=False).astype(str)))
+    both = (items >= 0) & (texts >= 0)
+    pairs, counts = np.unique(items[both] * len(names) + texts[both], return_counts=True)
+    item, text = np.divmod(pairs, max(len(names), 1))
+    order = np.lexsort((rank[text], -counts, item))
+    item, text = item[order], text[order]
+    best = np.full(n_items, -1, np.int64)
+    chosen, first = np.unique(item, return_index=True)
+    best[chosen] = text[first]
+    used, code = np.unique(best[best >= 0], return_inverse=True)
+    best[best >= 0] = code
+    return best, names.take(pa.array(used))
+
+
+def _first_takes(log: _Log) -> np.ndarray:
+    """Rows at which a user takes an item for the first time, in order."""
+    _, first = np.unique(log.user * len(log.items) + log.item, return_index=True)
+    return np.sort(first)
+
+
+def _histories(log: _Log, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each event the range of events of the same user at earlier times, at most `length`."""
+    n = len(log.user)
+    new_user = np.r_[True, log.user[1:] != log.user[:-1]]
+    new_moment = new_user | np.r_[True, log.time[1:] != log.time[:-1]]
+    index = np.arange(n)
+    user_start = np.maximum.accumulate(np.where(new_user, index, 0))
+    end = np.maximum.accumulate(np.where(new_moment, index, 0))
+    return np.maximum(user_start, end - length), end
+
+
+def _at_most(rows: np.ndarray, user: np.ndarray, limit: int, rng: np.random.Generator) -> np.ndarray:
+    """At most `limit` rows of each user, chosen at random, in order."""
+    shuffled = rows[rng.permutation(len(rows))]
+    shuffled = shuffled[np.argsort(user[shuffled], kind="stable")]
+    owner = user[shuffled]
+    start = np.maximum.accumulate(np.where(np.r_[True, owner[1:] != owner[:-1]], np.arange(len(owner)), 0)) if len(owner) else owner
+    return np.sort(shuffled[np.arange(len(shuffled)) - start < limit])
+
+
+def _negatives(log: _Log, positives: np.ndarray, options: TransactionOptions, rng: np.random.Generator) -> np.ndarray:
+    """(P, negatives) item codes, -1 where none could be found. Drawn again until neither taken by the user nor twice in a row."""
+    n_texts = len(log.texts)
+    moment = np.cumsum(np.r_[True, (log.user[1:] != log.user[:-1]) | (log.time[1:] != log.time[:-1])]) - 1
+    owner = moment if options.repeats else log.user  # whose taken items are no negatives
+    taken = np.unique(owner * n_texts + log.text)
+    pool, counts = np.unique(log.item, return_counts=True)
+    share = np.cumsum(counts) / counts.sum()
+    shape = (len(positives), options.negatives)
+    drawn = np.full(shape, -1, np.int64)
+    for _ in range(20):
+        rows, places = np.nonzero(drawn < 0)
+        if not len(rows):
+            break
+        if options.negative_sampling == "uniform":
+            candidates = pool[rng.integers(0, len(pool), len(rows))]
+        else:
+            candidates = pool[np.minimum(np.searchsorted(share, rng.random(len(rows)), side="right"), len(pool) - 1)]
+        keys = owner[positives[rows]] * n_texts + log.text_of[candidates]
+        at = np.minimum(np.searchsorted(taken, keys), len(taken) - 1)
+        free = taken[at] != keys
+        drawn[rows[free], places[free]] = candidates[free]
+        drawn[_repeated(np.where(drawn < 0, -1 - np.arange(shape[1]), log.text_of[drawn]))] = -1
+    weights = np.ones(len(pool)) if options.negative_sampling == "uniform" else counts.astype(float)
+    for row, place in np.argwhere(drawn < 0):  # users who took nearly everything: choose among the few items left
+        start, end = np.searchsorted(taken, (owner[positives[row]] + np.array([0, 1])) * n_texts)
+        excluded = np.r_[taken[start:end] % n_texts, log.text_of[drawn[row][drawn[row] >= 0]]]
+        left = np.flatnonzero(~np.isin(log.text_of[pool], excluded))
+        if len(left):
+            drawn[row, place] = pool[rng.choice(left, p=weights[left] / weights[left].sum())]
+    return drawn
+
+
+def _repeated(values: np.ndarray) -> np.ndarray:
+    """(R, C) True where a value stands in its row for the second time or more."""
+    order = np.argsort(values, axis=1, kind="stable")
+    ordered = np.take_along_axis(values, order, axis=1)
+    again = np.zeros(values.shape, bool)
+    np.put_along_axis(again, order[:, 1:], ordered[:, 1:] == ordered[:, :-1], axis=1)
+    return again
+
+
+def _rows(log: _Log, positives: np.ndarray, start: np.ndarray, end: np.ndarray, negatives: np.ndarray) -> pa.Table:
+    """One positive and its negatives after each other."""
+    candidates = np.concatenate([log.item[positives][:, None], negatives], axis=1)
+    unit, place = np.nonzero(candidates >= 0)
+    item, event = candidates[unit, place], positives[unit]
+    lengths = (end - start)[event]
+    offsets = np.r_[0, np.cumsum(lengths)]
+    past = np.repeat(start[event] - offsets[:-1], lengths) + np.arange(offsets[-1])
+
+    def names(codes: np.ndarray, values: pa.Array) -> pa.Array:
+        return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), values)
+
+    time = pa.array(log.time[event])
+    return pa.table(
+        {
+            "user": names(log.user[event], log.users),
+            "history": pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), names(log.text[past], log.texts)),
+            "item": names(log.text_of[item], log.texts),
+            "item_id": names(item, log.items),
+            "label": pa.array((place == 0).astype(np.int8)),
+            "time": time.cast(log.time_type) if pa.types.is_timestamp(log.time_type) else time,
+            "list": pa.array(unit.astype(np.int64)),
+            "_line": pa.array(log.line[event].astype(np.int64)),
+            "_unit": pa.array(unit.astype(np.int64)),
+        }
+    )
+
+
+def _numpy(column: pa.ChunkedArray) -> np.ndarray:
+    return np.asarray(column.to_numpy(), np.float64)
+
+
+def _flags(column: pa.ChunkedArray) -> np.ndarray:
+    return np.asarray(column.to_numpy(), bool)
+
+
+_NAMES = pa.dictionary(pa.int32(), pa.string())
+_EMPTY = pa.schema(
+    [("user", _NAMES), ("history", pa.list_(_NAMES)), ("item", _NAMES), ("item_id", _NAMES), ("label", pa.int8()),
+     ("time", pa.timestamp("us")), ("list", pa.int64()), ("_line", pa.int64()), ("_unit", pa.int64())]
+).empty_table()  # fmt: skip

@@ -1,0 +1,155 @@
+"""A trained model at work: rows of fields in, answers for people out; rankings over a catalogue."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from mtl_core.data.memory import rows_in_memory
+from mtl_core.messages import Message, message
+from mtl_core.model.encoder import Template
+from mtl_core.tasks import KINDS
+from mtl_core.tasks.base import Field, TaskKind, columns_of
+from mtl_core.training.batches import assemble
+from mtl_core.training.checkpoints import load_checkpoint
+from mtl_core.training.devices import device_of, precision_of
+from mtl_core.training.scoring import vectors_of
+
+BLOCK_ROWS = 4096
+
+
+class InputError(ValueError):
+    """Rows that cannot be predicted on. `message` says which field of which row, what came and what is wanted."""
+
+    def __init__(self, text: Message):
+        self.message = text
+        super().__init__(str(text))
+
+
+class Predictor:
+    """Thread-safe for predictions. experiment: what the model was trained with; kinds: task → its kind."""
+
+    def __init__(self, checkpoint: Path, device: str = "auto"):
+        """checkpoint: a folder as `training.checkpoints` writes it."""
+        loaded = load_checkpoint(checkpoint)
+        self.experiment, self._specs, self._tokenizer = loaded.experiment, loaded.specs, loaded.tokenizer
+        self._device = device_of(device)
+        self._precision = precision_of("auto", self._device)
+        self._model = loaded.model.to(self._device).train(False)
+        self._template = Template.of(self._tokenizer, self._model.encoder.max_length)
+        self.kinds: dict[str, TaskKind] = {name: KINDS[task.kind] for name, task in self.experiment.tasks.items()}
+
+    def fields(self, task: str) -> list[Field]:
+        """What a row of the task consists of: the fields that were mapped when it was trained, less the label and the groups."""
+        mapped = columns_of(self.kinds[task].fields, self.experiment.tasks[task].columns)
+        return [f for f in self.kinds[task].fields if f.name in mapped and f.type not in ("label", "group")]
+
+    def columns(self, task: str) -> dict[str, list[str]]:
+        """Field → the columns that were mapped to it; one value each is wanted where there are several categories or numbers."""
+        return columns_of(self.kinds[task].fields, self.experiment.tasks[task].columns)
+
+    def choices(self, task: str) -> dict[str, list[list[str]]]:
+        """Field of type category → the values seen in training, one list a column."""
+        return self.kinds[task].choices(self._specs[task])
+
+    def scores(self, task: str, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        """(R,) or (R, C) float32 in [0, 1]. rows: field → value. Raises InputError."""
+        if not rows:
+            return np.empty(0, np.float32)
+        kind, spec, options = self.kinds[task], self._specs[task], self.experiment.tasks[task].options
+        encoded = kind.encode(self._table(task, rows), spec, options)
+        slots = kind.slots(options, self.columns(task))
+        block, stores = rows_in_memory(encoded, slots, self._tokenizer, self._template.max_length)
+        budget = self.experiment.training.micro_batch_tokens
+        with torch.inference_mode():
+            batch = assemble({task: block}, {task: stores}, self._template, budget, self._device)
+            vectors = vectors_of(self._model, batch, self._device, self._precision)
+            return kind.scores(self._model.logits(task, vectors, batch.tasks[task]), spec)
+
+    def predict(self, task: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """One answer a row, as the task's kind presents it. rows: field → value; a missing value is None or left out.
+
+        Raises InputError: an unknown field, a required one missing, a value of the wrong type.
+        """
+        answers: list[dict[str, Any]] = []
+        for start in range(0, len(rows), BLOCK_ROWS):
+            answers += self.kinds[task].present(self.scores(task, rows[start : start + BLOCK_ROWS]), self._specs[task])
+        return answers
+
+    def rank(self, task: str, query: Mapping[str, Any], catalogue: Sequence[Any], k: int = 10) -> list[tuple[int, float]]:
+        """The `k` best of `catalogue` (values of the kind's ranked field) for `query` → [(place in the catalogue, relevance)].
+
+        Raises InputError: the kind ranks nothing; and as `predict`.
+        """
+        field = self.kinds[task].ranks
+        if field is None:
+            raise InputError(message("The task “{task}” does not rank anything.", task=task))
+        rows = [{**query, field: candidate} for candidate in catalogue]
+        parts = [self.scores(task, rows[start : start + BLOCK_ROWS]) for start in range(0, len(rows), BLOCK_ROWS)]
+        scores = np.concatenate(parts) if parts else np.empty(0, np.float32)
+        best = np.argsort(-scores, kind="stable")[:k]
+        return [(int(i), float(scores[i])) for i in best]
+
+    def _table(self, task: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+        """Rows as a table with one typed column a field."""
+        fields, widths = {f.name: f for f in self.fields(task)}, self.columns(task)
+        ignored = {f.name for f in self.kinds[task].fields} - set(fields)
+        for i, row in enumerate(rows, 1):
+            for name in row:
+                if name not in fields and name not in ignored:
+                    raise InputError(
+                        message("Row {row} has an unknown field “{field}”. Wanted: {wanted}.", row=i, field=name, wanted=", ".join(fields))
+                    )
+        arrays = {}
+        for name, field in fields.items():
+            values = [_value(row.get(name), field, len(widths[name]), i) for i, row in enumerate(rows, 1)]
+            arrays[name] = pa.array(values, _arrow_type(field))
+        return pa.table(arrays)
+
+
+def _arrow_type(field: Field) -> pa.DataType:
+    single = pa.float64() if field.type == "number" else pa.string()
+    return pa.list_(single) if field.type == "texts" or (field.many and field.type in ("category", "number")) else single
+
+
+def _value(value: Any, field: Field, width: int, row: int) -> Any:
+    """A person's value as the field's type wants it."""
+    if field.type == "texts":
+        if isinstance(value, str):
+            value = [value]
+        return [str(v) for v in value or [] if v not in (None, "")]
+    if field.many and field.type in ("category", "number"):
+        values = value if isinstance(value, (list, tuple)) else [value]
+        if len(values) != width:
+            raise InputError(
+                message(
+                    "Row {row}, field “{field}”: {found} values came, {width} are wanted.",
+                    row=row,
+                    field=field.name,
+                    found=len(values),
+                    width=width,
+                )
+            )
+        return [_single(v, field, row) for v in values]
+    if isinstance(value, (list, tuple)):
+        value = " ".join(str(v) for v in value if v)
+    single = _single(value, field, row)
+    if field.type == "text" and field.required and not single:
+        raise InputError(message("Row {row}: the field “{field}” is empty. Fill it in.", row=row, field=field.name))
+    return single
+
+
+def _single(value: Any, field: Field, row: int) -> Any:
+    if value is None or value == "":
+        return None
+    if field.type != "number":
+        return str(value)
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            message("Row {row}, field “{field}”: a number is wanted, “{found}” came.", row=row, field=field.name, found=str(value)[:80])
+        ) from error

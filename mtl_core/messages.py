@@ -1,0 +1,36 @@
+"""Sentences for people, kept apart from their language: a template (the English original, the gettext key) and its values."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Translate = Callable[[str], str]
+
+
+def N_(text: str) -> str:
+    """Marks `text` for the catalogues without translating it here; whoever shows it does."""
+    return text
+
+
+@dataclass(frozen=True)
+class Message:
+    """A sentence that can be shown in any language.
+
+    template: English, with `{name}` places (`str.format`); the key in the gettext catalogues.
+    values:   what stands in the places; a value may itself be a `Message`.
+    """
+
+    template: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def text(self, translate: Translate = str) -> str:
+        values = {k: v.text(translate) if isinstance(v, Message) else v for k, v in self.values.items()}
+        return translate(self.template).format(**values) if values else translate(self.template)
+
+    def __str__(self) -> str:
+        return self.text()
+
+
+def message(template: str, /, **values: Any) -> Message:
+    """`Message` with keyword values. The first argument is what `pybabel extract` collects."""
+    return Message(template, values)

@@ -1,0 +1,230 @@
+"""Predictions in, numbers out: pure functions on numpy arrays, vectorised over rows and groups.
+
+scores:  (N,) finite, higher means more relevant; labels: (N,) 0 or 1; gains: (N,) ≥ 0; groups: (N,) int64, rows of one query or user.
+A number that is not defined (one class only, no group with a relevant row) is `nan`; `defined` leaves such numbers out.
+
+Rows with equal scores rank as in the worst order of their block, so that a constant score never ranks well by luck (average
+precision: all at the block's last rank, as in scikit-learn); NDCG averages over the orders of a block (as scikit-learn's does).
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+LOWER_IS_BETTER = frozenset({"log_loss", "calibration_error", "loss"})
+
+
+def is_better(metric: str, value: float, than: float) -> bool:
+    return value < than if metric in LOWER_IS_BETTER else value > than
+
+
+def defined(values: Mapping[str, float]) -> dict[str, float]:
+    """`values` as plain floats, without those that are not finite."""
+    return {name: float(value) for name, value in values.items() if math.isfinite(value)}
+
+
+# -- one list of rows ---------------------------------------------------------------------------------------------------------
+
+
+def roc_auc(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Probability that a positive row scores above a negative one, ties counted half. nan: one class only."""
+    return grouped_auc(scores, labels, np.zeros(len(scores), dtype=np.int64))
+
+
+def average_precision(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Area under the precision-recall curve as a step function (PR-AUC). nan: no positive row."""
+    return mean_average_precision(scores, labels, np.zeros(len(scores), dtype=np.int64))
+
+
+def log_loss(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Mean negative log-likelihood in nats; scores are probabilities of label 1, cut to [1e-7, 1 - 1e-7]."""
+    if len(scores) == 0:
+        return math.nan
+    p = np.clip(scores.astype(np.float64), 1e-7, 1 - 1e-7)
+    return float(-np.mean(np.where(labels > 0.5, np.log(p), np.log1p(-p))))
+
+
+def reliability(scores: np.ndarray, labels: np.ndarray, n_bins: int = 15) -> dict[str, list[Any]]:
+    """Rows in `n_bins` bins of equal width over [0, 1] by their score; empty bins are left out.
+
+    Returns confidence (mean score), observed (share of label 1) and count, one entry a bin.
+    """
+    bins = np.clip(np.ceil(scores.astype(np.float64) * n_bins).astype(np.int64) - 1, 0, n_bins - 1)  # (lower, upper]
+    count = np.bincount(bins, minlength=n_bins)
+    used = count > 0
+    confidence = np.bincount(bins, weights=scores, minlength=n_bins)[used] / count[used]
+    observed = np.bincount(bins, weights=labels, minlength=n_bins)[used] / count[used]
+    return {"confidence": confidence.tolist(), "observed": observed.tolist(), "count": count[used].tolist()}
+
+
+def calibration_error(scores: np.ndarray, labels: np.ndarray, n_bins: int = 15) -> float:
+    """Expected calibration error: mean |observed share - mean score| of the bins, weighted by their rows.
+
+    "On Calibration of Modern Neural Networks" (https://arxiv.org/abs/1706.04599), here for the probability of label 1.
+    """
+    if len(scores) == 0:
+        return math.nan
+    curve = {name: np.array(values) for name, values in reliability(scores, labels, n_bins).items()}
+    return float(np.average(np.abs(curve["observed"] - curve["confidence"]), weights=curve["count"]))
+
+
+# -- groups of rows -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """Rows sorted by group, then by falling score. All arrays (N,) in that order but `order`, which leads to it.
+
+    group: 0 … G-1; position: 0-based place in the group; block: rows with equal score in a group; last: position of the block's last row.
+    """
+
+    order: np.ndarray
+    group: np.ndarray
+    position: np.ndarray
+    block: np.ndarray
+    last: np.ndarray
+    n_groups: int
+
+    def per_group(self, values: np.ndarray) -> np.ndarray:
+        """(G,) sums of `values` (N,)."""
+        return np.bincount(self.group, weights=values, minlength=self.n_groups)
+
+
+def _rank(scores: np.ndarray, groups: np.ndarray) -> _Ranked:
+    order = np.lexsort((-scores, groups))
+    scores, groups = scores[order], groups[order]
+    n = len(order)
+    new_group = np.ones(n, dtype=bool)
+    new_group[1:] = groups[1:] != groups[:-1]
+    new_block = new_group.copy()
+    new_block[1:] |= scores[1:] != scores[:-1]
+    group, block = np.cumsum(new_group) - 1, np.cumsum(new_block) - 1
+    position = np.arange(n) - np.flatnonzero(new_group)[group]
+    ends = np.flatnonzero(np.append(new_block, True)[1:])  # each block's last row
+    return _Ranked(order, group, position, block, position[ends][block], int(group[-1]) + 1 if n else 0)
+
+
+def _mean(values: np.ndarray, weights: np.ndarray | None = None) -> float:
+    return float(np.average(values, weights=weights)) if len(values) else math.nan
+
+
+def grouped_auc(scores: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> float:
+    """AUC within each group, averaged with the groups' rows as weights; groups of one class are left out (GAUC).
+
+    "Deep Interest Network for Click-Through Rate Prediction" (https://arxiv.org/abs/1706.06978), section 6.2.
+    """
+    ranked = _rank(scores, groups)
+    positive = (labels[ranked.order] > 0.5).astype(np.float64)
+    size = ranked.per_group(np.ones(len(positive)))
+    positives = ranked.per_group(positive)
+    negatives = size - positives
+    block_size = np.bincount(ranked.block)[ranked.block] if len(positive) else np.zeros(0)
+    from_top = ranked.last + 1 - (block_size - 1) / 2  # mean rank of the block, 1 is the highest score
+    from_bottom = size[ranked.group] + 1 - from_top
+    wins = ranked.per_group(from_bottom * positive) - positives * (positives + 1) / 2
+    mixed = (positives > 0) & (negatives > 0)
+    return _mean(wins[mixed] / (positives * negatives)[mixed], size[mixed])
+
+
+def ndcg(scores: np.ndarray, gains: np.ndarray, groups: np.ndarray, k: int = 10) -> float:
+    """Normalised discounted cumulative gain of the first k rows, mean over the groups with a gain above 0.
+
+    DCG = Σ gain / log2(rank + 1); "Cumulated gain-based evaluation of IR techniques" (https://doi.org/10.1145/582415.582418).
+    """
+
+    def dcg(ranked: _Ranked) -> np.ndarray:
+        discount = np.where(ranked.position < k, 1 / np.log2(ranked.position + 2), 0)
+        gain = gains[ranked.order].astype(np.float64)
+        if len(gain):
+            gain = (np.bincount(ranked.block, weights=gain) / np.bincount(ranked.block))[ranked.block]
+        return ranked.per_group(gain * discount)
+
+    reached, ideal = dcg(_rank(scores, groups)), dcg(_rank(gains, groups))
+    return _mean(reached[ideal > 0] / ideal[ideal > 0])
+
+
+def hit_rate(scores: np.ndarray, labels: np.ndarray, groups: np.ndarray, k: int = 10) -> float:
+    """Share of the groups with a positive that have one among the first k rows."""
+    first = _first_positive(scores, labels, groups)
+    return _mean((first <= k).astype(np.float64))
+
+
+def mean_reciprocal_rank(scores: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> float:
+    """Mean over the groups with a positive of 1 / rank of the first positive."""
+    return _mean(1 / _first_positive(scores, labels, groups))
+
+
+def _first_positive(scores: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Rank, from 1, of the first positive of each group that has one; the negatives of its block stand before it."""
+    ranked = _rank(scores, groups)
+    positive = labels[ranked.order] > 0.5
+    _, first = np.unique(ranked.group[positive], return_index=True)
+    equals = np.bincount(ranked.block[positive])  # positives of each block
+    return (ranked.last[positive][first] + 2 - equals[ranked.block[positive][first]]).astype(np.float64)
+
+
+def mean_average_precision(scores: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> float:
+    """Mean over the groups with a positive of their average precision (mean over positives of the precision at their rank)."""
+    ranked = _rank(scores, groups)
+    positive = (labels[ranked.order] > 0.5).astype(np.float64)
+    positives = ranked.per_group(positive)
+    before = np.cumsum(positives) - positives  # positives of earlier groups
+    ends = np.arange(len(positive)) - ranked.position + ranked.last
+    found = np.cumsum(positive)[ends] - before[ranked.group] if len(positive) else positive
+    sums = ranked.per_group(positive * found / (ranked.last + 1))
+    return _mean(sums[positives > 0] / positives[positives > 0])
+
+
+# -- classes ------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """One entry a class that occurs among the labels or the predictions, in the order of `classes`. All (C,)."""
+
+    classes: np.ndarray
+    precision: np.ndarray
+    recall: np.ndarray
+    f1: np.ndarray
+    support: np.ndarray
+
+
+def class_scores(predicted: np.ndarray, labels: np.ndarray) -> ClassScores:
+    """Precision, recall and F1 of each class; 0 where a class was never predicted or never occurs. predicted, labels: (N,) ints ≥ 0."""
+    n = int(max(predicted.max(initial=-1), labels.max(initial=-1))) + 1
+    hits = np.bincount(labels[predicted == labels], minlength=n)
+    called, support = np.bincount(predicted, minlength=n), np.bincount(labels, minlength=n)
+    classes = np.flatnonzero(called + support)
+    hits, called, support = hits[classes], called[classes], support[classes]
+    return ClassScores(
+        classes, hits / np.maximum(called, 1), hits / np.maximum(support, 1), 2 * hits / np.maximum(called + support, 1), support
+    )
+
+
+def accuracy(predicted: np.ndarray, labels: np.ndarray) -> float:
+    return _mean((predicted == labels).astype(np.float64))
+
+
+def macro_f1(predicted: np.ndarray, labels: np.ndarray) -> float:
+    """Mean F1 of the classes that occur among the labels or the predictions."""
+    return _mean(class_scores(predicted, labels).f1)
+
+
+def confusion_matrix(predicted: np.ndarray, labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """(K, K) counts, rows true, columns predicted, for the `classes` (sorted ints); rows with another class are left out."""
+    inside = np.isin(predicted, classes) & np.isin(labels, classes)
+    row, column = np.searchsorted(classes, labels[inside]), np.searchsorted(classes, predicted[inside])
+    return np.bincount(row * len(classes) + column, minlength=len(classes) ** 2).reshape(len(classes), len(classes))
+
+
+def most_confused(predicted: np.ndarray, labels: np.ndarray, limit: int) -> np.ndarray:
+    """At most `limit` classes, sorted: those with the most wrong rows (as truth or as prediction), then the most frequent."""
+    n = int(max(predicted.max(initial=-1), labels.max(initial=-1))) + 1
+    wrong = predicted != labels
+    errors = np.bincount(labels[wrong], minlength=n) + np.bincount(predicted[wrong], minlength=n)
+    rows = np.bincount(labels, minlength=n) + np.bincount(predicted, minlength=n)
+    ranking = np.lexsort((-rows, -errors))[: np.count_nonzero(rows)]
+    return np.sort(ranking[:limit])

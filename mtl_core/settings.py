@@ -1,0 +1,81 @@
+"""The fields of a pydantic model as a page needs them to draw a widget for each."""
+
+from dataclasses import dataclass
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One field as a page needs it to draw a widget.
+
+    path:      "training.steps", as in the YAML and in `--set`.
+    type:      int, float, bool, choice (one of `choices`), text (`choices` are suggestions), list, mapping.
+    bounds:    lowest and highest value, None where there is none; `above`: the lowest itself is not allowed.
+    optional:  None is a value, too.
+    """
+
+    path: str
+    type: Literal["int", "float", "bool", "choice", "text", "list", "mapping"]
+    label: str
+    help: str
+    default: Any
+    value: Any
+    bounds: tuple[float | None, float | None] = (None, None)
+    above: bool = False
+    choices: tuple[str, ...] = ()
+    optional: bool = False
+
+
+_TYPES: dict[Any, Any] = {bool: "bool", int: "int", float: "float", str: "text", list: "list", dict: "mapping", Literal: "choice"}
+
+
+def widgets(model: BaseModel | type[BaseModel], prefix: str = "") -> list[Setting]:
+    """Every field of a model that can be set, groups opened. `model`: an instance (its values are shown) or a class (its defaults)."""
+    settings: list[Setting] = []
+    for name, field in (model if isinstance(model, type) else type(model)).model_fields.items():
+        path = f"{prefix}.{name}" if prefix else name
+        default = None if field.is_required() else field.get_default(call_default_factory=True, validated_data={})
+        value = default if isinstance(model, type) else getattr(model, name)
+        annotation = required(field.annotation)
+        models = value if isinstance(value, dict) and any(isinstance(v, BaseModel) for v in value.values()) else {}
+        if isinstance(value, BaseModel):
+            settings += widgets(value, path)
+        elif models:
+            settings += [s for key, part in models.items() for s in widgets(part, f"{path}.{key}")]
+        elif not is_model(annotation) and not _holds_models(annotation):
+            limits = {k: getattr(m, k) for m in field.metadata for k in ("ge", "gt", "le", "lt") if getattr(m, k, None) is not None}
+            choices = get_args(annotation) if get_origin(annotation) is Literal else field.examples or ()
+            settings.append(
+                Setting(
+                    path,
+                    _TYPES.get(get_origin(annotation) or annotation, "text"),
+                    field.title or name.replace("_", " ").capitalize(),
+                    field.description or "",
+                    default,
+                    value,
+                    (limits.get("ge", limits.get("gt")), limits.get("le", limits.get("lt"))),
+                    "gt" in limits,
+                    tuple(map(str, choices)),
+                    annotation is not field.annotation,
+                )
+            )
+    return settings
+
+
+def _holds_models(annotation: Any) -> bool:
+    return any(is_model(a) for a in get_args(annotation))
+
+
+def is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def required(annotation: Any) -> Any:
+    """`X` of `X | None`."""
+    if get_origin(annotation) in (Union, UnionType):
+        some = [a for a in get_args(annotation) if a is not type(None)]
+        return some[0] if len(some) == 1 else annotation
+    return annotation

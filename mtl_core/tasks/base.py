@@ -1,0 +1,195 @@
+"""What a task kind is: the fields it needs, its head on the shared encoder, its loss, metrics, report and predictions.
+
+A new kind is one file with a `TaskKind` subclass, one line in `mtl_core/tasks/__init__.py` and one test file.
+
+How rows go through a kind:
+
+    table (columns renamed to fields) --fit--> spec        what the head must know, made from the training rows only
+    table + spec --encode--> encoded table                 one column a text slot, `label`, `group`, feature columns
+    encoded table --(data.compiled, training.batches)--> TaskBatch
+    vectors of the distinct texts + TaskBatch --head--> logits (R, ...) --loss--> (R,)
+    logits --scores--> numpy --evaluate, report--> metrics, panels
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pyarrow as pa
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from mtl_core.data.problems import Problem
+
+Spec = dict[str, Any]
+"""What a head must know of its data (classes, vocabularies, means ...). JSON only: it lies beside the checkpoint."""
+
+
+class Options(BaseModel):
+    """Base of a kind's typed options; every field has bounds, a default and a one-sentence `description`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class Field:
+    """One thing that a kind reads from a table.
+
+    type:     text (a string, may be joined of several columns), texts (a list of strings), category, number,
+              label, group (rows that belong to one query or user).
+    many:     several columns may be mapped to it (texts are joined by a space; categories and numbers stand side by side).
+    aliases:  column names seen in the wild, lower case, for suggestions.
+    help:     one sentence, marked with N_.
+    """
+
+    name: str
+    type: Literal["text", "texts", "category", "number", "label", "group"]
+    help: str
+    required: bool = True
+    many: bool = False
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place for texts in a row of a kind. one: a text; many: a list of texts (a history); pair: two texts, read together."""
+
+    name: str
+    shape: Literal["one", "many", "pair"] = "one"
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """How a metric is named, read and compared."""
+
+    name: str
+    label: str
+    help: str
+    higher_is_better: bool = True
+
+
+@dataclass
+class SlotIndex:
+    """Which of the step's distinct encoded texts a slot's rows use.
+
+    index:   (S,) long, into `vectors`; S = R for shapes one and pair.
+    offsets: (R + 1,) long for shape many: row r uses index[offsets[r]:offsets[r + 1]] (may be empty); None otherwise.
+    """
+
+    index: Tensor
+    offsets: Tensor | None = None
+
+
+@dataclass
+class TaskBatch:
+    """The rows of one task in one step, on the training device. R rows."""
+
+    slots: dict[str, SlotIndex]
+    features: dict[str, Tensor] = field(default_factory=dict)  # name → (R, F): int64 codes or float32 numbers
+    labels: Tensor | None = None  # (R,) float32 or int64; None when predicting
+    groups: Tensor | None = None  # (R,) int64; None when the kind has no groups
+
+    @property
+    def n_rows(self) -> int:
+        if self.labels is not None:
+            return len(self.labels)
+        for feature in self.features.values():
+            return len(feature)
+        slot = next(iter(self.slots.values()))
+        return len(slot.index) if slot.offsets is None else len(slot.offsets) - 1
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A part of a report that the screen knows how to draw by its `type`; `data` is JSON only.
+
+    type → data:
+        table        {"columns": [...], "rows": [[...], ...]}            (classification report: one row a class, then averages)
+        matrix       {"labels": [...], "values": [[int, ...], ...]}      (confusion: rows true, columns predicted)
+        reliability  {"confidence": [...], "observed": [...], "count": [...]}
+    """
+
+    type: Literal["table", "matrix", "reliability"]
+    title: str
+    data: dict[str, Any]
+
+
+class TaskKind(ABC):
+    """How a sort of task is adapted to the shared encoder. Stateless: one instance a kind, in `mtl_core.tasks.KINDS`."""
+
+    name: ClassVar[str]
+    label: ClassVar[str]  # for the screen, marked with N_
+    help: ClassVar[str]  # one sentence, marked with N_
+    fields: ClassVar[tuple[Field, ...]]
+    Options: ClassVar[type[Options]] = Options
+    metrics: ClassVar[tuple[MetricInfo, ...]]
+    primary: ClassVar[str]  # the metric that early stopping and the comparison look at first
+    ranks: ClassVar[str | None] = None  # the field whose candidates an analyst ranks over a catalogue, None if nothing is ranked
+
+    @abstractmethod
+    def slots(self, options: Any, fields: Collection[str] | None = None) -> tuple[Slot, ...]:
+        """The text slots that `encode` fills when `fields` (names) are mapped; None: every slot that it may ever fill, of which
+        the encoded table holds those in use. Empty when the mapped fields hold no text."""
+
+    @abstractmethod
+    def check(self, table: pa.Table, split: np.ndarray, options: Any) -> list[Problem]:
+        """All problems of the labels and fields for this kind. table: one column per mapped *field*, and `_line` (the line
+        in the source file); split: (N,) of "train" | "validation" | "test". Never raises for bad data."""
+
+    @abstractmethod
+    def fit(self, table: pa.Table, options: Any) -> Spec:
+        """What the head must know, from the *training* rows."""
+
+    @abstractmethod
+    def encode(self, table: pa.Table, spec: Spec, options: Any) -> pa.Table:
+        """Rows as the head wants them; also used to predict, then without `label`.
+
+        Columns: one a slot (string for one, list<string> for many, struct<a, b: string> for pair), `label` (float32 or int64,
+        null = this task does not learn from the row), `group` (int64, optional), features (fixed_size_list<int64 | float32>).
+        """
+
+    @abstractmethod
+    def head(self, hidden: int, spec: Spec, options: Any) -> nn.Module:
+        """Module with `forward(vectors, batch) -> logits`; vectors (S, hidden) float32: the distinct texts of the step."""
+
+    @abstractmethod
+    def loss(self, logits: Tensor, batch: TaskBatch, spec: Spec, options: Any) -> Tensor:
+        """(R,) one loss a row; the step takes the mean."""
+
+    @abstractmethod
+    def scores(self, logits: Tensor, spec: Spec) -> np.ndarray:
+        """Probabilities or relevances in [0, 1]: (R,) or (R, C), float32."""
+
+    @abstractmethod
+    def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
+        """Every metric of `metrics` that is defined here; an undefined one (one class only, say) is left out."""
+
+    @abstractmethod
+    def report(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
+        """What a person reads beside the metrics."""
+
+    @abstractmethod
+    def naive(self, table: pa.Table, split: np.ndarray, spec: Spec, options: Any, part: str) -> dict[str, float]:
+        """The metrics of the kind's naive baseline (popularity, majority class, TF-IDF), fitted on train, scored on `part`."""
+
+    @abstractmethod
+    def present(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
+        """Predictions for people, JSON only, one dict a row; first key the answer, e.g. {"label": "refund", "probability": 0.93,
+        "probabilities": {...}} or {"probability": 0.12} or {"relevance": 0.7}."""
+
+    def choices(self, spec: Spec) -> dict[str, list[list[str]]]:
+        """The values that the head knows of a field of type category: field → one list a column, in the order of the columns."""
+        return {}
+
+
+def no_text_vectors(hidden: int, device: torch.device) -> Tensor:
+    """(0, hidden): what heads of tasks without texts are given."""
+    return torch.zeros(0, hidden, device=device)
+
+
+def columns_of(fields: tuple[Field, ...], mapping: Mapping[str, str | list[str]]) -> dict[str, list[str]]:
+    """`mapping` with every value a list of column names, in the order of `fields`; fields not mapped are left out."""
+    return {f.name: [c] if isinstance(c := mapping[f.name], str) else list(c) for f in fields if mapping.get(f.name)}

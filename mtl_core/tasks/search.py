@@ -1,0 +1,250 @@
+"""Search relevance: a query's text and a product's text → relevance in [0, 1]; labels of two or more grades."""
+
+import math
+from collections.abc import Collection
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import torch
+from pydantic import Field as Setting
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mtl_core import metrics
+from mtl_core.data.problems import Problem, Severity
+from mtl_core.messages import N_, message
+from mtl_core.tasks import common
+from mtl_core.tasks.base import Field, MetricInfo, Options, Panel, Slot, Spec, TaskBatch, TaskKind
+
+LARGEST_SCALE = 100.0  # of the cosine, as in CLIP
+
+
+class SearchOptions(Options):
+    pairing: Literal["apart", "together"] = Setting(
+        "apart",
+        title=N_("Pairing"),
+        description=N_(
+            "apart: query and product are encoded alone and compared, quick to rank; together: read as one text, slower and finer."
+        ),
+    )
+    gains: Literal["linear", "exponential"] = Setting(
+        "linear",
+        title=N_("Gains"),
+        description=N_("How much a grade is worth: linear the grade itself, exponential 2 to the power of it, minus 1."),
+    )
+    relevant_from: float | None = Setting(
+        None,
+        gt=0,
+        le=1e6,
+        title=N_("Relevant from"),
+        description=N_("Lowest grade that counts as relevant for AUC, MAP and MRR; empty: the highest grade."),
+    )
+    temperature: float = Setting(
+        0.1, ge=1 / LARGEST_SCALE, le=10, title=N_("Temperature"), description=N_("Start of the learned temperature: smaller is sharper.")
+    )
+    bias: bool = Setting(
+        True, title=N_("Learned threshold"), description=N_("Learn from which similarity on a product counts as relevant.")
+    )
+    dropout: float = Setting(
+        0.1, ge=0, le=0.9, title=N_("Dropout"), description=N_("Share of values dropped in the head when read together.")
+    )
+
+
+class ApartHead(nn.Module):
+    """logit = exp(t) (cos(query, product) - b), t and b learned, exp(t) ≤ 100.
+
+    A temperature and a bias as in "Sigmoid Loss for Language Image Pre-Training" (https://arxiv.org/abs/2303.15343); the bias is
+    kept as a cosine, so that learning rates suit it.
+    """
+
+    def __init__(self, spec: Spec, options: SearchOptions):
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.tensor(-math.log(options.temperature)))
+        start = 0.5 - options.temperature * common.logit(spec["prior"])
+        self.threshold = nn.Parameter(torch.tensor(min(max(start, 0.0), 1.0) if options.bias else 0.0), requires_grad=options.bias)
+
+    def forward(self, vectors: Tensor, batch: TaskBatch) -> Tensor:
+        """vectors (S, H) → logits (R,)."""
+        unit = F.normalize(vectors.float(), dim=1)
+        cosine = (unit[batch.slots["query"].index] * unit[batch.slots["product"].index]).sum(1)
+        return self.log_scale.clamp(max=math.log(LARGEST_SCALE)).exp() * (cosine - self.threshold)
+
+
+class TogetherHead(nn.Module):
+    """A linear layer on the vector of query and product read as one text (cross-encoder)."""
+
+    def __init__(self, hidden: int, spec: Spec, options: SearchOptions):
+        super().__init__()
+        self.dropout = nn.Dropout(options.dropout)
+        self.linear = common.output_layer(hidden, 1, spec["prior"])
+
+    def forward(self, vectors: Tensor, batch: TaskBatch) -> Tensor:
+        """vectors (S, H) → logits (R,)."""
+        return self.linear(self.dropout(vectors[batch.slots["pair"].index])).squeeze(1)
+
+
+class Search(TaskKind):
+    name = "search"
+    label = N_("Search relevance")
+    help = N_("How well a product answers a query.")
+    fields = (
+        Field("query", "text", N_("What was searched for."), aliases=("query", "question", "search", "search_term", "keyword", "keywords")),
+        Field(
+            "product",
+            "text",
+            N_("The text of the product or answer that was found."),
+            many=True,
+            aliases=("product", "title", "product_title", "candidate", "description", "item", "document"),
+        ),
+        Field(
+            "label",
+            "label",
+            N_("How relevant it is: 0 and 1, or grades from 0 up."),
+            aliases=("label", "relevance", "grade", "score", "rating", "relevant"),
+        ),
+        Field(
+            "group",
+            "group",
+            N_("Rows that belong to one search; without it rows with the same query."),
+            required=False,
+            aliases=("qid", "query_id", "queryid", "search_id", "group"),
+        ),
+    )
+    Options = SearchOptions
+    metrics = (
+        MetricInfo("ndcg_at_10", N_("NDCG@10"), N_("How near the top the best products stand among the first ten of a query, by grade.")),
+        MetricInfo("map", N_("MAP"), N_("Mean over queries of the average precision at each relevant product.")),
+        MetricInfo("mrr", N_("MRR"), N_("Mean of 1 / rank of a query's first relevant product.")),
+        MetricInfo("auc", N_("AUC"), N_("Chance that a relevant product scores above another one, over all queries.")),
+    )
+    primary = "ndcg_at_10"
+    ranks = "product"
+
+    def slots(self, options: SearchOptions, fields: Collection[str] | None = None) -> tuple[Slot, ...]:
+        return (Slot("pair", "pair"),) if options.pairing == "together" else (Slot("query"), Slot("product"))
+
+    def check(self, table: pa.Table, split: np.ndarray, options: SearchOptions) -> list[Problem]:
+        findings = common.Findings(table, split)
+        if not findings.fields(self.fields):
+            return findings.problems
+        findings.texts("query")
+        findings.texts("product")
+        grades, bad = _grades(table["label"])
+        example = common.shorten(table["label"][int(np.argmax(bad))].as_py()) if bad.any() else ""
+        findings.rows(
+            Severity.ERROR,
+            "label_type",
+            "label",
+            bad,
+            message("{count} labels are not numbers; the first is “{found}”.", found=example),
+            message("Labels may be 0 and 1, true and false, or numbers from 0 up."),
+        )
+        negative = grades < 0
+        findings.rows(
+            Severity.ERROR,
+            "label_range",
+            "label",
+            negative,
+            message("{count} labels are below 0; the first is {found}.", found=float(grades[np.argmax(negative)]) if len(grades) else 0),
+            message("Grades start at 0, not relevant at all. Shift or replace them."),
+        )
+        if not (len(bad) and bad.all()) and findings.labels(~np.isnan(grades)):
+            known = grades[(findings.split == "train") & ~np.isnan(grades)]
+            if known.min() == known.max():
+                findings.two_classes(np.where(np.isnan(grades), np.nan, 1.0))
+            elif options.relevant_from is not None and not (known >= options.relevant_from).any():
+                findings.table_wide(
+                    Severity.ERROR,
+                    "relevant_from",
+                    "label",
+                    message("No training row has a grade of {grade} or more.", grade=options.relevant_from),
+                    message("Lower the grade from which a product counts as relevant."),
+                )
+        return findings.problems
+
+    def fit(self, table: pa.Table, options: SearchOptions) -> Spec:
+        grades, _ = _grades(table["label"])
+        known = grades[~np.isnan(grades)]
+        largest = float(known.max(initial=0)) or 1.0
+        targets = _targets(grades, largest, options.gains)
+        relevant = largest if options.relevant_from is None else min(options.relevant_from, largest)
+        return {
+            "largest": largest,
+            "gains": options.gains,
+            "relevant_from": float(_targets(np.array([relevant]), largest, options.gains)[0]),
+            "prior": common.prior(targets),
+        }
+
+    def encode(self, table: pa.Table, spec: Spec, options: SearchOptions) -> pa.Table:
+        """`label` is the grade's gain as a share of the largest gain in training, in [0, 1]."""
+        query, product = common.texts(table["query"]), common.texts(table["product"])
+        columns = {"query": query, "product": product} if options.pairing == "apart" else {"pair": common.pairs(query, product)}
+        if "label" in table.column_names:
+            columns["label"] = common.floats(_targets(_grades(table["label"])[0], spec["largest"], spec["gains"]))
+            columns["group"] = pa.array(common.codes(table["group" if "group" in table.column_names else "query"]))
+        return pa.table(columns)
+
+    def head(self, hidden: int, spec: Spec, options: SearchOptions) -> nn.Module:
+        return ApartHead(spec, options) if options.pairing == "apart" else TogetherHead(hidden, spec, options)
+
+    def loss(self, logits: Tensor, batch: TaskBatch, spec: Spec, options: SearchOptions) -> Tensor:
+        """Cross-entropy with the target in [0, 1]."""
+        assert batch.labels is not None
+        return F.binary_cross_entropy_with_logits(logits.float(), batch.labels.float(), reduction="none")
+
+    def scores(self, logits: Tensor, spec: Spec) -> np.ndarray:
+        return torch.sigmoid(logits.detach().float()).cpu().numpy()
+
+    def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
+        relevant = _relevant(labels, spec)
+        values = {"auc": metrics.roc_auc(scores, relevant)}
+        if groups is not None:
+            values |= {
+                "ndcg_at_10": metrics.ndcg(scores, labels, groups),
+                "map": metrics.mean_average_precision(scores, relevant, groups),
+                "mrr": metrics.mean_reciprocal_rank(scores, relevant, groups),
+            }
+        return metrics.defined(values)
+
+    def report(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
+        return [Panel("reliability", N_("Reliability of the relevance"), metrics.reliability(scores, labels))]
+
+    def naive(self, table: pa.Table, split: np.ndarray, spec: Spec, options: SearchOptions, part: str) -> dict[str, float]:
+        """Cosine of the TF-IDF vectors of query and product; word weights from the training rows."""
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        encoded = self.encode(table, spec, options.model_copy(update={"pairing": "apart"}))
+        labels = encoded["label"].to_numpy()
+        rows = np.flatnonzero((split == part) & ~np.isnan(labels))
+        train = common.sample(np.flatnonzero(split == "train"), 100_000)
+        columns = [common.plain(encoded[c]) for c in ("query", "product")]
+        known = [text for c in columns for text in c.take(pa.array(train)).to_pylist()]
+        vectorizer = TfidfVectorizer(sublinear_tf=True, token_pattern=common.WORD).fit([*known, "a"])  # at least one word
+        query, product = (vectorizer.transform(c.take(pa.array(rows)).to_pylist()) for c in columns)
+        scores = np.asarray(query.multiply(product).sum(axis=1)).ravel()
+        return self.evaluate(scores, labels[rows], encoded["group"].to_numpy()[rows], spec)
+
+    def present(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
+        return [{"relevance": float(s)} for s in scores]
+
+
+def _grades(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) float64 grades, nan where there is none; (N,) bool where the label is no number. Yes and no are 1 and 0."""
+    values, bad = common.numbers(column)
+    if bad.any():
+        words, neither = common.yes_no(column)
+        values, bad = np.where(bad, words, values), bad & neither
+    return values, bad
+
+
+def _targets(grades: np.ndarray, largest: float, gains: str) -> np.ndarray:
+    """The gain of each grade as a share of the largest one; nan stays."""
+    if gains == "linear":
+        return np.clip(grades / largest, 0, 1)
+    # (2^grade - 1) / (2^largest - 1), written so that large grades do not overflow
+    return np.clip((np.exp2(grades - largest) - np.exp2(-largest)) / (1 - np.exp2(-largest)), 0, 1)
+
+
+def _relevant(labels: np.ndarray, spec: Spec) -> np.ndarray:
+    return (labels >= spec["relevant_from"] - 1e-6).astype(np.float64)

@@ -1,0 +1,124 @@
+"""What training yields: typed records, each with the step at which it holds. JSON in, JSON out; a run is replayed from them."""
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+Metrics = dict[str, dict[str, float]]  # task → metric → value
+
+
+@dataclass(frozen=True)
+class Event:
+    step: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {"event": type(self).__name__, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class Started(Event):
+    """n_steps: planned; rows: task → split → rows; device, precision: what was chosen; parameters: trainable, total."""
+
+    n_steps: int
+    device: str
+    precision: str
+    rows: dict[str, dict[str, int]]
+    trainable_parameters: int
+    total_parameters: int
+    weights: dict[str, float]
+
+
+@dataclass(frozen=True)
+class StepDone(Event):
+    """One optimiser step. losses: task → mean loss over its rows of this step (a task without rows is left out)."""
+
+    losses: dict[str, float]
+    total_loss: float
+    learning_rate: float
+    gradient_norm: float
+    rows: dict[str, int]
+    tokens: int  # useful ones: every token of every row's texts, each text counted for every row that uses it
+    seconds: float
+    memory_bytes: int  # peak on the device since the last step, or the process's resident set on the CPU
+
+
+@dataclass(frozen=True)
+class Evaluated(Event):
+    """split: validation or test. losses and metrics by task; objective: the number early stopping looks at (higher is better)."""
+
+    split: str
+    losses: dict[str, float]
+    metrics: Metrics
+    objective: float
+    seconds: float
+    is_best: bool = False
+
+
+@dataclass(frozen=True)
+class Reported(Event):
+    """The full reports of a split. reports: task → list of panels as dicts (type, title, data)."""
+
+    split: str
+    reports: dict[str, list[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class WeightsChanged(Event):
+    """`step` is the first step taken with the new weights."""
+
+    old: dict[str, float]
+    new: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Paused(Event):
+    pass
+
+
+@dataclass(frozen=True)
+class Resumed(Event):
+    """After a pause, or after the run was loaded from a checkpoint (from_checkpoint)."""
+
+    from_checkpoint: bool = False
+
+
+@dataclass(frozen=True)
+class CheckpointSaved(Event):
+    """name: last or best; path: relative to the run's folder."""
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Failed(Event):
+    """The end of a run that cannot go on. reason: not_finite, out_of_memory, data, error; advice: what to do."""
+
+    reason: str
+    message: str
+    advice: str
+    task: str | None = None
+
+
+@dataclass(frozen=True)
+class Finished(Event):
+    """The end. state: finished or stopped; why: steps, patience, asked."""
+
+    state: str
+    why: str
+    best_step: int
+    before: Metrics = field(default_factory=dict)
+    best: Metrics = field(default_factory=dict)
+    test: Metrics = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+EVENTS: dict[str, type[Event]] = {
+    c.__name__: c for c in (Started, StepDone, Evaluated, Reported, WeightsChanged, Paused, Resumed, CheckpointSaved, Failed, Finished)
+}
+
+
+def from_json(record: dict[str, Any]) -> Event:
+    """Inverse of `Event.to_json`; fields that this version does not know are left out. Raises KeyError: unknown event."""
+    cls = EVENTS[record["event"]]
+    known = {f.name for f in fields(cls)}
+    return cls(**{k: v for k, v in record.items() if k in known})

@@ -1,0 +1,348 @@
+"""Joint training: L(θ) = Σ_k w_k · L_k(θ), one step over rows of all tasks at once.
+
+    for event in train(experiment, prepared, control, folder): ...
+
+A step draws rows of every table, sends each distinct text once through the shared encoder, whatever task it is from, hands the
+vectors to the tasks' heads, and takes each task's mean loss over its rows of the step. Nothing here knows of threads, MLflow or
+screens: whoever consumes the events does.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint as recomputed
+
+from mtl_core.balancing import BALANCING
+from mtl_core.data.sampling import Sampler
+from mtl_core.experiment import Experiment
+from mtl_core.messages import N_
+from mtl_core.model.encoder import Encoder, Template
+from mtl_core.model.multitask import MultiTaskModel, make_heads
+from mtl_core.tasks.base import no_text_vectors
+from mtl_core.training.batches import StepBatch, assemble
+from mtl_core.training.checkpoints import State, checkpoint_folder, load_checkpoint, save_checkpoint
+from mtl_core.training.control import Control
+from mtl_core.training.devices import autocast, device_of, memory_bytes, precision_of
+from mtl_core.training.events import (
+    CheckpointSaved,
+    Evaluated,
+    Event,
+    Failed,
+    Finished,
+    Metrics,
+    Paused,
+    Reported,
+    Resumed,
+    Started,
+    StepDone,
+    WeightsChanged,
+)
+from mtl_core.training.optimizer import Optimizer
+from mtl_core.training.prepare import Prepared
+from mtl_core.training.scoring import Scored, objective_of, panels_json, sample_groups, score
+
+SPLITS = ("train", "validation", "test")
+_NOT_FINITE_ADVICE = N_(
+    "The last good checkpoint is kept. Lower the learning rate or the task's weight, and look for extreme values in its data."
+)
+_OUT_OF_MEMORY_ADVICE = N_("Start again with fewer tokens at once, a smaller batch or a shorter longest text; the memory is free again.")
+EVALUATIONS_OF_A_RUN = 10  # when the experiment does not say how often
+
+
+def train(
+    experiment: Experiment, prepared: Prepared, control: Control | None = None, folder: Path | None = None, resume: bool = False
+) -> Iterator[Event]:
+    """Trains, yielding events; the last one is Finished or Failed.
+
+    control: read between steps. folder: the run's, for checkpoints (None: none are kept, and the last model is tested).
+    resume: go on from <folder>/checkpoints/last; the numbers are those of a run that never stopped (bit for bit on the CPU).
+    """
+    try:
+        yield from _Trainer(experiment, prepared, control or Control(), folder, resume).run()
+    except torch.OutOfMemoryError as error:
+        del error.__traceback__
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        yield Failed(
+            -1,
+            "out_of_memory",
+            str(error).splitlines()[0],
+            _OUT_OF_MEMORY_ADVICE,
+        )
+
+
+def _mask(rows: np.ndarray, n_rows: int) -> np.ndarray:
+    """(n_rows,) bool: True at `rows`."""
+    mask = np.zeros(n_rows, bool)
+    mask[rows] = True
+    return mask
+
+
+class NotFinite(Exception):
+    def __init__(self, step: int, task: str, loss: float):
+        self.step, self.task, self.loss = step, task, loss
+
+
+class _Trainer:
+    def __init__(self, experiment: Experiment, prepared: Prepared, control: Control, folder: Path | None, resume: bool):
+        self.experiment, self.prepared, self.control, self.folder = experiment, prepared, control, folder
+        self.options = experiment.training
+        self.device = device_of(self.options.device)
+        self.precision = precision_of(self.options.precision, self.device)
+        self.rows = {name: task.rows for name, task in prepared.tasks.items()}
+        self.stores = {name: task.rows.stores for name, task in prepared.tasks.items()}
+        self.learns = {name: _mask(task.rows.rows("train"), task.dataset.n_rows) for name, task in prepared.tasks.items()}
+        tables: dict[str, np.ndarray] = {}  # a row is drawn for all tasks of its table at once, so that its texts are encoded once
+        for name, task in prepared.tasks.items():
+            tables[task.data] = tables[task.data] | self.learns[name] if task.data in tables else self.learns[name]
+        training_rows = {table: np.flatnonzero(mask).astype(np.int32) for table, mask in tables.items()}
+        sampling = experiment.sampling
+        self.sampler = Sampler(training_rows, self.options.batch_size, sampling.name, sampling.temperature, experiment.seed)
+        epoch = sum(map(len, training_rows.values())) / self.options.batch_size
+        self.state = State(
+            n_steps=self.options.steps or max(1, round(self.options.epochs * epoch)),
+            weights={name: task.weight for name, task in experiment.tasks.items()},
+        )
+        self.resumed = resume
+        optimizer_tensors = self._load() if resume else None
+        if not resume:
+            self._build()
+        self.model.to(self.device).train()
+        self.template = Template.of(prepared.tokenizer, self.model.encoder.max_length)
+        self.optimizer = Optimizer(self.model, experiment.optimizer, experiment.schedule, self.state.n_steps)
+        if optimizer_tensors is not None:
+            self.optimizer.load(optimizer_tensors, self.state.optimizer)
+            self.sampler.state = self.state.sampler
+        self.balancing = BALANCING[experiment.balancing.name]()
+        self.watched = {
+            name: sample_groups(rows := data.rows("validation"), data.take(rows).groups, self.options.evaluation_rows, experiment.seed)
+            for name, data in self.rows.items()
+        }
+        self.every = self.options.evaluate_every or max(1, -(-self.state.n_steps // EVALUATIONS_OF_A_RUN))
+        self.started = time.monotonic() - self.state.seconds
+        self.pending: tuple[StepDone, list[str], Tensor] | None = None
+
+    def _build(self) -> None:
+        torch.manual_seed(self.experiment.seed)
+        encoder = self.experiment.encoder
+        shared = Encoder.load(
+            encoder.name, pooling=encoder.pooling, max_length=encoder.max_length, dropout=encoder.dropout, trainable=encoder.trainable
+        )
+        kinds = {name: (task.kind.name, task.options) for name, task in self.prepared.tasks.items()}
+        specs = {name: task.spec for name, task in self.prepared.tasks.items()}
+        self.model = MultiTaskModel(shared, make_heads(shared.hidden, kinds, specs))
+
+    def _load(self) -> dict[str, Tensor] | None:
+        if self.folder is None:
+            raise ValueError("A run without a folder has no checkpoint to resume from.")
+        loaded = load_checkpoint(checkpoint_folder(self.folder, "last"))
+        self.model, self.state = loaded.model, loaded.state
+        for name, task in self.prepared.tasks.items():
+            if task.spec != loaded.specs[name]:
+                raise ValueError(f"The data of task {name!r} is not what the run was started with; start a new run.")
+        return loaded.optimizer
+
+    def run(self) -> Iterator[Event]:
+        trainable = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
+        sizes = {name: {split: len(data.rows(split)) for split in SPLITS} for name, data in self.rows.items()}
+        state = self.state
+        if self.resumed:
+            yield Resumed(state.step, from_checkpoint=True)
+        yield Started(
+            state.step,
+            state.n_steps,
+            str(self.device),
+            self.precision,
+            sizes,
+            trainable,
+            sum(p.numel() for p in self.model.parameters()),
+            dict(state.weights),
+        )
+        try:
+            if not self.resumed:
+                yield from self._evaluate()
+            yield from self._steps()
+        except NotFinite as found:
+            yield Failed(
+                found.step,
+                "not_finite",
+                f"The loss of task {found.task} became {found.loss} in step {found.step}.",
+                _NOT_FINITE_ADVICE,
+                found.task,
+            )
+
+    def _steps(self) -> Iterator[Event]:
+        state, patience = self.state, self.experiment.early_stopping.patience
+        why = "steps"
+        while state.step < state.n_steps:
+            if self.control.paused:
+                yield from self._flush()
+                yield from self._save("last")
+                yield Paused(state.step)
+                self.control.wait_while_paused()
+                yield Resumed(state.step)
+                continue
+            commands = self.control.take()
+            if commands.stop:
+                why = "asked"
+                break
+            if new := {name: w for name, w in commands.weights.items() if name in state.weights and w != state.weights[name]}:
+                old = dict(state.weights)
+                state.weights = old | new
+                yield WeightsChanged(state.step + 1, old, dict(state.weights))
+            yield from self._step()
+            if state.step % self.every == 0 or commands.evaluate or state.step == state.n_steps:
+                yield from self._evaluate()
+                if patience and state.without_gain >= patience:
+                    why = "patience"
+                    break
+        yield from self._flush()
+        yield from self._finish(why)
+
+    def _step(self) -> Iterator[Event]:
+        """Draws, goes forward and back, updates. Losses are read one step later on a GPU, so that it never waits for the screen."""
+        state, begun = self.state, time.perf_counter()
+        torch.manual_seed(self.experiment.seed * 1_000_003 + state.step)
+        drawn = self.sampler.draw()
+        rows = {name: drawn[task.data][self.learns[name][drawn[task.data]]] for name, task in self.prepared.tasks.items()}
+        blocks = {name: self.rows[name].take(numbers) for name, numbers in rows.items() if len(numbers)}
+        batch = assemble(blocks, self.stores, self.template, self.options.micro_batch_tokens, self.device)
+        names, losses, total = self.forward(batch)
+        total.backward()
+        rate, norm = self.optimizer.step(state.step)
+        self.model.encoder.close_rows()
+        state.step += 1
+        yield from self._flush()
+        done = StepDone(
+            step=state.step,
+            losses={},
+            total_loss=0.0,
+            learning_rate=rate,
+            gradient_norm=0.0,
+            rows={name: batch.tasks[name].n_rows for name in names},
+            tokens=batch.tokens,
+            seconds=time.perf_counter() - begun,
+            memory_bytes=memory_bytes(self.device),
+        )
+        self.pending = done, names, torch.cat([losses.detach(), torch.stack([total.detach(), norm])])
+        if self.device.type != "cuda":
+            yield from self._flush()
+
+    def forward(self, batch: StepBatch) -> tuple[list[str], Tensor, Tensor]:
+        """→ names of the tasks that have rows, their losses (K,), and the joint loss, ready for `backward`."""
+        encoder, names = self.model.encoder, list(batch.tasks)
+        if not batch.packed:
+            vectors = no_text_vectors(encoder.hidden, self.device)
+        else:
+            if encoder.embeddings.requires_grad:
+                encoder.open_rows(batch.token_ids)
+            with autocast(self.device, self.precision):
+                if len(batch.packed) == 1:
+                    vectors = encoder(batch.packed[0])
+                else:  # one micro-batch's activations at a time: each is computed again on the way back
+                    vectors = torch.cat([recomputed(encoder, packed, use_reentrant=False) for packed in batch.packed])
+        losses = []
+        for name in names:
+            task = self.prepared.tasks[name]
+            logits = self.model.logits(name, vectors, batch.tasks[name])
+            losses.append(task.kind.loss(logits, batch.tasks[name], task.spec, task.options).mean())
+        stacked = torch.stack(losses)
+        weights = torch.tensor([self.state.weights[name] for name in names], device=self.device)
+        return names, stacked, self.balancing.combine(stacked, weights)
+
+    def _flush(self) -> Iterator[Event]:
+        if self.pending is None:
+            return
+        done, names, numbers = self.pending
+        self.pending = None
+        *losses, total, norm = numbers.tolist()
+        for name, loss in zip(names, losses, strict=True):
+            if not np.isfinite(loss):
+                raise NotFinite(done.step, name, loss)
+        if not np.isfinite(norm):
+            raise NotFinite(done.step, max(zip(losses, names, strict=True))[1], norm)
+        yield replace(done, losses=dict(zip(names, losses, strict=True)), total_loss=total, gradient_norm=norm)
+
+    def _score(self, name: str, rows: np.ndarray) -> Scored:
+        return score(
+            self.model,
+            name,
+            self.prepared.tasks[name],
+            rows,
+            self.template,
+            self.options.micro_batch_tokens,
+            self.device,
+            self.precision,
+        )
+
+    def _metrics(self, scored: Mapping[str, Scored]) -> Metrics:
+        return {
+            name: (task := self.prepared.tasks[name]).kind.evaluate(s.scores, s.labels, s.groups, task.spec) for name, s in scored.items()
+        }
+
+    def _evaluate(self) -> Iterator[Event]:
+        """On the watched validation rows; keeps the best model and the last state."""
+        yield from self._flush()
+        begun, state = time.perf_counter(), self.state
+        scored = {name: self._score(name, rows) for name, rows in self.watched.items() if len(rows)}
+        metrics = self._metrics(scored)
+        stopping = self.experiment.early_stopping
+        objective = objective_of(metrics, self.prepared.tasks, stopping.objective)
+        is_best = state.step == 0 or objective > state.best_objective + stopping.minimum_gain
+        if state.step == 0:
+            state.before = metrics
+        if is_best:
+            state.best_objective, state.best_step, state.best, state.without_gain = objective, state.step, metrics, 0
+        else:
+            state.without_gain += 1
+        losses = {name: s.loss for name, s in scored.items()}
+        yield Evaluated(state.step, "validation", losses, metrics, objective, time.perf_counter() - begun, is_best)
+        if is_best:
+            yield from self._save("best")
+        yield from self._save("last")
+
+    def _save(self, name: str) -> Iterator[Event]:
+        if self.folder is None:
+            return
+        state = self.state
+        state.sampler, state.seconds = self.sampler.state, time.monotonic() - self.started
+        tensors: dict[str, Tensor] | None = None
+        if name == "last":
+            tensors, state.optimizer = self.optimizer.state()
+        specs: dict[str, Any] = {n: task.spec for n, task in self.prepared.tasks.items()}
+        save_checkpoint(self.folder / "checkpoints" / name, self.model, self.prepared.tokenizer, self.experiment, specs, state, tensors)
+        yield CheckpointSaved(state.step, name, f"checkpoints/{name}")
+
+    def _finish(self, why: str) -> Iterator[Event]:
+        """The test split is looked at here and only here, with the best model."""
+        state = self.state
+        if why == "asked" and state.step % self.every:
+            yield from self._evaluate()
+        if self.folder is not None and state.best_step != state.step:
+            best = load_checkpoint(checkpoint_folder(self.folder, "best")).model
+            self.model.load_state_dict(best.state_dict())
+        for split in ("validation", "test"):
+            begun = time.perf_counter()
+            rows = self.watched if split == "validation" else {name: data.rows("test") for name, data in self.rows.items()}
+            scored = {name: self._score(name, numbers) for name, numbers in rows.items() if len(numbers)}
+            yield Reported(
+                state.step,
+                split,
+                {
+                    name: panels_json((t := self.prepared.tasks[name]).kind.report(s.scores, s.labels, s.groups, t.spec))
+                    for name, s in scored.items()
+                },
+            )
+        metrics = self._metrics(scored)
+        objective = objective_of(metrics, self.prepared.tasks, self.experiment.early_stopping.objective)
+        yield Evaluated(state.step, "test", {n: s.loss for n, s in scored.items()}, metrics, objective, time.perf_counter() - begun)
+        seconds = time.monotonic() - self.started
+        yield Finished(
+            state.step, "stopped" if why == "asked" else "finished", why, state.best_step, state.before, state.best, metrics, seconds
+        )

@@ -1,0 +1,134 @@
+"""From an experiment to rows that can be trained on: files stored as datasets, checked, mapped, encoded and tokenised, each once."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from mtl_core.data.compiled import TaskRows, compile_task, open_task
+from mtl_core.data.mapping import map_columns
+from mtl_core.data.problems import DataError, Problem, has_errors
+from mtl_core.data.split import check_leaks
+from mtl_core.data.store import Dataset, store_dataset
+from mtl_core.data.tokens import fingerprint
+from mtl_core.experiment import Experiment, Task, resolve_file
+from mtl_core.model.encoder import load_tokenizer
+from mtl_core.tasks import KINDS
+from mtl_core.tasks.base import Spec, TaskKind, columns_of
+from mtl_core.tasks.common import located
+from mtl_core.workspace import Workspace
+
+
+@dataclass
+class PreparedTask:
+    """A task with its rows. data: the experiment's name of its table."""
+
+    kind: TaskKind
+    options: Any
+    spec: Spec
+    data: str
+    dataset: Dataset
+    rows: TaskRows
+
+
+@dataclass
+class Prepared:
+    tasks: dict[str, PreparedTask]
+    tokenizer: Any
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def datasets(self) -> dict[str, str]:
+        """The experiment's name of a table → the hash of the dataset behind it."""
+        return {task.data: task.dataset.hash for task in self.tasks.values()}
+
+
+@dataclass
+class Mapped:
+    """A task's table with one column a field, and what is wrong with it."""
+
+    kind: TaskKind
+    table: pa.Table
+    split: np.ndarray
+    problems: list[Problem]
+
+
+def store(experiment: Experiment, name: str, workspace: Workspace, base: Path | None, contained: bool) -> Dataset:
+    """The dataset of one of the experiment's tables. Raises DataError: no such file, or one that cannot be used."""
+    data = experiment.data[name]
+    path = resolve_file(data, base, workspace, contained)
+    return store_dataset(path, workspace, split=data.split, transactions=data.transactions, name=name)
+
+
+def map_task(task: Task, dataset: Dataset) -> Mapped:
+    """A task's fields out of its dataset. See `map_fields`."""
+    return map_fields(KINDS[task.kind], dataset.table(), dataset.split(), task.columns, task.options, dataset.name)
+
+
+def map_fields(kind: TaskKind, table: pa.Table, split: np.ndarray, columns: Mapping[str, Any], options: Any, file: str) -> Mapped:
+    """The fields of a kind out of a table, with every problem of the columns, the labels and the split, named as in the file.
+
+    table: with `_line`; split: (N,) str; columns: field → column or columns; options: of the kind; file: its name for people.
+    """
+    fields = columns_of(kind.fields, columns)
+    mapped, problems = map_columns(table, kind.fields, columns, file)
+    if not has_errors(problems):
+        found = kind.check(mapped, split, options)
+        texts = [f.name for f in kind.fields if f.name in fields and f.type in ("text", "texts")]
+        if texts and not any(f.type == "texts" for f in kind.fields):  # histories come with a split of their own making
+            found += check_leaks(mapped, split, texts, "group" if "group" in fields else None)
+        problems += located(found, fields, file)
+    return Mapped(kind, mapped, split, problems)
+
+
+def prepare(experiment: Experiment, workspace: Workspace, base: Path | None = None, *, contained: bool = False) -> Prepared:
+    """base: the folder that files are relative to; contained: take files from the workspace and the sample shop only.
+
+    Raises DataError with the errors of all tables, EncoderError.
+    """
+    tokenizer = load_tokenizer(experiment.encoder.name)
+    datasets, mapped, problems = {}, {}, []
+    for name in experiment.data:
+        try:
+            datasets[name] = store(experiment, name, workspace, base, contained)
+            problems += datasets[name].problems
+        except DataError as error:
+            problems += error.problems
+    for name, task in experiment.tasks.items():
+        if task.data in datasets:
+            mapped[name] = map_task(task, datasets[task.data])
+            problems += mapped[name].problems
+    if has_errors(problems):
+        raise DataError(problems)
+    tasks = {
+        name: _prepare_task(
+            experiment.tasks[name], mapped.pop(name), datasets[experiment.tasks[name].data], tokenizer, experiment, workspace
+        )
+        for name in list(mapped)
+    }
+    return Prepared(tasks, tokenizer, problems)
+
+
+def _prepare_task(
+    task: Task, mapped: Mapped, dataset: Dataset, tokenizer: Any, experiment: Experiment, workspace: Workspace
+) -> PreparedTask:
+    spec = mapped.kind.fit(mapped.table.filter(pa.array(mapped.split == "train")), task.options)
+    fields = columns_of(mapped.kind.fields, task.columns)
+    depends_on = [dataset.hash, task.kind, fields, task.options.model_dump(), fingerprint(tokenizer), experiment.encoder.max_length]
+    key = json.dumps(depends_on)
+    rows = open_task(workspace.tokens, key, mapped.split)
+    if rows is None:
+        rows = compile_task(
+            mapped.kind.encode(mapped.table, spec, task.options),
+            mapped.kind.slots(task.options, fields),
+            mapped.split,
+            tokenizer=tokenizer,
+            max_length=experiment.encoder.max_length,
+            folder=workspace.tokens,
+            key=key,
+        )
+    return PreparedTask(mapped.kind, task.options, spec, task.data, dataset, rows)

@@ -1,0 +1,96 @@
+"""Scores, losses and reports of a model on stored rows: what evaluation is made of."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from mtl_core.model.encoder import Template
+from mtl_core.model.multitask import MultiTaskModel
+from mtl_core.tasks.base import Panel, no_text_vectors
+from mtl_core.training.batches import StepBatch, assemble
+from mtl_core.training.devices import autocast
+from mtl_core.training.prepare import PreparedTask
+
+BLOCK_ROWS = 16_384  # of one task, encoded with each distinct text once; bounds the memory of an evaluation
+
+
+@dataclass
+class Scored:
+    """Rows of one task. scores: (R,) or (R, C); labels: (R,); groups: (R,) or None; loss: mean over the rows."""
+
+    scores: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray | None
+    loss: float
+
+
+def vectors_of(model: MultiTaskModel, batch: StepBatch, device: torch.device, precision: str) -> torch.Tensor:
+    """(S, hidden) float32: every distinct text of the batch."""
+    if not batch.packed:
+        return no_text_vectors(model.encoder.hidden, device)
+    with autocast(device, precision):
+        return torch.cat([model.encoder(packed) for packed in batch.packed])
+
+
+@torch.no_grad()
+def score(
+    model: MultiTaskModel,
+    name: str,
+    task: PreparedTask,
+    rows: np.ndarray,
+    template: Template,
+    micro_batch_tokens: int,
+    device: torch.device,
+    precision: str,
+) -> Scored:
+    """The model is put into evaluation mode and back."""
+    training = model.training
+    model.train(False)
+    scores, labels, groups, losses = [], [], [], []
+    try:
+        for block in _blocks(rows):
+            batch = assemble({name: task.rows.take(block)}, {name: task.rows.stores}, template, micro_batch_tokens, device)
+            inputs = batch.tasks[name]
+            logits = model.logits(name, vectors_of(model, batch, device, precision), inputs)
+            losses.append(task.kind.loss(logits, inputs, task.spec, task.options).float().cpu().numpy())
+            scores.append(task.kind.scores(logits, task.spec))
+            labels.append(inputs.labels.cpu().numpy())  # type: ignore[union-attr]
+            if inputs.groups is not None:
+                groups.append(inputs.groups.cpu().numpy())
+    finally:
+        model.train(training)
+    return Scored(
+        np.concatenate(scores), np.concatenate(labels), np.concatenate(groups) if groups else None, float(np.concatenate(losses).mean())
+    )
+
+
+def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(rows), BLOCK_ROWS):
+        yield rows[start : start + BLOCK_ROWS]
+
+
+def sample_groups(rows: np.ndarray, groups: np.ndarray | None, most: int, seed: int) -> np.ndarray:
+    """At most `most` of `rows`, drawn by whole groups (a ranking needs all of its candidates), in their own order; at least one group."""
+    if len(rows) <= most:
+        return rows
+    rng = np.random.default_rng(seed)
+    if groups is None:
+        return np.sort(rng.choice(rows, most, replace=False))
+    names, codes, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    order = rng.permutation(len(names))
+    taken = order[: max(1, int(np.searchsorted(counts[order].cumsum(), most, side="right")))]
+    return rows[np.isin(codes, taken)]
+
+
+def objective_of(metrics: Mapping[str, Mapping[str, float]], tasks: Mapping[str, PreparedTask], wanted: str) -> float:
+    """What early stopping maximises: the main metric of the task `wanted`, or with `mean` the average over the tasks that have one."""
+    main = {name: metrics[name][task.kind.primary] for name, task in tasks.items() if task.kind.primary in metrics.get(name, {})}
+    if wanted != "mean":
+        return main.get(wanted, float("-inf"))
+    return float(np.mean(list(main.values()))) if main else float("-inf")
+
+
+def panels_json(panels: list[Panel]) -> list[dict[str, object]]:
+    return [{"type": p.type, "title": p.title, "data": p.data} for p in panels]

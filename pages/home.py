@@ -1,0 +1,55 @@
+"""The first page: what this is, one button that trains the sample shop, recent runs, what to do next. Paints without torch."""
+
+import streamlit as st
+
+from mtl_core.jobs import jobs
+from mtl_core.runs import list_runs
+from pages.parts import states
+from pages.parts.frame import begin, page, workspace
+from pages.parts.sample import SHOP
+from pages.parts.text import plain
+
+_ = begin("home")
+
+st.title(_("One model for all tasks of your shop"))
+st.markdown(
+    _(
+        "A shop runs many models: what to recommend, what to show for a query, which ad to place, what a customer wants. "
+        "This workbench fine-tunes **one shared pretrained transformer on all of them at once**. "
+        "Every task has a loss weight: the slider that says how much it counts. "
+        "You watch each task learn, move the weights while it does, and see what one task gains or loses by another. "
+        "Everything runs on this machine; nothing is sent anywhere."
+    )
+)
+
+with st.container(horizontal=True, vertical_alignment="center"):
+    start = st.button(_("Train the sample shop"), type="primary", icon=":material/play_arrow:", key="train_sample")
+    st.page_link(page("data"), label=_("Use your own tables"), icon=":material/upload:")
+st.caption(_("The sample shop has a small table for every kind of task. On a laptop it trains in about two minutes."))
+if start:
+    with st.spinner(_("Starting the training …")):
+        run_id = jobs().submit(SHOP.read_text(encoding="utf-8"), workspace(), SHOP.parent)
+    st.switch_page(page("train"), query_params={"run": run_id})
+
+st.subheader(_("Recent runs"))
+runs = list_runs(workspace())[:5]
+if not runs:
+    st.caption(_("No run yet. Train the sample shop, or add tasks from your own tables on the page Data."))
+for run in runs:
+    with st.container(horizontal=True, vertical_alignment="center", key=f"run_{run.id}"):
+        states.badge(run.state, _)
+        st.page_link(page("train"), label=plain(run.name), query_params={"run": run.id}, icon=":material/monitoring:")
+        st.caption(f"{states.moment(run.created)} · {run.id}")
+
+st.subheader(_("How it goes"))
+STEPS = [
+    (page("data"), ":material/table_chart:", _("Data"), _("Upload a table, see what is wrong with it, say which column is what.")),
+    (page("train"), ":material/model_training:", _("Train"), _("Set a loss weight for each task, start, watch the curves and steer.")),
+    (page("compare"), ":material/compare_arrows:", _("Compare"), _("Put runs with different weights side by side.")),
+    (page("predict"), ":material/psychology:", _("Predict"), _("Try the trained model on a query, an ad, a message.")),
+]
+with st.grid(4, min_column_width=180):
+    for target, icon, label, sentence in STEPS:
+        with st.container(border=True, height="stretch"):
+            st.page_link(target, label=label, icon=icon)
+            st.caption(sentence)

@@ -1,0 +1,91 @@
+"""A table as one task would use it: checked, split, counted; and what of that is shown."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from mtl_core import plots
+from mtl_core.data.describe import histogram, label_counts, token_lengths
+from mtl_core.data.problems import DataError, Problem, has_errors
+from mtl_core.data.store import store_dataset
+from mtl_core.experiment import Data, Task
+from mtl_core.messages import N_, Translate
+from mtl_core.model.encoder import load_tokenizer
+from mtl_core.training.prepare import map_task
+from pages.parts import problems
+from pages.parts.frame import workspace
+
+PARTS = {"train": N_("Training"), "validation": N_("Validation"), "test": N_("Test")}
+
+
+@dataclass(frozen=True)
+class Checked:
+    """lengths: text field → (counts, edges)."""
+
+    problems: list[Problem]
+    sizes: dict[str, int] = field(default_factory=dict)
+    labels: list[dict[str, Any]] = field(default_factory=list)
+    n_labels: int = 0
+    lengths: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+
+    @property
+    def usable(self) -> bool:
+        return not has_errors(self.problems)
+
+
+def of(path: Path, name: str, data: dict[str, Any], task: dict[str, Any]) -> Checked:
+    """Stores the table as a dataset and looks at it as the task would. name: of the table; data, task: as in an experiment."""
+    return _of(path, path.stat().st_mtime_ns, name, json.dumps(data, sort_keys=True), json.dumps(task, sort_keys=True))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _of(path: Path, changed: int, name: str, data_json: str, task_json: str) -> Checked:
+    data, task = Data.model_validate_json(data_json), Task.model_validate_json(task_json)
+    try:
+        dataset = store_dataset(path, workspace(), split=data.split, transactions=data.transactions, name=name)
+    except DataError as error:
+        return Checked(error.problems)
+    mapped = map_task(task, dataset)
+    found = [*dataset.problems, *mapped.problems]
+    if has_errors(found):
+        return Checked(found, dataset.split_sizes)
+    texts = [f.name for f in mapped.kind.fields if f.type in ("text", "texts") and f.name in mapped.table.column_names]
+    tokenizer = load_tokenizer("minilm")
+    lengths = [token_lengths(mapped.table.column(name), tokenizer) for name in texts]
+    rows, n_labels = label_counts(mapped.table.column("label"), mapped.split)
+    return Checked(found, dataset.split_sizes, rows, n_labels, dict(zip(texts, histogram(lengths), strict=True)))
+
+
+def show(checked: Checked, _: Translate) -> None:
+    problems.show(checked.problems, _)
+    if not checked.usable:
+        return
+    if not checked.problems:
+        st.success(_("Nothing is wrong with this table."), icon=":material/check_circle:")
+    with st.grid(3, min_column_width=140):
+        for part, label in PARTS.items():
+            st.metric(_(label), f"{checked.sizes.get(part, 0):,}", border=True)
+    left, right = st.columns(2)
+    with left:
+        st.markdown("**" + _("Rows by label") + "**")
+        if checked.n_labels > len(checked.labels):
+            st.caption(_("The {n} most frequent of {total} labels.").format(n=len(checked.labels), total=checked.n_labels))
+        st.dataframe(
+            {_("Label"): [row["label"] for row in checked.labels], **{_(w): [row[p] for row in checked.labels] for p, w in PARTS.items()}},
+            hide_index=True,
+            height=300,
+            key="labels",
+            alt=_("Rows of each label in training, validation and test"),
+        )
+    with right:
+        st.markdown("**" + _("Length of the texts") + "**")
+        if checked.lengths:
+            st.plotly_chart(
+                plots.lengths(checked.lengths, translate=_), key="lengths", height=300, alt=_("How many texts have how many tokens")
+            )
+        else:
+            st.caption(_("This task uses no texts."))

@@ -1,0 +1,96 @@
+"""A form for a task, made from the fields of its kind: the type of a field says which widget, never the name of the kind."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from mtl_core import plots
+from mtl_core.messages import N_, Translate
+from pages.parts.text import plain
+
+if TYPE_CHECKING:
+    from mtl_core.tasks.base import Field
+
+WORDS = {"label": N_("Answer"), "probability": N_("Probability"), "relevance": N_("Relevance"), "probabilities": N_("Probabilities")}
+"""Key of a prediction → how it is called on the page."""
+
+
+def inputs(
+    fields: Sequence["Field"], columns: dict[str, list[str]], choices: dict[str, list[list[str]]], prefix: str, _: Translate
+) -> dict[str, Any]:
+    """A widget for each column that fills one of `fields`. Returns field → value.
+
+    columns: field → the columns it was trained on; choices: field → the known values, one list a column.
+    """
+    values: dict[str, Any] = {}
+    for field in fields:
+        names = columns[field.name]
+        known = [*choices.get(field.name, []), *([] for _column in names)]
+        draw, join = INPUTS[field.type]
+        wide = field.type in ("text", "texts")
+        with st.container() if wide else st.grid(4, min_column_width=170):
+            found = [draw(plain(name), known[i], f"{prefix}.{field.name}.{i}", plain(_(field.help)), _) for i, name in enumerate(names)]
+        values[field.name] = join(found) if field.many else found[0]
+    return values
+
+
+def is_empty(values: dict[str, Any]) -> bool:
+    """Whether nothing was filled in at all."""
+    return not any(any(v is not None for v in value) if isinstance(value, list) else value for value in values.values())
+
+
+def answer(prediction: dict[str, Any], key: str, _: Translate) -> None:
+    """A prediction: its numbers and words large, a mapping of probabilities as bars."""
+    with st.container(horizontal=True):
+        for name, value in prediction.items():
+            if not isinstance(value, dict):
+                st.metric(
+                    _(WORDS.get(name, name)), f"{value:.1%}" if isinstance(value, float) else plain(value), border=True, width="content"
+                )
+    for name, value in prediction.items():
+        if isinstance(value, dict):
+            figure = plots.shares(value, _(WORDS.get(name, name)))
+            st.plotly_chart(figure, key=f"{key}.{name}", alt=_(WORDS.get(name, name)), config={"displayModeBar": False})
+
+
+def _text(label: str, known: list[str], key: str, help_text: str, _: Translate) -> str:
+    return st.text_area(label, key=key, help=help_text, height=80, persist_state="session")
+
+
+def _texts(label: str, known: list[str], key: str, help_text: str, _: Translate) -> list[str]:
+    lines = st.text_area(
+        label, key=key, help=help_text, placeholder=_("One text a line, the oldest first"), height=140, persist_state="session"
+    )
+    return [line.strip() for line in lines.splitlines() if line.strip()]
+
+
+def _category(label: str, known: list[str], key: str, help_text: str, _: Translate) -> str | None:
+    return st.selectbox(
+        label, known, index=None, key=key, help=help_text, placeholder=_("not known"), accept_new_options=True, persist_state="session"
+    )
+
+
+def _number(label: str, known: list[str], key: str, help_text: str, _: Translate) -> float | None:
+    return st.number_input(label, value=None, key=key, help=help_text, placeholder=_("not known"), format="%g", persist_state="session")
+
+
+def _joined(parts: list[str]) -> str:
+    return " ".join(part.strip() for part in parts if part.strip())
+
+
+def _only(parts: list[Any]) -> Any:
+    return parts[0]
+
+
+def _list(parts: list[Any]) -> list[Any]:
+    return parts
+
+
+INPUTS: dict[str, tuple[Callable[..., Any], Callable[[list[Any]], Any]]] = {
+    "text": (_text, _joined),
+    "texts": (_texts, _only),
+    "category": (_category, _list),
+    "number": (_number, _list),
+}
+"""Type of a field → the widget for one of its columns, and how the values of its columns become the field's."""

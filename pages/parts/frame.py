@@ -1,0 +1,83 @@
+"""What every page begins with. `app.py` is `navigation().run()`; a page begins with `_ = begin("train")`.
+
+Streamlit runs a page of `pages/` without `app.py` when it is entered by a link before any other: `begin` then builds the navigation
+and runs the script again, now through `app.py`.
+"""
+
+import functools
+from pathlib import Path
+
+import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+
+from mtl_core.language import LANGUAGES, choose, translator
+from mtl_core.messages import N_, Translate
+from mtl_core.workspace import Workspace
+
+PAGES = {
+    "home": (N_("Home"), ":material/home:"),
+    "data": (N_("Data"), ":material/table:"),
+    "train": (N_("Train"), ":material/model_training:"),
+    "compare": (N_("Compare"), ":material/compare_arrows:"),
+    "predict": (N_("Predict"), ":material/online_prediction:"),
+}
+_FOLDER = Path(__file__).parents[1]
+_ICON = _FOLDER / "parts" / "icon.svg"  # our own: the browser would fetch a named one from the network
+
+
+def navigation() -> StreamlitPage:
+    """The pages in the sidebar, the language below them. Returns the page to run."""
+    st.set_page_config(page_title="MTL Workbench", page_icon=str(_ICON), layout="wide")
+    _ = translator(language())
+    pages = [
+        st.Page(_FOLDER / f"{name}.py", title=_(title), icon=icon, url_path=name, default=name == "home")
+        for name, (title, icon) in PAGES.items()
+    ]
+    page = st.navigation({"MTL Workbench": pages})
+    st.session_state.setdefault("lang", language())
+    st.sidebar.segmented_control(
+        _("Language"), list(LANGUAGES), format_func=LANGUAGES.__getitem__, key="lang", required=True, label_visibility="collapsed"
+    )
+    if st.query_params.get("lang") != st.session_state.lang:
+        st.query_params["lang"] = st.session_state.lang
+    st.session_state.navigated = True
+    return page
+
+
+def begin(name: str) -> Translate:
+    """The frame of the page `name` (a key of PAGES): browser title, heading, and jobs of a dead server marked as interrupted.
+
+    Returns the function that translates.
+    """
+    if "navigated" not in st.session_state:
+        navigation()
+        st.rerun()
+    _ = translator(language())
+    title, _icon = PAGES[name]
+    st.set_page_config(page_title=f"{_(title)} · MTL Workbench")
+    if name != "home":
+        st.title(_(title))
+    _recover(workspace())
+    return _
+
+
+def language() -> str:
+    """Chosen in the sidebar, else by the URL (?lang=zh), else by the browser."""
+    return choose(st.session_state.get("lang"), st.query_params.get("lang"), st.context.locale)
+
+
+def workspace() -> Workspace:
+    return Workspace.default()
+
+
+def page(name: str) -> Path:
+    """For st.page_link and st.switch_page."""
+    return _FOLDER / f"{name}.py"
+
+
+@functools.cache
+def _recover(where: Workspace) -> None:
+    """Once in a process: what ran in another process that is gone is marked as interrupted."""
+    from mtl_core.jobs import jobs
+
+    jobs().recover(where)

@@ -1,0 +1,145 @@
+"""A run as it is now: how far, how well, on what, and the handles that steer it. Drawn again every few seconds while it is at work.
+
+Figures cost a hundred times what numbers cost, here and in the browser, and a laptop trains on the same cores: they are drawn less often.
+"""
+
+import streamlit as st
+
+from mtl_core import plots
+from mtl_core.jobs import Snapshot, jobs
+from mtl_core.messages import Translate
+from mtl_core.runs import run
+from pages.parts import problems, report, states
+from pages.parts.frame import language, workspace
+from pages.parts.text import clock, duration, plain
+
+EVERY = 2.0
+"""Seconds between two looks at a run that is at work."""
+FIGURES_EVERY = 6.0
+"""Seconds between two drawings of its figures."""
+PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
+
+
+def show(run_id: str, _: Translate) -> None:
+    """A fragment: what changes while a run is at work. When its training begins or ends, the whole page is drawn once more."""
+    now = jobs().snapshot(run_id)
+    live = now.state.live
+    phase = (run_id, live, bool(now.series.weights))
+    before = st.session_state.get("phase", phase)
+    st.session_state.phase = phase
+    if before[0] == run_id and before != phase:
+        st.rerun()
+    _progress(now, _)
+    if live:
+        _handles(now, _)
+    _trouble(now, _)
+    _readout(now, _)
+
+
+def _progress(now: Snapshot, _: Translate) -> None:
+    series = now.series
+    waiting = jobs().active() if now.position else []
+    before = waiting.index(now.run_id) if now.run_id in waiting else 0
+    with st.container(horizontal=True, vertical_alignment="center"):
+        states.badge(now.state, _)
+        if before:
+            st.caption(_("Waiting for its turn. Runs before it: {n}").format(n=before), width="content")
+        elif now.preparing or now.state == "queued":
+            st.caption(_("Getting ready: reading tables, splitting texts into tokens, loading the encoder …"), width="content")
+        elif series.n_steps:
+            st.caption(_("Step {step} of {total}").format(step=series.step, total=series.n_steps), width="content")
+            if now.state.live and series.step >= series.n_steps:
+                st.caption(_("Final evaluation …"), width="content")
+            elif now.state.live and now.seconds_left is not None:
+                st.caption(_("{time} left").format(time=duration(now.seconds_left, _)), width="content")
+    if now.state.live:
+        st.progress(now.progress or 0.0)
+
+
+def _handles(now: Snapshot, _: Translate) -> None:
+    control = jobs().control(now.run_id)
+    if control is None:
+        st.caption(_("This run was started elsewhere: it can be watched here, not steered."))
+        return
+    early = now.series.started is None
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if now.pausing:
+            st.button(_("Go on"), icon=":material/play_arrow:", key="go_on", type="primary", on_click=control.resume)
+        else:
+            st.button(_("Pause"), icon=":material/pause:", key="pause", on_click=control.pause, disabled=early)
+        st.button(
+            _("Stop"),
+            icon=":material/stop:",
+            key="stop",
+            on_click=control.stop,
+            disabled=now.stopping,
+            help=_("Ends after the current step, with the final evaluation and a checkpoint."),
+        )
+        idle = early or now.pausing or now.stopping
+        st.button(_("Evaluate now"), icon=":material/fact_check:", key="evaluate", on_click=control.evaluate, disabled=idle)
+        if now.stopping:
+            st.caption(_("Stopping: the final evaluation is on its way …"))
+        elif now.pausing and now.state == "running":
+            st.caption(_("Pausing after the current step …"))
+
+
+def _trouble(now: Snapshot, _: Translate) -> None:
+    """Why a run failed and what to do."""
+    if now.error is not None:
+        where = _("Step {step}").format(step=now.error.step)
+        if now.error.task:
+            where += " · " + _("task {task}").format(task=plain(now.error.task))
+        why = [] if now.problems else [plain(_(now.error.message))]
+        st.error("\n\n".join([where, *why, plain(_(now.error.advice))]), title=_("The run failed"), icon=":material/error:")
+    problems.show(now.problems, _)
+    if now.state == "interrupted":
+        st.warning(_("The server or the computer went down while this run was at work. It can be resumed from its last checkpoint."))
+
+
+def _readout(now: Snapshot, _: Translate) -> None:
+    series = now.series
+    if series.started is None:
+        return
+    rate, speed = series.learning_rate.last, series.tokens_per_second.last
+    memory = f"{now.memory_bytes / 2**30:.1f} GiB" if now.memory_bytes else "–"
+    precision = _("Computed in {precision}.").format(precision=series.started.precision)
+    with st.grid(5, min_column_width=150):
+        st.metric(_("Device"), series.started.device, border=True, help=precision)
+        st.metric(_("Memory"), memory, border=True, help=_("The most in use since the last step."))
+        st.metric(_("Tokens per second"), f"{speed[1]:,.0f}" if speed else "–", border=True)
+        st.metric(_("Learning rate"), f"{rate[1]:.1e}" if rate else "–", border=True)
+        st.metric(_("Time spent"), clock(series.seconds), border=True)
+
+
+def curves(run_id: str, _: Translate) -> None:
+    """A fragment: losses and validation metrics by step."""
+    series = jobs().snapshot(run_id).series
+    if not series.tasks:
+        return
+    infos = report.kinds(run(workspace(), run_id))
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        shown = st.pills(_("Tasks"), series.tasks, selection_mode="multi", default=series.tasks, key=f"shown.{run_id}", format_func=plain)
+        names = {"main": _("Main metric"), "loss": _("Loss")} | {m.name: _(m.label) for kind in infos.values() for m in kind.metrics}
+        key = f"curve.{language()}"  # a selectbox goes by its labels: another language is another widget, with the same choice
+        st.session_state.setdefault(key, st.session_state.get("kept.curve", "main"))
+        metric = st.selectbox(_("Validation curve"), list(names), format_func=lambda m: plain(names[m]), key=key, width=200)
+        st.session_state["kept.curve"] = metric
+        smoothing = st.slider(_("Smoothing"), 0.0, 0.99, 0.6, 0.01, key="smoothing", width=200, persist_state="session")
+    judged: str | dict[str, str] = {task: kind.primary for task, kind in infos.items()} if metric == "main" else metric
+    left, right = st.columns(2)
+    with left:
+        figure = plots.training_curves(series, smoothing, shown, translate=_)
+        st.plotly_chart(figure, key=f"training.{run_id}", alt=_("Training loss of each task by step"), config=PLOTLY)
+    with right:
+        figure = plots.validation_curves(series, judged, translate=_, tasks=shown)
+        ends = series.n_steps or max(series.step, 1)
+        figure.update_xaxes(range=[-0.02 * ends, 1.02 * ends])
+        st.plotly_chart(figure, key=f"validation.{run_id}", alt=_("Validation metric of each task by step"), config=PLOTLY)
+
+
+def weights(run_id: str, _: Translate) -> None:
+    """A fragment: the loss weights by step."""
+    series = jobs().snapshot(run_id).series
+    if series.weights:
+        figure = plots.weights(series, translate=_)
+        st.plotly_chart(figure, key=f"weights.{run_id}", alt=_("Loss weight of each task by step"), config=PLOTLY)

@@ -1,0 +1,44 @@
+"""Which column fills which field of a task kind: suggested with a reason, corrected by the person."""
+
+from typing import Any
+
+import pyarrow as pa
+import streamlit as st
+
+from mtl_core.data.mapping import suggest
+from mtl_core.messages import Translate
+from pages.parts.text import plain
+
+
+def choose(kind: Any, sample: pa.Table, key: str, _: Translate) -> dict[str, str | list[str]]:
+    """One widget a field of `kind`. Returns field → column or columns; fields without a column are left out.
+
+    sample: the first rows of the table. key: changes with the table and kind, so that a new table gets new suggestions.
+    """
+    suggestions = suggest(sample, kind.fields)
+    columns = [name for name in sample.column_names if name != "_line"]
+    mapping: dict[str, str | list[str]] = {}
+    with st.grid(2, min_column_width=300):
+        for field in kind.fields:
+            found = suggestions.get(field.name)
+            proposed = [c for c in found.columns if c in columns] if found else []
+            label = plain(field.name) if field.required else _("{field} (optional)").format(field=plain(field.name))
+            name = f"{key}_{field.name}"
+            with st.container(gap="xxsmall"):
+                chosen: str | list[str] | None
+                if field.many:
+                    st.session_state.setdefault(name, proposed)
+                    chosen = st.multiselect(label, columns, key=name, placeholder=_("Choose columns"), persist_state="session")
+                else:
+                    st.session_state.setdefault(name, proposed[0] if proposed else None)
+                    chosen = st.selectbox(label, columns, key=name, index=None, placeholder=_("Choose a column"), persist_state="session")
+                reason = " " + _("Suggested: {reason}").format(reason=found.reason.text(_)) if found and proposed else ""
+                st.caption(plain(_(field.help) + reason))
+            if chosen:
+                mapping[field.name] = chosen[0] if isinstance(chosen, list) and len(chosen) == 1 else chosen
+    return mapping
+
+
+def missing(kind: Any, mapping: dict[str, str | list[str]]) -> list[str]:
+    """The required fields that have no column yet."""
+    return [field.name for field in kind.fields if field.required and not mapping.get(field.name)]

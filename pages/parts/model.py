@@ -1,0 +1,25 @@
+"""Trained models, loaded once for all sessions; a newer checkpoint of the same run is loaded again."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from mtl_core.runs import Run
+
+if TYPE_CHECKING:
+    from mtl_core.inference.predictor import Predictor
+
+
+def load(run: Run) -> "Predictor":
+    """The best checkpoint of `run`, which has one."""
+    checkpoint = run.checkpoint()
+    assert checkpoint is not None
+    return _load(run.id, (checkpoint / "state.json").stat().st_mtime_ns, checkpoint)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _load(run_id: str, written: int, _checkpoint: Path) -> "Predictor":
+    from mtl_core.inference.predictor import Predictor
+
+    return Predictor(_checkpoint)

@@ -1,0 +1,39 @@
+"""Problems of a table, all of them: how severe, where, why, what to do."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from mtl_core.data.problems import Problem, Severity
+from mtl_core.messages import N_, Translate
+from pages.parts.text import plain
+
+WORDS = {Severity.ERROR: N_("Error"), Severity.WARNING: N_("Warning"), Severity.INFO: N_("Note")}
+COLORS = {Severity.ERROR: "red", Severity.WARNING: "orange", Severity.INFO: "gray"}
+MOST = 100
+"""Rows that are shown; a table that is wrong in more ways has the worst of them there."""
+
+
+def show(problems: Sequence[Problem], _: Translate) -> None:
+    """A line that says how it stands, and a table with every finding. Nothing when there is none."""
+    if not problems:
+        return
+    n = {s: sum(p.severity is s for p in problems) for s in Severity}
+    if n[Severity.ERROR]:
+        st.error(_("Errors: {n}. Mend them in the file, or choose otherwise.").format(n=n[Severity.ERROR]), icon=":material/error:")
+    elif n[Severity.WARNING]:
+        st.warning(_("Warnings: {n}. The table can be used; please read them.").format(n=n[Severity.WARNING]), icon=":material/warning:")
+    rows = sorted(problems, key=lambda p: list(Severity).index(p.severity))
+    st.table(
+        {
+            _("Severity"): [f":{COLORS[p.severity]}-badge[{_(WORDS[p.severity])}]" for p in rows[:MOST]],
+            _("Where"): [plain(p.where(_)) for p in rows[:MOST]],
+            _("Why"): [plain(p.why.text(_)) for p in rows[:MOST]],
+            _("What to do"): [plain(p.remedy.text(_)) for p in rows[:MOST]],
+        },
+        border="horizontal",
+        hide_index=True,
+        alt=_("Problems of the table: severity, where, why, what to do"),
+    )
+    if len(rows) > MOST:
+        st.caption(_("And {n} more.").format(n=len(rows) - MOST))

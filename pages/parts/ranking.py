@@ -1,0 +1,95 @@
+"""A catalogue to rank: the sample shop's or an uploaded table, and the ranked list with its download."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import streamlit as st
+
+from mtl_core.data.export import to_csv
+from mtl_core.data.mapping import suggest
+from mtl_core.data.problems import DataError
+from mtl_core.data.read import SUFFIXES, Table, read_table
+from mtl_core.data.upload import save_upload
+from mtl_core.messages import N_, Translate
+from pages.parts import problems
+from pages.parts.frame import workspace
+from pages.parts.sample import FOLDER
+from pages.parts.url import keep
+
+if TYPE_CHECKING:
+    from mtl_core.tasks.base import Field
+
+SOURCES = {"sample": N_("Sample catalogue"), "upload": N_("Upload a table")}
+SAMPLE = FOLDER / "catalogue.csv"
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _read(path: Path, name: str, written: int) -> Table:
+    return read_table(path, name=name)
+
+
+def choose(field: "Field", trained: Sequence[str], prefix: str, _: Translate) -> tuple[pa.Table, list[str]] | None:
+    """The candidates for `field`, which was trained on the columns `trained`. Returns their table and the text of each; None while
+    there is nothing to rank."""
+    keep("catalogue", "sample", SOURCES, remember=True)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        source = st.segmented_control(_("Catalogue"), list(SOURCES), format_func=lambda s: _(SOURCES[s]), key="catalogue", required=True)
+    try:
+        path, name = (SAMPLE, SAMPLE.name) if source == "sample" else _uploaded(_)
+        if path is None:
+            return None
+        read = _read(path, name, path.stat().st_mtime_ns)
+    except DataError as error:
+        problems.show(error.problems, _)
+        return None
+    problems.show(read.problems, _)
+    table = read.table.drop_columns(["_line"])
+    key = f"{prefix}.{name}.columns"
+    if key not in st.session_state:
+        found = suggest(table.slice(0, 1000), (field,)).get(field.name)
+        known = [column for column in trained if column in table.column_names]
+        st.session_state[key] = known or (found.columns if found else table.column_names[:1])
+    hint = _("Joined to the text that the model reads.")
+    columns = st.multiselect(_("Columns that describe an entry"), table.column_names, key=key, help=hint, persist_state="session")
+    if not columns:
+        st.caption(_("Choose at least one column."))
+        return None
+    return table, _texts(table, columns)
+
+
+def show(table: pa.Table, ranked: Sequence[tuple[int, float]], key: str, _: Translate) -> None:
+    """The ranked entries with their own columns, and a download that a spreadsheet opens without running anything."""
+    order = [index for index, _relevance in ranked]
+    rank, relevance = (_free(name, table) for name in (_("Rank"), _("Relevance")))
+    result = table.take(order)
+    result = result.add_column(0, rank, pa.array(range(1, len(order) + 1)))
+    result = result.add_column(1, relevance, pa.array([float(value) for _index, value in ranked]))
+    bar = st.column_config.ProgressColumn(format="%.3f", min_value=0, max_value=1)
+    st.dataframe(result, hide_index=True, column_config={relevance: bar}, key=f"{key}.ranked", alt=_("Catalogue entries by relevance"))
+    icon = ":material/download:"
+    st.download_button(_("Download as CSV"), to_csv(result), "ranking.csv", "text/csv", icon=icon, key=f"{key}.download", on_click="ignore")
+
+
+def _uploaded(_: Translate) -> tuple[Path | None, str]:
+    file = st.file_uploader(
+        _("Table with one entry a row"), type=[suffix.lstrip(".") for suffix in (*SUFFIXES, ".gz", ".zip")], key="catalogue_file"
+    )
+    if file is None:
+        return None, ""
+    saved = st.session_state.setdefault("catalogue_saved", {})
+    if file.file_id not in saved:
+        saved.clear()
+        saved[file.file_id] = save_upload(file, file.name, workspace())
+    return saved[file.file_id], file.name
+
+
+def _free(name: str, table: pa.Table) -> str:
+    """`name`, or where the table has such a column, something like it."""
+    return name if name not in table.column_names else _free(f"{name} ·", table)
+
+
+def _texts(table: pa.Table, columns: Sequence[str]) -> list[str]:
+    rows = zip(*(table[c].to_pylist() for c in columns), strict=True)
+    return [" ".join(str(value) for value in row if value is not None) for row in rows]

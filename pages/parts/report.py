@@ -1,0 +1,77 @@
+"""What came out of a run: metrics before, best and on the test split, and what each task kind has to show."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from mtl_core import plots
+from mtl_core.messages import Translate
+from mtl_core.runs import Run
+from pages.parts.text import plain
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def _reports(folder: Path, split: str, size: int, _run: Run) -> dict[str, list[dict[str, Any]]]:
+    """Read again only when the journal has grown."""
+    return _run.reports(split)
+
+
+def show(run: Run, _: Translate) -> None:
+    tasks = run.result()["tasks"]
+    if not tasks:
+        st.caption(_("There is no result yet: the run ended before its first evaluation."))
+        return
+    metrics(run, tasks, _)
+    size = run.journal.stat().st_size if run.journal.exists() else 0
+    reports = _reports(run.folder, "test", size, run) or _reports(run.folder, "validation", size, run)
+    if reports:
+        st.subheader(_("Reports"))
+        for tab, (task, parts) in zip(st.tabs([plain(task) for task in reports]), reports.items(), strict=True):
+            with tab:
+                for number, part in enumerate(parts):
+                    panel(part, f"panel_{run.id}_{task}_{number}", _)
+
+
+def kinds(run: Run) -> dict[str, Any]:
+    """Task → its kind. Loads torch, if training has not done so."""
+    from mtl_core.tasks import KINDS
+
+    tasks = run.experiment.get("tasks", {})
+    return {name: KINDS[task["kind"]] for name, task in tasks.items() if task.get("kind") in KINDS}
+
+
+def metrics(run: Run, tasks: dict[str, dict[str, dict[str, float]]], _: Translate) -> None:
+    """One row a task and metric, the main metric of a task first; `tasks` as of `Run.result`."""
+    parts = {"before": _("Before training"), "best": _("Best, validation"), "test": _("Test")}
+    rows: list[dict[str, Any]] = []
+    for task, kind in kinds(run).items():
+        found = tasks.get(task, {})
+        for info in sorted(kind.metrics, key=lambda m: m.name != kind.primary):
+            values = {label: found.get(part, {}).get(info.name) for part, label in parts.items()}
+            if any(value is not None for value in values.values()):
+                rows.append({_("Task"): task, _("Metric"): _(info.label), **values})
+    st.dataframe(
+        rows,
+        hide_index=True,
+        height="content",
+        column_config={label: st.column_config.NumberColumn(format="%.4f") for label in parts.values()},
+        key="results",
+        alt=_("Metrics of each task before training, at the best checkpoint and on the test split"),
+    )
+
+
+def panel(part: Mapping[str, Any], key: str, _: Translate) -> None:
+    """One part of a report under its title, drawn by its type. key: unique on the page."""
+    title = _(part["title"])
+    st.markdown(f"**{plain(title)}**")
+    if part["type"] in plots.CHARTS:
+        st.plotly_chart(plots.panel(part, _), key=key, alt=title, config={"displaylogo": False})
+        return
+    columns = [_(str(column)) if column else "" for column in part["data"]["columns"]]
+    values = [dict(zip(columns, row, strict=False)) for row in part["data"]["rows"]]
+    whole = [c for c in columns if all(isinstance(row.get(c), int | None) for row in values)]
+    numbers = [c for c in columns if c not in whole and all(isinstance(row.get(c), int | float | None) for row in values)]
+    config = {c: st.column_config.NumberColumn(format="%.3f") for c in numbers}
+    st.dataframe(values, hide_index=True, column_config=config, key=key, alt=title)

@@ -1,0 +1,95 @@
+"""The widget that a setting's type and bounds ask for."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.messages import Translate
+from mtl_core.settings import Setting
+from pages.parts.text import plain
+
+DRAWN = {"int", "float", "bool", "choice", "text"}
+
+
+def drawable(setting: Setting) -> bool:
+    """Whether there is something to choose: not for lists and mappings, nor for a choice of one."""
+    return setting.type in DRAWN and not (setting.type == "choice" and len(setting.choices) < 2)
+
+
+def draw_all(settings: Iterable[Setting], prefix: str, _: Translate, width: int = 200) -> dict[str, Any]:
+    """All of them in a grid that folds on a narrow screen. Returns path → value."""
+    with st.grid(4, min_column_width=width, gap=("medium", "small")):
+        return {setting.path: draw(setting, prefix, _) for setting in settings}
+
+
+def draw(setting: Setting, prefix: str, _: Translate) -> Any:
+    """One widget, kept in the session by `prefix` and path. Returns its value."""
+    key = f"{prefix}.{setting.path}"
+    if key not in st.session_state or (setting.type == "choice" and st.session_state[key] not in setting.choices):
+        st.session_state[key] = setting.value
+    low, high = setting.bounds
+    common: dict[str, Any] = {"label": plain(_(setting.label)), "help": plain(_(setting.help)), "key": key, "persist_state": "session"}
+    if setting.type == "bool":
+        return st.toggle(**common)
+    if setting.type == "choice":
+        if len(setting.choices) <= 4:
+            return st.segmented_control(options=setting.choices, required=True, wrap=True, **common)
+        return st.selectbox(options=setting.choices, **common)
+    if setting.type == "text" and setting.choices:
+        return st.selectbox(options=list(dict.fromkeys([*setting.choices, st.session_state[key]])), accept_new_options=True, **common)
+    if setting.type == "text":
+        return st.text_input(placeholder=_("none") if setting.optional else None, **common) or (None if setting.optional else "")
+    if setting.optional:
+        common |= {"value": None, "placeholder": _("automatic")}
+    if setting.type == "int":
+        if low is not None and high is not None and high - low <= 100 and not setting.optional:
+            return st.slider(min_value=int(low), max_value=int(high), step=1, **common)
+        return st.number_input(min_value=_whole(low), max_value=_whole(high), step=1, **common)
+    if low is not None and high is not None and high - low <= 1 and not setting.optional:
+        return st.slider(min_value=float(low), max_value=float(high), step=0.01, **common)
+    step = _step(setting.default)
+    least = None if low is None else low + step / 1000 if setting.above else float(low)
+    most = None if high is None else float(high)
+    return st.number_input(min_value=least, max_value=most, step=step, format="%g", **common)
+
+
+def weight_slider(name: str, value: float, key: str, _: Translate, disabled: bool = False) -> float:
+    """The loss weight of a task: 0 to 5 by twentieths, further where the experiment asks for more."""
+    st.session_state.setdefault(key, float(value))
+    return st.slider(
+        _("Loss weight of {task}").format(task=plain(name)),
+        min_value=0.0,
+        max_value=max(5.0, float(value), st.session_state[key]),
+        step=0.05,
+        key=key,
+        disabled=disabled,
+        help=_("How much this task counts in the joint loss. At 0 the shared encoder does not learn from it."),
+        persist_state="session",
+    )
+
+
+def with_choices(settings: Iterable[Setting], path: str, choices: Iterable[str]) -> list[Setting]:
+    """`settings`, the one at `path` made a choice of `choices`."""
+    return [replace(s, type="choice", choices=tuple(choices)) if s.path == path else s for s in settings]
+
+
+def set_path(values: dict[str, Any], path: str, value: Any) -> None:
+    """values["a"]["b"] = value for the path "a.b"."""
+    *groups, name = path.split(".")
+    for group in groups:
+        values = values.setdefault(group, {})
+    values[name] = value
+
+
+def _whole(bound: float | None) -> int | None:
+    return None if bound is None else int(bound)
+
+
+def _step(default: Any) -> float:
+    """A tenth of the default's own decade below 1, else a half."""
+    if not isinstance(default, int | float) or default == 0:
+        return 0.01
+    return 0.5 if abs(default) >= 1 else 10.0 ** (math.floor(math.log10(abs(default))) - 1)

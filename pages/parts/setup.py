@@ -1,0 +1,113 @@
+"""A new experiment: a weight for each task, every setting, the experiment as a file, start."""
+
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.experiment import Experiment, ExperimentError, experiment_from_dict, experiment_from_yaml
+from mtl_core.jobs import jobs
+from mtl_core.messages import Translate
+from mtl_core.settings import widgets
+from mtl_core.tasks import KINDS
+from pages.parts import settings, source
+from pages.parts.frame import workspace
+from pages.parts.sample import FOLDER
+from pages.parts.text import plain
+
+OFTEN = (
+    "name",
+    "training.epochs",
+    "training.steps",
+    "training.batch_size",
+    "optimizer.learning_rate",
+    "encoder.name",
+    "encoder.trainable",
+    "encoder.max_length",
+)
+"""Settings that most people look at; all others are in an expander."""
+
+
+def show(_: Translate) -> None:
+    """From the choice of tasks to the start of the run."""
+    chosen = source.choose(_)
+    if chosen is None:
+        return
+    prefix, text = chosen
+    try:
+        experiment = experiment_from_yaml(text)
+    except ExperimentError as error:
+        source.show_faults(error.faults, _)
+        return
+    st.subheader(_("Tasks and their loss weights"))
+    tasks = _tasks(experiment, prefix, _)
+    st.subheader(_("Settings"))
+    values = experiment.model_dump(mode="json")
+    for path, value in _settings(experiment, list(tasks), prefix, _).items():
+        settings.set_path(values, path, value)
+    values["tasks"] = {name: {**values["tasks"][name], **changed} for name, changed in tasks.items()}
+    used = {task["data"] for task in values["tasks"].values()}
+    values["data"] = {name: table for name, table in values["data"].items() if name in used}
+    if not tasks:
+        st.info(_("Choose at least one task."), icon=":material/info:")
+        return
+    try:
+        ready = experiment_from_dict(values)
+    except ExperimentError as error:
+        source.show_faults(error.faults, _)
+        return
+    _start(ready, _)
+
+
+def _start(experiment: Experiment, _: Translate) -> None:
+    text = experiment.to_yaml()
+    with st.container(horizontal=True):
+        st.button(_("Start training"), type="primary", icon=":material/play_arrow:", key="start", on_click=_submit, args=(text,))
+        st.download_button(
+            _("Download experiment"),
+            text,
+            file_name=f"{experiment.name}.yaml",
+            mime="application/yaml",
+            icon=":material/download:",
+            on_click="ignore",
+            key="download",
+        )
+    with st.expander(_("The experiment as a file"), icon=":material/code:"):
+        st.code(text, language="yaml", height=400)
+
+
+def _submit(text: str) -> None:
+    st.session_state.run = jobs().submit(text, workspace(), FOLDER)
+
+
+def _tasks(experiment: Experiment, prefix: str, _: Translate) -> dict[str, dict[str, Any]]:
+    """A card for each task. Returns those that take part → their weight and options."""
+    chosen: dict[str, dict[str, Any]] = {}
+    with st.grid(2, min_column_width=320):
+        for name, task in experiment.tasks.items():
+            with st.container(border=True, height="stretch"):
+                with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+                    used = st.toggle(f"**{plain(name)}**", value=True, key=f"{prefix}.use.{name}", persist_state="session")
+                    st.badge(_(KINDS[task.kind].label), color="gray")
+                weight = settings.weight_slider(name, task.weight, f"{prefix}.weight.{name}", _, disabled=not used)
+                own = [s for s in widgets(task.options) if settings.drawable(s)]
+                options = {}
+                if own:
+                    with st.expander(_("Options of this task")):
+                        options = {s.path: settings.draw(s, f"{prefix}.options.{name}", _) for s in own}
+            if used:
+                chosen[name] = {"weight": weight, "options": {**task.options.model_dump(mode="json"), **options}}
+    return chosen
+
+
+def _settings(experiment: Experiment, names: list[str], prefix: str, _: Translate) -> dict[str, Any]:
+    """Every setting that is not a table's or a task's. Returns path → value."""
+    everything = [s for s in widgets(experiment) if settings.drawable(s) and s.path.split(".")[0] not in ("data", "tasks")]
+    everything = settings.with_choices(everything, "early_stopping.objective", ["mean", *names])
+    by_path = {s.path: s for s in everything}
+    values = settings.draw_all([by_path[path] for path in OFTEN if path in by_path], prefix, _)
+    with st.expander(_("All other settings"), icon=":material/tune:"):
+        rest = [s for s in everything if s.path not in OFTEN]
+        for group in dict.fromkeys(s.path.split(".")[0] for s in rest):
+            st.markdown(f"**{plain(_(Experiment.model_fields[group].title or group))}**")
+            values |= settings.draw_all([s for s in rest if s.path.split(".")[0] == group], prefix, _)
+    return values

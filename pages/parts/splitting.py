@@ -1,0 +1,61 @@
+"""How rows are divided: the widgets of `SplitOptions`."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+from pydantic import ValidationError
+
+from mtl_core.data.split import SplitOptions
+from mtl_core.messages import N_, Translate
+from pages.parts.text import plain
+
+WAYS = {
+    "random": N_("At random"),
+    "group": N_("By group"),
+    "time": N_("By time"),
+    "stratified": N_("Equal label shares"),
+    "column": N_("As a column says"),
+}
+
+
+def choose(columns: Sequence[str], likely: dict[str, str], key: str, _: Translate) -> SplitOptions | None:
+    """likely: way → the column that is probably meant. None while a column is missing or the shares leave nothing to train on."""
+    fields = SplitOptions.model_fields
+    by = st.segmented_control(
+        _("Split into training, validation and test"),
+        list(WAYS),
+        key=f"{key}.by",
+        default="column" if "column" in likely else "random",
+        required=True,
+        format_func=lambda way: _(WAYS[way]),
+        help=plain(_(fields["by"].description or "")),
+        wrap=True,
+        persist_state="session",
+    )
+    values: dict[str, object] = {"by": by}
+    with st.grid(4, min_column_width=200):
+        if by != "random":
+            proposed = likely.get(by, "")
+            values["column"] = st.selectbox(
+                _("Column"),
+                columns,
+                index=list(columns).index(proposed) if proposed in columns else None,
+                key=f"{key}.column.{by}",
+                placeholder=_("Choose a column"),
+                help=plain(_(fields["column"].description or "")),
+                persist_state="session",
+            )
+        if by != "column":
+            for part, label in (("validation", _("Share for validation")), ("test", _("Share for the test"))):
+                values[part] = st.slider(label, 0.0, 0.5, 0.1, 0.01, key=f"{key}.{part}", persist_state="session")
+        if by not in ("column", "time"):
+            help_ = plain(_(fields["seed"].description or ""))
+            values["seed"] = st.number_input(_("Seed"), 0, 2**31 - 1, 0, key=f"{key}.seed", help=help_, persist_state="session")
+    if by != "random" and not values["column"]:
+        st.caption(_("Choose the column that divides the rows."))
+        return None
+    try:
+        return SplitOptions.model_validate(values)
+    except ValidationError:
+        st.caption(_("Validation and test together leave no rows to train on."))
+        return None

@@ -1,0 +1,82 @@
+"""Try a trained model: pick a run and a task, fill in a form, or rank a catalogue. The task kind says what is asked and shown."""
+
+import streamlit as st
+
+from mtl_core.runs import list_runs
+from pages.parts import forms, states
+from pages.parts.frame import begin, page, workspace
+from pages.parts.text import plain
+from pages.parts.url import keep
+
+_ = begin("predict")
+
+runs = {run.id: run for run in list_runs(workspace()) if run.checkpoint() is not None}
+if not runs:
+    st.info(_("There is no trained model yet. Train the sample shop or your own tasks first."), icon=":material/info:")
+    st.page_link(page("train"), label=_("Go to Train"), icon=":material/model_training:")
+    st.stop()
+
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    keep("run", next(iter(runs)), runs, remember=True)
+    run = runs[st.selectbox(_("Run"), list(runs), format_func=lambda i: states.run_label(runs[i]), key="run", width=420)]
+    tasks = list(run.experiment.get("tasks", {}))
+    keep("task", tasks[0], tasks, remember=True)
+    task = st.selectbox(_("Task"), tasks, key="task", width=260)
+
+with st.spinner(_("Loading the model …")):
+    from mtl_core.inference.predictor import InputError
+    from pages.parts import ranking
+    from pages.parts.model import load
+
+    try:
+        predictor = load(run)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        st.error(plain(error), title=_("The model of this run cannot be loaded"), icon=":material/error:")
+        st.stop()
+
+kind = predictor.kinds[task]
+fields, columns, choices = predictor.fields(task), predictor.columns(task), predictor.choices(task)
+st.caption(f"**{plain(_(kind.label))}** · {plain(_(kind.help))}")
+
+views = {"one": _("One prediction")}
+if kind.ranks:
+    views["rank"] = _("Rank a catalogue")
+    keep("view", "one", views, remember=True)
+    label = _("What to do")
+    st.segmented_control(label, list(views), format_func=views.__getitem__, key="view", required=True, label_visibility="collapsed")
+view = st.session_state.view if kind.ranks else "one"
+place = f"{run.id}.{task}"
+answers = st.session_state.setdefault("answers", {})
+
+if view == "one":
+    with st.form(f"form.{place}"):
+        values = forms.inputs(fields, columns, choices, place, _)
+        asked = st.form_submit_button(_("Predict"), type="primary", icon=":material/play_arrow:")
+    if asked and forms.is_empty(values):
+        st.warning(_("Fill in at least one field."))
+    elif asked:
+        try:
+            answers[place] = predictor.predict(task, [values])[0]
+        except InputError as error:
+            st.warning(plain(error.message.text(_)))
+    if place in answers:
+        forms.answer(answers[place], place, _)
+else:
+    ranked_field = next(field for field in fields if field.name == kind.ranks)
+    catalogue = ranking.choose(ranked_field, columns[ranked_field.name], place, _)
+    with st.form(f"ranking.{place}"):
+        values = forms.inputs([field for field in fields if field is not ranked_field], columns, choices, place, _)
+        n = st.slider(_("Entries to show"), 5, 100, 10, step=5, key="entries", persist_state="session")
+        asked = st.form_submit_button(_("Rank"), type="primary", icon=":material/format_list_numbered:", disabled=catalogue is None)
+    if asked and forms.is_empty(values):
+        st.warning(_("Fill in at least one field."))
+    elif asked and catalogue is not None:
+        table, texts = catalogue
+        with st.spinner(_("Ranking {n} entries …").format(n=len(texts))):
+            try:
+                answers[f"{place}.ranked"] = (table, predictor.rank(task, values, texts, n))
+            except InputError as error:
+                st.warning(plain(error.message.text(_)))
+    if f"{place}.ranked" in answers:
+        table, ranked = answers[f"{place}.ranked"]
+        ranking.show(table, ranked, f"{place}.ranked", _)

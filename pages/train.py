@@ -1,0 +1,48 @@
+"""Train: put an experiment together and start it; or, with ?run=…, watch a run, steer it, read its reports."""
+
+import streamlit as st
+
+from mtl_core.jobs import jobs
+from mtl_core.runs import list_runs
+from pages.parts import live, report, states, steer
+from pages.parts.frame import begin, workspace
+from pages.parts.text import plain
+from pages.parts.url import keep
+
+_ = begin("train")
+
+runs = {run.id: run for run in list_runs(workspace())}
+asked = st.query_params.get("run")
+if asked and asked not in runs:
+    st.warning(_("There is no run “{run}” in this workspace.").format(run=plain(asked)))
+keep("run", None, list(runs))
+run_id = None
+if runs:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        run_id = st.selectbox(
+            _("Run"), list(runs), index=None, key="run", format_func=lambda i: states.run_label(runs[i]), placeholder=_("New experiment")
+        )
+        st.button(_("New experiment"), icon=":material/add:", key="new", disabled=run_id is None, on_click=steer.leave)
+
+if run_id is None:
+    with st.spinner(_("Loading the task kinds …")):
+        from pages.parts import setup
+    setup.show(_)
+    st.stop()
+
+run = runs[run_id]
+refresh = live.EVERY if run.state.live else None
+figures = live.FIGURES_EVERY if run.state.live else None
+st.fragment(live.show, run_every=refresh)(run_id, _)
+st.fragment(live.curves, run_every=figures)(run_id, _)
+if not run.state.live:
+    steer.afterwards(run, _)
+    st.subheader(_("Results"))
+    report.show(run, _)
+if jobs().snapshot(run_id).series.weights:
+    st.subheader(_("Loss weights"))
+    left, right = st.columns(2)
+    with left:
+        st.fragment(steer.show)(run_id, _)
+    with right:
+        st.fragment(live.weights, run_every=figures)(run_id, _)

@@ -1,0 +1,34 @@
+"""The first page: with and without runs, fast and light."""
+
+import json
+import subprocess
+import sys
+
+from mtl_core.runs import Run
+from tests.app.conftest import ROOT, Open
+
+
+def test_empty_workspace_says_what_to_do(opened: Open) -> None:
+    at = opened("home")
+    assert at.title[0].value == "One model for all tasks of your shop"
+    assert at.button(key="train_sample").label == "Train the sample shop"
+    assert any("No run yet" in caption.value for caption in at.caption)
+
+
+def test_recent_runs_lead_to_their_page(opened: Open, finished: Run) -> None:
+    at = opened("home")
+    assert not any("No run yet" in caption.value for caption in at.caption)
+    assert any(finished.id in caption.value for caption in at.caption)
+    assert any(link.label == "two tasks" for link in at.page_link)
+
+
+def test_first_paint_loads_no_heavy_package() -> None:
+    program = """
+import json, sys
+from streamlit.testing.v1 import AppTest
+at = AppTest.from_file("app.py", default_timeout=60).run()
+assert not at.exception, at.exception
+print(json.dumps(sorted({"torch", "transformers", "mlflow", "sklearn", "captum"} & set(sys.modules))))
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout.splitlines()[-1]) == []

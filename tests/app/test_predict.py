@@ -1,0 +1,122 @@
+"""The page Predict: a form for each task, made from its kind's fields; a catalogue ranked."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mtl_core.jobs import jobs
+from mtl_core.runs import Run, RunState, run
+from mtl_core.workspace import Workspace
+from tests.app.conftest import ROOT, Open, no_exception
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="session")
+def trained(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Three steps on three tables of the sample shop with a tiny encoder."""
+    shop = yaml.safe_load((ROOT / "data" / "shop.yaml").read_text(encoding="utf-8"))
+    tasks = {name: shop["tasks"][name] for name in ("search", "ads", "intent")}
+    values = {
+        "name": "tiny",
+        "data": {name: shop["data"][name] for name in {task["data"] for task in tasks.values()}},
+        "tasks": tasks,
+        "encoder": {"name": str(tiny_encoder), "max_length": 16},
+        "training": {"steps": 3, "batch_size": 16, "evaluation_rows": 50, "device": "cpu"},
+    }
+    workspace = Workspace(tmp_path_factory.mktemp("trained") / "workspace")
+    run_id = jobs().submit(yaml.safe_dump(values), workspace, ROOT / "data")
+    assert jobs().wait(run_id, timeout=150)
+    found = run(workspace, run_id)
+    assert found.state is RunState.FINISHED, (found.folder / "events.jsonl").read_text(encoding="utf-8")[-2000:]
+    return found
+
+
+@pytest.fixture
+def model(trained: Run, workspace: Workspace) -> Run:
+    """The trained run in the test's own workspace."""
+    shutil.copytree(trained.folder, workspace.runs / trained.id)
+    return run(workspace, trained.id)
+
+
+def test_without_a_model_it_says_what_to_do(opened: Open) -> None:
+    at = opened("predict")
+    assert any("no trained model" in info.value for info in at.info)
+    assert not at.selectbox
+
+
+def test_a_text_gets_its_classes(opened: Open, model: Run) -> None:
+    at = opened("predict", run=model.id, task="intent")
+    assert [area.label for area in at.text_area] == ["message"]
+    at.text_area[0].set_value("where is <b>my</b> *parcel*")
+    next(b for b in at.button if b.label == "Predict").click()
+    no_exception(at.run())
+    answer, probability = (metric.value for metric in at.metric[:2])
+    assert probability.endswith("%")
+    bars = json.loads(at.get("plotly_chart")[0].proto.spec)["data"][0]
+    assert bars["type"] == "bar"
+    assert bars["y"][-1] == answer.replace("\\", "")
+
+
+def test_an_empty_form_is_not_sent(opened: Open, model: Run) -> None:
+    at = opened("predict", run=model.id, task="intent")
+    next(b for b in at.button if b.label == "Predict").click()
+    no_exception(at.run())
+    assert [w.value for w in at.warning] == ["Fill in at least one field."]
+    assert not at.metric
+
+
+def test_the_types_of_fields_make_the_form(opened: Open, model: Run) -> None:
+    """Categories offer what training knew, numbers and texts have boxes; what is not known may stay empty."""
+    at = opened("predict", run=model.id, task="ads")
+    offered = {box.label: box.options for box in at.selectbox if box.key not in ("run", "task")}
+    assert list(offered) == ["segment", "device", "placement", r"ad\_category"]
+    assert "desktop" in offered["device"]
+    assert [box.label for box in at.number_input] == ["hour", "age", "discount"]
+    assert [area.label for area in at.text_area] == [r"ad\_text"]
+    at.number_input[0].set_value(12.0)
+    next(b for b in at.button if b.label == "Predict").click()
+    no_exception(at.run())
+    assert [metric.label for metric in at.metric] == ["Probability"]
+
+
+def test_the_sample_catalogue_is_ranked(opened: Open, model: Run) -> None:
+    at = opened("predict", run=model.id, task="search", view="rank")
+    assert at.multiselect[0].value == ["title"]
+    at.text_area[0].set_value("yellow saucepan")
+    next(b for b in at.button if b.label == "Rank").click()
+    no_exception(at.run())
+    ranked = at.dataframe[0].value
+    assert ranked["Rank"].tolist() == list(range(1, 11))
+    assert ranked["Relevance"].is_monotonic_decreasing
+    assert "title" in ranked
+    assert at.get("download_button")
+
+
+def test_an_uploaded_catalogue_is_ranked_and_formulas_are_shown_as_text(opened: Open, model: Run) -> None:
+    at = opened("predict", run=model.id, task="search", view="rank", catalogue="upload")
+    at.file_uploader[0].upload("mine.csv", b"title,Rank\n=1+1 saucepan,7\n<b>bold</b> pan,8\n")
+    no_exception(at.run())
+    at.text_area[0].set_value("saucepan")
+    next(b for b in at.button if b.label == "Rank").click()
+    no_exception(at.run())
+    ranked = at.dataframe[0].value
+    assert sorted(ranked["title"]) == ["<b>bold</b> pan", "=1+1 saucepan"]
+    assert sorted(ranked["Rank"]) == ["7", "8"]
+    assert ranked["Rank ·"].tolist() == [1, 2]
+
+
+def test_a_broken_catalogue_is_explained(opened: Open, model: Run) -> None:
+    at = opened("predict", run=model.id, task="search", view="rank", catalogue="upload")
+    at.file_uploader[0].upload("empty.csv", b"title\n")
+    no_exception(at.run())
+    assert len(at.error) == 1
+
+
+def test_a_kind_that_ranks_nothing_has_no_ranking(opened: Open, model: Run) -> None:
+    at = opened("predict", run=model.id, task="intent", view="rank")
+    assert [c.key for c in at.segmented_control if c.key == "view"] == []
+    assert any(b.label == "Predict" for b in at.button)

@@ -1,0 +1,152 @@
+"""The real program in its own process, looked at with a real browser."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+LAUNCH = """
+import json, os, signal, sys, threading
+path = sys.argv.pop(1)
+def answer(*_):
+    with open(path + ".new", "w") as file:
+        json.dump([thread.name for thread in threading.enumerate()], file)
+    os.replace(path + ".new", path)
+signal.signal(signal.SIGUSR1, answer)
+from streamlit.web.cli import main
+main()
+"""
+"""`streamlit`, but on SIGUSR1 it writes the names of all its threads to a file."""
+WAIT = 60_000
+"""Milliseconds that the browser waits for something to appear. Nothing sleeps for this long: it goes on as soon as it is there."""
+
+
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
+    """Looks again and again until `condition()` is true."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for: {what}"
+        time.sleep(0.05)
+
+
+class Server:
+    """`streamlit run app.py` on a free port, writing to `workspace`."""
+
+    def __init__(self, workspace: Path):
+        self.workspace = workspace
+        self.log = workspace.with_suffix(".log")
+        self.threads = workspace.with_suffix(".threads")
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            self.port = s.getsockname()[1]
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        environment = {**os.environ, "MTL_WORKSPACE": str(self.workspace), "OMP_NUM_THREADS": "1"}
+        options = ["run", "app.py", f"--server.port={self.port}", "--server.headless=true"]
+        command = [sys.executable, "-c", LAUNCH, str(self.threads), *options]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        wait_until(self.healthy, f"the server to answer; its log is {self.log}")
+
+    def healthy(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log.read_text(encoding="utf-8", errors="replace")
+        try:
+            with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=1) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def kill(self) -> None:
+        """As the machine would: at once, with no chance to tidy up."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+
+    def libraries(self) -> str:
+        """What the server's process has mapped into memory."""
+        assert self.process is not None
+        return Path(f"/proc/{self.process.pid}/maps").read_text()
+
+    def training_threads(self) -> int:
+        """Threads that are there for a job."""
+        assert self.process is not None
+        self.threads.unlink(missing_ok=True)
+        self.process.send_signal(signal.SIGUSR1)
+        wait_until(self.threads.exists, "the names of the threads")
+        return sum(name.startswith("mtl-job-") for name in json.loads(self.threads.read_text()))
+
+    def events(self, run_id: str) -> list[dict[str, Any]]:
+        """The run's journal, without a last line that is still being written."""
+        journal = self.workspace / "runs" / run_id / "events.jsonl"
+        return [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+
+    def steps(self, run_id: str) -> list[int]:
+        return [event["step"] for event in self.events(run_id) if event["event"] == "StepDone"]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("browser") / "workspace")
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def browser(browser_path: str) -> Iterator[Browser]:
+    expect.set_options(timeout=WAIT)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def tab(browser: Browser, tmp_path: Path) -> Iterator[Page]:
+    """A fresh browser window in English. How it looked at the end of the test lies in the test's folder."""
+    context = browser.new_context(locale="en-US", viewport={"width": 1280, "height": 1000}, accept_downloads=True)
+    context.set_default_timeout(WAIT)
+    page = context.new_page()
+    yield page
+    page.screenshot(path=tmp_path / "last.png")
+    context.close()
+
+
+def open_page(tab: Page, server: Server, name: str, **parameters: str) -> None:
+    """Goes to a page and waits until it has been drawn."""
+    query = "&".join(f"{key}={value}" for key, value in parameters.items())
+    tab.goto(f"{server.url}/{name}?{query}" if query else f"{server.url}/{name}")
+    expect(tab.get_by_role("heading", level=1)).to_be_visible()
+    drawn(tab)
+
+
+def drawn(tab: Page) -> None:
+    """Waits until the script has run to its end, and says what went wrong in it."""
+    expect(tab.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    assert tab.get_by_test_id("stException").all_inner_texts() == []

@@ -1,0 +1,360 @@
+import csv
+import gzip
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mtl_core.data.csv_rows import sniff_delimiter
+from mtl_core.data.findings import Limits
+from mtl_core.data.problems import DataError, Problem
+from mtl_core.data.read import Table, read_table
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    def write(content: bytes | str, name: str = "t.csv", encoding: str = "utf-8") -> Path:
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode(encoding))
+        return path
+
+    return write
+
+
+def rows(table: Table) -> list[dict]:
+    return table.table.to_pylist()
+
+
+def faults(path: Path, **options) -> dict[str, Problem]:
+    before = path.read_bytes() if path.exists() else b""
+    with pytest.raises(DataError) as caught:
+        read_table(path, **options)
+    assert not path.exists() or path.read_bytes() == before
+    found = {p.code: p for p in caught.value.problems}
+    for problem in found.values():
+        assert problem.file == options.get("name", path.name)
+        assert str(problem.why) and str(problem.remedy)
+    return found
+
+
+# -- what is read rightly -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_csv_in_the_encodings_and_delimiters_of_shops(write, encoding: str, delimiter: str) -> None:
+    path = write(f"标题{delimiter}价格\n红色, 运动鞋;好{delimiter}3\n".replace("红色, 运动鞋;好", '"红色, 运动鞋;好"'), encoding=encoding)
+    table = read_table(path)
+    assert rows(table) == [{"标题": "红色, 运动鞋;好", "价格": "3", "_line": 2}]
+    assert table.delimiter == delimiter
+    assert table.problems == []
+
+
+def test_western_csv(write) -> None:
+    assert rows(read_table(write("nom;prix\nécharpe d'été;3\n", encoding="cp1252")))[0]["nom"] == "écharpe d'été"
+
+
+def test_lines_are_those_of_an_editor(write) -> None:
+    path = write('text,label\n"two\nlines",1\n\nplain,2\n"and\r\nthree\nlines",3\nlast,4')
+    assert read_table(path).table.column("_line").to_pylist() == [2, 5, 6, 9]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_line_ends(write, end: str) -> None:
+    assert rows(read_table(write(end.join(["a,b", "1,2", "3,4", ""])))) == [
+        {"a": "1", "b": "2", "_line": 2},
+        {"a": "3", "b": "4", "_line": 3},
+    ]
+
+
+def test_texts_stay_as_they_are_and_blank_ones_are_missing(write) -> None:
+    assert rows(read_table(write("code,formula,text\n007,=1+1, x \n,  ,<b>1.10</b>\n"))) == [
+        {"code": "007", "formula": "=1+1", "text": " x ", "_line": 2},
+        {"code": None, "formula": None, "text": "<b>1.10</b>", "_line": 3},
+    ]
+
+
+def test_one_column_and_spaces_in_the_header(write) -> None:
+    assert rows(read_table(write(" text \nred shoe\nblue hat\n"))) == [{"text": "red shoe", "_line": 2}, {"text": "blue hat", "_line": 3}]
+
+
+def test_tsv_with_commas(write) -> None:
+    assert rows(read_table(write("a\tb\nx, y\tz, w\n", "t.tsv"))) == [{"a": "x, y", "b": "z, w", "_line": 2}]
+
+
+CELLS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"], include_characters='\n\r\t"'), max_size=12)
+
+
+@given(
+    st.lists(st.lists(CELLS, min_size=3, max_size=3), min_size=1, max_size=20),
+    st.sampled_from([",", ";", "\t"]),
+)
+def test_csv_round_trip(tmp_path_factory: pytest.TempPathFactory, cells: list[list[str]], delimiter: str) -> None:
+    """What Python's writer writes is read again, cell by cell and line by line."""
+    path = tmp_path_factory.mktemp("csv") / "t.csv"
+    with open(path, "w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, delimiter=delimiter, quoting=csv.QUOTE_ALL)
+        writer.writerow(["alpha", "beta", "gamma"])
+        writer.writerows(cells)
+    table = read_table(path).table
+    found = list(zip(*(table.column(c).to_pylist() for c in ("alpha", "beta", "gamma")), strict=True))
+    assert found == [tuple(cell if cell.strip() else None for cell in row) for row in cells]
+    line = 2
+    for row, at in zip(cells, table.column("_line").to_pylist(), strict=True):
+        assert at == line
+        line += sum(len(cell.replace("\r\n", "\n").replace("\r", "\n").split("\n")) - 1 for cell in row) + 1
+
+
+def test_more_rows_than_a_chunk(write) -> None:
+    table = read_table(write("n\n" + "\n".join(map(str, range(100_000))))).table
+    assert table.column("n").to_pylist()[::9999] == [str(i) for i in range(0, 100_000, 9999)]
+    assert table.column("_line")[-1].as_py() == 100_001
+
+
+def test_jsonl(write) -> None:
+    lines = [{"text": "红鞋", "n": 1, "ok": True}, {"text": " ", "n": 0.5, "more": {"a": 1}}, {"text": None, "n": "x"}]
+    path = write("\n".join(json.dumps(x, ensure_ascii=False) for x in lines[:2]) + "\n\n" + json.dumps(lines[2]) + "\n", "t.jsonl")
+    assert rows(read_table(path)) == [
+        {"text": "红鞋", "n": "1", "ok": "true", "more": None, "_line": 1},
+        {"text": None, "n": "0.5", "ok": None, "more": '{"a": 1}', "_line": 2},
+        {"text": None, "n": "x", "ok": None, "more": None, "_line": 4},
+    ]
+
+
+def test_jsonl_lists(write) -> None:
+    path = write('{"h": ["a", "b"]}\n{"h": []}\n{"h": "c"}\n{}\n', "t.jsonl")
+    assert read_table(path).table.column("h").to_pylist() == [["a", "b"], [], ["c"], None]
+
+
+def test_jsonl_columns_that_come_late_and_change(write) -> None:
+    many = [{"a": 1}] * 40_000 + [{"a": [2], "b": "x"}]
+    table = read_table(write("\n".join(map(json.dumps, many)), "t.jsonl")).table
+    assert table.num_rows == 40_001
+    assert table.column("a").to_pylist()[-2:] == [["1"], ["2"]]
+    assert table.column("b").to_pylist()[-2:] == [None, "x"]
+
+
+def test_parquet_types(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    columns = {
+        "s": pa.array(["a", "", None]),
+        "d": pa.array(["x", "y", "x"]).dictionary_encode(),
+        "large": pa.array(["p", "q", "r"], pa.large_string()),
+        "f": pa.array([1.5, float("nan"), None]),
+        "list": pa.array([["a"], [], None]),
+        "struct": pa.array([{"a": 1}] * 3),
+    }
+    pq.write_table(pa.table(columns), path)
+    table = read_table(path)
+    assert rows(table) == [
+        {"s": "a", "d": "x", "large": "p", "f": 1.5, "list": ["a"], "_line": 1},
+        {"s": None, "d": "y", "large": "q", "f": None, "list": [], "_line": 2},
+        {"s": None, "d": "x", "large": "r", "f": None, "list": None, "_line": 3},
+    ]
+    assert {table.table.schema.field(c).type for c in ("s", "d", "large")} == {pa.string()}
+    assert [(p.code, p.column) for p in table.problems] == [("unusable_column", "struct")]
+
+
+def packed(path: Path, name: str, packing: str) -> Path:
+    target = path.with_name(f"{name}.{packing}")
+    if packing == "gz":
+        target.write_bytes(gzip.compress(path.read_bytes()))
+    else:
+        with zipfile.ZipFile(target, "w") as archive:
+            archive.writestr("../../" + name, path.read_bytes())
+            archive.writestr("__MACOSX/._" + name, b"x")
+    return target
+
+
+@pytest.mark.parametrize("packing", ["gz", "zip"])
+def test_packed_files(write, packing: str) -> None:
+    expected = [{"a": "1", "_line": 2}]
+    assert rows(read_table(packed(write("a\n1\n"), "t.csv", packing))) == expected
+    parquet = write(b"", "t.parquet")
+    pq.write_table(pa.table({"a": ["1"]}), parquet)
+    assert rows(read_table(packed(parquet, "t.parquet", packing))) == [{"a": "1", "_line": 1}]
+
+
+def test_zip_called_by_its_table_or_not(write, tmp_path: Path) -> None:
+    table = packed(write("a\n1\n"), "t.csv", "zip")
+    assert rows(read_table(table.rename(tmp_path / "upload.zip"))) == [{"a": "1", "_line": 2}]
+
+
+@pytest.mark.parametrize(
+    ("head", "delimiter"),
+    [
+        ("a,b\n1,2\n", ","),
+        ("a;b\n1,5;2\n", ";"),
+        ("a\tb\n1,5\t2;3\n", "\t"),
+        ("text\nred, blue\n", ","),
+        ('"a;x","b"\n1,2\n', ","),
+        ("", ","),
+    ],
+)
+def test_sniffing(head: str, delimiter: str) -> None:
+    assert sniff_delimiter(head) == delimiter
+
+
+# -- bad input ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.jsonl", "t.parquet", "t.csv.gz"])
+def test_empty_file(write, name: str) -> None:
+    assert set(faults(write(gzip.compress(b"") if name.endswith("gz") else b"", name))) == {"empty_file"}
+
+
+@pytest.mark.parametrize("content", [b"\n\n  \r\n", b"\xef\xbb\xbf", b"\xff\xfe"])
+def test_file_of_blank_lines(write, content: bytes) -> None:
+    assert set(faults(write(content))) == {"empty_file"}
+
+
+def test_header_only(write) -> None:
+    assert set(faults(write("text,label\n"))) == {"no_rows"}
+    parquet = write(b"", "t.parquet")
+    pq.write_table(pa.table({"a": pa.array([], pa.string())}), parquet)
+    assert set(faults(parquet)) == {"no_rows"}
+
+
+def test_ragged_rows_are_all_counted(write) -> None:
+    problem = faults(write("a,b,c\n1,2,3\n1,2\n1,2,3,4\n1,2,3\n1\n"))["ragged_rows"]
+    assert (problem.line, problem.count) == (3, 3)
+    assert str(problem.why) == "The header has 3 cells; rows with another number: 3 (lines 3, 4, 6). The first has 2."
+
+
+def test_nul_bytes(write) -> None:
+    problem = faults(write(b"a,b\n1,2\n3,\0\n"))["nul_bytes"]
+    assert (problem.line, problem.count) == (3, 1)
+
+
+def test_faults_are_reported_together(write) -> None:
+    found = faults(write('a,b,b,\n1,2,3\n\0,2,3,4\n"x"y,1,2,3\n1,2,3,"open\n'))
+    assert {code: p.line for code, p in found.items()} == {
+        "nul_bytes": 3,
+        "duplicate_column": 1,
+        "empty_column_name": 1,
+        "ragged_rows": 2,
+        "bad_quotes": 4,
+        "open_quote": 5,
+    }
+    assert (found["duplicate_column"].column, found["empty_column_name"].column) == ("b", "4")
+
+
+def test_binary_file_named_csv(write) -> None:
+    assert set(faults(write(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4))) == {"binary_file"}
+    parquet = io.BytesIO()
+    pq.write_table(pa.table({"a": [1, 2]}), parquet)
+    assert set(faults(write(parquet.getvalue()))) == {"binary_file"}
+
+
+def test_mixed_encodings(write) -> None:
+    content = "标题,类\n红色的鞋,鞋\n".encode() * 5 + "蓝色的帽子,帽\n".encode("gb18030")
+    assert faults(write(content))["mixed_encodings"].line == 11
+
+
+def test_quote_left_open_at_the_end(write) -> None:
+    assert faults(write('a,b\n1,2\n3,"open\n5,6\n'))["open_quote"].line == 3
+
+
+def test_quote_left_open_in_a_large_file(write) -> None:
+    problem = faults(write('a,b\n1,2\n3,"open\n' + "some text,5\n" * 200_000))["open_quote"]
+    assert problem.line == 3
+
+
+def test_quote_left_open_in_the_header(write) -> None:
+    assert faults(write('a,"b\n1,2\n'))["open_quote"].line == 1
+
+
+def test_cell_of_two_megabytes(write) -> None:
+    problem = faults(write("a,b\n1,2\n3," + "x" * (2 << 20) + "\n5,6\n"))["cell_too_large"]
+    assert (problem.line, problem.count) == (3, 1)
+
+
+def test_cell_beyond_a_lower_limit_names_its_column(write) -> None:
+    limits = Limits(max_cell_bytes=2048)
+    problem = faults(write("a,b\n1," + "x" * 3000 + "\n"), limits=limits)["cell_too_large"]
+    assert (problem.line, problem.column) == (2, "b")
+    problem = faults(write(json.dumps({"b": "x" * 3000}), "t.jsonl"), limits=limits)["cell_too_large"]
+    assert (problem.line, problem.column) == (1, "b")
+    parquet = write(b"", "t.parquet")
+    pq.write_table(pa.table({"b": ["y", "x" * 3000]}), parquet)
+    problem = faults(parquet, limits=limits)["cell_too_large"]
+    assert (problem.line, problem.column) == (2, "b")
+
+
+def test_truncated_parquet(write) -> None:
+    whole = io.BytesIO()
+    pq.write_table(pa.table({"a": list(range(1000))}), whole)
+    for size in (10, len(whole.getvalue()) // 2, len(whole.getvalue()) - 1):
+        assert set(faults(write(whole.getvalue()[:size], "t.parquet"))) == {"broken_parquet"}
+
+
+def test_broken_lines_of_jsonl(write) -> None:
+    found = faults(write('{"a": 1}\n{"a": \n[1]\n{"a": 2}\nnonsense\n', "t.jsonl"))
+    assert (found["broken_json"].line, found["broken_json"].count) == (2, 2)
+    assert (found["not_an_object"].line, found["not_an_object"].count) == (3, 1)
+    assert "Expecting value" in str(found["broken_json"].why)
+
+
+def test_json_nested_without_end(write) -> None:
+    assert "broken_json" in faults(write("[" * 100_000 + "\n", "t.jsonl"))
+
+
+def test_gz_that_expands_past_the_limit(write) -> None:
+    path = write(gzip.compress(b"a\n" + b"x\n" * (8 << 20)), "t.csv.gz")
+    assert path.stat().st_size < 1 << 20
+    assert set(faults(path, limits=Limits(max_bytes=1 << 20))) == {"too_large"}
+
+
+def test_zip_that_expands_past_the_limit(write, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("t.csv", b"a\n" + b"x\n" * (8 << 20))
+    assert set(faults(path, limits=Limits(max_bytes=1 << 20))) == {"too_large"}
+
+
+def test_packed_parquet_past_the_limit(write) -> None:
+    assert set(faults(write(gzip.compress(bytes(4 << 20)), "t.parquet.gz"), limits=Limits(max_bytes=1 << 20))) == {"too_large"}
+
+
+@pytest.mark.parametrize("content", [b"not gzip at all", gzip.compress(b"a,b\n" + bytes(range(256)) * 99)[:-40]])
+def test_damaged_gz(write, content: bytes) -> None:
+    assert set(faults(write(content, "t.csv.gz"))) == {"broken_archive"}
+
+
+def test_damaged_zip(write) -> None:
+    assert set(faults(write(b"PK\x03\x04 nothing more", "t.csv.zip"))) == {"broken_archive"}
+
+
+@pytest.mark.parametrize("members", [[], ["a.csv", "b.csv"]])
+def test_zip_of_none_or_several_tables(tmp_path: Path, members: list[str]) -> None:
+    path = tmp_path / "t.csv.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for member in members:
+            archive.writestr(member, "a\n1\n")
+    assert set(faults(path)) == {"archive_members"}
+
+
+def test_unknown_format_and_missing_file(write, tmp_path: Path) -> None:
+    assert set(faults(write(b"x", "t.xlsx"))) == {"unknown_format"}
+    assert set(faults(write(b"x", "table"))) == {"unknown_format"}
+    assert set(faults(tmp_path / "nowhere.csv")) == {"file_missing"}
+
+
+def test_too_many_columns(write) -> None:
+    assert "too_many_columns" in faults(
+        write(",".join(f"c{i}" for i in range(20)) + "\n" + "1," * 19 + "1\n"), limits=Limits(max_columns=10)
+    )
+
+
+def test_column_with_a_name_of_ours(write) -> None:
+    assert faults(write("_line,a\n1,2\n"))["reserved_column"].column == "_line"
+
+
+def test_messages_call_the_file_by_its_given_name(write) -> None:
+    assert faults(write(b"", "0123456789ab.csv"), name="orders.csv")["empty_file"].file == "orders.csv"

@@ -1,0 +1,150 @@
+import threading
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from mtl_core.data.problems import DataError
+from mtl_core.data.split import SplitOptions
+from mtl_core.data.store import load_dataset, store_dataset
+from mtl_core.data.transactions import TransactionOptions
+from mtl_core.workspace import Workspace
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "shop.csv"
+    path.write_text("text,label\n" + "".join(f"red shoe {i},{i % 2}\n" for i in range(100)), encoding="utf-8")
+    return path
+
+
+def test_what_is_stored_is_read_again(source: Path, workspace: Workspace) -> None:
+    dataset = store_dataset(source, workspace, split=SplitOptions(validation=0.2, test=0.1))
+    assert (dataset.name, dataset.columns, dataset.n_rows) == ("shop.csv", ["text", "label"], 100)
+    assert dataset.split_sizes == {"train": 70, "validation": 20, "test": 10}
+    table, split = dataset.table(), dataset.split()
+    assert table.column_names == ["text", "label", "_line"]
+    assert table.slice(41, 1).to_pylist() == [{"text": "red shoe 41", "label": "1", "_line": 43}]
+    assert {part: int((split == part).sum()) for part in dataset.split_sizes} == dataset.split_sizes
+    assert dataset.table(["label"]).column_names == ["label", "_line"]
+    assert pa.concat_tables(dataset.batches(rows=7)).equals(table.combine_chunks())
+    assert dataset.folder.parent == workspace.datasets
+    assert load_dataset(dataset.hash, workspace) == dataset
+
+
+def test_the_hash_is_that_of_the_content(source: Path, workspace: Workspace, tmp_path: Path) -> None:
+    first = store_dataset(source, workspace)
+    renamed = tmp_path / "other.csv"
+    renamed.write_bytes(source.read_bytes())
+    again = store_dataset(renamed, workspace, name="other")
+    assert (again.hash, again.name) == (first.hash, "other")
+    assert store_dataset(source, workspace, split=SplitOptions(seed=1)).hash != first.hash
+    elsewhere = Workspace(tmp_path / "elsewhere")
+    assert store_dataset(source, elsewhere).hash == first.hash
+
+
+def test_a_known_source_is_not_read_again(source: Path, workspace: Workspace) -> None:
+    first = store_dataset(source, workspace)
+    written = (first.folder / "table.parquet").stat().st_mtime_ns
+    assert store_dataset(source, workspace) == first
+    assert (first.folder / "table.parquet").stat().st_mtime_ns == written
+    source.write_text("text,label\nblue hat,1\nwarm,0\n", encoding="utf-8")
+    assert store_dataset(source, workspace).n_rows == 2
+
+
+def test_a_dataset_that_was_removed_is_made_again(source: Path, workspace: Workspace) -> None:
+    first = store_dataset(source, workspace)
+    for file in first.folder.iterdir():
+        file.unlink()
+    first.folder.rmdir()
+    with pytest.raises(DataError, match="not stored any more"):
+        load_dataset(first.hash, workspace)
+    assert store_dataset(source, workspace) == first
+    assert first.table().num_rows == 100
+
+
+def test_two_threads_store_the_same(source: Path, workspace: Workspace) -> None:
+    found, start = [], threading.Barrier(4)
+
+    def work() -> None:
+        start.wait()
+        found.append(store_dataset(source, workspace))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    assert len({d.hash for d in found}) == 1
+    assert sorted(p.name for p in workspace.datasets.iterdir()) == sorted([found[0].hash, "sources"])
+    assert all(p.suffix == ".json" for p in (workspace.datasets / "sources").iterdir())
+
+
+def test_nothing_is_left_of_a_source_that_cannot_be_used(tmp_path: Path, workspace: Workspace) -> None:
+    bad = tmp_path / "bad.csv"
+    bad.write_text("a,a\n1\n", encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        store_dataset(bad, workspace)
+    assert {p.code for p in caught.value.problems} == {"duplicate_column", "ragged_rows"}
+    with pytest.raises(DataError) as caught:
+        store_dataset(tmp_path / "gone.csv", workspace)
+    assert {p.code for p in caught.value.problems} == {"file_missing"}
+    assert [p.name for p in workspace.datasets.iterdir()] == ["sources"]
+
+
+def test_a_split_column_that_is_missing(source: Path, workspace: Workspace) -> None:
+    with pytest.raises(DataError) as caught:
+        store_dataset(source, workspace, split=SplitOptions(by="group", column="product"))
+    assert [(p.code, p.column, p.file) for p in caught.value.problems] == [("missing_split_column", "product", "shop.csv")]
+
+
+def test_problems_are_kept(tmp_path: Path, workspace: Workspace) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,s\n1,train\n2,train\n3,val\n4,test\n5,later\n", encoding="utf-8")
+    options = SplitOptions(by="column", column="s")
+    first, again = (store_dataset(path, workspace, split=options) for _ in range(2))
+    assert [p.code for p in first.problems] == ["split_left_out"]
+    assert again == first
+
+
+def test_a_transaction_log(tmp_path: Path, workspace: Workspace) -> None:
+    path = tmp_path / "log.csv"
+    rows = [f"u{u},i{(u * 3 + n) % 30},item {(u * 3 + n) % 30},2024-01-{n + 1:02}" for u in range(20) for n in range(10)]
+    path.write_text("who,what,text,when\n" + "\n".join(rows), encoding="utf-8")
+    log = TransactionOptions(user="who", item="what", time="when")
+    dataset = store_dataset(path, workspace, split=SplitOptions(by="time", column="when", validation=0.2, test=0.2), transactions=log)
+    table, split = dataset.table(), dataset.split()
+    assert dataset.columns == ["user", "history", "item", "item_id", "label", "time", "list"]
+    assert dataset.n_rows == 20 * 9 * 5
+    assert table.schema.field("history").type == pa.list_(pa.dictionary(pa.int32(), pa.string()))
+    lists, times = table.column("list").to_numpy(), table.column("time").to_numpy()
+    assert all(len(set(split[lists == n])) == 1 for n in set(lists.tolist()))
+    assert times[split == "train"].max() < times[split == "validation"].min() < times[split == "test"].min()
+    assert np.allclose([dataset.split_sizes[p] / dataset.n_rows for p in ("validation", "test")], 0.2, atol=0.1)
+
+
+def test_lists_across_row_groups(tmp_path: Path, workspace: Workspace) -> None:
+    path = tmp_path / "log.csv"
+    rows = [f"u{u},i{(u * 3 + n) % 300},item {(u * 3 + n) % 300},{n}" for u in range(2000) for n in range(8)]
+    path.write_text("user,item,text,time\n" + "\n".join(rows), encoding="utf-8")
+    dataset = store_dataset(path, workspace, transactions=TransactionOptions())
+    assert dataset.n_rows == 2000 * 7 * 5
+    table = dataset.table()
+    assert len(table.column("history").chunks) > 1
+    assert table.column("history")[-1].as_py() == [f"item {(1999 * 3 + n) % 300}" for n in range(7)]
+
+
+def test_a_folder_with_a_file_for_each_part(tmp_path: Path, workspace: Workspace) -> None:
+    folder = tmp_path / "pairs"
+    folder.mkdir()
+    for part, n in (("train", 8), ("valid", 2), ("test", 3)):
+        (folder / f"{part}.csv").write_text("a\n" + "\n".join(f"{part} {i}" for i in range(n)), encoding="utf-8")
+    (folder / "LICENSE.txt").write_text("no table", encoding="utf-8")
+    dataset = store_dataset(folder, workspace, split=SplitOptions(by="column", column="split"))
+    assert dataset.split_sizes == {"train": 8, "validation": 2, "test": 3}
+    (folder / "test.csv").write_text("", encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        store_dataset(folder, workspace, split=SplitOptions(by="column", column="split"))
+    assert caught.value.problems[0].file == "pairs/test.csv"

@@ -1,0 +1,62 @@
+import io
+
+import pytest
+
+from mtl_core.data.problems import DataError
+from mtl_core.data.upload import save_upload, shown_name
+from mtl_core.workspace import Workspace
+
+
+@pytest.mark.parametrize(
+    ("filename", "suffix"),
+    [
+        ("a.csv", ".csv"),
+        ("../../etc/passwd.csv", ".csv"),
+        ("..\\..\\boot.TSV", ".tsv"),
+        ("a.csv.gz", ".csv.gz"),
+        ("x.zip", ".zip"),
+        ("/abs/a.parquet", ".parquet"),
+    ],
+)
+def test_only_the_format_of_the_name_is_kept(workspace: Workspace, filename: str, suffix: str) -> None:
+    path = save_upload(io.BytesIO(b"a\n1\n"), filename, workspace)
+    assert path.parent == workspace.uploads
+    assert len(path.name.removesuffix(suffix)) == 12
+    assert path.read_bytes() == b"a\n1\n"
+    assert [p.name for p in workspace.root.rglob("*") if p.is_file()] == [path.name]
+
+
+def test_two_uploads_of_one_name(workspace: Workspace) -> None:
+    assert save_upload(io.BytesIO(b"a"), "a.csv", workspace) != save_upload(io.BytesIO(b"b"), "a.csv", workspace)
+
+
+@pytest.mark.parametrize(
+    ("filename", "content", "code"),
+    [
+        ("a.exe", b"x", "unknown_format"),
+        ("a", b"x", "unknown_format"),
+        ("", b"x", "unknown_format"),
+        ("a.csv", b"", "empty_file"),
+        ("a.csv", b"x" * 11, "too_large"),
+    ],
+)
+def test_what_is_refused_leaves_nothing(workspace: Workspace, filename: str, content: bytes, code: str) -> None:
+    with pytest.raises(DataError) as caught:
+        save_upload(io.BytesIO(content), filename, workspace, max_bytes=10)
+    assert [p.code for p in caught.value.problems] == [code]
+    assert [p for p in workspace.root.rglob("*") if p.is_file()] == []
+
+
+def test_the_stream_is_left_at_the_limit(workspace: Workspace) -> None:
+    stream = io.BytesIO(bytes(64 << 20))
+    with pytest.raises(DataError):
+        save_upload(stream, "a.csv", workspace, max_bytes=1 << 20)
+    assert stream.tell() <= 2 << 20
+
+
+@pytest.mark.parametrize(
+    ("filename", "shown"),
+    [("../a.csv", "a.csv"), ("C:\\x\\订单.csv", "订单.csv"), ("a\n\0b.csv", "ab.csv"), ("..", ".."), ("x/", "upload")],
+)
+def test_shown_name(filename: str, shown: str) -> None:
+    assert shown_name(filename) == shown

@@ -1,0 +1,77 @@
+"""Runs beside each other: differences, their direction, and what must not be compared."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from mtl_core.evaluation.compare import RunResult, compare
+
+EXPERIMENT: dict[str, Any] = {
+    "seed": 0,
+    "data": {"ads": {"file": "ads.csv", "split": {"by": "random", "seed": 0}}},
+    "tasks": {"clicks": {"kind": "click_through", "data": "ads", "columns": {"label": "click"}, "weight": 1.0}},
+}
+FIRST = RunResult("first", EXPERIMENT, {"clicks": {"test": {"auc": 0.75, "log_loss": 0.5}, "best": {"auc": 0.8}}}, {"ads": "h"})
+SECOND = replace(FIRST, name="second", tasks={"clicks": {"test": {"auc": 0.5, "log_loss": 0.25}}, "intents": {"test": {"accuracy": 0.9}}})
+
+
+def test_differences_and_their_direction() -> None:
+    found = compare([FIRST, SECOND])
+    auc, loss, accuracy = found.metrics
+    assert (found.baseline, auc.task, auc.metric) == ("first", "clicks", "auc")
+    assert auc.values == {"first": 0.75, "second": 0.5} and auc.differences == {"second": -0.25} and auc.better == {"second": False}
+    assert loss.differences == {"second": -0.25} and loss.better == {"second": True}
+    assert accuracy.values == {"second": 0.9} and accuracy.differences == {} == accuracy.better
+    assert found.warnings == [] and found.settings == {}
+
+
+def test_another_baseline_and_another_part() -> None:
+    assert compare([FIRST, SECOND], baseline="second").metrics[0].differences == {"first": 0.25}
+    (auc,) = compare([FIRST, replace(FIRST, name="again")], part="best").metrics
+    assert auc.differences == {"again": 0} and auc.better == {"again": None}
+    assert compare([FIRST]).metrics[0].differences == {}
+
+
+def test_settings_that_differ_are_told() -> None:
+    assert compare([FIRST, replace(FIRST, name="b", experiment={**EXPERIMENT, "seed": 1})]).settings == {"seed": {"first": 0, "b": 1}}
+
+
+def changed(part: str, name: str, **values: Any) -> dict[str, Any]:
+    return {**EXPERIMENT, part: {name: {**EXPERIMENT[part][name], **values}}}
+
+
+@pytest.mark.parametrize(
+    ("other", "why"),
+    [
+        (replace(FIRST, experiment=changed("data", "ads", file="more.csv")), "the data is not the same."),
+        (replace(FIRST, experiment=changed("data", "ads", split={"by": "time"})), "the data is split another way."),
+        (replace(FIRST, datasets={"ads": "other"}), "the data has changed in between."),
+        (replace(FIRST, experiment=changed("tasks", "clicks", kind="search")), "the task is of another kind."),
+        (replace(FIRST, experiment=changed("tasks", "clicks", columns={"label": "buy"})), "the label is another column."),
+        (replace(FIRST, experiment=changed("tasks", "clicks", options={"gains": "exponential"})), "grades count differently."),
+        (replace(FIRST, experiment=changed("tasks", "clicks", columns={"label": "click", "user": "u"})), "rows are grouped another way."),
+        (replace(FIRST, rows={"clicks": {"test": 9}}), "they were measured on 10 and on 9 rows."),
+        (replace(FIRST, tasks={"clicks": {"test": {"auc": 0.7}}}), "not the same metrics were measured."),
+    ],
+)
+def test_what_must_not_be_compared(other: RunResult, why: str) -> None:
+    base = replace(FIRST, rows={"clicks": {"test": 10}})
+    (warning,) = compare([base, replace(other, name="second")]).warnings
+    assert warning.text() == f"“clicks” of “second” and of “first” cannot be compared: {why}"
+
+
+def test_another_weight_may_be_compared_and_other_examples_are_told() -> None:
+    heavier = replace(FIRST, name="second", experiment=changed("tasks", "clicks", weight=2.0), examples=300)
+    assert compare([FIRST, heavier]).warnings == []
+    (warning,) = compare([replace(FIRST, examples=200), heavier]).warnings
+    assert warning.text() == "“second” was trained on 300 examples, “first” on 200."
+
+
+def test_names_must_tell_runs_apart() -> None:
+    with pytest.raises(ValueError, match="a name of its own"):
+        compare([FIRST, FIRST])
+    with pytest.raises(ValueError, match="at least one run"):
+        compare([])
+    with pytest.raises(ValueError, match="should be one of first"):
+        compare([FIRST], baseline="x")

@@ -1,0 +1,94 @@
+"""A saved model predicts what the trained one scored, and says what is wrong with a row."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mtl_core.experiment import Experiment
+from mtl_core.inference.predictor import InputError, Predictor
+from mtl_core.model.encoder import Template
+from mtl_core.training.checkpoints import checkpoint_folder, load_checkpoint
+from mtl_core.training.loop import train
+from mtl_core.training.prepare import Prepared, prepare
+from mtl_core.training.scoring import score
+from mtl_core.workspace import Workspace
+
+ROWS = {
+    "department": [{"text": "lovely red shoe 3"}, {"text": "awful blue hat 1"}],
+    "search": [{"query": "red shoe", "product": "red shoe"}, {"query": "red shoe", "product": "blue coat"}],
+    "ads": [
+        {"categories": ["shoe"], "numbers": [3.5], "text": "buy this red"},
+        {"categories": ["never seen"], "numbers": [None], "text": ""},
+    ],
+    "next_item": [{"history": ["red shoe", "red hat"], "item": "red coat"}, {"history": [], "item": "green sock"}],
+}
+
+
+@pytest.fixture
+def trained(experiment: Experiment, workspace: Workspace, tmp_path: Path) -> tuple[Prepared, Path]:
+    prepared = prepare(experiment, workspace)
+    list(train(experiment, prepared, folder=tmp_path))
+    return prepared, checkpoint_folder(tmp_path, "last")
+
+
+@pytest.mark.slow
+def test_predictions_and_rankings(trained: tuple[Prepared, Path]) -> None:
+    prepared, folder = trained
+    predictor = Predictor(folder, "cpu")
+    for task, rows in ROWS.items():
+        answers = predictor.predict(task, rows)
+        assert len(answers) == 2
+        first = next(iter(answers[0].values()))
+        assert isinstance(first, str) or 0 <= first <= 1
+        alone = [predictor.predict(task, [row])[0] for row in rows]
+        for together, single in zip(answers, alone, strict=True):
+            for key, value in together.items():
+                assert single[key] == pytest.approx(value, abs=1e-5), (task, key)
+    ranking = predictor.rank("search", {"query": "red shoe"}, ["blue coat", "red shoe", "green sock", "red hat"], k=3)
+    assert len(ranking) == 3 and [s for _, s in ranking] == sorted((s for _, s in ranking), reverse=True)
+    assert ranking[0][0] == 1
+    assert predictor.predict("department", []) == []
+
+    # the same rows through the stored way give the same scores
+    task = prepared.tasks["search"]
+    rows = task.rows.rows("test")[:6]
+    loaded = load_checkpoint(folder)
+    template = Template.of(loaded.tokenizer, loaded.model.encoder.max_length)
+    stored = score(loaded.model, "search", task, rows, template, 8192, torch.device("cpu"), "float32").scores
+    table = task.dataset.table()
+    fields = [{"query": table["query"][i].as_py(), "product": table["product"][i].as_py()} for i in rows.tolist()]
+    np.testing.assert_allclose(predictor.scores("search", fields), stored, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_what_is_wrong_with_a_row(trained: tuple[Prepared, Path]) -> None:
+    predictor = Predictor(trained[1], "cpu")
+    with pytest.raises(InputError, match=r"Row 1 has an unknown field “colour”\. Wanted: query, product\."):
+        predictor.predict("search", [{"colour": "red"}])
+    with pytest.raises(InputError, match="Row 2: the field “product” is empty"):
+        predictor.predict("search", [{"query": "a", "product": "b"}, {"query": "a"}])
+    with pytest.raises(InputError, match="“cheap” came"):
+        predictor.predict("ads", [{"categories": ["shoe"], "numbers": ["cheap"]}])
+    with pytest.raises(InputError, match="2 values came, 1 are wanted"):
+        predictor.predict("ads", [{"categories": ["shoe", "hat"], "numbers": [1.0]}])
+    with pytest.raises(InputError, match="does not rank"):
+        predictor.rank("department", {}, ["a"])
+
+
+@pytest.mark.slow
+def test_loading_draws_no_random_numbers_and_predictions_may_come_from_several_threads(trained: tuple[Prepared, Path]) -> None:
+    state = torch.get_rng_state()
+    predictor = Predictor(trained[1], "cpu")
+    assert torch.equal(torch.get_rng_state(), state)
+    wanted, found = predictor.scores("search", ROWS["search"]), {}
+    threads = [threading.Thread(target=lambda i=i: found.update({i: predictor.scores("search", ROWS["search"])})) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    for scores in found.values():
+        np.testing.assert_allclose(scores, wanted, atol=1e-6)

@@ -1,0 +1,80 @@
+"""Heads without an encoder: a text's vector is the sum of fixed random vectors of its words."""
+
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mtl_core.tasks.base import SlotIndex, TaskBatch, TaskKind
+from mtl_core.tasks.common import matrix, plain
+
+HIDDEN = 32
+Batch = tuple[Tensor, TaskBatch]
+
+
+def vector(text: str) -> np.ndarray:
+    words = text.split() or [""]
+    return np.sum([np.random.default_rng(zlib.crc32(w.encode())).normal(size=HIDDEN) for w in words], axis=0)
+
+
+def batch_of(encoded: pa.Table) -> Batch:
+    """All rows of an encoded table with the vectors of its distinct texts."""
+    texts: dict[str, int] = {}
+
+    def place(values: list[str]) -> Tensor:
+        return torch.tensor([texts.setdefault(v, len(texts)) for v in values], dtype=torch.long)
+
+    slots, features = {}, {}
+    for name in encoded.column_names:
+        column, kind = encoded[name], encoded[name].type
+        if name in ("label", "group"):
+            continue
+        if pa.types.is_fixed_size_list(kind):
+            features[name] = torch.from_numpy(matrix(column).copy())
+        elif pa.types.is_list(kind):
+            lists = column.to_pylist()
+            offsets = torch.tensor(np.cumsum([0, *map(len, lists)]), dtype=torch.long)
+            slots[name] = SlotIndex(place([t for one in lists for t in one]), offsets)
+        elif pa.types.is_struct(kind):
+            slots[name] = SlotIndex(place([f"{row['a']} {row['b']}" for row in column.to_pylist()]))
+        else:
+            slots[name] = SlotIndex(place(plain(column).to_pylist()))
+    labels = torch.from_numpy(encoded["label"].to_numpy().copy()) if "label" in encoded.column_names else None
+    groups = torch.from_numpy(encoded["group"].to_numpy().copy()) if "group" in encoded.column_names else None
+    vectors = torch.tensor(np.array([vector(t) for t in texts]) if texts else np.zeros((0, HIDDEN)), dtype=torch.float32)
+    return vectors, TaskBatch(slots, features, labels, groups)
+
+
+@pytest.fixture(scope="session")
+def to_batch() -> Callable[[pa.Table], Batch]:
+    return batch_of
+
+
+def train_head(kind: TaskKind, train: pa.Table, test: pa.Table, options: Any, steps: int = 150, rate: float = 0.01) -> dict[str, float]:
+    """Metrics on `test` of a head trained alone on all rows of `train` at once."""
+    spec = kind.fit(train, options)
+    torch.manual_seed(0)
+    head: nn.Module = kind.head(HIDDEN, spec, options)
+    optimizer = torch.optim.AdamW(head.parameters(), lr=rate)
+    vectors, batch = batch_of(kind.encode(train, spec, options))
+    for _ in range(steps):
+        optimizer.zero_grad()
+        kind.loss(head(vectors, batch), batch, spec, options).mean().backward()
+        optimizer.step()
+    head.eval()
+    vectors, batch = batch_of(kind.encode(test, spec, options))
+    with torch.no_grad():
+        scores = kind.scores(head(vectors, batch), spec)
+    assert batch.labels is not None
+    groups = None if batch.groups is None else batch.groups.numpy()
+    return kind.evaluate(scores, batch.labels.numpy(), groups, spec)
+
+
+@pytest.fixture(scope="session")
+def learn() -> Callable[..., dict[str, float]]:
+    return train_head

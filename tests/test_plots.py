@@ -1,0 +1,160 @@
+"""Charts: what is drawn, in which colour, and that nothing important is lost when lines are thinned."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from mtl_core import plots
+
+
+@dataclass
+class Run:
+    """Two tasks; `ads` had no rows in step 2."""
+
+    tasks: tuple[str, ...] = ("search", "ads")
+    losses: dict = field(default_factory=lambda: {"search": ([1, 2, 3], [3.0, 2.0, 1.0]), "ads": ([1, 3], [0.7, 0.6])})
+    weights: dict = field(default_factory=lambda: {"search": ([0, 2, 3], [1.0, 4.0, 4.0]), "ads": ([0, 3], [1.0, 1.0])})
+    metrics: dict = field(
+        default_factory=lambda: {
+            ("search", "loss"): ([0, 3], [3.1, 1.2]),
+            ("search", "ndcg@10"): ([0, 3], [0.4, 0.6]),
+            ("ads", "auc"): ([0, 3], [0.5, 0.7]),
+        }
+    )
+
+    def loss(self, task: str) -> plots.Points:
+        return self.losses[task]
+
+    def mean_loss(self, task: str) -> plots.Points:
+        return self.losses[task]
+
+    def weight(self, task: str) -> plots.Points:
+        return self.weights[task]
+
+    def validation(self, task: str, metric: str) -> plots.Points:
+        return self.metrics.get((task, metric), ([], []))
+
+
+def test_thin_keeps_first_last_and_extremes() -> None:
+    x = np.arange(100_000)
+    y = np.sin(x / 700.0)
+    y[31_415], y[62_718] = 9.0, -9.0
+    xs, ys = plots.thin(x, y, most=100)
+    assert len(xs) <= 100
+    assert (xs[0], xs[-1]) == (0, 99_999)
+    assert ys[xs == 31_415] == [9.0]
+    assert ys[xs == 62_718] == [-9.0]
+    assert np.all(np.diff(xs) > 0)
+    np.testing.assert_array_equal(ys, y[xs])
+
+
+def test_thin_keeps_the_extremes_of_every_stretch() -> None:
+    """8 inner stretches of 10: each has one spike up and one down, and all sixteen are kept."""
+    y = np.zeros(80)
+    y[3::10], y[6::10] = 1.0, -1.0
+    xs, _ = plots.thin(np.arange(80), y, most=18)
+    assert set(range(3, 80, 10)) | set(range(6, 80, 10)) <= set(xs)
+
+
+def test_thin_leaves_short_lines_alone_but_for_what_is_not_finite() -> None:
+    xs, ys = plots.thin([1, 2, 3, 4], [1.0, float("nan"), float("inf"), 2.0])
+    assert xs.tolist() == [1, 4]
+    assert ys.tolist() == [1.0, 2.0]
+    assert [part.tolist() for part in plots.thin([], [])] == [[], []]
+
+
+def test_smooth_is_an_unbiased_moving_average() -> None:
+    """By hand, strength 1/2: 4; (8 + 4/2) / (1 + 1/2); (0 + 8/2 + 4/4) / (1 + 1/2 + 1/4)."""
+    np.testing.assert_allclose(plots.smooth([4.0, 8.0, 0.0], 0.5), [4.0, 10 / 1.5, 5 / 1.75])
+    np.testing.assert_array_equal(plots.smooth([4.0, 8.0], 0.0), [4.0, 8.0])
+    assert plots.smooth([], 0.9).tolist() == []
+
+
+def test_a_task_has_one_colour_whatever_the_order() -> None:
+    assert plots.task_colors(["b", "a", "c"]) == plots.task_colors(["c", "b", "a"])
+    colors = plots.task_colors(f"t{i}" for i in range(8))
+    assert len(set(colors.values())) == 8
+    assert len(plots.task_colors(f"t{i}" for i in range(20))) == 20
+
+
+def test_training_curves_draw_chosen_tasks_in_the_runs_colours() -> None:
+    colors = plots.task_colors(["search", "ads"])
+    figure = plots.training_curves(Run(), 0.0, ["ads"])
+    assert [(trace.name, trace.line.color, list(trace.x)) for trace in figure.data] == [("ads", colors["ads"], [1, 3])]
+    both = plots.training_curves(Run(), 0.6, ["ads", "search"])
+    assert [(t.name, t.showlegend) for t in both.data] == [("search", False), ("search", None), ("ads", False), ("ads", None)]
+    np.testing.assert_allclose(both.data[1].y, plots.smooth([3.0, 2.0, 1.0], 0.6))
+
+
+def test_validation_curves_by_one_metric_or_each_tasks_own() -> None:
+    by_name = plots.validation_curves(Run(), "ndcg@10")
+    assert [(t.name, list(t.y)) for t in by_name.data if len(t.y)] == [("search", [0.4, 0.6])]
+    own = plots.validation_curves(Run(), {"search": "ndcg@10", "ads": "auc"})
+    assert [(t.name, list(t.y)) for t in own.data] == [("search · ndcg@10", [0.4, 0.6]), ("ads · auc", [0.5, 0.7])]
+
+
+def test_weights_are_stairs() -> None:
+    figure = plots.weights(Run())
+    assert [(t.name, t.line.shape, list(t.x), list(t.y)) for t in figure.data] == [
+        ("search", "hv", [0, 2, 3], [1.0, 4.0, 4.0]),
+        ("ads", "hv", [0, 3], [1.0, 1.0]),
+    ]
+
+
+def test_overlay_gives_runs_dashes_and_the_task_its_colour() -> None:
+    figure = plots.overlay({"first": Run(), "second": Run()}, "ads", "auc")
+    assert [(t.name, t.line.dash) for t in figure.data] == [("first", "solid"), ("second", "dash")]
+    assert {t.line.color for t in figure.data} == {plots.task_colors(["ads", "search"])["ads"]}
+    assert [t.name for t in plots.overlay({"first": Run(), "other": Run(tasks=("reviews",))}, "ads", "training").data] == ["first"]
+
+
+def test_matrix_shows_shares_of_the_true_class_and_counts() -> None:
+    part = {"type": "matrix", "title": "Confusion", "data": {"labels": ["a", "<b>b</b>"], "values": [[3, 1], [0, 0]]}}
+    heat = plots.panel(part).data[0]
+    np.testing.assert_allclose(np.asarray(heat.z), [[0.75, 0.25], [0.0, 0.0]])
+    np.testing.assert_array_equal(np.asarray(heat.customdata), [[3, 1], [0, 0]])
+    assert list(heat.x) == ["a", "&lt;b&gt;b&lt;/b&gt;"]
+
+
+def test_reliability_draws_the_diagonal_and_the_model() -> None:
+    data = {"confidence": [0.1, 0.9], "observed": [0.2, 0.8], "count": [90, 10]}
+    diagonal, model = plots.panel({"type": "reliability", "title": "", "data": data}).data
+    assert (list(diagonal.x), list(diagonal.y)) == ([0, 1], [0, 1])
+    assert (list(model.x), list(model.y)) == ([0.1, 0.9], [0.2, 0.8])
+    assert model.marker.size[0] > model.marker.size[1]
+
+
+def test_a_table_is_no_chart() -> None:
+    with pytest.raises(KeyError):
+        plots.panel({"type": "table", "title": "", "data": {"columns": [], "rows": []}})
+
+
+def test_lengths_and_bars() -> None:
+    bars = plots.lengths({"train": ([2, 5], [0, 8, 16])}).data[0]
+    assert (list(bars.x), list(bars.y), list(bars.width)) == ([4, 12], [2, 5], [8, 8])
+    figure = plots.metric_bars({"run 1": {"ads": 0.7, "search": 0.5}, "run 2": {"ads": 0.8}})
+    assert [(t.name, list(t.x), list(t.y)) for t in figure.data] == [("run 1", ["ads", "search"], [0.7, 0.5]), ("run 2", ["ads"], [0.8])]
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        plots.training_curves(Run(), 0.5, ["ads"]),
+        plots.validation_curves(Run(), "loss"),
+        plots.weights(Run()),
+        plots.overlay({"a": Run()}, "ads", "loss"),
+        plots.metric_bars({"a": {"ads": 1.0}}),
+        plots.lengths({"a": ([1], [0, 1])}),
+    ],
+    ids=["training", "validation", "weights", "overlay", "bars", "lengths"],
+)
+def test_every_chart_lets_the_theme_through_and_keeps_the_zoom(figure: go.Figure) -> None:
+    assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"
+    assert figure.layout.uirevision == "keep"
+
+
+def test_words_on_the_charts_are_translated() -> None:
+    figure = plots.training_curves(Run(), 0.0, ["ads"], lambda text: f"<{text}>")
+    assert (figure.layout.xaxis.title.text, figure.layout.yaxis.title.text) == ("<Step>", "<Training loss>")

@@ -1,0 +1,98 @@
+"""The sample shop: its tables are what its generator makes, and training it is worth while."""
+
+import csv
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtl_core.experiment import load_experiment
+from mtl_core.tasks import KINDS
+from mtl_core.training.events import Finished
+from mtl_core.training.loop import train
+from mtl_core.training.prepare import map_task, prepare
+from mtl_core.workspace import Workspace
+
+DATA = Path(__file__).parents[1] / "data"
+TABLES = ["catalogue.csv", "transactions.csv", "searches.csv", "ads.csv", "messages.csv", "products.csv"]
+
+
+def table(name: str) -> list[dict[str, str]]:
+    with (DATA / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def column(name: str, field: str) -> np.ndarray:
+    return np.array([row[field] for row in table(name)])
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    spec = importlib.util.spec_from_file_location("make_shop", DATA / "make_shop.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    folder = tmp_path_factory.mktemp("made")
+    assert module.make_shop(folder) == {name: len(table(name)) for name in TABLES}
+    (folder / "other").mkdir()
+    module.make_shop(folder / "other", seed=1)
+    return folder
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_generator_makes_the_tables_again(made, name):
+    assert (made / name).read_bytes() == (DATA / name).read_bytes()
+    assert (made / "other" / name).read_bytes() != (DATA / name).read_bytes()
+
+
+def test_the_dictionary_names_every_table_and_column():
+    readme = (DATA / "README.md").read_text(encoding="utf-8")
+    for name in TABLES:
+        part = readme.split(f"### {name}")[1].split("\n### ")[0]
+        assert f"{len(table(name)):,} " in part
+        assert [line.split("|")[1].strip() for line in part.splitlines() if line.startswith("| ")][1:] == list(table(name)[0])
+
+
+def test_tables_have_what_real_ones_have():
+    titles = dict(zip(column("catalogue.csv", "item_id"), column("catalogue.csv", "title"), strict=True))
+    for name, field in (("transactions.csv", "item_text"), ("searches.csv", "title")):
+        assert all(titles[row["item_id"]] == row[field] for row in table(name))
+    assert (column("transactions.csv", "quantity") == "-1").any()
+    assert set(column("searches.csv", "relevance")) == {"0", "1", "2", "3"}
+    for name, field in (
+        ("catalogue.csv", "price"),
+        ("transactions.csv", "user"),
+        ("ads.csv", "age"),
+        ("messages.csv", "intent"),
+        ("products.csv", "description"),
+    ):
+        assert 0 < (column(name, field) == "").mean() < 0.15, (name, field)
+    intents = np.unique(column("messages.csv", "intent"), return_counts=True)[1]
+    assert intents[1:].max() > 4 * intents[1:].min()
+    assert any(not row["item_text"].isascii() for row in table("transactions.csv"))
+
+
+def test_the_experiment_is_read_and_its_tables_have_no_faults(workspace: Workspace):
+    experiment = load_experiment(DATA / "shop.yaml")
+    assert {task.kind for task in experiment.tasks.values()} == set(KINDS)
+    prepared = prepare(experiment, workspace, DATA, contained=True)
+    for task in prepared.tasks.values():
+        assert all(len(task.rows.rows(split)) >= 100 for split in ("train", "validation", "test"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_training_the_shop_beats_its_start_and_the_naive_baselines(workspace: Workspace):
+    experiment = load_experiment(DATA / "shop.yaml")
+    prepared = prepare(experiment, workspace, DATA)
+    *_, end = train(experiment, prepared, folder=workspace.folder("runs", "shop"))
+    assert isinstance(end, Finished)
+    for name, task in experiment.tasks.items():
+        kind = KINDS[task.kind]
+        mapped = map_task(task, prepared.tasks[name].dataset)
+        naive = kind.naive(mapped.table, mapped.split, prepared.tasks[name].spec, task.options, "test")[kind.primary]
+        before, best, test = (metrics[name][kind.primary] for metrics in (end.before, end.best, end.test))
+        assert before + 0.02 < best, name
+        assert naive + 0.03 < test < 0.99, name

@@ -1,0 +1,77 @@
+"""A step holds each distinct text once, longest first, in micro-batches under the budget; every row finds its own texts."""
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mtl_core.data.compiled import RowBlock
+from mtl_core.model.encoder import Template
+from mtl_core.training.batches import assemble
+
+CPU = torch.device("cpu")
+TEMPLATE = Template((np.array([1]), np.array([2])), (np.array([1]), np.array([2]), np.array([2])), 1, 12)
+
+
+class Texts:
+    """Text i is `lengths[i]` times the token 10 + i."""
+
+    def __init__(self, lengths: list[int], shift: int = 0):
+        self._lengths, self._shift = lengths, shift
+
+    @property
+    def hashes(self) -> np.ndarray:
+        return np.arange(len(self._lengths), dtype=np.uint64) + np.uint64(self._shift)
+
+    def ids(self, i: int) -> np.ndarray:
+        return np.full(self._lengths[i], 10 + self._shift + i)
+
+
+def texts_of(batch: object) -> list[list[int]]:
+    """The sequences of a step, in the order of their vectors."""
+    return [ids.tolist() for packed in batch.packed for ids in packed.ids.split(packed.lengths)]  # type: ignore[attr-defined]
+
+
+def test_by_hand() -> None:
+    texts = Texts([3, 1, 5])
+    blocks = {
+        "one": RowBlock({"text": (np.array([0, 1, 0]), None)}, labels=np.array([1.0, 0.0, 1.0], np.float32)),
+        "many": RowBlock({"history": (np.array([2, 1]), np.array([0, 2, 2])), "item": (np.array([0, 2]), None)}),
+        "pair": RowBlock({"pair": (np.array([[0, 1], [1, 0]]), None)}),
+    }
+    stores = {"one": {"text": texts}, "many": {"history": texts, "item": texts}, "pair": {"pair": (texts, texts)}}
+    batch = assemble(blocks, stores, TEMPLATE, 1000, CPU)
+    found = texts_of(batch)
+    assert sorted(found) == sorted(
+        [[1, 12, 12, 12, 12, 12, 2], [1, 10, 10, 10, 2, 11, 2], [1, 11, 2, 10, 10, 10, 2], [1, 10, 10, 10, 2], [1, 11, 2]]
+    )
+    assert [len(t) for t in found] == [7, 7, 7, 5, 3]
+    place = batch.tasks["one"].slots["text"].index
+    assert [found[i] for i in place] == [[1, 10, 10, 10, 2], [1, 11, 2], [1, 10, 10, 10, 2]]
+    history = batch.tasks["many"].slots["history"]
+    assert history.offsets is not None and history.offsets.tolist() == [0, 2, 2]
+    assert [found[i][1] for i in history.index] == [12, 11]
+    assert [found[i] for i in batch.tasks["pair"].slots["pair"].index] == [[1, 10, 10, 10, 2, 11, 2], [1, 11, 2, 10, 10, 10, 2]]
+    assert batch.token_ids.tolist() == [1, 2, 10, 11, 12]
+    assert batch.tokens == (5 + 3 + 5) + (7 + 3) + (5 + 7) + (7 + 7)
+    types = batch.packed[0].token_types
+    assert types[: 3 * 7].reshape(3, 7).sum() == 2 + 4, "the second text of a pair is of the other type"
+
+
+def test_a_task_without_texts_needs_no_encoder() -> None:
+    batch = assemble({"table": RowBlock({}, np.zeros(4, np.float32), None, {"x": np.ones((4, 2))})}, {"table": {}}, TEMPLATE, 100, CPU)
+    assert batch.packed == [] and batch.tokens == 0 and batch.tasks["table"].n_rows == 4
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=30), st.integers(12, 60), st.randoms(use_true_random=False))
+def test_whatever_the_texts(lengths: list[int], budget: int, random: object) -> None:
+    texts = Texts(lengths)
+    codes = np.array([random.randrange(len(lengths)) for _ in range(40)])  # type: ignore[attr-defined]
+    batch = assemble({"a": RowBlock({"text": (codes, None)})}, {"a": {"text": texts}}, TEMPLATE, budget, CPU)
+    found = texts_of(batch)
+    assert len(found) == len(set(codes.tolist())), "each distinct text once"
+    assert [len(t) for t in found] == sorted(map(len, found), reverse=True)
+    assert all(sum(packed.lengths) <= budget for packed in batch.packed)
+    for code, place in zip(codes, batch.tasks["a"].slots["text"].index, strict=True):
+        assert found[place] == TEMPLATE.one(texts.ids(code))[0].tolist()

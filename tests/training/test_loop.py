@@ -1,0 +1,254 @@
+"""The joint step, the loop around it, and what can happen to it on the way."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mtl_core.experiment import Experiment, experiment_from_dict
+from mtl_core.training.checkpoints import load_checkpoint
+from mtl_core.training.control import Control
+from mtl_core.training.events import Evaluated, Event, Failed, Finished, Paused, Reported, Resumed, Started, StepDone, WeightsChanged
+from mtl_core.training.loop import _Trainer, train
+from mtl_core.training.prepare import Prepared, prepare
+from mtl_core.workspace import Workspace
+
+
+@pytest.fixture
+def prepared(experiment: Experiment, workspace: Workspace) -> Prepared:
+    return prepare(experiment, workspace)
+
+
+def steps(events: list[Event]) -> list[dict]:
+    """The numbers of the steps, without the clock's."""
+    return [{**e.to_json(), "seconds": 0, "memory_bytes": 0} for e in events if isinstance(e, StepDone)]
+
+
+def evaluations(events: list[Event]) -> list[dict]:
+    return [{**e.to_json(), "seconds": 0} for e in events if isinstance(e, Evaluated)]
+
+
+def test_a_run_from_first_to_last_event(experiment: Experiment, prepared: Prepared, tmp_path: Path) -> None:
+    events = list(train(experiment, prepared, folder=tmp_path))
+    assert isinstance(events[0], Started) and events[0].n_steps == 12
+    assert events[0].rows["recommended"]["train"] < events[0].rows["department"]["train"], "a missing label masks that task only"
+    assert [e.step for e in events if isinstance(e, StepDone)] == list(range(1, 13))
+    assert [(e.step, e.split) for e in events if isinstance(e, Evaluated)] == [
+        (0, "validation"), (4, "validation"), (8, "validation"), (12, "validation"), (12, "test")]  # fmt: skip
+    assert {e.split for e in events if isinstance(e, Reported)} == {"validation", "test"}
+    end = events[-1]
+    assert isinstance(end, Finished) and end.state == "finished" and end.why == "steps"
+    assert end.before.keys() == end.best.keys() == end.test.keys() == experiment.tasks.keys()
+    assert {"accuracy", "macro_f1"} <= end.test["department"].keys()
+    for name in ("best", "last"):
+        assert (tmp_path / "checkpoints" / name / "encoder" / "model.safetensors").is_file()
+
+
+def test_it_learns(description: dict, workspace: Workspace, tmp_path: Path) -> None:
+    description["training"] |= {"steps": 80, "evaluate_every": 40}
+    experiment = experiment_from_dict(description)
+    events = list(train(experiment, prepare(experiment, workspace), folder=tmp_path))
+    end = events[-1]
+    assert isinstance(end, Finished)
+    for task, metric in {"department": "accuracy", "next_item": "auc"}.items():
+        assert end.best[task][metric] > end.before[task][metric] + 0.05, (task, end.before[task], end.best[task])
+
+
+def test_the_joint_gradient_is_the_weighted_sum_of_single_ones(description: dict, workspace: Workspace) -> None:
+    weights = {"department": 2.0, "recommended": 0.5, "search": 1.5, "ads": 0.7, "next_item": 3.0}
+
+    def gradients(chosen: dict[str, float]) -> dict[str, torch.Tensor]:
+        for name, task in description["tasks"].items():
+            task["weight"] = chosen.get(name, 0.0)
+        experiment = experiment_from_dict(description)
+        trainer = _Trainer(experiment, prepare(experiment, workspace), Control(), None, False)
+        trainer.model.eval()
+        blocks = {name: data.take(data.rows("train")[:9]) for name, data in trainer.rows.items()}
+        from mtl_core.training.batches import assemble
+
+        batch = assemble(blocks, trainer.stores, trainer.template, 8192, torch.device("cpu"))
+        trainer.forward(batch)[2].backward()
+        rows = torch.zeros_like(trainer.model.encoder.embeddings)
+        rows[trainer.model.encoder.row_ids] = trainer.model.encoder.rows.grad
+        found = {n: p.grad for n, p in trainer.model.encoder.named_parameters() if p.grad is not None}
+        return found | {"rows": rows}
+
+    joint = gradients(weights)
+    single = [gradients({name: 1.0}) for name in weights]
+    for name, gradient in joint.items():
+        wanted = sum(w * g[name] for w, g in zip(weights.values(), single, strict=True))
+        torch.testing.assert_close(gradient, wanted, atol=2e-6, rtol=1e-4, msg=name)
+
+
+def test_micro_batches_change_nothing(description: dict, workspace: Workspace) -> None:
+    found = []
+    for budget in (8192, 128):
+        description["training"] |= {"micro_batch_tokens": budget, "steps": 3}
+        experiment = experiment_from_dict(description)
+        found.append([e for e in train(experiment, prepare(experiment, workspace)) if isinstance(e, StepDone)])
+    for one, other in zip(*found, strict=True):
+        assert one.losses == pytest.approx(other.losses, rel=1e-4)
+        assert one.gradient_norm == pytest.approx(other.gradient_norm, rel=1e-3)
+
+
+def test_tasks_of_one_table_encode_each_text_once(description: dict, workspace: Workspace) -> None:
+    description["tasks"] = {name: description["tasks"][name] for name in ("department", "recommended")}
+    experiment = experiment_from_dict(description)
+    trainer = _Trainer(experiment, prepare(experiment, workspace), Control(), None, False)
+    rows = trainer.rows["recommended"].rows("train")[:10]
+    from mtl_core.training.batches import assemble
+
+    batch = assemble({n: d.take(rows) for n, d in trainer.rows.items()}, trainer.stores, trainer.template, 8192, torch.device("cpu"))
+    assert len(batch.packed[0].lengths) == 10
+    assert batch.tokens == 2 * sum(batch.packed[0].lengths), "useful tokens count for every task that uses them"
+
+
+@pytest.mark.parametrize("kill_after", [5, 7, 9])
+def test_resumed_numbers_are_those_of_a_run_that_never_stopped(
+    description: dict, workspace: Workspace, tmp_path: Path, kill_after: int
+) -> None:
+    description["encoder"]["dropout"] = 0.1
+    experiment = experiment_from_dict(description)
+    prepared = prepare(experiment, workspace)
+    whole = list(train(experiment, prepared, folder=tmp_path / "whole"))
+
+    cut = train(experiment, prepared, folder=tmp_path / "cut")
+    list(itertools.takewhile(lambda e: not (isinstance(e, StepDone) and e.step == kill_after), cut))
+    cut.close()
+    resumed = list(train(experiment, prepare(experiment, workspace), folder=tmp_path / "cut", resume=True))
+
+    start = kill_after - kill_after % 4  # the last evaluation's checkpoint
+    assert isinstance(resumed[0], Resumed) and resumed[0].step == start and resumed[0].from_checkpoint
+    assert steps(resumed) == steps(whole)[start:]
+    assert evaluations(resumed) == [e for e in evaluations(whole) if e["step"] > start or e["split"] == "test"]
+    one, other = (load_checkpoint(tmp_path / name / "checkpoints" / "last") for name in ("whole", "cut"))
+    for (name, a), b in zip(one.model.state_dict().items(), other.model.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+    assert all(torch.equal(a, other.optimizer[k]) for k, a in one.optimizer.items())
+
+
+def test_a_weight_takes_effect_on_the_very_next_step(experiment: Experiment, prepared: Prepared) -> None:
+    control, events = Control(), []
+    for event in train(experiment, prepared, control):
+        events.append(event)
+        if isinstance(event, StepDone) and event.step == 5:
+            control.set_weights({"search": 4.0, "unknown": 1.0})
+    changed = next(e for e in events if isinstance(e, WeightsChanged))
+    assert changed.step == 6 and changed.old["search"] == 1.0 and changed.new["search"] == 4.0 and "unknown" not in changed.new
+    weights = {name: task.weight for name, task in experiment.tasks.items()}
+    for event in events:
+        if isinstance(event, StepDone):
+            now = weights | ({"search": 4.0} if event.step >= 6 else {})
+            assert event.total_loss == pytest.approx(sum(now[n] * loss for n, loss in event.losses.items()), rel=1e-5), event.step
+
+
+def test_pause_resume_evaluate_stop(experiment: Experiment, prepared: Prepared, tmp_path: Path) -> None:
+    control, events = Control(), []
+    for event in train(experiment, prepared, control, tmp_path):
+        events.append(event)
+        if isinstance(event, StepDone) and event.step == 2:
+            control.pause()
+        if isinstance(event, Paused):
+            control.resume()
+        if isinstance(event, Resumed):
+            control.evaluate()
+        if isinstance(event, StepDone) and event.step == 6:
+            control.stop()
+    assert [e.step for e in events if isinstance(e, (Paused, Resumed))] == [2, 2]
+    assert 3 in [e.step for e in events if isinstance(e, Evaluated)]
+    assert [e.step for e in events if isinstance(e, StepDone)] == [1, 2, 3, 4, 5, 6]
+    end = events[-1]
+    assert isinstance(end, Finished) and (end.state, end.why, end.step) == ("stopped", "asked", 6)
+    assert load_checkpoint(tmp_path / "checkpoints" / "last").state.step == 6
+
+
+def test_a_pause_does_not_change_the_numbers(experiment: Experiment, prepared: Prepared, tmp_path: Path) -> None:
+    control, events = Control(), []
+    for event in train(experiment, prepared, control, tmp_path):
+        events.append(event)
+        if isinstance(event, StepDone) and event.step == 2:
+            control.pause()
+        if isinstance(event, Paused):
+            control.resume()
+    assert steps(events) == steps(list(train(experiment, prepared)))
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_good_checkpoint(
+    description: dict, workspace: Workspace, tmp_path: Path
+) -> None:
+    description["optimizer"] = {"name": "sgd", "learning_rate": 10, "head_learning_rate": 10, "clip": 0, "momentum": 0.99}
+    description["schedule"] = {"name": "constant", "warmup": 0}
+    description["tasks"] = {
+        "search": description["tasks"]["search"] | {"weight": 100.0},
+        "ads": description["tasks"]["ads"] | {"weight": 100.0},
+    }
+    description["training"] |= {"steps": 400, "evaluate_every": 400}
+    experiment = experiment_from_dict(description)
+    prepared = prepare(experiment, workspace)
+    events = list(train(experiment, prepared, folder=tmp_path))
+    failed = events[-1]
+    assert isinstance(failed, Failed) and failed.reason == "not_finite"
+    assert failed.step > 0 and failed.task in experiment.tasks and "learning rate" in failed.advice
+    state = load_checkpoint(tmp_path / "checkpoints" / "last")
+    assert all(torch.isfinite(p).all() for p in state.model.parameters())
+
+
+def test_early_stopping(description: dict, workspace: Workspace, tmp_path: Path) -> None:
+    description["early_stopping"] = {"objective": "department", "patience": 2, "minimum_gain": 1.0}
+    description["training"] |= {"steps": 100, "evaluate_every": 3}
+    experiment = experiment_from_dict(description)
+    end = list(train(experiment, prepare(experiment, workspace), folder=tmp_path))[-1]
+    assert isinstance(end, Finished) and (end.why, end.step, end.best_step) == ("patience", 6, 0)
+
+
+@pytest.mark.parametrize("trainable", ["frozen", "top:1"])
+def test_what_is_not_trained_stays_as_it_was(description: dict, workspace: Workspace, tmp_path: Path, trainable: str) -> None:
+    description["encoder"]["trainable"] = trainable
+    experiment = experiment_from_dict(description)
+    prepared = prepare(experiment, workspace)
+    events = list(train(experiment, prepared, folder=tmp_path))
+    assert isinstance(events[-1], Finished)
+    before = _Trainer(experiment, prepared, Control(), None, False).model.encoder.state_dict()
+    after = load_checkpoint(tmp_path / "checkpoints" / "last").model.encoder.state_dict()
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert all("layer.1." in name for name in moved)
+    assert bool(moved) == (trainable == "top:1")
+
+
+def test_weight_zero_leaves_the_task_unlearned(description: dict, workspace: Workspace, tmp_path: Path) -> None:
+    description["tasks"]["search"]["weight"] = 0
+    experiment = experiment_from_dict(description)
+    prepared = prepare(experiment, workspace)
+    list(train(experiment, prepared, folder=tmp_path))
+    before = _Trainer(experiment, prepared, Control(), None, False).model.heads["search"].state_dict()
+    after = load_checkpoint(tmp_path / "checkpoints" / "last").model.heads["search"].state_dict()
+    assert all(torch.allclose(before[k], after[k], atol=1e-3) for k in before)
+
+
+def test_same_seed_same_numbers_other_seed_others(description: dict, workspace: Workspace) -> None:
+    runs = []
+    for seed in (3, 3, 4):
+        experiment = experiment_from_dict(description | {"seed": seed})
+        runs.append(steps(list(train(experiment, prepare(experiment, workspace)))))
+    assert runs[0] == runs[1] != runs[2]
+
+
+def test_the_test_split_is_touched_once(experiment: Experiment, prepared: Prepared) -> None:
+    events = list(train(experiment, prepared))
+    assert [e.split for e in events if isinstance(e, Evaluated)].count("test") == 1
+    assert np.array_equal([e.split for e in events if isinstance(e, Evaluated)][-1], "test")
+
+
+def test_an_encoder_that_cannot_be_had_and_a_table_that_is_gone_say_so(description: dict, workspace: Workspace) -> None:
+    from mtl_core.data.problems import DataError
+    from mtl_core.model.encoder import EncoderError
+
+    description["data"]["ads"]["file"] = description["data"]["searches"]["file"] = "gone.csv"
+    with pytest.raises(DataError) as error:
+        prepare(experiment_from_dict(description), workspace)
+    assert [p.code for p in error.value.problems if p.severity == "error"] == ["file_missing", "file_missing"], "both at once"
+    description["encoder"]["name"] = "nobody/never-downloaded"
+    with pytest.raises(EncoderError, match="already in the Hugging Face cache"):
+        prepare(experiment_from_dict(description), workspace)
