@@ -180,6 +180,8 @@ class Encoder(nn.Module):
         if inspect.isclass(family) and "add_pooling_layer" in inspect.signature(family).parameters:
             options["add_pooling_layer"] = False  # an untrained one would be made, at random
         model = _load(transformers.AutoModel, name, dtype=torch.float32, use_safetensors=True, **options)
+        for tensor in (*model.parameters(), *model.buffers()):
+            tensor.data = tensor.data.clone()  # out of the file, whose slices begin anywhere: slower, and rounded by where they begin
         encoder = cls(model, _pooling_of(name, config) if pooling == "auto" else pooling, max_length)
         encoder.train_only(trainable)
         return encoder

@@ -103,7 +103,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     with torch.device("meta"):
         heads = make_heads(encoder.hidden, {name: (t.kind, t.options) for name, t in experiment.tasks.items()}, specs)
     model = MultiTaskModel(encoder, heads)
-    model.heads.load_state_dict(load_file(folder / "heads.safetensors"), assign=True)
+    model.heads.load_state_dict(_tensors(folder / "heads.safetensors"), assign=True)
     for parameter in model.heads.parameters():
         parameter.requires_grad_(True)
     left_out = [name for name, tensor in (*model.named_parameters(), *model.named_buffers()) if tensor.is_meta]
@@ -116,5 +116,11 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         load_tokenizer(str(folder / "encoder")),
         specs,
         State(**json.loads((folder / "state.json").read_text())),
-        load_file(optimizer) if optimizer.is_file() else None,
+        _tensors(optimizer) if optimizer.is_file() else None,
     )
+
+
+def _tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Copies of what a file holds. safetensors hands out slices of it that begin anywhere, and matrix products round by where their
+    operands begin: resuming would not give the same numbers."""
+    return {name: tensor.clone() for name, tensor in load_file(path).items()}
