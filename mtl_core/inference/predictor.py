@@ -16,7 +16,7 @@ from mtl_core.tasks.base import Field, TaskKind, columns_of
 from mtl_core.training.batches import assemble
 from mtl_core.training.checkpoints import load_checkpoint
 from mtl_core.training.devices import device_of, precision_of
-from mtl_core.training.scoring import vectors_of
+from mtl_core.training.lanes import Lanes
 
 BLOCK_ROWS = 4096
 
@@ -37,8 +37,8 @@ class Predictor:
         loaded = load_checkpoint(checkpoint)
         self.experiment, self._specs, self._tokenizer = loaded.experiment, loaded.specs, loaded.tokenizer
         self._device = device_of(device)
-        self._precision = precision_of("auto", self._device)
         self._model = loaded.model.to(self._device).train(False)
+        self._lanes = Lanes(self._model.encoder, self._device, precision_of("auto", self._device), n=1)  # few texts: not worth more
         self._template = Template.of(self._tokenizer, self._model.encoder.max_length)
         self.kinds: dict[str, TaskKind] = {name: KINDS[task.kind] for name, task in self.experiment.tasks.items()}
 
@@ -66,8 +66,7 @@ class Predictor:
         budget = self.experiment.training.micro_batch_tokens
         with torch.inference_mode():
             batch = assemble({task: block}, {task: stores}, self._template, budget, self._device)
-            vectors = vectors_of(self._model, batch, self._device, self._precision)
-            return kind.scores(self._model.logits(task, vectors, batch.tasks[task]), spec)
+            return kind.scores(self._model.logits(task, self._lanes.encode(batch.packed), batch.tasks[task]), spec)
 
     def predict(self, task: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """One answer a row, as the task's kind presents it. rows: field → value; a missing value is None or left out.

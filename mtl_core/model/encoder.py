@@ -200,6 +200,16 @@ class Encoder(nn.Module):
         """(V, E): the word embeddings."""
         return self.model.get_input_embeddings().weight
 
+    @property
+    def drops(self) -> bool:
+        """Whether there is dropout anywhere inside."""
+        return any(getattr(self.model.config, key, 0) for key in _DROPOUTS)
+
+    def learning(self) -> list[Tensor]:
+        """What a backward pass ends at: the trainable parameters, and of the word embeddings the open rows only."""
+        parameters: list[Tensor] = [p for p in self.parameters() if p.requires_grad and p is not self.embeddings]
+        return parameters if self.rows is None else [*parameters, self.rows]
+
     def open_rows(self, ids: np.ndarray) -> None:
         """Makes the embedding rows of `ids` (unique, ascending) the leaf `rows` for the forward passes until `close_rows`."""
         self.row_ids = torch.from_numpy(ids.astype(np.int64)).to(self.embeddings.device)

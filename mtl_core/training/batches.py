@@ -43,8 +43,10 @@ def assemble(
     template: Template,
     micro_batch_tokens: int,
     device: torch.device,
+    lanes: int = 1,
 ) -> StepBatch:
-    """blocks: task → its rows of the step (at least one each); stores: task → slot → where its text codes point (of a pair two)."""
+    """blocks: task → its rows of the step (at least one each); stores: task → slot → where its text codes point (of a pair two);
+    micro_batch_tokens: of all that is encoded at once, by `lanes` micro-batches side by side."""
     keys, end = [np.empty((0, 3), np.uint64)], 0
     spans: dict[tuple[str, str], tuple[int, int]] = {}
     sources: list[tuple[int, Texts, Texts | None, np.ndarray]] = []
@@ -74,7 +76,7 @@ def assemble(
     return StepBatch(
         packed=[
             Packed.of([sequences[i][0] for i in part], [sequences[i][1] for i in part], device)
-            for part in _cut(order, lengths[order], micro_batch_tokens)
+            for part in _cut(order, lengths[order], micro_batch_tokens, lanes)
         ],
         tasks={
             task: _task_batch(block, {slot: position[slice(*spans[task, slot])] for slot in block.slots}, device)
@@ -96,15 +98,20 @@ def _sequence(i: int, sources: list[tuple[int, Texts, Texts | None, np.ndarray]]
     raise IndexError(i)
 
 
-def _cut(order: np.ndarray, lengths: np.ndarray, budget: int) -> list[np.ndarray]:
-    """`order` in stretches of at most `budget` tokens each (a longer text stands alone)."""
-    parts, start, used = [], 0, 0
-    for i, length in enumerate(lengths.tolist()):
-        if used + length > budget and i > start:
-            parts.append(order[start:i])
-            start, used = i, 0
-        used += length
-    return [*parts, order[start:]] if len(order) > start else parts
+def _cut(order: np.ndarray, lengths: np.ndarray, budget: int, lanes: int) -> list[np.ndarray]:
+    """`order` in stretches of nearly equal tokens, as few as will do; `lanes` of them have at most `budget` tokens (or are one text)."""
+    if not len(order):
+        return []
+    ends = lengths.cumsum()
+    middles, total = ends - lengths / 2, int(ends[-1])
+    n = lanes * -(-total // budget)
+    while True:
+        cuts = np.flatnonzero(np.diff((middles * n / total).astype(np.int64))) + 1
+        sizes = np.add.reduceat(lengths, np.append(0, cuts))
+        parts = np.split(order, cuts)
+        if all(size * lanes <= budget or len(part) == 1 for size, part in zip(sizes, parts, strict=True)):
+            return parts
+        n += lanes
 
 
 def _task_batch(block: RowBlock, positions: Mapping[str, np.ndarray], device: torch.device) -> TaskBatch:

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint as recomputed
 
 from mtl_core.balancing import BALANCING
 from mtl_core.data.sampling import Sampler
@@ -24,11 +23,10 @@ from mtl_core.experiment import Experiment
 from mtl_core.messages import N_
 from mtl_core.model.encoder import Encoder, Template
 from mtl_core.model.multitask import MultiTaskModel, make_heads
-from mtl_core.tasks.base import no_text_vectors
 from mtl_core.training.batches import StepBatch, assemble
 from mtl_core.training.checkpoints import State, checkpoint_folder, load_checkpoint, save_checkpoint
 from mtl_core.training.control import Control
-from mtl_core.training.devices import autocast, device_of, memory_bytes, precision_of
+from mtl_core.training.devices import device_of, memory_bytes, precision_of
 from mtl_core.training.events import (
     CheckpointSaved,
     Evaluated,
@@ -43,6 +41,7 @@ from mtl_core.training.events import (
     StepDone,
     WeightsChanged,
 )
+from mtl_core.training.lanes import Lanes, Pass
 from mtl_core.training.optimizer import Optimizer
 from mtl_core.training.prepare import Prepared
 from mtl_core.training.scoring import Scored, objective_of, panels_json, sample_groups, score
@@ -114,6 +113,7 @@ class _Trainer:
         if not resume:
             self._build()
         self.model.to(self.device).train()
+        self.lanes = Lanes(self.model.encoder, self.device, self.precision)
         self.template = Template.of(prepared.tokenizer, self.model.encoder.max_length)
         self.optimizer = Optimizer(self.model, experiment.optimizer, experiment.schedule, self.state.n_steps)
         if optimizer_tensors is not None:
@@ -176,6 +176,8 @@ class _Trainer:
                 _NOT_FINITE_ADVICE,
                 found.task,
             )
+        finally:
+            self.lanes.close()
 
     def _steps(self) -> Iterator[Event]:
         state, patience = self.state, self.experiment.early_stopping.patience
@@ -212,9 +214,8 @@ class _Trainer:
         drawn = self.sampler.draw()
         rows = {name: drawn[task.data][self.learns[name][drawn[task.data]]] for name, task in self.prepared.tasks.items()}
         blocks = {name: self.rows[name].take(numbers) for name, numbers in rows.items() if len(numbers)}
-        batch = assemble(blocks, self.stores, self.template, self.options.micro_batch_tokens, self.device)
-        names, losses, total = self.forward(batch)
-        total.backward()
+        batch = assemble(blocks, self.stores, self.template, self.options.micro_batch_tokens, self.device, self.lanes.n)
+        names, losses, total = self.gradients(batch)
         rate, norm = self.optimizer.step(state.step)
         self.model.encoder.close_rows()
         state.step += 1
@@ -234,27 +235,21 @@ class _Trainer:
         if self.device.type != "cuda":
             yield from self._flush()
 
-    def forward(self, batch: StepBatch) -> tuple[list[str], Tensor, Tensor]:
-        """→ names of the tasks that have rows, their losses (K,), and the joint loss, ready for `backward`."""
-        encoder, names = self.model.encoder, list(batch.tasks)
-        if not batch.packed:
-            vectors = no_text_vectors(encoder.hidden, self.device)
-        else:
-            if encoder.embeddings.requires_grad:
-                encoder.open_rows(batch.token_ids)
-            with autocast(self.device, self.precision):
-                if len(batch.packed) == 1:
-                    vectors = encoder(batch.packed[0])
-                else:  # one micro-batch's activations at a time: each is computed again on the way back
-                    vectors = torch.cat([recomputed(encoder, packed, use_reentrant=False) for packed in batch.packed])
+    def gradients(self, batch: StepBatch) -> tuple[list[str], Tensor, Tensor]:
+        """Forward and back. → names of the tasks that have rows, their losses (K,), and the joint loss, whose gradients are set."""
+        names = list(batch.tasks)
+        encoded = Pass(self.lanes, batch.packed, batch.token_ids)
         losses = []
         for name in names:
             task = self.prepared.tasks[name]
-            logits = self.model.logits(name, vectors, batch.tasks[name])
+            logits = self.model.logits(name, encoded.vectors, batch.tasks[name])
             losses.append(task.kind.loss(logits, batch.tasks[name], task.spec, task.options).mean())
         stacked = torch.stack(losses)
         weights = torch.tensor([self.state.weights[name] for name in names], device=self.device)
-        return names, stacked, self.balancing.combine(stacked, weights)
+        total = self.balancing.combine(stacked, weights)
+        total.backward()
+        encoded.backward()
+        return names, stacked, total
 
     def _flush(self) -> Iterator[Event]:
         if self.pending is None:
@@ -270,16 +265,7 @@ class _Trainer:
         yield replace(done, losses=dict(zip(names, losses, strict=True)), total_loss=total, gradient_norm=norm)
 
     def _score(self, name: str, rows: np.ndarray) -> Scored:
-        return score(
-            self.model,
-            name,
-            self.prepared.tasks[name],
-            rows,
-            self.template,
-            self.options.micro_batch_tokens,
-            self.device,
-            self.precision,
-        )
+        return score(self.model, self.lanes, name, self.prepared.tasks[name], rows, self.template, self.options.micro_batch_tokens)
 
     def _metrics(self, scored: Mapping[str, Scored]) -> Metrics:
         return {

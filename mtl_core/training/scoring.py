@@ -8,9 +8,9 @@ import torch
 
 from mtl_core.model.encoder import Template
 from mtl_core.model.multitask import MultiTaskModel
-from mtl_core.tasks.base import Panel, no_text_vectors
-from mtl_core.training.batches import StepBatch, assemble
-from mtl_core.training.devices import autocast
+from mtl_core.tasks.base import Panel
+from mtl_core.training.batches import assemble
+from mtl_core.training.lanes import Lanes
 from mtl_core.training.prepare import PreparedTask
 
 BLOCK_ROWS = 16_384  # of one task, encoded with each distinct text once; bounds the memory of an evaluation
@@ -26,24 +26,9 @@ class Scored:
     loss: float
 
 
-def vectors_of(model: MultiTaskModel, batch: StepBatch, device: torch.device, precision: str) -> torch.Tensor:
-    """(S, hidden) float32: every distinct text of the batch."""
-    if not batch.packed:
-        return no_text_vectors(model.encoder.hidden, device)
-    with autocast(device, precision):
-        return torch.cat([model.encoder(packed) for packed in batch.packed])
-
-
 @torch.no_grad()
 def score(
-    model: MultiTaskModel,
-    name: str,
-    task: PreparedTask,
-    rows: np.ndarray,
-    template: Template,
-    micro_batch_tokens: int,
-    device: torch.device,
-    precision: str,
+    model: MultiTaskModel, lanes: Lanes, name: str, task: PreparedTask, rows: np.ndarray, template: Template, micro_batch_tokens: int
 ) -> Scored:
     """The model is put into evaluation mode and back."""
     training = model.training
@@ -51,9 +36,9 @@ def score(
     scores, labels, groups, losses = [], [], [], []
     try:
         for block in _blocks(rows):
-            batch = assemble({name: task.rows.take(block)}, {name: task.rows.stores}, template, micro_batch_tokens, device)
+            batch = assemble({name: task.rows.take(block)}, {name: task.rows.stores}, template, micro_batch_tokens, lanes.device, lanes.n)
             inputs = batch.tasks[name]
-            logits = model.logits(name, vectors_of(model, batch, device, precision), inputs)
+            logits = model.logits(name, lanes.encode(batch.packed), inputs)
             losses.append(task.kind.loss(logits, inputs, task.spec, task.options).float().cpu().numpy())
             scores.append(task.kind.scores(logits, task.spec))
             labels.append(inputs.labels.cpu().numpy())  # type: ignore[union-attr]

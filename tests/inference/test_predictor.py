@@ -11,6 +11,7 @@ from mtl_core.experiment import Experiment
 from mtl_core.inference.predictor import InputError, Predictor
 from mtl_core.model.encoder import Template
 from mtl_core.training.checkpoints import checkpoint_folder, load_checkpoint
+from mtl_core.training.lanes import Lanes
 from mtl_core.training.loop import train
 from mtl_core.training.prepare import Prepared, prepare
 from mtl_core.training.scoring import score
@@ -57,7 +58,9 @@ def test_predictions_and_rankings(trained: tuple[Prepared, Path]) -> None:
     rows = task.rows.rows("test")[:6]
     loaded = load_checkpoint(folder)
     template = Template.of(loaded.tokenizer, loaded.model.encoder.max_length)
-    stored = score(loaded.model, "search", task, rows, template, 8192, torch.device("cpu"), "float32").scores
+    lanes = Lanes(loaded.model.encoder, torch.device("cpu"), "float32", n=2)
+    stored = score(loaded.model, lanes, "search", task, rows, template, 64).scores
+    lanes.close()
     table = task.dataset.table()
     fields = [{"query": table["query"][i].as_py(), "product": table["product"][i].as_py()} for i in rows.tolist()]
     np.testing.assert_allclose(predictor.scores("search", fields), stored, atol=1e-5)

@@ -1,0 +1,108 @@
+"""Micro-batches side by side give the vectors and gradients of one call, the same ones every time, and leave no thread behind."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mtl_core.model.encoder import Encoder
+from mtl_core.model.packing import Packed
+from mtl_core.training.lanes import Lanes, Pass
+
+CPU = torch.device("cpu")
+LENGTHS = (14, 11, 11, 9, 7, 7, 5, 3, 2)
+TOKEN_IDS = np.arange(5, 40)
+
+
+@pytest.fixture
+def encoder(tiny_encoder: Path) -> Encoder:
+    return Encoder.load(str(tiny_encoder), max_length=16)
+
+
+@pytest.fixture
+def two(encoder: Encoder) -> Iterator[Lanes]:
+    lanes = Lanes(encoder, CPU, "float32", n=2)
+    yield lanes
+    lanes.close()
+
+
+def packed(n_parts: int) -> list[Packed]:
+    random = np.random.default_rng(0)
+    texts = [random.choice(TOKEN_IDS, n) for n in LENGTHS]
+    cuts = np.array_split(np.arange(len(texts)), n_parts)
+    return [Packed.of([texts[i] for i in part], [np.zeros(LENGTHS[i], np.int64) for i in part], CPU) for part in cuts]
+
+
+def gradients(lanes: Lanes, n_parts: int) -> list[torch.Tensor]:
+    """Of a loss that is no sum over texts."""
+    encoded = Pass(lanes, packed(n_parts), TOKEN_IDS)
+    torch.logsumexp(encoded.vectors @ encoded.vectors.T, dim=(0, 1)).backward()
+    encoded.backward()
+    found = [p.grad.clone() for p in lanes.encoder.learning() if p.grad is not None]
+    for parameter in lanes.encoder.parameters():
+        parameter.grad = None
+    lanes.encoder.close_rows()
+    return [encoded.vectors.detach(), *found]
+
+
+@pytest.mark.parametrize("n_parts", [1, 2, 3, 6], ids="{} parts".format)
+@pytest.mark.parametrize("trainable", ["full", "top:1"])
+def test_gradients_are_those_of_one_call(encoder: Encoder, two: Lanes, n_parts: int, trainable: str) -> None:
+    encoder.train_only(trainable)
+    one = gradients(Lanes(encoder, CPU, "float32", n=1), 1)
+    side_by_side = gradients(two, n_parts)
+    assert len(one) == len(side_by_side) > (20 if trainable == "full" else 10)
+    for a, b in zip(one, side_by_side, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_the_same_numbers_every_time(two: Lanes) -> None:
+    first = gradients(two, 5)
+    for _ in range(10):
+        assert all(torch.equal(a, b) for a, b in zip(first, gradients(two, 5), strict=True))
+
+
+def test_dropout_is_computed_again_as_it_was(tiny_encoder: Path) -> None:
+    lanes = Lanes(Encoder.load(str(tiny_encoder), max_length=16, dropout=0.3), CPU, "float32")
+    assert lanes.n == 1, "random numbers come in one order"
+    lanes.encoder.train()
+    found = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        found.append(gradients(lanes, 3))
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+    assert not torch.equal(found[0][0], lanes.encode(packed(3)))
+
+
+def test_a_frozen_encoder_is_gone_through_once(encoder: Encoder, two: Lanes) -> None:
+    encoder.train_only("frozen")
+    encoded = Pass(two, packed(2), TOKEN_IDS)
+    assert not encoded.vectors.requires_grad
+    encoded.backward()
+    torch.testing.assert_close(encoded.vectors, two.encode(packed(1)))
+
+
+def test_no_texts(two: Lanes) -> None:
+    encoded = Pass(two, [], np.empty(0, np.int64))
+    encoded.backward()
+    assert encoded.vectors.shape == (0, 32)
+
+
+def test_the_number_of_threads_elsewhere_stays(encoder: Encoder) -> None:
+    before = torch.get_num_threads()
+    lanes = Lanes(encoder, CPU, "float32", n=2)
+    seen: list[int] = []
+    thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    lanes.close()
+    assert [torch.get_num_threads(), *seen] == [before, before]
+
+
+def test_an_error_in_a_lane_is_raised(two: Lanes) -> None:
+    broken = [*packed(1), Packed(torch.tensor([10_000]), torch.tensor([0]), torch.tensor([0]), (1,))]
+    with pytest.raises(IndexError):
+        two.encode(broken)
