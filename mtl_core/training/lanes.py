@@ -38,7 +38,7 @@ class Lanes:
         self._pool: ThreadPoolExecutor | None = None
         if self.n > 1:
             together = threading.Barrier(self.n)
-            self._pool = ThreadPoolExecutor(self.n, "mtl-lane", torch.set_num_threads, (max(1, threads // self.n),))
+            self._pool = ThreadPoolExecutor(self.n, "mtl-lane", _use_threads, (max(1, threads // self.n),))
             list(self._pool.map(lambda _: together.wait(), range(self.n)))
             torch.set_num_threads(threads)  # later threads take the last number that was set anywhere
 
@@ -104,6 +104,12 @@ class Pass:
         for parameter, *found in zip(parameters, *gradients, strict=True):
             for gradient in found:
                 parameter.grad = _sum(parameter.grad, gradient)
+
+
+def _use_threads(n: int) -> None:
+    """For the calling thread. torch brings every new thread to the process's number when it first computes or is asked: ask first."""
+    torch.get_num_threads()
+    torch.set_num_threads(n)
 
 
 def _sum(total: Tensor | None, more: Tensor | None) -> Tensor | None:

@@ -98,6 +98,12 @@ def test_the_number_of_threads_elsewhere_stays(encoder: Encoder) -> None:
     thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
     thread.start()
     thread.join()
+
+    def used(i: int) -> int:
+        (torch.rand(300, 300, requires_grad=True) @ torch.rand(300, 300)).sum().backward()
+        return torch.get_num_threads()
+
+    assert set(lanes.each(range(4), used)) == {max(1, before // 2)}
     lanes.close()
     assert [torch.get_num_threads(), *seen] == [before, before]
 
