@@ -2,16 +2,17 @@
 
 import streamlit as st
 
-from mtl_core.jobs import jobs
-from mtl_core.runs import list_runs
-from pages.parts import states
+from mtl_core.messages import N_
 from pages.parts.frame import begin, page, workspace
-from pages.parts.sample import SHOP
-from pages.parts.text import plain
 
-_ = begin("home")
+_ = begin("home", N_("One model for all tasks of your shop"))
 
-st.title(_("One model for all tasks of your shop"))
+from mtl_core.jobs import jobs  # noqa: E402 - after the heading is on its way to the browser
+from mtl_core.runs import list_runs  # noqa: E402
+from pages.parts import states  # noqa: E402
+from pages.parts.sample import SHOP  # noqa: E402
+from pages.parts.text import plain  # noqa: E402
+
 st.markdown(
     _(
         "A shop runs many models: what to recommend, what to show for a query, which ad to place, what a customer wants. "

@@ -31,10 +31,9 @@ if run_id is None:
     st.stop()
 
 run = runs[run_id]
-refresh = live.EVERY if run.state.live else None
-figures = live.FIGURES_EVERY if run.state.live else None
-st.fragment(live.show, run_every=refresh)(run_id, _)
-st.fragment(live.curves, run_every=figures)(run_id, _)
+numbers, curves = live.pace(jobs().snapshot(run_id))
+st.fragment(live.show, run_every=numbers)(run_id, _)
+st.fragment(live.curves, run_every=curves)(run_id, _)
 if not run.state.live:
     steer.afterwards(run, _)
     st.subheader(_("Results"))
@@ -45,4 +44,4 @@ if jobs().snapshot(run_id).series.weights:
     with left:
         st.fragment(steer.show)(run_id, _)
     with right:
-        st.fragment(live.weights, run_every=figures)(run_id, _)
+        live.weights(run_id, _)

@@ -26,39 +26,43 @@ _ICON = _FOLDER / "parts" / "icon.svg"  # our own: the browser would fetch a nam
 
 
 def navigation() -> StreamlitPage:
-    """The pages in the sidebar, the language below them. Returns the page to run."""
-    st.set_page_config(page_title="MTL Workbench", page_icon=str(_ICON), layout="wide")
+    """The pages in the sidebar. Returns the page to run."""
+    st.set_page_config(page_title="MTL Workbench", layout="wide")
     _ = translator(language())
     pages = [
         st.Page(_FOLDER / f"{name}.py", title=_(title), icon=icon, url_path=name, default=name == "home")
         for name, (title, icon) in PAGES.items()
     ]
     page = st.navigation({"MTL Workbench": pages})
-    st.session_state.setdefault("lang", language())
-    st.sidebar.segmented_control(
-        _("Language"), list(LANGUAGES), format_func=LANGUAGES.__getitem__, key="lang", required=True, label_visibility="collapsed"
-    )
-    if st.query_params.get("lang") != st.session_state.lang:
-        st.query_params["lang"] = st.session_state.lang
     st.session_state.navigated = True
     return page
 
 
-def begin(name: str) -> Translate:
-    """The frame of the page `name` (a key of PAGES): browser title, heading, and jobs of a dead server marked as interrupted.
+def begin(name: str, heading: str | None = None) -> Translate:
+    """The frame of the page `name` (a key of PAGES): heading, browser title, the language in the sidebar, and jobs of a dead server
+    marked as interrupted. The heading comes first: the rest loads half a second of libraries when a server is new.
 
-    Returns the function that translates.
+    heading: in place of the page's name, marked with N_. Returns the function that translates.
     """
     if "navigated" not in st.session_state:
         navigation()
         st.rerun()
     _ = translator(language())
     title, _icon = PAGES[name]
-    st.set_page_config(page_title=f"{_(title)} · MTL Workbench")
-    if name != "home":
-        st.title(_(title))
+    st.title(_(heading or title))
+    st.set_page_config(page_title=f"{_(title)} · MTL Workbench", page_icon=_ICON)
+    _choose_language(_)
     _recover(workspace())
     return _
+
+
+def _choose_language(_: Translate) -> None:
+    st.session_state.setdefault("lang", language())
+    st.sidebar.segmented_control(
+        _("Language"), list(LANGUAGES), format_func=LANGUAGES.__getitem__, key="lang", required=True, label_visibility="collapsed"
+    )
+    if st.query_params.get("lang") != st.session_state.lang:
+        st.query_params["lang"] = st.session_state.lang
 
 
 def language() -> str:

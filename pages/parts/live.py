@@ -1,7 +1,6 @@
-"""A run as it is now: how far, how well, on what, and the handles that steer it. Drawn again every few seconds while it is at work.
+"""A run as it is now: how far, how well, on what, and the handles that steer it. Drawn again every few seconds while it is at work."""
 
-Figures cost a hundred times what numbers cost, here and in the browser, and a laptop trains on the same cores: they are drawn less often.
-"""
+import os
 
 import streamlit as st
 
@@ -13,18 +12,27 @@ from pages.parts import problems, report, states
 from pages.parts.frame import language, workspace
 from pages.parts.text import clock, duration, plain
 
-EVERY = 2.0
-"""Seconds between two looks at a run that is at work."""
-FIGURES_EVERY = 6.0
-"""Seconds between two drawings of its figures."""
+FEW_CORES = 4
 PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 
 
+def pace(now: Snapshot) -> tuple[float | None, float | None]:
+    """Seconds between two looks at the numbers, and at the curves, of a run; None: it does not change any more.
+
+    A look at the curves costs a third of a second, most of it in the browser. Where training has no more than a few cores, and the
+    browser is on the same machine, that is taken from training; after a minute the curves look nearly the same the next moment.
+    """
+    if not now.state.live:
+        return None, None
+    shared = now.series.started is not None and now.series.started.device == "cpu" and (os.cpu_count() or 1) <= FEW_CORES
+    return (4.0, 20.0) if shared and now.series.seconds > 60 else (2.0, 6.0)
+
+
 def show(run_id: str, _: Translate) -> None:
-    """A fragment: what changes while a run is at work. When its training begins or ends, the whole page is drawn once more."""
+    """A fragment: what changes while a run is at work. When training begins, is steered or ends, the whole page is drawn once more."""
     now = jobs().snapshot(run_id)
     live = now.state.live
-    phase = (run_id, live, bool(now.series.weights))
+    phase = (run_id, live, now.series.current_weights, pace(now))
     before = st.session_state.get("phase", phase)
     st.session_state.phase = phase
     if before[0] == run_id and before != phase:
@@ -138,7 +146,7 @@ def curves(run_id: str, _: Translate) -> None:
 
 
 def weights(run_id: str, _: Translate) -> None:
-    """A fragment: the loss weights by step."""
+    """The loss weights by step. Drawn anew when they change, with the whole page."""
     series = jobs().snapshot(run_id).series
     if series.weights:
         figure = plots.weights(series, translate=_)
