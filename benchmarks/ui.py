@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import psutil
-from playwright.sync_api import Browser, Error, Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from mtl_core.runs import Run, list_runs
 from mtl_core.training.events import StepDone
@@ -71,17 +71,17 @@ def server(call: list[str], workspace: Path) -> Iterator[subprocess.Popen[bytes]
         process.wait(30)
 
 
-def open_page(page: Page, address: str) -> None:
+def open_page(page: Page, port: int, path: str = "") -> None:
     """Goes there as soon as the server answers."""
     deadline = time.monotonic() + 60
     while True:
-        try:
-            page.goto(address)
-            return
-        except Error:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
+        with socket.socket() as attempt:
+            if attempt.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        if time.monotonic() > deadline:
+            raise SystemExit("The server did not answer within 60 s.")
+        time.sleep(0.02)
+    page.goto(f"http://127.0.0.1:{port}/{path}")
 
 
 def first_paint(browser: Browser, folder: Path) -> tuple[float, bool]:
@@ -91,7 +91,7 @@ def first_paint(browser: Browser, folder: Path) -> tuple[float, bool]:
     call = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"]
     start = time.perf_counter()
     with server(call, folder) as process:
-        open_page(page, f"http://127.0.0.1:{port}")
+        open_page(page, port)
         page.locator("h1").first.wait_for()
         seconds = time.perf_counter() - start
         torch_loaded = any("libtorch" in part.path for part in psutil.Process(process.pid).memory_maps())
@@ -129,7 +129,7 @@ def compare(browser: Browser, folder: Path, seconds: float, pairs: int, batch_si
         for _ in range(pairs):
             without, offset = throughput(run, seconds, offset)
             page = browser.new_page()
-            open_page(page, f"http://127.0.0.1:{port}/train?run={run.id}")
+            open_page(page, port, f"train?run={run.id}")
             page.locator(".js-plotly-plot").first.wait_for()
             watched, offset = throughput(run, seconds, offset)
             page.close()
@@ -161,9 +161,8 @@ def main() -> None:
             found.append((without, watched))
             print(f"| {without:,.0f} | {watched:,.0f} | {watched / without:.1%} |", flush=True)
         shares = sorted(watched / without for without, watched in found)
-        print(
-            f"\nMedian of the pairs {statistics.median(shares):.1%} ({shares[0]:.1%} to {shares[-1]:.1%}); wanted: at least {WANTED_SHARE:.0%}."
-        )
+        spread = f"{shares[0]:.1%} to {shares[-1]:.1%}"
+        print(f"\nMedian of the pairs {statistics.median(shares):.1%} ({spread}); wanted: at least {WANTED_SHARE:.0%}.")
         browser.close()
 
 
