@@ -2,8 +2,8 @@
 
     python benchmarks/training_memory.py [--rows 10000,1000000] [--steps 30]
 
-For each size a process stores and tokenises the table, and another, measured one trains on it from the caches. Own memory
-(USS) leaves out the pages of mapped files, which the system takes back whenever it likes; resident memory (RSS) has them.
+For each size a process stores and tokenises the table, and another, measured one trains on it from the caches. Own memory leaves
+out the pages of mapped files, which the system takes back whenever it likes; resident memory (RSS) has them.
 """
 
 import argparse
@@ -33,6 +33,12 @@ def write_table(path: Path, rows: int) -> None:
     pq.write_table(pa.table({"text": texts, "label": labels, "split": split.tolist()}), path)
 
 
+def own_memory() -> float:
+    """Megabytes that are not pages of a file."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("RssAnon:")[1].split()[0]) / 1024
+
+
 def measure(folder: Path, steps: int, only_prepare: bool) -> dict[str, Any]:
     """Trains `steps` steps and stops without the final evaluation. Megabytes: after preparing, and the most seen at a step."""
     import psutil
@@ -56,15 +62,14 @@ def measure(folder: Path, steps: int, only_prepare: bool) -> dict[str, Any]:
     prepared = prepare(experiment, Workspace(folder / "workspace"), folder)
     if only_prepare:
         return {}
-    found: dict[str, Any] = {"prepared_rss": process.memory_info().rss / 2**20, "rss": 0.0, "uss": 0.0}
+    found: dict[str, Any] = {"prepared": own_memory(), "own": 0.0, "rss": 0.0}
     events = train(experiment, prepared, folder=folder / "run")
     for event in events:
         if isinstance(event, Failed):
             raise SystemExit(f"{event.message} {event.advice}")
         if isinstance(event, StepDone):
-            memory = process.memory_full_info()
-            found["rss"] = max(found["rss"], memory.rss / 2**20)
-            found["uss"] = max(found["uss"], memory.uss / 2**20)
+            found["own"] = max(found["own"], own_memory())
+            found["rss"] = max(found["rss"], process.memory_info().rss / 2**20)
             if event.step >= steps:
                 break
     return found
@@ -80,7 +85,7 @@ def main() -> None:
     if arguments.measure:
         print(json.dumps(measure(arguments.measure, arguments.steps, arguments.only_prepare)))
         return
-    print("| rows | before training, RSS (MB) | most while training, RSS (MB) | own memory, USS (MB) |\n|---|---|---|---|")
+    print("| rows | own, before training (MB) | own, most while training (MB) | RSS, most while training (MB) |\n|---|---|---|---|")
     for rows in map(int, arguments.rows.split(",")):
         with tempfile.TemporaryDirectory() as folder:
             write_table(Path(folder) / "table.parquet", rows)
@@ -88,7 +93,7 @@ def main() -> None:
             subprocess.run([*call, "--only-prepare"], check=True, stdout=subprocess.DEVNULL)
             done = subprocess.run(call, check=True, stdout=subprocess.PIPE, text=True)
             found = json.loads(done.stdout.splitlines()[-1])
-        print(f"| {rows:,} | {found['prepared_rss']:,.0f} | {found['rss']:,.0f} | {found['uss']:,.0f} |", flush=True)
+        print(f"| {rows:,} | {found['prepared']:,.0f} | {found['own']:,.0f} | {found['rss']:,.0f} |", flush=True)
 
 
 if __name__ == "__main__":

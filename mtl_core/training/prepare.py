@@ -110,6 +110,7 @@ def prepare(experiment: Experiment, workspace: Workspace, base: Path | None = No
         )
         for name in list(mapped)
     }
+    pa.default_memory_pool().release_unused()  # the tables are gone, but Arrow keeps what they took
     return Prepared(tasks, tokenizer, problems)
 
 
