@@ -23,7 +23,7 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class Trained:
-    """seconds: training alone, without loading, tokenising and evaluation. predictions: task → (test rows,) class numbers."""
+    """seconds: training alone, without loading, tokenising and evaluation. predictions: task → class numbers of the rows looked at."""
 
     seconds: float
     examples: dict[str, int]
@@ -94,11 +94,11 @@ def synchronize(device: str) -> None:
 
 
 @torch.no_grad()
-def predict(model: Model, tokenizer: PreTrainedTokenizerBase, tasks: list[Task], device: str) -> dict[str, np.ndarray]:
+def predict(model: Model, tokenizer: PreTrainedTokenizerBase, tasks: list[Task], device: str, part: str) -> dict[str, np.ndarray]:
     model.train(False)
     predictions = {}
     for number, task in enumerate(tasks):
-        examples = Examples(tokenizer, number, task.splits["test"], padding=False)
+        examples = Examples(tokenizer, number, task.splits[part], padding=False)
         order = np.argsort([len(ids) for ids in examples.encoded["input_ids"]], kind="stable")
         answers = np.empty(len(examples), np.int64)
         for rows in np.array_split(order, max(1, len(order) // 64)):
@@ -111,7 +111,7 @@ def predict(model: Model, tokenizer: PreTrainedTokenizerBase, tasks: list[Task],
     return predictions
 
 
-def plain_loop(folder: Path, tasks: list[Task], *, epochs: int, seed: int, device: str, learning_rate: float) -> Trained:
+def plain_loop(folder: Path, tasks: list[Task], *, epochs: int, seed: int, device: str, learning_rate: float, part: str) -> Trained:
     """(a): every row padded to 128 tokens, batch 16, float32, one task after the other in each epoch."""
     torch.manual_seed(seed)
     tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -137,7 +137,7 @@ def plain_loop(folder: Path, tasks: list[Task], *, epochs: int, seed: int, devic
                 schedule.step()
     synchronize(device)
     seconds = time.perf_counter() - start
-    return Trained(seconds, {t.name: epochs * len(t.splits["train"]) for t in tasks}, predict(model, tokenizer, tasks, device))
+    return Trained(seconds, {t.name: epochs * len(t.splits["train"]) for t in tasks}, predict(model, tokenizer, tasks, device, part))
 
 
 class OneTaskBatches(Sampler[list[int]]):
@@ -171,7 +171,9 @@ class MultiTaskTrainer(Trainer):
         return self.loader
 
 
-def trainer(folder: Path, tasks: list[Task], *, epochs: int, seed: int, device: str, learning_rate: float, scratch: Path) -> Trained:
+def trainer(
+    folder: Path, tasks: list[Task], *, epochs: int, seed: int, device: str, learning_rate: float, part: str, scratch: Path
+) -> Trained:
     """(b): `transformers.Trainer`, one task per batch, padded to the longest row of the batch."""
     torch.manual_seed(seed)
     tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -199,4 +201,6 @@ def trainer(folder: Path, tasks: list[Task], *, epochs: int, seed: int, device: 
     training.train()
     synchronize(device)
     seconds = time.perf_counter() - start
-    return Trained(seconds, {t.name: epochs * len(t.splits["train"]) for t in tasks}, predict(model.to(device), tokenizer, tasks, device))
+    return Trained(
+        seconds, {t.name: epochs * len(t.splits["train"]) for t in tasks}, predict(model.to(device), tokenizer, tasks, device, part)
+    )

@@ -40,7 +40,7 @@ def experiment(
     return experiment_from_dict(description, overrides)
 
 
-def joint(scratch: Path, tasks: list[Task], described: Experiment, device: str) -> Trained:
+def joint(scratch: Path, tasks: list[Task], described: Experiment, device: str, part: str) -> Trained:
     """(c). Only the time between two events that ends in a finished step counts: not what evaluates or saves."""
     workspace = Workspace(scratch / "workspace")
     run = scratch / "run"
@@ -62,11 +62,11 @@ def joint(scratch: Path, tasks: list[Task], described: Experiment, device: str) 
     predictor = Predictor(run / "checkpoints" / "last", device=device)
     predictions = {}
     for task in tasks:
-        test = task.splits["test"]
-        if test.seconds is None:
-            rows = [{"text": text} for text in test.texts]
+        asked = task.splits[part]
+        if asked.seconds is None:
+            rows = [{"text": text} for text in asked.texts]
         else:
-            rows = [{"text": text, "second": second} for text, second in zip(test.texts, test.seconds, strict=True)]
+            rows = [{"text": text, "second": second} for text, second in zip(asked.texts, asked.seconds, strict=True)]
         answers = [answer["label"] for answer in predictor.predict(task.name, rows)]
         predictions[task.name] = np.array([task.classes.index(answer) for answer in answers])
     return Trained(seconds, examples, predictions)

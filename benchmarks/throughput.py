@@ -99,18 +99,17 @@ def run_one(arguments: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     matmul = matmul_rate() if arguments.device != "cpu" else None
     match arguments.variant:
         case "a":
-            trained = baselines.plain_loop(folder, tasks, **common)
+            trained = baselines.plain_loop(folder, tasks, **common, part=arguments.part)
         case "b":
-            trained = baselines.trainer(folder, tasks, **common, scratch=scratch / "trainer")
+            trained = baselines.trainer(folder, tasks, **common, part=arguments.part, scratch=scratch / "trainer")
         case "c":
             from benchmarks import ours
 
             with tempfile.TemporaryDirectory(dir=scratch) as working:
                 for t in tasks:
                     (Path(working) / f"{t.name}.parquet").hardlink_to(scratch / f"{t.name}.parquet")
-                trained = ours.joint(
-                    Path(working), tasks, ours.experiment(folder, tasks, **common, overrides=arguments.set), arguments.device
-                )
+                described = ours.experiment(folder, tasks, **common, overrides=arguments.set)
+                trained = ours.joint(Path(working), tasks, described, arguments.device, arguments.part)
         case other:
             raise SystemExit(f"--variant should be one of {', '.join(VARIANTS)}. Found {other!r}.")
 
@@ -120,7 +119,7 @@ def run_one(arguments: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     tokens = sum(uses[name] * lengths[name].sum() for name in TASKS)
     metrics = {}
     for t in tasks:
-        true, found = t.splits["test"].labels, trained.predictions[t.name]
+        true, found = t.splits[arguments.part].labels, trained.predictions[t.name]
         metrics[f"{t.name} accuracy"] = float(accuracy_score(true, found))
         if t.name == "matching":
             metrics["matching F1"] = float(f1_score(true, found, pos_label=t.classes.index("same"), zero_division=0.0))
@@ -167,7 +166,7 @@ def markdown(results: list[dict[str, Any]], arguments: argparse.Namespace) -> st
             *(spread(rows[n], ".3f") for n in names),
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    trained_on = f"{arguments.rows} training rows a task, {arguments.epochs} epochs, seeds {arguments.seeds}"
+    trained_on = f"{arguments.rows} training rows a task, {arguments.epochs} epochs, seeds {arguments.seeds}, measured on {arguments.part}"
     lines += ["", f"{trained_on}; {machine(arguments.device)}."]
     return "\n".join(lines)
 
@@ -187,6 +186,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=2000, help="training rows of each task")
     parser.add_argument("--test-rows", type=int, default=1000, help="most test rows of each task")
     parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--part", default="test", choices=["validation", "test"], help="rows that are measured; tune on validation")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--variants", default="a,b,c")
     parser.add_argument("--learning-rate", action="append", default=[], metavar="VARIANT=RATE", help="in place of the variant's own")
