@@ -95,8 +95,9 @@ def _check(args: argparse.Namespace, workspace: Workspace) -> int:
     from mtl_core.data.mapping import suggest
     from mtl_core.data.problems import DataError, Severity, has_errors
     from mtl_core.data.read import read_table
-    from mtl_core.data.split import SplitOptions, split_rows
-    from mtl_core.data.transactions import TransactionOptions, to_recommendations
+    from mtl_core.data.split import SplitOptions
+    from mtl_core.data.store import divide
+    from mtl_core.data.transactions import TransactionOptions
     from mtl_core.tasks import KINDS
     from mtl_core.training.prepare import map_fields
 
@@ -117,16 +118,12 @@ def _check(args: argparse.Namespace, workspace: Workspace) -> int:
     rows = 0
     try:
         read = read_table(path)
-        problems, table = list(read.problems), read.table
-        if transactions is not None:
-            table, more = to_recommendations(table, transactions, path.name)
-            problems += more
+        table, split, more = divide(read.table, split_options, transactions, path.name)
+        problems = [*read.problems, *more]
         if not mapping:
             mapping = {name: found.columns for name, found in suggest(table.slice(0, 1000), kind.fields).items() if found.columns}
             print("Columns as suggested: " + " ".join(f"{f}={c}" for f, columns in mapping.items() for c in columns), file=sys.stderr)
         rows = table.num_rows
-        split, more = split_rows(table, split_options, path.name)
-        problems += more
         problems += map_fields(kind, table, split, mapping, options, path.name).problems
     except DataError as error:
         problems = error.problems

@@ -15,8 +15,6 @@ from mtl_core.messages import N_, Message, message
 
 Part = Literal["train", "validation", "test"]
 PARTS = (N_("train"), N_("validation"), N_("test"))
-UNIT = "_unit"
-"""Column with the number of the positive that a row was made for: rows of one unit stay in one part."""
 
 _PART = "<U10"
 
@@ -79,24 +77,18 @@ class SplitOptions(BaseModel):
 def split_rows(table: pa.Table, options: SplitOptions, file: str | None = None) -> tuple[np.ndarray, list[Problem]]:
     """((N,) str array of "train", "validation", "test" and "" for rows left out, problems).
 
-    table: as read. Rows with equal values in a column `_unit` (a positive and its negatives) always stay together.
-    file: for messages. Never raises for bad data: a column that is missing is an error in the problems.
+    table: as read. file: for messages. Never raises for bad data: a column that is missing is an error in the problems.
     """
-    unit, first = _units(table)
-    column = None
+    n, column = table.num_rows, None
     if options.by != "random":
         assert options.column is not None
         if options.column not in table.column_names:
-            return np.full(table.num_rows, "", _PART), [_missing(options.column, table, file)]
+            return np.full(n, "", _PART), [_missing(options.column, table, file)]
         column = table.column(options.column)
-        if first is not None:
-            column = column.take(pa.array(first))
-    n = table.num_rows if first is None else len(first)
     split, problems = _SPLITS[options.by](column, n, options, file)
     for p, problem in enumerate(problems):
-        if problem.line is not None:  # until here the index of a unit
-            row = problem.line if first is None else int(first[problem.line])
-            problems[p] = replace(problem, line=_line(table, row))
+        if problem.line is not None:  # until here the number of a row
+            problems[p] = replace(problem, line=_line(table, problem.line))
     used = {part: int((split == part).sum()) for part in PARTS}
     for part in PARTS:
         wanted = part == "train" or options.by == "column" or getattr(options, part) > 0
@@ -108,15 +100,7 @@ def split_rows(table: pa.Table, options: SplitOptions, file: str | None = None) 
                     severity, f"no_{part}_rows", why, message("Change the shares, the column or its values."), file, column=options.column
                 )
             )
-    return split if unit is None else split[unit], problems
-
-
-def _units(table: pa.Table) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """(unit of each row, first row of each unit); None, None when rows stand alone."""
-    if UNIT not in table.column_names:
-        return None, None
-    _, first, unit = np.unique(table.column(UNIT).to_numpy(), return_index=True, return_inverse=True)
-    return unit, first
+    return split, problems
 
 
 def _line(table: pa.Table, row: int) -> int:

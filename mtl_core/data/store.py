@@ -16,13 +16,13 @@ import pyarrow.parquet as pq
 from mtl_core.data.findings import LINE
 from mtl_core.data.problems import DataError, Problem, Severity, has_errors
 from mtl_core.data.read import format_of, read_table
-from mtl_core.data.split import PARTS, UNIT, SplitOptions, part_called, split_rows
+from mtl_core.data.split import PARTS, SplitOptions, part_called, split_rows
 from mtl_core.data.transactions import TransactionOptions, to_recommendations
 from mtl_core.messages import message
 from mtl_core.workspace import Workspace, new_id
 
 SPLIT = "_split"
-VERSION = 1  # of what is stored; a new number reads the sources again
+VERSION = 2  # of what is stored; a new number reads the sources again
 _GROUP_ROWS = 1 << 16
 _PARTS = np.array(["", *PARTS])
 
@@ -87,14 +87,8 @@ def store_dataset(
         if workspace.inside("datasets", record["hash"], "table.parquet").is_file():
             return _dataset(record, workspace)
     table, problems = _read(source, name)
-    if transactions is not None:
-        table, more = to_recommendations(table, transactions, name)
-        problems += more
-        split = split.model_copy(update={"column": _renamed(split.column, transactions)})
-    parts = np.full(table.num_rows, "", "<U10")
-    if not has_errors(problems):
-        parts, more = split_rows(table, split, name)
-        problems += more
+    table, parts, more = divide(table, split, transactions, name)
+    problems += more
     if has_errors(problems):
         raise DataError(problems)
     record = _write(table, parts, problems, name, workspace)
@@ -102,6 +96,15 @@ def store_dataset(
     del table
     pa.default_memory_pool().release_unused()
     return _dataset(record, workspace)
+
+
+def divide(
+    table: pa.Table, split: SplitOptions, transactions: TransactionOptions | None, file: str
+) -> tuple[pa.Table, np.ndarray, list[Problem]]:
+    """(the rows that tasks learn from, (N,) the part of each, problems): a table as read, or what becomes of a transaction log."""
+    if transactions is not None:
+        return to_recommendations(table, transactions, split, file)
+    return table, *split_rows(table, split, file)
 
 
 def load_dataset(name: str, workspace: Workspace) -> Dataset:
@@ -117,11 +120,6 @@ def load_dataset(name: str, workspace: Workspace) -> Dataset:
 def _dataset(record: dict[str, Any], workspace: Workspace) -> Dataset:
     problems = [Problem.from_json(p) for p in record["problems"]]
     return Dataset(**{**record, "folder": workspace.inside("datasets", record["hash"]), "problems": problems})
-
-
-def _renamed(column: str | None, t: TransactionOptions) -> str | None:
-    """A column of the log by its name in the recommendation table."""
-    return {t.user: "user", t.item: "item_id", t.text: "item", t.time: "time"}.get(column, column) if column else column
 
 
 def _source_hash(source: Path, name: str) -> str:
@@ -171,7 +169,7 @@ def _write(table: pa.Table, parts: np.ndarray, problems: list[Problem], name: st
     codes = np.zeros(len(parts), np.int8)
     for i, part in enumerate(_PARTS):
         codes[parts == part] = i
-    columns = [c for c in table.column_names if c not in (LINE, SPLIT, UNIT)]
+    columns = [c for c in table.column_names if c not in (LINE, SPLIT)]
     table = table.append_column(SPLIT, pa.array(codes))
     temporary = workspace.folder("datasets", f"tmp-{new_id()}")
     try:

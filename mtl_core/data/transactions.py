@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
 from mtl_core.data.problems import Problem, Severity
+from mtl_core.data.split import SplitOptions, split_rows
 from mtl_core.data.values import as_number, as_text, as_time, codes_of
 from mtl_core.messages import N_, Message, message
 
@@ -58,7 +59,14 @@ class TransactionOptions(BaseModel):
         ge=1,
         le=100,
         title=N_("Negatives for each positive"),
-        description=N_("Items that the user did not take, drawn for each one taken."),
+        description=N_("Items that the user did not take, drawn for each one taken that is trained on."),
+    )
+    evaluation_negatives: int = Field(
+        20,
+        ge=1,
+        le=1000,
+        title=N_("Negatives of an evaluation"),
+        description=N_("The same for validation and test; with fewer than 10 a list of ten would always hold the item taken."),
     )
     negative_sampling: Literal["uniform", "popularity"] = Field(
         "uniform",
@@ -88,24 +96,27 @@ class TransactionOptions(BaseModel):
     )
 
 
-def to_recommendations(table: pa.Table, options: TransactionOptions, file: str | None = None) -> tuple[pa.Table, list[Problem]]:
-    """Histories in time order, the item taken next (label 1) and items not taken (label 0).
+def to_recommendations(
+    table: pa.Table, options: TransactionOptions, split: SplitOptions = SplitOptions(), file: str | None = None
+) -> tuple[pa.Table, np.ndarray, list[Problem]]:
+    """Histories in time order, the item taken next (label 1) and items not taken (label 0); (N,) the part that each row is in.
 
     A history holds what the user took strictly before the moment of the positive, oldest first, so nothing of the same
     basket or later. Negatives are items that the user never took (with `repeats`: not at that moment), each with another text.
+    The items taken are divided, by a column of the log or of the new table; what the split leaves out makes no rows.
 
-    table: as read, with `_line`. Returns a table of the columns user (dictionary string), history (list of dictionary
+    table: as read, with `_line`. The new table has the columns user (dictionary string), history (list of dictionary
     string: item texts), item (dictionary string: the candidate's text), item_id (dictionary string), label (int8), time,
-    list (number of the positive, the same for its negatives), `_line` (of the positive) and `_unit` (as list; a split keeps it together).
-    One positive's rows follow each other.
+    list (number of the positive, the same for its negatives) and `_line` (of the positive). One positive's rows follow each other.
     Never raises for bad data: with errors in the problems the table has no rows.
     """
+    nothing = _EMPTY, np.empty(0, "<U10")
     problems = _missing_columns(table, options, file)
     if problems:
-        return _EMPTY, problems
+        return *nothing, problems
     log, problems = _clean(table, options, file)
     if log is None:
-        return _EMPTY, problems
+        return *nothing, problems
     rng = np.random.default_rng(options.seed)
     if not options.repeats:
         log = log.take(_first_takes(log))
@@ -115,15 +126,26 @@ def to_recommendations(table: pa.Table, options: TransactionOptions, file: str |
     if not len(positives):
         why = message("No user took anything after {count} earlier items at other times.", count=options.minimum_history)
         remedy = message("Check the columns for user and time, or lower the shortest history.")
-        return _EMPTY, [*problems, Problem(Severity.ERROR, "no_histories", why, remedy, file, 1, options.user)]
-    negatives = _negatives(log, positives, options, rng)
-    missing = int((negatives < 0).sum())
+        return *nothing, [*problems, Problem(Severity.ERROR, "no_histories", why, remedy, file, 1, options.user)]
+    parts, more = split_rows(_taken(log, positives), _renamed(split, options), file)
+    problems += more
+    positives, parts = positives[parts != ""], parts[parts != ""]
+    wanted = np.where(parts == "train", options.negatives, options.evaluation_negatives)
+    negatives = _negatives(log, positives, wanted, options, rng)
+    missing = int((negatives == _MISSING).sum())
     if missing:
         why = message("{count} negatives could not be drawn: there are too few items that the user did not take.", count=missing)
         problems.append(
             Problem(Severity.WARNING, "few_negatives", why, message("Draw fewer negatives."), file, None, options.item, missing)
         )
-    return _rows(log, positives, history_start, history_end, negatives), problems
+    rows = _rows(log, positives, history_start, history_end, negatives)
+    return rows, parts[rows.column("list").to_numpy()], problems
+
+
+def _renamed(split: SplitOptions, options: TransactionOptions) -> SplitOptions:
+    """A column of the log by its name in the new table."""
+    names = {options.user: "user", options.item: "item_id", options.text: "item", options.time: "time"}
+    return split.model_copy(update={"column": names.get(split.column or "", split.column)})
 
 
 @dataclass
@@ -278,18 +300,24 @@ def _at_most(rows: np.ndarray, user: np.ndarray, limit: int, rng: np.random.Gene
     return np.sort(shuffled[np.arange(len(shuffled)) - start < limit])
 
 
-def _negatives(log: _Log, positives: np.ndarray, options: TransactionOptions, rng: np.random.Generator) -> np.ndarray:
-    """(P, negatives) item codes, -1 where none could be found. Drawn again until neither taken by the user nor twice in a row."""
+_MISSING, _UNWANTED = -1, -2  # in the place of an item
+
+
+def _negatives(log: _Log, positives: np.ndarray, wanted: np.ndarray, options: TransactionOptions, rng: np.random.Generator) -> np.ndarray:
+    """(P, most wanted) item codes, _MISSING where none could be found, _UNWANTED behind the (P,) `wanted` first ones.
+
+    Drawn again until neither taken by the user nor twice in a row.
+    """
     n_texts = len(log.texts)
     moment = np.cumsum(np.r_[True, (log.user[1:] != log.user[:-1]) | (log.time[1:] != log.time[:-1])]) - 1
     owner = moment if options.repeats else log.user  # whose taken items are no negatives
     taken = np.unique(owner * n_texts + log.text)
     pool, counts = np.unique(log.item, return_counts=True)
     share = np.cumsum(counts) / counts.sum()
-    shape = (len(positives), options.negatives)
-    drawn = np.full(shape, -1, np.int64)
+    place = np.arange(wanted.max(initial=0))
+    drawn = np.where(place < wanted[:, None], _MISSING, _UNWANTED)
     for _ in range(20):
-        rows, places = np.nonzero(drawn < 0)
+        rows, places = np.nonzero(drawn == _MISSING)
         if not len(rows):
             break
         if options.negative_sampling == "uniform":
@@ -300,14 +328,14 @@ def _negatives(log: _Log, positives: np.ndarray, options: TransactionOptions, rn
         at = np.minimum(np.searchsorted(taken, keys), len(taken) - 1)
         free = taken[at] != keys
         drawn[rows[free], places[free]] = candidates[free]
-        drawn[_repeated(np.where(drawn < 0, -1 - np.arange(shape[1]), log.text_of[drawn]))] = -1
+        drawn[_repeated(np.where(drawn < 0, -1 - place, log.text_of[drawn]))] = _MISSING
     weights = np.ones(len(pool)) if options.negative_sampling == "uniform" else counts.astype(float)
-    for row, place in np.argwhere(drawn < 0):  # users who took nearly everything: choose among the few items left
+    for row, column in np.argwhere(drawn == _MISSING):  # users who took nearly everything: choose among the few items left
         start, end = np.searchsorted(taken, (owner[positives[row]] + np.array([0, 1])) * n_texts)
         excluded = np.r_[taken[start:end] % n_texts, log.text_of[drawn[row][drawn[row] >= 0]]]
         left = np.flatnonzero(~np.isin(log.text_of[pool], excluded))
         if len(left):
-            drawn[row, place] = pool[rng.choice(left, p=weights[left] / weights[left].sum())]
+            drawn[row, column] = pool[rng.choice(left, p=weights[left] / weights[left].sum())]
     return drawn
 
 
@@ -329,23 +357,39 @@ def _rows(log: _Log, positives: np.ndarray, start: np.ndarray, end: np.ndarray, 
     offsets = np.r_[0, np.cumsum(lengths)]
     past = np.repeat(start[event] - offsets[:-1], lengths) + np.arange(offsets[-1])
 
-    def names(codes: np.ndarray, values: pa.Array) -> pa.Array:
-        return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), values)
-
-    time = pa.array(log.time[event])
+    columns = _taken(log, event, item)
+    history = pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), _names(log.text[past], log.texts))
     return pa.table(
         {
-            "user": names(log.user[event], log.users),
-            "history": pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), names(log.text[past], log.texts)),
-            "item": names(log.text_of[item], log.texts),
-            "item_id": names(item, log.items),
+            "user": columns["user"],
+            "history": history,
+            "item": columns["item"],
+            "item_id": columns["item_id"],
             "label": pa.array((place == 0).astype(np.int8)),
-            "time": time.cast(log.time_type) if pa.types.is_timestamp(log.time_type) else time,
+            "time": columns["time"],
             "list": pa.array(unit.astype(np.int64)),
-            "_line": pa.array(log.line[event].astype(np.int64)),
-            "_unit": pa.array(unit.astype(np.int64)),
+            "_line": columns["_line"],
         }
     )
+
+
+def _taken(log: _Log, events: np.ndarray, items: np.ndarray | None = None) -> pa.Table:
+    """Who, what, when and on which line; `items` in the place of those taken."""
+    items = log.item[events] if items is None else items
+    time = pa.array(log.time[events])
+    return pa.table(
+        {
+            "user": _names(log.user[events], log.users),
+            "item": _names(log.text_of[items], log.texts),
+            "item_id": _names(items, log.items),
+            "time": time.cast(log.time_type) if pa.types.is_timestamp(log.time_type) else time,
+            "_line": pa.array(log.line[events].astype(np.int64)),
+        }
+    )
+
+
+def _names(codes: np.ndarray, values: pa.Array) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), values)
 
 
 def _numpy(column: pa.ChunkedArray) -> np.ndarray:
@@ -356,8 +400,8 @@ def _flags(column: pa.ChunkedArray) -> np.ndarray:
     return np.asarray(column.to_numpy(), bool)
 
 
-_NAMES = pa.dictionary(pa.int32(), pa.string())
+_NAME = pa.dictionary(pa.int32(), pa.string())
 _EMPTY = pa.schema(
-    [("user", _NAMES), ("history", pa.list_(_NAMES)), ("item", _NAMES), ("item_id", _NAMES), ("label", pa.int8()),
-     ("time", pa.timestamp("us")), ("list", pa.int64()), ("_line", pa.int64()), ("_unit", pa.int64())]
+    [("user", _NAME), ("history", pa.list_(_NAME)), ("item", _NAME), ("item_id", _NAME), ("label", pa.int8()),
+     ("time", pa.timestamp("us")), ("list", pa.int64()), ("_line", pa.int64())]
 ).empty_table()  # fmt: skip

@@ -153,16 +153,6 @@ def test_missing_column_is_an_error_with_a_hint() -> None:
     assert "product_id" in str(problem.remedy)
 
 
-@pytest.mark.parametrize("by", ["random", "group", "time", "stratified"])
-def test_units_stay_together(by: str) -> None:
-    units = np.repeat(np.arange(50), 5)
-    rows = table(u=(units // 2).tolist(), _unit=units.tolist())
-    options = SplitOptions(by=by, column=None if by == "random" else "u", validation=0.2, test=0.2)
-    split, _ = split_rows(rows, options)
-    assert all(len(set(split[units == u])) == 1 for u in range(50))
-    assert set(split) == set(PARTS)
-
-
 @pytest.mark.parametrize(
     ("name", "part"), [("Valid", "validation"), ("holdout", "test"), ("training", "train"), ("训练集", "train"), ("x", None)]
 )
