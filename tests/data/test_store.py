@@ -117,7 +117,7 @@ def test_a_transaction_log(tmp_path: Path, workspace: Workspace) -> None:
     dataset = store_dataset(path, workspace, split=SplitOptions(by="time", column="when", validation=0.2, test=0.2), transactions=log)
     table, split = dataset.table(), dataset.split()
     assert dataset.columns == ["user", "history", "item", "item_id", "label", "time", "list"]
-    assert dataset.n_rows == 20 * 9 * 5
+    assert dataset.split_sizes == {"train": 100 * 5, "validation": 40 * 21, "test": 40 * 21}
     assert table.schema.field("history").type == pa.list_(pa.dictionary(pa.int32(), pa.string()))
     lists, times = table.column("list").to_numpy(), table.column("time").to_numpy()
     assert all(len(set(split[lists == n])) == 1 for n in set(lists.tolist()))
@@ -130,7 +130,7 @@ def test_lists_across_row_groups(tmp_path: Path, workspace: Workspace) -> None:
     rows = [f"u{u},i{(u * 3 + n) % 300},item {(u * 3 + n) % 300},{n}" for u in range(2000) for n in range(8)]
     path.write_text("user,item,text,time\n" + "\n".join(rows), encoding="utf-8")
     dataset = store_dataset(path, workspace, transactions=TransactionOptions())
-    assert dataset.n_rows == 2000 * 7 * 5
+    assert dataset.split_sizes == {"train": 11_200 * 5, "validation": 1_400 * 21, "test": 1_400 * 21}
     table = dataset.table()
     assert len(table.column("history").chunks) > 1
     assert table.column("history")[-1].as_py() == [f"item {(1999 * 3 + n) % 300}" for n in range(7)]

@@ -175,7 +175,7 @@ def test_no_future_item_in_any_history(events: list[tuple], repeats: bool, lengt
 
 
 def test_missing_columns_are_reported_together() -> None:
-    table, problems = made(log(("u", "a", 1)), TransactionOptions(user="User", item="sku", rating="stars"), "log.csv")
+    table, problems = made(log(("u", "a", 1)), TransactionOptions(user="User", item="sku", rating="stars"))
     assert table.num_rows == 0
     assert [(p.code, p.column, p.severity) for p in problems] == [("missing_column", c, "error") for c in ("User", "sku", "stars")]
     assert "“user”" in str(problems[0].remedy)
