@@ -34,7 +34,8 @@ import pandas as pd
 from benchmarks.mix import TASKS, tables, task
 
 VARIANTS = {"a": "plain loop", "b": "transformers.Trainer", "c": "this workbench"}
-LEARNING_RATES = {"a": 2e-4, "b": 2e-4, "c": 2e-4}
+LEARNING_RATES = {"a": 4e-4, "b": 4e-4, "c": 4e-4}
+"""Each the best of four on validation rows (seed 7), as LOG.md says."""
 
 
 def matmul_rate() -> float:
@@ -183,7 +184,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with the three tables")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--rows", type=int, default=2000, help="training rows of each task")
+    parser.add_argument("--rows", type=int, default=1000, help="training rows of each task")
     parser.add_argument("--test-rows", type=int, default=1000, help="most test rows of each task")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--part", default="test", choices=["validation", "test"], help="rows that are measured; tune on validation")
