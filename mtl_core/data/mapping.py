@@ -71,7 +71,9 @@ def suggest(columns_sample: pa.Table, fields: Sequence[FieldLike]) -> dict[str, 
         if score > 0 and column not in used and field.name not in found:
             columns = [column]
             if field.many and field.type == "text":
-                columns += [c for s, _, f, c in named if f is field and s >= 50 and c not in used and c != column and not facts[c].numeric]
+                columns += [
+                    c for s, _, f, c in named if f is field and s >= _FULL_NAME and c not in used and c != column and not facts[c].numeric
+                ]
             take(field, columns, message("The name “{column}” is usual for this.", column=", ".join(columns)))
     for field in fields:
         free = [c for c in facts if c not in used and _holds(facts[c], field)]
@@ -91,6 +93,19 @@ def suggest(columns_sample: pa.Table, fields: Sequence[FieldLike]) -> dict[str, 
                 best = min(reversed(few), key=lambda c: facts[c].distinct)
                 take(field, [best], message("It holds {count} different values.", count=facts[best].distinct))
     return found
+
+
+def suitability(columns_sample: pa.Table, fields: Sequence[FieldLike]) -> tuple[bool, int, float]:
+    """How well a table suits a kind with these fields, by the names of its columns; larger is better.
+
+    (whether every required field has a column called like it, how many have one that is called so in full, the mean score)
+    """
+    found = suggest(columns_sample, fields)
+    required = [f for f in fields if f.required]
+    if any(f.name not in found for f in required):
+        return False, 0, 0.0
+    scores = [max(_name_score(c, f) for c in found[f.name].columns) for f in required]
+    return all(scores), sum(s >= _FULL_NAME for s in scores), sum(scores) / max(len(scores), 1)
 
 
 def _facts(column: pa.ChunkedArray) -> _Facts:
@@ -127,6 +142,9 @@ def _belongs(facts: _Facts, kind: str, column: str) -> bool:
     if kind == "category":
         return not facts.numeric and facts.length < 40 and 1 < facts.distinct <= max(2, facts.filled // 4)
     return facts.distinct > 1
+
+
+_FULL_NAME = 50.0
 
 
 def _name_score(column: str, field: FieldLike) -> float:

@@ -1,5 +1,6 @@
 """A transaction log (who took what, when) becomes a recommendation table: histories, the next item, sampled negatives."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Literal
@@ -94,6 +95,31 @@ class TransactionOptions(BaseModel):
         title=N_("Seed of the negatives"),
         description=N_("Start of the random choices: the same seed gives the same rows."),
     )
+
+
+_CALLED = {  # role → what such columns are called, the usual words first
+    "user": ("user", "customer", "client", "member", "account", "buyer"),
+    "item": ("item", "stock", "product", "sku", "asin", "article", "goods"),
+    "text": ("description", "title", "name", "text"),
+    "time": ("date", "time", "timestamp", "day"),
+    "quantity": ("quantity", "qty", "amount"),
+    "rating": ("rating", "stars", "score"),
+}
+
+
+def suggest_roles(columns: Sequence[str]) -> dict[str, str]:
+    """Role of `TransactionOptions` (user, item, text, time, quantity, rating) → a column that is called like it. Each column once."""
+    found: dict[str, str] = {}
+    for role, words in _CALLED.items():
+        free = [c for c in columns if c not in found.values()]
+        if column := next((c for word in words for c in free if word in c.lower()), None):
+            found[role] = column
+    return found
+
+
+def looks_like_log(columns: Sequence[str]) -> bool:
+    """Whether a table with these columns is probably a transaction log: who, what, in which words, when."""
+    return {"user", "item", "text", "time"} <= suggest_roles(columns).keys()
 
 
 def to_recommendations(

@@ -6,10 +6,13 @@ from typing import Any
 import streamlit as st
 
 from mtl_core import drafts
+from mtl_core.data.mapping import suitability
 from mtl_core.data.read import Table
+from mtl_core.data.transactions import looks_like_log
 from mtl_core.messages import Translate
 from mtl_core.settings import widgets
 from mtl_core.tasks import KINDS
+from mtl_core.tasks.base import TaskKind
 from pages.parts import check, log, mapping, settings, splitting
 from pages.parts.frame import workspace
 from pages.parts.table import Chosen, columns
@@ -25,15 +28,20 @@ SPLIT_NAMES = ("split", "part", "subset", "fold", "划分")
 def build(chosen: Chosen, table: Table, _: Translate) -> None:
     """The form from top to bottom; what is missing is said where it is missing."""
     st.subheader(_("Make a task of it"), anchor=False)
+    names = columns(table)
+    is_log = looks_like_log(names)
+    if st.session_state.get("kind_proposed_for") != chosen.file:
+        if "kind_proposed_for" in st.session_state or "kind" not in st.query_params:  # another table, or none was asked for
+            st.session_state.kind = _likely_kind(table, is_log)
+        st.session_state.kind_proposed_for = chosen.file
     keep("kind", next(iter(KINDS)), list(KINDS))
     st.segmented_control(_("Task kind"), list(KINDS), key="kind", required=True, wrap=True, format_func=lambda k: _(KINDS[k].label))
     kind = KINDS[st.session_state.kind]
     st.caption(plain(_(kind.help)))
     key = f"{chosen.file}.{kind.name}"
-    names = columns(table)
     transactions = None
-    if any(field.type == "texts" for field in kind.fields) and st.toggle(
-        _("The table is a transaction log (one row: who took what, when)"), key=f"{key}.is_log", persist_state="session"
+    if _takes_logs(kind) and st.toggle(
+        _("The table is a transaction log (one row: who took what, when)"), is_log, key=f"{key}.is_log", persist_state="session"
     ):
         transactions = log.choose(names, f"{key}.log", _)
         if transactions is None:
@@ -58,6 +66,18 @@ def build(chosen: Chosen, table: Table, _: Translate) -> None:
     if transactions is not None:
         data["transactions"] = transactions.model_dump(mode="json", exclude_none=True)
     _check_and_add(chosen, data, {"kind": kind.name, "columns": mapped, "options": options}, _)
+
+
+def _takes_logs(kind: TaskKind) -> bool:
+    return any(field.type == "texts" for field in kind.fields)
+
+
+def _likely_kind(table: Table, is_log: bool) -> str:
+    """The kind that the names of the columns suit best."""
+    if is_log and (kind := next((name for name, kind in KINDS.items() if _takes_logs(kind)), None)):
+        return kind
+    sample = table.table.slice(0, 1000)
+    return max(KINDS, key=lambda name: suitability(sample, KINDS[name].fields))
 
 
 def _check_and_add(chosen: Chosen, data: dict[str, Any], task: dict[str, Any], _: Translate) -> None:

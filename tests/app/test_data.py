@@ -102,9 +102,13 @@ def test_a_table_that_cannot_be_learned_from_cannot_be_added(opened: Open) -> No
     assert not [b for b in at.button if b.key == "add_task"]
 
 
-@pytest.mark.parametrize(("table", "kind"), [("searches.csv", "search"), ("ads.csv", "click_through"), ("messages.csv", "classification")])
+@pytest.mark.parametrize(
+    ("table", "kind"),
+    [("searches.csv", "search"), ("ads.csv", "click_through"), ("messages.csv", "classification"), ("products.csv", "classification")],
+)
 def test_the_sample_shop_is_mapped_as_suggested(opened: Open, table: str, kind: str) -> None:
-    at = opened("data", source="sample", sample=table, kind=kind)
+    at = opened("data", source="sample", sample=table)
+    assert at.button_group(key="kind").value == kind
     at.button(key="check").click().run()
     no_exception(at)
     assert not at.error, problems(at)
@@ -113,10 +117,9 @@ def test_the_sample_shop_is_mapped_as_suggested(opened: Open, table: str, kind: 
 
 
 def test_a_transaction_log_becomes_a_recommendation_task(opened: Open, workspace: Workspace) -> None:
-    at = opened("data", source="sample", sample="transactions.csv", kind="recommendation")
+    at = opened("data", source="sample", sample="transactions.csv")
     key = "transactions.csv.recommendation"
-    at.toggle(key=f"{key}.is_log").set_value(True).run()
-    no_exception(at)
+    assert at.toggle(key=f"{key}.is_log").value
     chosen = {name: at.selectbox(key=f"{key}.log.{name}").value for name in ("user", "item", "text", "time", "quantity", "rating")}
     assert chosen == {"user": "user", "item": "item_id", "text": "item_text", "time": "time", "quantity": "quantity", "rating": None}
     at.button_group(key=f"{key}.split.by").set_value("time").run()
@@ -129,3 +132,13 @@ def test_a_transaction_log_becomes_a_recommendation_task(opened: Open, workspace
     assert draft.data["transactions"]["split"]["by"] == "time"
     assert draft.tasks["transactions"]["columns"]["history"] == "history"
     assert (ROOT / "data" / draft.data["transactions"]["file"]).is_file()
+
+
+def test_a_kind_in_the_url_stays_and_another_table_gets_its_own(opened: Open) -> None:
+    at = opened("data", source="sample", sample="messages.csv", kind="search")
+    assert at.button_group(key="kind").value == "search"
+    at.selectbox(key="sample").set_value("ads.csv").run()
+    no_exception(at)
+    assert at.button_group(key="kind").value == "click_through"
+    at.button_group(key="kind").set_value("classification").run()
+    assert at.button_group(key="kind").value == "classification"

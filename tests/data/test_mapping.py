@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pytest
 
-from mtl_core.data.mapping import map_columns, suggest
+from mtl_core.data.mapping import map_columns, suggest, suitability
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,13 @@ def test_names_are_known_with_a_reason() -> None:
     found = suggest(table(Class=["a", "b"], Review=["red shoe", "hat"], User_ID=["1", "2"]), (TEXT, LABEL, GROUP))
     assert {f: s.columns for f, s in found.items()} == {"text": ["Review"], "label": ["Class"], "group": ["User_ID"]}
     assert str(found["label"].reason) == "The name “Class” is usual for this."
+
+
+def test_a_table_suits_the_kind_that_its_columns_are_named_for() -> None:
+    rows = table(message=["where is it", "send it back"], intent=["delivery", "refund"])
+    named, by_content = suitability(rows, (TEXT, LABEL)), suitability(rows, (Field("query", "text"), LABEL))
+    assert named == (True, 2, 98.0) and named > by_content
+    assert suitability(rows, (TEXT, LABEL, Field("time", "number"))) == (False, 0, 0.0), "a required field that nothing fits"
 
 
 def test_texts_and_labels_are_known_by_what_they_hold() -> None:

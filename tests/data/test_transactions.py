@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mtl_core.data.problems import has_errors
 from mtl_core.data.split import SplitOptions
-from mtl_core.data.transactions import TransactionOptions, to_recommendations
+from mtl_core.data.transactions import TransactionOptions, looks_like_log, suggest_roles, to_recommendations
 
 OPTIONS = TransactionOptions(negatives=2)
 
@@ -207,3 +207,11 @@ def test_what_the_split_leaves_out_makes_no_rows() -> None:
     table, parts, problems = to_recommendations(log(*events), OPTIONS, split)
     assert set(table.column("user").to_pylist()) == {"u"} and (parts == "train").sum() == 3
     assert [p.code for p in problems][:1] == ["split_left_out"]
+
+
+def test_columns_of_a_log_are_known_by_their_names() -> None:
+    names = ["InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID"]
+    wanted = {"user": "CustomerID", "item": "StockCode", "text": "Description", "time": "InvoiceDate", "quantity": "Quantity"}
+    assert suggest_roles(names) == wanted
+    assert looks_like_log(names)
+    assert not looks_like_log(["user", "product", "date"]), "one column is not two things"
