@@ -89,30 +89,37 @@ def training_curves(series: Series, smoothing: float, tasks: Collection[str], tr
 
 
 def validation_curves(
-    series: Series, metric: str | Mapping[str, str], translate: Translate = str, tasks: Collection[str] | None = None
+    series: Series,
+    metric: str | Mapping[str, str],
+    translate: Translate = str,
+    tasks: Collection[str] | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> go.Figure:
     """A validation metric by step, one line for each task that has it.
 
     metric: its name, "loss", or task → name where tasks are judged differently. tasks: those to show, None = all.
+    labels: metric → what people call it; None: its name.
     """
-    named = metric if isinstance(metric, str) else None
-    title = translate("Validation loss") if named == "loss" else named or translate("Main metric, validation")
+    named, labels = metric if isinstance(metric, str) else None, labels or {}
+    title = translate("Validation loss") if named == "loss" else labels.get(named, named) if named else translate("Main metric, validation")
     figure = _figure(translate("Step"), title)
     colors = task_colors(series.tasks)
     for task in _in_order(series.tasks, series.tasks if tasks is None else tasks):
         name = metric if isinstance(metric, str) else metric.get(task, "")
         steps, values = series.validation(task, name)
-        label = task if named else f"{task} · {name}"
+        label = task if named else f"{task} · {labels.get(name, name)}"
         _line(figure, steps, values, label, colors[task], mode="lines+markers")
     return figure
 
 
-def weights(series: Series, translate: Translate = str) -> go.Figure:
-    """The loss weights as they were set and steered, one stair for each task."""
+def weights(series: Series, translate: Translate = str, until: int | None = None) -> go.Figure:
+    """The loss weights as they were set and steered, one stair for each task; the last ones hold up to the step `until`."""
     figure = _figure(translate("Step"), translate("Loss weight"))
     colors = task_colors(series.tasks)
     for task in series.tasks:
-        steps, values = series.weight(task)
+        steps, values = map(list, series.weight(task))
+        if until is not None and steps and until > steps[-1]:
+            steps, values = [*steps, until], [*values, values[-1]]
         _line(figure, steps, values, task, colors[task], shape="hv")
     return figure.update_yaxes(rangemode="tozero")
 

@@ -101,6 +101,18 @@ def test_weights_are_stairs() -> None:
         ("search", "hv", [0, 2, 3], [1.0, 4.0, 4.0]),
         ("ads", "hv", [0, 3], [1.0, 1.0]),
     ]
+    assert [(list(t.x), list(t.y)) for t in plots.weights(Run(), until=9).data] == [
+        ([0, 2, 3, 9], [1.0, 4.0, 4.0, 4.0]),
+        ([0, 3, 9], [1.0, 1.0, 1.0]),
+    ]
+
+
+def test_metrics_are_called_as_people_call_them() -> None:
+    labels = {"auc": "AUC", "ndcg@10": "NDCG@10"}
+    figure = plots.validation_curves(Run(), {"search": "ndcg@10", "ads": "auc"}, labels=labels)
+    assert [t.name for t in figure.data] == ["search · NDCG@10", "ads · AUC"]
+    figure = plots.validation_curves(Run(), "auc", labels=labels)
+    assert figure.layout.yaxis.title.text == "AUC"
 
 
 def test_overlay_gives_runs_dashes_and_the_task_its_colour() -> None:

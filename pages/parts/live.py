@@ -139,7 +139,7 @@ def curves(run_id: str, _: Translate) -> None:
         figure = plots.training_curves(series, smoothing, shown, translate=_)
         st.plotly_chart(figure, key=f"training.{run_id}", alt=_("Training loss of each task by step"), config=PLOTLY)
     with right:
-        figure = plots.validation_curves(series, judged, translate=_, tasks=shown)
+        figure = plots.validation_curves(series, judged, translate=_, tasks=shown, labels=names)
         ends = series.n_steps or max(series.step, 1)
         figure.update_xaxes(range=[-0.02 * ends, 1.02 * ends])
         st.plotly_chart(figure, key=f"validation.{run_id}", alt=_("Validation metric of each task by step"), config=PLOTLY)
@@ -149,5 +149,5 @@ def weights(run_id: str, _: Translate) -> None:
     """The loss weights by step. Drawn anew when they change, with the whole page."""
     series = jobs().snapshot(run_id).series
     if series.weights:
-        figure = plots.weights(series, translate=_)
+        figure = plots.weights(series, translate=_, until=series.n_steps)
         st.plotly_chart(figure, key=f"weights.{run_id}", alt=_("Loss weight of each task by step"), config=PLOTLY)
