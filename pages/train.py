@@ -4,7 +4,7 @@ import streamlit as st
 
 from mtl_core.jobs import jobs
 from mtl_core.runs import list_runs
-from pages.parts import live, report, states, steer
+from pages.parts import charts, live, report, states, steer
 from pages.parts.frame import begin, workspace
 from pages.parts.text import plain
 from pages.parts.url import keep
@@ -31,9 +31,9 @@ if run_id is None:
     st.stop()
 
 run = runs[run_id]
-numbers, curves = live.pace(jobs().snapshot(run_id))
-st.fragment(live.show, run_every=numbers)(run_id, _)
-st.fragment(live.curves, run_every=curves)(run_id, _)
+seconds_numbers, seconds_curves = live.pace(jobs().snapshot(run_id))
+st.fragment(live.show, run_every=seconds_numbers)(run_id, _)
+st.fragment(charts.curves, run_every=seconds_curves)(run_id, _)
 if not run.state.live:
     steer.afterwards(run, _)
     st.subheader(_("Results"))
@@ -44,4 +44,4 @@ if jobs().snapshot(run_id).series.weights:
     with left:
         st.fragment(steer.show)(run_id, _)
     with right:
-        live.weights(run_id, _)
+        charts.weights(run_id, _)

@@ -198,14 +198,14 @@ class Search(TaskKind):
 
     def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
         relevant = _relevant(labels, spec)
-        values = {"auc": metrics.roc_auc(scores, relevant)}
+        values = {}
         if groups is not None:
             values |= {
                 "ndcg_at_10": metrics.ndcg(scores, labels, groups),
                 "map": metrics.mean_average_precision(scores, relevant, groups),
                 "mrr": metrics.mean_reciprocal_rank(scores, relevant, groups),
             }
-        return metrics.defined(values)
+        return metrics.defined({**values, "auc": metrics.roc_auc(scores, relevant)})
 
     def report(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
         return [Panel("reliability", N_("Reliability of the relevance"), metrics.reliability(scores, labels))]

@@ -4,16 +4,12 @@ import os
 
 import streamlit as st
 
-from mtl_core import plots
 from mtl_core.jobs import Snapshot, jobs
 from mtl_core.messages import Translate
-from mtl_core.runs import run
-from pages.parts import problems, report, states
-from pages.parts.frame import language, workspace
+from pages.parts import problems, states
 from pages.parts.text import clock, duration, plain
 
 FEW_CORES = 4
-PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 
 
 def pace(now: Snapshot) -> tuple[float | None, float | None]:
@@ -117,37 +113,3 @@ def _readout(now: Snapshot, _: Translate) -> None:
         st.metric(_("Tokens per second"), f"{speed[1]:,.0f}" if speed else "–", border=True)
         st.metric(_("Learning rate"), f"{rate[1]:.1e}" if rate else "–", border=True)
         st.metric(_("Time spent"), clock(series.seconds), border=True)
-
-
-def curves(run_id: str, _: Translate) -> None:
-    """A fragment: losses and validation metrics by step."""
-    series = jobs().snapshot(run_id).series
-    if not series.tasks:
-        return
-    infos = report.kinds(run(workspace(), run_id))
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        shown = st.pills(_("Tasks"), series.tasks, selection_mode="multi", default=series.tasks, key=f"shown.{run_id}", format_func=plain)
-        names = {"main": _("Main metric"), "loss": _("Loss")} | {m.name: _(m.label) for kind in infos.values() for m in kind.metrics}
-        key = f"curve.{language()}"  # a selectbox goes by its labels: another language is another widget, with the same choice
-        st.session_state.setdefault(key, st.session_state.get("kept.curve", "main"))
-        metric = st.selectbox(_("Validation curve"), list(names), format_func=lambda m: plain(names[m]), key=key, width=200)
-        st.session_state["kept.curve"] = metric
-        smoothing = st.slider(_("Smoothing"), 0.0, 0.99, 0.6, 0.01, key="smoothing", width=200, persist_state="session")
-    judged: str | dict[str, str] = {task: kind.primary for task, kind in infos.items()} if metric == "main" else metric
-    left, right = st.columns(2)
-    with left:
-        figure = plots.training_curves(series, smoothing, shown, translate=_)
-        st.plotly_chart(figure, key=f"training.{run_id}", alt=_("Training loss of each task by step"), config=PLOTLY)
-    with right:
-        figure = plots.validation_curves(series, judged, translate=_, tasks=shown, labels=names)
-        ends = series.n_steps or max(series.step, 1)
-        figure.update_xaxes(range=[-0.02 * ends, 1.02 * ends])
-        st.plotly_chart(figure, key=f"validation.{run_id}", alt=_("Validation metric of each task by step"), config=PLOTLY)
-
-
-def weights(run_id: str, _: Translate) -> None:
-    """The loss weights by step. Drawn anew when they change, with the whole page."""
-    series = jobs().snapshot(run_id).series
-    if series.weights:
-        figure = plots.weights(series, translate=_, until=series.n_steps)
-        st.plotly_chart(figure, key=f"weights.{run_id}", alt=_("Loss weight of each task by step"), config=PLOTLY)
