@@ -152,6 +152,17 @@ def hit_rate(scores: np.ndarray, labels: np.ndarray, groups: np.ndarray, k: int 
     return _mean((first <= k).astype(np.float64))
 
 
+def hit_rate_by_chance(labels: np.ndarray, groups: np.ndarray, k: int = 10) -> float:
+    """`hit_rate` of an order drawn at random, expected: mean of 1 - C(n - p, k) / C(n, k) for groups of n rows, p of them positive."""
+    _, group = np.unique(groups, return_inverse=True)
+    size, positives = np.bincount(group), np.bincount(group, weights=labels > 0.5)
+    size, positives = size[positives > 0], positives[positives > 0]
+    missed = np.ones(len(size))
+    for place in range(k):  # nothing found up to here, nor at this place
+        missed *= np.clip((size - positives - place) / np.maximum(size - place, 1), 0, None)
+    return _mean(1 - missed)
+
+
 def mean_reciprocal_rank(scores: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> float:
     """Mean over the groups with a positive of 1 / rank of the first positive."""
     return _mean(1 / _first_positive(scores, labels, groups))

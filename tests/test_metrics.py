@@ -46,6 +46,19 @@ def test_average_precision_mrr_and_hits() -> None:
     assert metrics.hit_rate(SCORES, 1 - LABELS, ONE, k=2) == 1
 
 
+def test_hit_rate_by_chance_is_that_of_an_order_drawn_at_random() -> None:
+    labels = np.array([0, 1, 0, 0, 1, 1, 0, 1])
+    groups = np.array([5, 5, 5, 5, 2, 2, 2, 9])  # one of four, two of three, the only one
+    assert metrics.hit_rate_by_chance(labels, groups, k=1) == pytest.approx((1 / 4 + 2 / 3 + 1) / 3)
+    assert metrics.hit_rate_by_chance(labels, groups, k=2) == pytest.approx((2 / 4 + 1 + 1) / 3)
+    assert metrics.hit_rate_by_chance(labels, groups, k=10) == 1
+    assert math.isnan(metrics.hit_rate_by_chance(np.zeros(8), groups))
+    rng = np.random.default_rng(0)
+    _, labels, groups = rows()
+    drawn = [metrics.hit_rate(rng.random(len(labels)), labels, groups, k=1) for _ in range(200)]
+    assert metrics.hit_rate_by_chance(labels, groups, k=1) == pytest.approx(np.mean(drawn), abs=0.01)
+
+
 def test_ndcg_of_grades() -> None:
     gains = np.array([0, 1, 3, 2])  # ranked: 1, 2, 3, 0
     wanted = (1 + 2 / math.log2(3) + 3 / 2) / (3 + 2 / math.log2(3) + 1 / 2)

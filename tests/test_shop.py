@@ -2,10 +2,13 @@
 
 import csv
 import importlib.util
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from mtl_core.experiment import load_experiment
 from mtl_core.tasks import KINDS
@@ -82,9 +85,18 @@ def test_the_experiment_is_read_and_its_tables_have_no_faults(workspace: Workspa
         assert all(len(task.rows.rows(split)) >= 100 for split in ("train", "validation", "test"))
 
 
+@pytest.fixture
+def all_cores() -> Iterator[None]:
+    """The one model of the tests that is not tiny."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(os.cpu_count() or 1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_training_the_shop_beats_its_start_and_the_naive_baselines(workspace: Workspace):
+def test_training_the_shop_beats_its_start_and_the_naive_baselines(workspace: Workspace, all_cores: None):
     experiment = load_experiment(DATA / "shop.yaml")
     prepared = prepare(experiment, workspace, DATA)
     *_, end = train(experiment, prepared, folder=workspace.folder("runs", "shop"))

@@ -100,7 +100,9 @@ def _warnings(base: RunResult, run: RunResult, part: Part) -> list[Message]:
             found.append(message("“{task}” of “{run}” and of “{baseline}” cannot be compared: {why}", task=task, why=why, **names))
     if base.examples and run.examples and base.examples != run.examples:
         found.append(
-            message("“{run}” was trained on {found} examples, “{baseline}” on {wanted}.", found=run.examples, wanted=base.examples, **names)
+            message(
+                "“{run}” was trained on {found:,} examples, “{baseline}” on {wanted:,}.", found=run.examples, wanted=base.examples, **names
+            )
         )
     return found
 

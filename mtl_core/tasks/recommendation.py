@@ -148,7 +148,13 @@ class Recommendation(TaskKind):
         return metrics.defined(values)
 
     def report(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
-        return [Panel("reliability", N_("Reliability of the relevance"), metrics.reliability(scores, labels))]
+        """Not how reliable the relevance is: the share of chosen items depends on how many negatives were drawn."""
+        if groups is None:
+            return []
+        columns = [N_("Among the first"), N_("Share of lists"), N_("By chance")]
+        rows = [[k, metrics.hit_rate(scores, labels, groups, k), metrics.hit_rate_by_chance(labels, groups, k)] for k in (1, 3, 5, 10)]
+        data = {"columns": columns, "rows": [row for row in rows if np.isfinite(row).all()]}
+        return [Panel("table", N_("Where the chosen item stands in its list"), data)]
 
     def naive(self, table: pa.Table, split: np.ndarray, spec: Spec, options: RecommendationOptions, part: str) -> dict[str, float]:
         """Popularity: an item scores by how often training rows chose it."""

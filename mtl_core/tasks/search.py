@@ -198,9 +198,9 @@ class Search(TaskKind):
 
     def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
         relevant = _relevant(labels, spec)
-        values = {}
+        values: dict[str, float] = {}
         if groups is not None:
-            values |= {
+            values = {
                 "ndcg_at_10": metrics.ndcg(scores, labels, groups),
                 "map": metrics.mean_average_precision(scores, relevant, groups),
                 "mrr": metrics.mean_reciprocal_rank(scores, relevant, groups),

@@ -99,7 +99,7 @@ def metrics(found: Comparison, task_kinds: Mapping[str, Any], _: Translate) -> N
             colors[column] = [COLORS[row.better.get(run)] for row in rows]
     styled = pd.DataFrame(table).style.apply(lambda column: colors[str(column.name)], subset=list(colors))
     config = {c: st.column_config.NumberColumn(format="%+.4f" if c in colors else "%.4f") for c in [*runs, *colors]}
-    st.dataframe(styled, hide_index=True, column_config=config, key="metrics", alt=_("Metrics of each task in each run"))
+    st.dataframe(styled, hide_index=True, height="content", column_config=config, key="metrics", alt=_("Metrics of each task in each run"))
     tested = found.part == "test"
     st.caption(_("On the test split.") if tested else _("Best on the validation split, as not every run was tested."))
     bars = {run: {row.task: row.values[run] for row in rows if row.metric == main.get(row.task) and run in row.values} for run in runs}

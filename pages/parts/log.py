@@ -32,7 +32,7 @@ def choose(columns: Sequence[str], key: str, _: Translate) -> TransactionOptions
                 index=list(columns).index(proposed[name]) if name in proposed else None,
                 key=f"{key}.{name}",
                 placeholder=_("Choose a column"),
-                help=plain(_(fields[name].description or "")),
+                help=plain(_(str(fields[name].description))),
                 persist_state="session",
             )
     with st.expander(_("How rows are made from the log"), icon=":material/tune:"):

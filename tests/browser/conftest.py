@@ -129,12 +129,13 @@ def browser(browser_path: str) -> Iterator[Browser]:
 
 @pytest.fixture
 def tab(browser: Browser, tmp_path: Path) -> Iterator[Page]:
-    """A fresh browser window in English. How it looked at the end of the test lies in the test's folder."""
+    """A fresh browser window in English. How it looked at the end of the test lies in the test's folder; what it said is printed."""
     context = browser.new_context(locale="en-US", viewport={"width": 1280, "height": 1000}, accept_downloads=True)
     context.set_default_timeout(WAIT)
     page = context.new_page()
     yield page
     page.screenshot(path=tmp_path / "last.png")
+    print(page.url, page.locator("body").inner_text(), sep="\n")
     context.close()
 
 

@@ -100,6 +100,16 @@ def test_metrics_by_user_and_by_list() -> None:
     assert found["gauc"] == 3 / 4 and found["mrr"] == 1 and found["hr_at_10"] == 1 and found["ndcg_at_10"] == 1
 
 
+def test_report_says_how_often_the_chosen_item_is_near_the_top() -> None:
+    table = pa.table({"history": [["a"]] * 6, "item": list("uvwxyz"), "label": [1, 0, 0, 1, 0, 0], "list": [1, 1, 1, 2, 2, 2]})
+    scores, labels = np.array([0.9, 0.4, 0.1, 0.2, 0.6, 0.7]), table["label"].to_numpy()
+    (panel,) = KIND.report(scores, labels, encode(table)["group"].to_numpy(), {})
+    first, third, *_ = panel.data["rows"]
+    assert first == [1, 1 / 2, pytest.approx(1 / 3)] and third == [3, 1, 1]
+    (panel,) = KIND.report(scores, np.zeros(6), encode(table)["group"].to_numpy(), {})
+    assert panel.data["rows"] == [] and json.dumps(panel.data)
+
+
 def test_rows_to_predict_need_neither_label_nor_user(to_batch: Callable[..., Any]) -> None:
     spec = json.loads(json.dumps(KIND.fit(shop(20, 0), OPTIONS)))
     rows = pa.table({"history": pa.array([["red thing1"], [], None], pa.list_(pa.string())), "item": ["red thing2", "blue", None]})
