@@ -135,7 +135,7 @@ def tab(browser: Browser, tmp_path: Path) -> Iterator[Page]:
     page = context.new_page()
     yield page
     page.screenshot(path=tmp_path / "last.png")
-    print(page.url, page.locator("body").inner_text(), sep="\n")
+    print(page.url, page.locator("body").inner_text(), sep="\n")  # noqa: T201 - shown when the test fails
     context.close()
 
 
