@@ -38,7 +38,8 @@ class Predictor:
         self.experiment, self._specs, self._tokenizer = loaded.experiment, loaded.specs, loaded.tokenizer
         self._device = device_of(device)
         self._model = loaded.model.to(self._device).train(False)
-        self._lanes = Lanes(self._model.encoder, self._device, precision_of("auto", self._device), n=1)  # few texts: not worth more
+        precision = "float32" if self._device.type == "cpu" else precision_of("auto", self._device)
+        self._lanes = Lanes(self._model.encoder, self._device, precision, n=1)  # few texts: speed is not worth the last digits
         self._template = Template.of(self._tokenizer, self._model.encoder.max_length)
         self.kinds: dict[str, TaskKind] = {name: KINDS[task.kind] for name, task in self.experiment.tasks.items()}
 

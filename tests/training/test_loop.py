@@ -57,6 +57,7 @@ def test_it_learns(description: dict, workspace: Workspace, tmp_path: Path) -> N
 
 
 def test_the_joint_gradient_is_the_weighted_sum_of_single_ones(description: dict, workspace: Workspace) -> None:
+    description["training"]["precision"] = "float32"
     weights = {"department": 2.0, "recommended": 0.5, "search": 1.5, "ads": 0.7, "next_item": 3.0}
 
     def gradients(chosen: dict[str, float]) -> dict[str, torch.Tensor]:
