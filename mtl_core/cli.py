@@ -1,4 +1,4 @@
-"""The same work without a browser: python -m mtl_core check | train | resume | kinds | runs | report | predict.
+"""The same work without a browser: python -m mtl_core check | train | resume | kinds | strategies | runs | report | conflicts | predict.
 
 Exit codes: 0; 1 for a run that failed or data with errors; 2 for a wrong call. What a program reads goes to standard output, what
 a person reads while waiting to standard error. Runs are recorded as the browser's are: it shows them, live.
@@ -76,10 +76,13 @@ def _parser() -> argparse.ArgumentParser:
     resume = command("resume", _resume, "Go on with a run from its last checkpoint.", as_json)
     resume.add_argument("run", metavar="RUN")
     command("kinds", _kinds, "List the task kinds and their fields.", as_json)
+    command("strategies", _strategies, "List how tasks can be balanced, sampled and shared.", as_json)
     command("runs", _runs, "List the runs, newest first.", as_json)
     report = command("report", _report, "Show the metrics and reports of a run.", as_json)
     report.add_argument("run", metavar="RUN")
     report.add_argument("--task", help="this task only")
+    conflicts = command("conflicts", _conflicts, "Show how the gradients of a run's tasks agree.", as_json)
+    conflicts.add_argument("run", metavar="RUN")
     predict = command("predict", _predict, "Predict for JSON lines on standard input: field → value, one row a line.")
     predict.add_argument("run", metavar="RUN")
     predict.add_argument("--task", required=True)
@@ -253,6 +256,35 @@ def _kinds(args: argparse.Namespace, workspace: Workspace) -> int:
     return OK
 
 
+def _strategies(args: argparse.Namespace, workspace: Workspace) -> int:
+    from mtl_core.balancing import BALANCING, GradientBalancing
+    from mtl_core.data.shares import SAMPLING
+    from mtl_core.experiment_parts import Sharing
+    from mtl_core.settings import widgets
+
+    def about(named: Any) -> dict[str, Any]:
+        parameters = {s.path: {"type": s.type, "default": s.default, "bounds": s.bounds, "help": s.help} for s in widgets(named.Options)}
+        return {"help": named.help, "source": named.source, "parameters": parameters}
+
+    groups: dict[str, dict[str, Any]] = {"losses": {}, "gradients": {}}
+    for name, strategy in BALANCING.items():
+        group = "gradients" if issubclass(strategy, GradientBalancing) else "losses"
+        groups[group][name] = about(strategy) | {"loss_weight": strategy.slider}
+    groups["sampling"] = {name: about(way) for name, way in SAMPLING.items()}
+    (sharing,) = widgets(Sharing)
+    groups["sharing"] = {name: {"help": sharing.help, "source": "", "parameters": {}} for name in sharing.choices}
+    if args.json:
+        _print_json(groups)
+        return OK
+    for group, found in groups.items():
+        print(f"{group}:")
+        for name, described in found.items():
+            print(f"  {name}: {described['help']}")
+            for key, parameter in described["parameters"].items():
+                print(f"    {key}={parameter['default']}  {parameter['help']}")
+    return OK
+
+
 def _runs(args: argparse.Namespace, workspace: Workspace) -> int:
     found = list_runs(workspace)
     if args.json:
@@ -286,6 +318,33 @@ def _report(args: argparse.Namespace, workspace: Workspace) -> int:
         for panel in panels:
             print(f"\n{task}: {panel['title']}")
             _print_panel(panel["data"])
+    return OK
+
+
+def _conflicts(args: argparse.Namespace, workspace: Workspace) -> int:
+    from mtl_core.evaluation.conflicts import agreement, sentence
+
+    found = run(workspace, args.run)
+    looks = list(found.series().conflicts)
+    now, said = agreement(looks), sentence(looks)
+    if now is None:
+        raise CallError(f"The gradients of the run {found.id} were never compared; see diagnostics.conflicts_every.")
+    n = len(now.tasks)
+    pairs = [
+        [now.tasks[i], now.tasks[j], *(float(m[i, j]) for m in (now.cosine, now.low, now.high))] for i in range(n) for j in range(i + 1, n)
+    ]
+    shares = dict(zip(now.tasks, now.share.tolist(), strict=True))
+    columns = ["task", "and", "cosine", "low", "high"]
+    if args.json:
+        told = [dict(zip(columns, pair, strict=True)) for pair in pairs]
+        _print_json({"run_id": found.id, "step": now.step, "looks": now.looks, "pairs": told, "shares": shares, "summary": str(said or "")})
+        return OK
+    print(f"{found.name} ({found.id}), step {now.step}, over {now.looks} looks")
+    _print_table(columns, pairs)
+    print()
+    _print_table(["task", "share of the gradient"], [list(item) for item in shares.items()])
+    if said:
+        print(f"\n{said}")
     return OK
 
 

@@ -7,28 +7,33 @@ import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args, get_origin
+from typing import Any, Self, get_args, get_origin
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SerializeAsAny,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationError, model_validator
 
+from mtl_core.balancing import BALANCING
 from mtl_core.data.problems import DataError, Problem, Severity
-from mtl_core.data.split import SplitOptions
-from mtl_core.data.transactions import TransactionOptions
+from mtl_core.data.shares import SAMPLING
+from mtl_core.experiment_parts import (
+    PATTERNS,
+    Balancing,
+    Data,
+    Diagnostics,
+    EarlyStopping,
+    Encoder,
+    Name,
+    Optimizer,
+    Part,
+    Sampling,
+    Schedule,
+    Sharing,
+    Task,
+    Training,
+)
 from mtl_core.faults import NOTHING, ExperimentError, Fault, found_value, nearest, pydantic_faults, shortened
 from mtl_core.messages import N_, Message, message
 from mtl_core.settings import Setting, is_model, required, widgets
 from mtl_core.tasks import KINDS
-from mtl_core.tasks.base import Options as TaskOptions
 from mtl_core.workspace import Workspace
 from mtl_core.yaml_text import read_yaml, write_yaml
 
@@ -50,222 +55,6 @@ __all__ = [
 MAX_BYTES = 256 * 1024  # of an experiment file; a real one has a few KB
 PROGRAM_DATA = Path(__file__).parents[1] / "data"
 
-_NAME = r"^\w[\w -]{0,63}$"
-_TRAINABLE = r"^(full|frozen|top:[1-9]\d*)$"
-_DEVICE = r"^(auto|cpu|cuda(:\d+)?|mps)$"
-_FILE = r"^[^\x00]+$"
-_PATTERNS = {
-    _NAME: N_("a name of at most 64 letters, digits, spaces, hyphens and underscores"),
-    _TRAINABLE: N_("full, frozen, or top:K with K the number of upper layers"),
-    _DEVICE: N_("auto, cpu, cuda, cuda:N or mps"),
-    _FILE: N_("the name of a file"),
-}
-
-Name = Annotated[str, Field(pattern=_NAME)]
-
-
-def _column(value: Any) -> Any:
-    names = value if isinstance(value, list) and value else [value]
-    if not all(isinstance(n, str) and n for n in names):
-        raise ValueError(message("the name of a column, or a list of such names"))
-    return value
-
-
-Column = Annotated[str | list[str], BeforeValidator(_column)]
-
-
-class Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Data(Part):
-    """A table that tasks learn from."""
-
-    file: str = Field(
-        pattern=_FILE,
-        title=N_("File"),
-        description=N_("The table: CSV, TSV, JSON Lines or Parquet, relative to the experiment file or the workspace."),
-    )
-    transactions: TransactionOptions | None = Field(
-        None,
-        title=N_("Transactions"),
-        description=N_("How a transaction log (user, item, time) becomes a recommendation table; empty for other tables."),
-    )
-    split: SplitOptions = Field(
-        SplitOptions(), title=N_("Split"), description=N_("How rows are divided into training, validation and test.")
-    )
-
-
-class Task(Part):
-    """One supervised problem on a table."""
-
-    kind: str = Field(title=N_("Kind"), description=N_("What sort of problem it is."), examples=list(KINDS))
-    data: Name = Field(title=N_("Table"), description=N_("Which table of the experiment it learns from."))
-    columns: dict[str, Column] = Field(title=N_("Columns"), description=N_("Which column of the table fills each field of the task kind."))
-    weight: float = Field(
-        1.0,
-        ge=0,
-        le=100,
-        title=N_("Loss weight"),
-        description=N_("Its share in the joint loss: 0 leaves the shared encoder unmoved by this task."),
-    )
-    options: SerializeAsAny[TaskOptions] = Field(
-        default_factory=TaskOptions,
-        validate_default=True,
-        title=N_("Options"),
-        description=N_("What only this task kind can set."),
-    )
-
-    @field_validator("kind")
-    @classmethod
-    def _known_kind(cls, kind: str) -> str:
-        if kind not in KINDS:
-            raise ValueError(message("one of {names}", names=", ".join(KINDS)))
-        return kind
-
-    @field_validator("options", mode="before")
-    @classmethod
-    def _options_of_kind(cls, options: Any, info: ValidationInfo) -> Any:
-        if "kind" not in info.data:  # already a fault; without a kind there is nothing to check options against
-            return TaskOptions()
-        wanted = KINDS[info.data["kind"]].Options
-        if isinstance(options, TaskOptions) and not isinstance(options, wanted):
-            options = options.model_dump()
-        return wanted.model_validate({} if options is None else options)
-
-
-class Encoder(Part):
-    """The shared pretrained transformer."""
-
-    name: str = Field(
-        "minilm",
-        min_length=1,
-        title=N_("Encoder"),
-        description=N_("minilm (packaged, no internet needed), a Hugging Face model name, or a local folder."),
-    )
-    trainable: str = Field(
-        "full",
-        pattern=_TRAINABLE,
-        title=N_("Trainable part"),
-        description=N_("What of it is trained: full, top:K (the upper K layers) or frozen."),
-        examples=["full", "top:1", "top:2", "top:3", "frozen"],
-    )
-    pooling: Literal["auto", "mean", "cls", "last"] = Field(
-        "auto", title=N_("Pooling"), description=N_("How token vectors become one text vector; auto: what the model was made for.")
-    )
-    max_length: int = Field(128, ge=8, le=8192, title=N_("Longest text"), description=N_("Longest text in tokens; what is longer is cut."))
-    dropout: float = Field(
-        0.0, ge=0, le=0.9, title=N_("Dropout"), description=N_("Share of values dropped inside the encoder while training.")
-    )
-
-
-class Sharing(Part):
-    """What the tasks share above the encoder."""
-
-    name: Literal["hard"] = Field("hard", title=N_("Sharing"), description=N_("hard: one encoder for all, a head for each task."))
-
-
-class Balancing(Part):
-    """How the tasks' losses become one update."""
-
-    name: Literal["fixed"] = Field(
-        "fixed", title=N_("Balancing"), description=N_("fixed: the loss weights as set, and as steered while training.")
-    )
-
-
-class Sampling(Part):
-    """How many rows of each table a step draws."""
-
-    name: Literal["proportional", "uniform", "temperature"] = Field(
-        "temperature",
-        title=N_("Sampling"),
-        description=N_("proportional to the table's size, uniform, or in between by a temperature."),
-    )
-    temperature: float = Field(
-        2.0,
-        ge=1,
-        le=100,
-        title=N_("Temperature"),
-        description=N_("Size to the power 1/temperature: 1 is proportional, large is uniform."),
-    )
-
-
-class Optimizer(Part):
-    name: Literal["adamw", "sgd"] = Field("adamw", title=N_("Optimizer"), description=N_("adamw, or sgd with momentum."))
-    learning_rate: float = Field(1e-4, gt=0, le=10, title=N_("Learning rate"), description=N_("Step size for the encoder."))
-    head_learning_rate: float = Field(
-        1e-3, gt=0, le=10, title=N_("Learning rate of the heads"), description=N_("Step size for the tasks' heads.")
-    )
-    weight_decay: float = Field(0.01, ge=0, le=1, title=N_("Weight decay"), description=N_("Pull of weight matrices towards zero."))
-    momentum: float = Field(0.9, ge=0, lt=1, title=N_("Momentum"), description=N_("Memory of sgd; adamw does not use it."))
-    clip: float = Field(
-        1.0, ge=0, le=1000, title=N_("Gradient clipping"), description=N_("Largest length of the gradient; 0 does not clip.")
-    )
-
-
-class Schedule(Part):
-    name: Literal["linear", "cosine", "constant"] = Field(
-        "linear", title=N_("Schedule"), description=N_("How the learning rate falls after warm-up.")
-    )
-    warmup: float = Field(
-        0.1, ge=0, le=1, title=N_("Warm-up"), description=N_("Share of the steps in which the learning rate rises from 0.")
-    )
-
-
-class EarlyStopping(Part):
-    objective: Name = Field(
-        "mean", title=N_("Objective"), description=N_("mean: the average of the tasks' main metrics; or the name of one task.")
-    )
-    patience: int = Field(
-        0, ge=0, le=1000, title=N_("Patience"), description=N_("Evaluations without gain before training ends; 0 never ends early.")
-    )
-    minimum_gain: float = Field(0.0, ge=0, le=1, title=N_("Least gain"), description=N_("What counts as a gain of the objective."))
-
-
-class Training(Part):
-    epochs: float = Field(
-        3.0,
-        gt=0,
-        le=1000,
-        title=N_("Epochs"),
-        description=N_("Passes over the rows of all tables together; ignored when steps are given."),
-    )
-    steps: int | None = Field(
-        None, ge=1, le=100_000_000, title=N_("Steps"), description=N_("Number of optimiser steps; empty: from the epochs.")
-    )
-    batch_size: int = Field(64, ge=1, le=65_536, title=N_("Rows in a step"), description=N_("Rows of all tables together in one step."))
-    micro_batch_tokens: int = Field(
-        8192,
-        ge=128,
-        le=4_194_304,
-        title=N_("Tokens at once"),
-        description=N_("Most tokens sent through the encoder at once; less needs less memory."),
-    )
-    evaluate_every: int = Field(
-        0,
-        ge=0,
-        le=10_000_000,
-        title=N_("Steps between evaluations"),
-        description=N_("Steps between evaluations; 0: ten times over the run."),
-    )
-    evaluation_rows: int = Field(
-        2000,
-        ge=10,
-        le=10_000_000,
-        title=N_("Rows of an evaluation"),
-        description=N_("Most validation rows of a task looked at during training; the final evaluation uses all."),
-    )
-    device: str = Field(
-        "auto",
-        pattern=_DEVICE,
-        title=N_("Device"),
-        description=N_("auto: a GPU when there is one."),
-        examples=["auto", "cpu", "cuda", "mps"],
-    )
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", title=N_("Precision"), description=N_("auto: bfloat16 where the hardware computes in it.")
-    )
-
 
 class Experiment(Part):
     """Everything that a training depends on. Raises ValidationError, ExperimentError (parts that do not fit together)."""
@@ -285,6 +74,7 @@ class Experiment(Part):
     early_stopping: EarlyStopping = Field(
         EarlyStopping(), title=N_("Early stopping"), description=N_("When training ends before its last step, and which step is best.")
     )
+    diagnostics: Diagnostics = Field(Diagnostics(), title=N_("Diagnostics"), description=N_("What is looked at on the way, and how often."))
     training: Training = Field(Training(), title=N_("Training"), description=N_("How long, in what portions and on what device."))
 
     @model_validator(mode="after")
@@ -295,7 +85,10 @@ class Experiment(Part):
 
     def to_yaml(self) -> str:
         """Every field in its order, defaults too, in block style. `experiment_from_yaml` is the inverse."""
-        return write_yaml(self.model_dump(mode="json"))
+        values = self.model_dump(mode="json")
+        if not values["balancing"]["options"]:
+            del values["balancing"]["options"]  # "{}" is no block
+        return write_yaml(values)
 
 
 def _cross_faults(values: Any) -> Iterator[Fault]:
@@ -324,6 +117,11 @@ def _cross_faults(values: Any) -> Iterator[Fault]:
         known = {f.name for f in kind.fields} if kind else columns
         for unknown in (c for c in columns if c not in known):
             yield Fault(f"tasks.{name}.columns.{unknown}", message("an unknown name"), nearest(str(unknown), known))
+    if tasks and all(isinstance(task, dict) and task.get("weight", 1) == 0 for task in tasks.values()):
+        yield Fault("tasks", message("a loss weight of 0 for every task"), message("a loss weight above 0 for at least one task"))
+    for table in _group(_group(_group(values, "sampling"), "options"), "shares"):
+        if table not in data:
+            yield Fault(f"sampling.options.shares.{table}", message("an unknown name"), nearest(str(table), data))
     objective = _group(values, "early_stopping").get("objective", "mean")
     if isinstance(objective, str) and tasks and objective not in tasks and objective != "mean":
         wanted = message("mean, or a task: {names}", names=_listed(tasks))
@@ -377,7 +175,7 @@ def experiment_from_dict(values: Any, overrides: Sequence[str] = (), lines: Mapp
     except ValidationError as error:
         cross = list(_cross_faults(values))
         faults += cross
-        for fault in pydantic_faults(error, lambda loc: _names_at(loc, values), _PATTERNS):
+        for fault in pydantic_faults(error, lambda loc: _names_at(loc, values), PATTERNS):
             if not any(c.path == fault.path or c.path.startswith(fault.path + ".") for c in cross):
                 faults.append(fault)
     if faults:
@@ -441,6 +239,9 @@ def _names_below(annotation: Any, value: Any) -> dict[str, Any] | None:
         names = {name: field.annotation for name, field in annotation.model_fields.items()}
         if annotation is Task and (kind := _kind(value)):
             names |= {"options": kind.Options, "columns": {f.name: str for f in kind.fields}}
+        for part, registry, default in ((Balancing, BALANCING, "fixed"), (Sampling, SAMPLING, "temperature")):
+            if annotation is part and (chosen := registry.get(str(value.get("name", default)))):
+                names |= {"options": chosen.Options}
         return names
     if get_origin(annotation) is dict:
         content = get_args(annotation)[1]

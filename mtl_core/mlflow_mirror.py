@@ -248,6 +248,7 @@ def event_metrics(event: Event) -> dict[str, float]:
         speed = {"tokens_per_second": event.tokens / event.seconds} if event.seconds > 0 else {}
         return {
             **{f"train/{task}/loss": loss for task, loss in event.losses.items()},
+            **{f"effective_weight/{task}": factor for task, factor in event.effective.items()},
             "train/loss": event.total_loss,
             "learning_rate": event.learning_rate,
             "gradient_norm": event.gradient_norm,

@@ -39,6 +39,9 @@ class Series(Protocol):
     def weight(self, task: str) -> Points:
         """Loss weight: where it was set, and at the last step."""
 
+    def effective_weight(self, task: str) -> Points:
+        """The factor of the task's gradient in the update, as a strategy found it; empty with fixed weights."""
+
     def validation(self, task: str, metric: str) -> Points:
         """A metric of the validation split, or "loss"; empty where the task does not have it."""
 
@@ -124,6 +127,16 @@ def weights(series: Series, translate: Translate = str, until: int | None = None
     return figure.update_yaxes(rangemode="tozero")
 
 
+def effective_weights(series: Series, smoothing: float, tasks: Collection[str], translate: Translate = str) -> go.Figure:
+    """What a balancing strategy made of the loss weights, by step: each task's factor. smoothing: in [0, 1)."""
+    figure = _figure(translate("Step"), translate("Effective weight"))
+    colors = task_colors(series.tasks)
+    for task in _in_order(series.tasks, tasks):
+        steps, factors = series.effective_weight(task)
+        _line(figure, steps, smooth(factors, smoothing), task, colors[task])
+    return figure
+
+
 def overlay(
     runs: Mapping[str, Series],
     task: str,
@@ -185,6 +198,44 @@ def shares(values: Mapping[str, float], title: str = "") -> go.Figure:
     figure.update_xaxes(range=[0, 1], tickformat=".0%")
     figure.update_yaxes(type="category")
     return figure.update_layout(height=90 + 34 * len(ordered), showlegend=False, hovermode="closest")
+
+
+def agreement(tasks: Sequence[str], cosine: np.ndarray, told: np.ndarray, translate: Translate = str) -> go.Figure:
+    """(K, K) cosines of the tasks' gradients: blue where they agree, orange where they pull apart, grey where not told from 0."""
+    names = [_text(task) for task in tasks]
+    off = ~np.eye(len(tasks), dtype=bool) & np.isfinite(cosine)
+    most = max(0.1, float(np.abs(cosine[off]).max(initial=0)))
+    figure = _figure("", "")
+    written = np.where(off, [[f"{value:+.2f}" for value in row] for row in np.nan_to_num(cosine)], "")
+    common: dict[str, Any] = {"x": names, "y": names, "xgap": 1, "ygap": 1, "showscale": False, "hoverinfo": "skip"}
+    grey = "rgba(153,153,153,0.25)"
+    figure.add_heatmap(z=np.where(off & ~told, 0.0, np.nan), colorscale=[[0, grey], [1, grey]], **common)
+    figure.add_heatmap(
+        z=np.where(off & told, cosine, np.nan),
+        zmin=-most,
+        zmax=most,
+        colorscale=[[0, "#D55E00"], [0.5, "rgba(153,153,153,0.1)"], [1, "#0072B2"]],
+        **common,
+    )
+    figure.add_heatmap(
+        z=np.where(off, 0.0, np.nan),
+        colorscale=[[0, "rgba(0,0,0,0)"], [1, "rgba(0,0,0,0)"]],
+        text=written,
+        texttemplate="%{text}",
+        **(common | {"hoverinfo": None}),
+        hovertemplate=translate("%{x} and %{y}: cosine %{text}") + "<extra></extra>",
+    )
+    figure.update_xaxes(type="category", showgrid=False, tickangle=-35 if len(names) > 4 else 0)
+    figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
+    return figure.update_layout(height=min(700, 160 + 44 * len(names)), hovermode="closest")
+
+
+def task_shares(values: Mapping[str, float], title: str = "") -> go.Figure:
+    """Lying bars of shares in [0, 1], each task in its colour."""
+    colors = task_colors(values)
+    figure = shares(values, title)
+    order = [name for name, _value in sorted(values.items(), key=lambda item: item[1])]
+    return figure.update_traces(marker={"color": [colors[name] for name in order]})
 
 
 def lengths(

@@ -6,6 +6,7 @@ from typing import Any
 
 from mtl_core.training.events import (
     CheckpointSaved,
+    Compared,
     Evaluated,
     Event,
     Failed,
@@ -19,6 +20,9 @@ from mtl_core.training.events import (
 
 Points = tuple[list[int], list[float]]
 """Steps and the values there."""
+
+
+MOST_LOOKS = 400
 
 
 class Curve:
@@ -103,9 +107,12 @@ class Series:
     """What is drawn of a run. `extend` takes the events in order; memory is bounded.
 
     losses, weights:      task → Curve (training loss of a step; weight from that step on)
+    effective:            task → Curve: what the strategy made of the weights in a step; empty with fixed weights
+    left_out, fell_back:  steps without a task (task → count) or without an answer of the strategy
     validations:          task → metric → Curve; the metric `loss` is the validation loss
     total_loss, learning_rate, gradient_norm, tokens_per_second, memory_bytes, objective: Curve
     evaluations, recent:  the last 100 evaluations; the last 50 events other than steps
+    conflicts:            looks at the tasks' gradients; of very many every second one, every fourth ...
     """
 
     def __init__(self) -> None:
@@ -117,6 +124,9 @@ class Series:
         self.step = 0
         self.losses: dict[str, Curve] = {}
         self.weights: dict[str, Curve] = {}
+        self.effective: dict[str, Curve] = {}
+        self.left_out: dict[str, int] = {}
+        self.fell_back = 0
         self.validations: dict[str, dict[str, Curve]] = {}
         self.total_loss = Curve()
         self.learning_rate = Curve()
@@ -126,6 +136,7 @@ class Series:
         self.objective = Curve()
         self.evaluations: deque[Evaluated] = deque(maxlen=100)
         self.recent: deque[Event] = deque(maxlen=50)
+        self.conflicts: deque[Compared] = deque()
         self.checkpoints: dict[str, CheckpointSaved] = {}
         self.paused = False
         self.seconds = 0.0  # spent in steps and evaluations, pauses left out
@@ -157,6 +168,11 @@ class Series:
         steps, values = _points(self.weights.get(task))
         return ([*steps, self.step], [*values, values[-1]]) if steps and self.step > steps[-1] else (steps, values)
 
+    def effective_weight(self, task: str) -> Points:
+        """The factor of the task's gradient in the update, of a long run the mean of each stretch of steps."""
+        curve = self.effective.get(task)
+        return curve.means if curve else ([], [])
+
     def validation(self, task: str, metric: str) -> Points:
         """A metric of the validation split, or "loss"; empty where the task does not have it."""
         return _points(self.validations.get(task, {}).get(metric))
@@ -185,6 +201,11 @@ class Series:
     def extend(self, event: Event) -> None:
         if isinstance(event, StepDone):
             self._step_done(event)
+            return
+        if isinstance(event, Compared):
+            self.conflicts.append(event)
+            if len(self.conflicts) > MOST_LOOKS:
+                self.conflicts = deque(list(self.conflicts)[::2])
             return
         self.recent.append(event)
         if isinstance(event, Started):
@@ -221,6 +242,11 @@ class Series:
         self.step = event.step
         for task, loss in event.losses.items():
             self.losses.setdefault(task, Curve()).add(event.step, loss)
+        for task, factor in event.effective.items():
+            self.effective.setdefault(task, Curve()).add(event.step, factor)
+        for task in event.left_out:
+            self.left_out[task] = self.left_out.get(task, 0) + 1
+        self.fell_back += event.fell_back
         self.total_loss.add(event.step, event.total_loss)
         self.learning_rate.add(event.step, event.learning_rate)
         self.gradient_norm.add(event.step, event.gradient_norm)
@@ -256,6 +282,7 @@ class Series:
         self.paused = False
         for curve in _curves(self.__dict__):
             curve.cut(step)
+        self.conflicts = deque(look for look in self.conflicts if look.step < step)
         self.best = next((e for e in reversed(self.evaluations) if e.is_best and e.step <= step), None)
 
 

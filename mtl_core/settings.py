@@ -1,10 +1,18 @@
 """The fields of a pydantic model as a page needs them to draw a widget for each."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
+
+
+class Options(BaseModel):
+    """Base of the typed options of what is chosen by name (a task kind, a strategy); every field has bounds, a default and a
+    one-sentence `description`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 @dataclass(frozen=True)
@@ -15,6 +23,7 @@ class Setting:
     type:      int, float, bool, choice (one of `choices`), text (`choices` are suggestions), list, mapping.
     bounds:    lowest and highest value, None where there is none; `above`: the lowest itself is not allowed.
     optional:  None is a value, too.
+    labels:    choice → what people call it, where that is not its name.
     """
 
     path: str
@@ -27,6 +36,7 @@ class Setting:
     above: bool = False
     choices: tuple[str, ...] = ()
     optional: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 _TYPES: dict[Any, Any] = {bool: "bool", int: "int", float: "float", str: "text", list: "list", dict: "mapping", Literal: "choice"}
@@ -35,31 +45,34 @@ _TYPES: dict[Any, Any] = {bool: "bool", int: "int", float: "float", str: "text",
 def widgets(model: BaseModel | type[BaseModel], prefix: str = "") -> list[Setting]:
     """Every field of a model that can be set, groups opened. `model`: an instance (its values are shown) or a class (its defaults)."""
     settings: list[Setting] = []
-    for name, field in (model if isinstance(model, type) else type(model)).model_fields.items():
+    for name, info in (model if isinstance(model, type) else type(model)).model_fields.items():
         path = f"{prefix}.{name}" if prefix else name
-        default = None if field.is_required() else field.get_default(call_default_factory=True, validated_data={})
+        default = None if info.is_required() else info.get_default(call_default_factory=True, validated_data={})
         value = default if isinstance(model, type) else getattr(model, name)
-        annotation = required(field.annotation)
+        annotation = required(info.annotation)
         models = value if isinstance(value, dict) and any(isinstance(v, BaseModel) for v in value.values()) else {}
         if isinstance(value, BaseModel):
             settings += widgets(value, path)
         elif models:
             settings += [s for key, part in models.items() for s in widgets(part, f"{path}.{key}")]
         elif not is_model(annotation) and not _holds_models(annotation):
-            limits = {k: getattr(m, k) for m in field.metadata for k in ("ge", "gt", "le", "lt") if getattr(m, k, None) is not None}
-            choices = get_args(annotation) if get_origin(annotation) is Literal else field.examples or ()
+            limits = {k: getattr(m, k) for m in info.metadata for k in ("ge", "gt", "le", "lt") if getattr(m, k, None) is not None}
+            labels = info.json_schema_extra.get("choices", {}) if isinstance(info.json_schema_extra, dict) else {}
+            assert isinstance(labels, dict)
+            choices = labels or (get_args(annotation) if get_origin(annotation) is Literal else info.examples or ())
             settings.append(
                 Setting(
                     path,
-                    _TYPES.get(get_origin(annotation) or annotation, "text"),
-                    field.title or name.replace("_", " ").capitalize(),
-                    field.description or "",
+                    "choice" if labels else _TYPES.get(get_origin(annotation) or annotation, "text"),
+                    info.title or name.replace("_", " ").capitalize(),
+                    info.description or "",
                     default,
                     value,
                     (limits.get("ge", limits.get("gt")), limits.get("le", limits.get("lt"))),
                     "gt" in limits,
                     tuple(map(str, choices)),
-                    annotation is not field.annotation,
+                    annotation is not info.annotation,
+                    {str(choice): str(label) for choice, label in labels.items()},
                 )
             )
     return settings

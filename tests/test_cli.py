@@ -248,6 +248,33 @@ class TestJobsWithRealTraining:
         registry.mirror(workspace).stop(60)
 
 
+class TestStrategies:
+    def test_everything_that_there_is_with_its_source(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["strategies", "--json"]) == 0
+        found = last_json(capsys)
+        assert found.keys() == {"losses", "gradients", "sampling", "sharing"}
+        assert {"fixed", "uncertainty", "famo"} <= found["losses"].keys() and {"pcgrad", "gradnorm"} <= found["gradients"].keys()
+        for named in (*found["losses"].values(), *found["gradients"].values()):
+            assert "https://" in named["source"] and named["loss_weight"]
+        assert found["gradients"]["cagrad"]["parameters"]["radius"]["bounds"] == [0, 1]
+        assert main(["strategies"]) == 0
+        assert "cagrad: " in capsys.readouterr().out
+
+    def test_conflicts_of_a_run(self, experiment: Path, workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["train", str(experiment), "--set", "balancing.name=upgrad", "diagnostics.conflicts_every=2", "--json"]) == 0
+        run_id = last_json(capsys)["run_id"]
+        assert main(["conflicts", run_id, "--json"]) == 0
+        found = last_json(capsys)
+        assert (found["step"], found["looks"]) == (4, 3)
+        (pair,) = found["pairs"]
+        assert {pair["task"], pair["and"]} == {"kind", "click"}
+        assert sum(found["shares"].values()) == pytest.approx(1)
+        assert main(["conflicts", run_id]) == 0
+        assert "share of the gradient" in capsys.readouterr().out
+        assert main(["train", str(experiment), "--set", "diagnostics.conflicts_every=0", "--json"]) == 0
+        assert main(["conflicts", last_json(capsys)["run_id"]]) == 2
+
+
 class TestCheck:
     def test_a_good_table(self, experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
         file = str(experiment.parent / "texts.csv")

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from mtl_core.balancing import BALANCING
 from mtl_core.data.problems import DataError
 from mtl_core.data.split import SplitOptions
 from mtl_core.data.transactions import TransactionOptions
@@ -272,11 +273,31 @@ def test_all_wrong_overrides_are_reported_with_the_nearest_names():
     assert found["tasks.intent.weight"] == "tasks.intent.weight: Found -2, wanted a number of at least 0."
 
 
+def test_a_strategy_brings_its_own_options():
+    experiment = experiment_from_yaml(TEXT, ["balancing.name=cagrad", "balancing.options.radius=0.3"])
+    assert experiment.balancing.options.radius == 0.3
+    assert experiment_from_yaml(experiment.to_yaml()) == experiment
+    settings = {s.path: s for s in widgets(experiment)}
+    assert settings["balancing.options.radius"].value == 0.3
+    assert settings["balancing.name"].type == "choice"
+    assert settings["balancing.name"].labels["cagrad"] == "CAGrad"
+    found = faults(TEXT, "balancing.name=cagrad", "balancing.options.radius=2", "balancing.options.temperature=1")
+    assert set(found) == {"balancing.options.radius", "balancing.options.temperature"}
+    found = faults(TEXT, "balancing.name=fastest")
+    assert set(found) == {"balancing.name"}
+    assert "uncertainty" in found["balancing.name"]
+
+
+def test_weights_that_are_all_zero_are_refused():
+    experiment = experiment_from_yaml(TEXT)
+    assert set(faults(TEXT, *(f"tasks.{name}.weight=0" for name in experiment.tasks))) == {"tasks"}
+
+
 # ---- widgets ---------------------------------------------------------------------------------------------------------
 
 
 def models() -> set[type[BaseModel]]:
-    every = {Experiment, Data, Task, SplitOptions, TransactionOptions, *(k.Options for k in KINDS.values())}
+    every = {Experiment, Data, Task, SplitOptions, TransactionOptions, *(n.Options for n in (*KINDS.values(), *BALANCING.values()))}
     return every | {type(f.default) for f in Experiment.model_fields.values() if isinstance(f.default, BaseModel)}
 
 

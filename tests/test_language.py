@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mtl_core import language
+from mtl_core.balancing import BALANCING
 from mtl_core.experiment import Experiment
 from mtl_core.messages import message
 from mtl_core.tasks import KINDS
@@ -65,9 +66,10 @@ def _descriptions(model: type) -> list[str]:
 
 
 def test_help_texts_of_the_experiment_and_the_kinds_are_in_the_catalogues() -> None:
-    parts = [Experiment, *_models(Experiment), *(kind.Options for kind in KINDS.values())]
+    parts = [Experiment, *_models(Experiment), *(named.Options for named in (*KINDS.values(), *BALANCING.values()))]
     texts = [text for part in parts for text in _descriptions(part)]
     texts += [text for kind in KINDS.values() for text in (kind.label, kind.help, *(f.help for f in kind.fields))]
+    texts += [text for strategy in BALANCING.values() for text in (strategy.label, strategy.help, strategy.slider)]
     texts += [text for kind in KINDS.values() for metric in kind.metrics for text in (metric.label, metric.help)]
     assert len(texts) > 50
     assert [text for text in texts if text not in EXTRACTED] == []

@@ -33,6 +33,9 @@ class Run:
     def weight(self, task: str) -> plots.Points:
         return self.weights[task]
 
+    def effective_weight(self, task: str) -> plots.Points:
+        return {"search": ([1, 2, 3], [0.2, 0.3, 0.4]), "ads": ([1, 3], [0.8, 0.6])}[task]
+
     def validation(self, task: str, metric: str) -> plots.Points:
         return self.metrics.get((task, metric), ([], []))
 
@@ -105,6 +108,28 @@ def test_weights_are_stairs() -> None:
         ([0, 2, 3, 9], [1.0, 4.0, 4.0, 4.0]),
         ([0, 3, 9], [1.0, 1.0, 1.0]),
     ]
+
+
+def test_effective_weights_are_lines_in_the_tasks_colours() -> None:
+    figure = plots.effective_weights(Run(), 0.0, ["ads"])
+    (line,) = figure.data
+    assert line.line.color == plots.task_colors(["search", "ads"])["ads"] and list(line.y) == [0.8, 0.6]
+
+
+def test_agreement_is_blue_or_orange_only_where_it_is_told_from_zero() -> None:
+    cosine = np.array([[1, -0.4, 0.3], [-0.4, 1, 0.05], [0.3, 0.05, 1]])
+    told = np.array([[True, True, True], [True, True, False], [True, False, True]])
+    grey, color, text = plots.agreement(["a", "b", "c"], cosine, told).data
+    assert np.isnan(grey.z[0][1]) and grey.z[1][2] == 0
+    assert color.z[0][1] == -0.4 and np.isnan(color.z[1][2]) and np.isnan(color.z[0][0])
+    assert (color.zmin, color.zmax) == (-0.4, 0.4)
+    assert text.text[0][1] == "-0.40" and text.text[1][2] == "+0.05" and text.text[0][0] == ""
+
+
+def test_shares_of_tasks_are_in_their_colours() -> None:
+    (bars,) = plots.task_shares({"search": 0.75, "ads": 0.25}).data
+    colors = plots.task_colors(["search", "ads"])
+    assert list(bars.y) == ["ads", "search"] and list(bars.marker.color) == [colors["ads"], colors["search"]]
 
 
 def test_metrics_are_called_as_people_call_them() -> None:

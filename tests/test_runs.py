@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from mtl_core.messages import message
 from mtl_core.runs import Curve, Owner, Recorder, Run, RunError, RunState, Series, create_run, list_runs, run
 from mtl_core.training.events import (
     CheckpointSaved,
+    Compared,
     Evaluated,
     Failed,
     Finished,
@@ -122,6 +124,26 @@ class TestSeries:
         series.extend(step(3, 0.1))
         assert series.loss("a") == ([1, 2, 3], [0.5, 0.5, 0.1])
         assert series.validation("a", "auc") == ([2], [0.6])
+
+    def test_effective_weights_and_what_went_wrong_with_them(self) -> None:
+        series = Series()
+        series.extend(started())
+        for number in range(1, 4):
+            series.extend(
+                replace(step(number), effective={"a": 0.1 * number, "b": 0.5}, left_out=["b"] if number == 2 else [], fell_back=number > 1)
+            )
+        assert series.effective_weight("a") == ([1, 2, 3], pytest.approx([0.1, 0.2, 0.3]))
+        assert (series.left_out, series.fell_back) == ({"b": 1}, 2)
+
+    def test_looks_at_conflicts_are_thinned_and_cut(self) -> None:
+        series = Series()
+        series.extend(started())
+        for number in range(1000):
+            series.extend(Compared(number, ["a", "b"], [1.0, 1.0], [[1.0, 0.0], [0.0, 1.0]], {}))
+        kept = [look.step for look in series.conflicts]
+        assert 200 <= len(kept) <= 400 and kept[0] == 0 and kept == sorted(kept)
+        series.extend(Resumed(500, from_checkpoint=True))
+        assert series.conflicts[-1].step < 500
 
     def test_a_copy_does_not_change(self) -> None:
         series = Series()

@@ -2,11 +2,16 @@
 
 from torch import Tensor
 
-from mtl_core.balancing.base import Balancing
+from mtl_core.balancing.base import LossBalancing
+from mtl_core.messages import N_
 
 
-class FixedWeights(Balancing):
+class FixedWeights(LossBalancing):
     name = "fixed"
+    label = N_("Fixed weights")
+    help = N_("Losses count as the loss weights say, and as they are steered while training.")
+    slider = N_("A factor on the task's loss.")
+    source = "In Defense of the Unitary Scalarization for Deep Multi-Task Learning, https://arxiv.org/abs/2201.04122"
 
-    def combine(self, losses: Tensor, weights: Tensor) -> Tensor:
+    def combine(self, losses: Tensor, weights: Tensor, tasks: Tensor) -> Tensor:
         return (losses * weights).sum()

@@ -1,24 +1,11 @@
-"""How many rows of each table a step draws, and which. A small table is cycled with its own permutations; nothing ever ends early."""
+"""Which rows of each table a step draws. A small table is cycled with its own permutations; nothing ever ends early."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-Shares = Callable[[np.ndarray, float], np.ndarray]
-"""(sizes (S,), temperature) → shares (S,) that sum to 1."""
-
-
-def _normalised(x: np.ndarray) -> np.ndarray:
-    return x / x.sum()
-
-
-SAMPLING: dict[str, Shares] = {
-    "proportional": lambda sizes, temperature: _normalised(sizes.astype(float)),
-    "uniform": lambda sizes, temperature: _normalised(np.ones(len(sizes))),
-    # size^(1/T): Arivazhagan et al. 2019, Massively Multilingual Neural Machine Translation in the Wild, https://arxiv.org/abs/1907.05019
-    "temperature": lambda sizes, temperature: _normalised(sizes.astype(float) ** (1 / temperature)),
-}
+from mtl_core.data.shares import Sampling
 
 
 class Sampler:
@@ -29,22 +16,24 @@ class Sampler:
     draw depends on.
     """
 
-    def __init__(self, rows: Mapping[str, np.ndarray], batch_size: int, name: str, temperature: float, seed: int):
-        """rows: table → its training rows (int32). Raises ValueError: a table without training rows."""
+    def __init__(self, rows: Mapping[str, np.ndarray], batch_size: int, sampling: type[Sampling], options: Any, seed: int):
+        """rows: table → its training rows (int32). Raises ValueError: a table without training rows, or as `sampling` does."""
         for table, numbers in rows.items():
             if not len(numbers):
                 raise ValueError(f"The table {table!r} has no training rows.")
         self._rows = dict(rows)
         self._batch_size = batch_size
         self._seed = seed
-        self.shares = SAMPLING[name](np.array([len(r) for r in self._rows.values()]), temperature)
+        self.sampling = sampling(list(rows), np.array([len(r) for r in rows.values()]), options)
+        self._step = 0
         self._credits = np.zeros(len(self._rows))
         self._position = dict.fromkeys(self._rows, 0)  # rows drawn since the start
         self._permutations: dict[str, tuple[int, np.ndarray]] = {}
 
-    def draw(self) -> dict[str, np.ndarray]:
-        """table → row numbers for the next step; a table whose turn it is not has none."""
-        self._credits += self.shares * self._batch_size
+    def draw(self, progress: float = 0.0) -> dict[str, np.ndarray]:
+        """table → row numbers for the next step; a table whose turn it is not has none. progress: of the training, in [0, 1]."""
+        self._credits += self.sampling.shares(self._step, progress) * self._batch_size
+        self._step += 1
         counts = np.maximum(np.floor(self._credits + 1e-9), 0).astype(int)
         while missing := self._batch_size - int(counts.sum()):  # largest remainders first; taken back where a debt was left out
             counts[np.argmax((self._credits - counts) * np.sign(missing))] += np.sign(missing)
@@ -71,9 +60,10 @@ class Sampler:
 
     @property
     def state(self) -> dict[str, Any]:
-        return {"position": dict(self._position), "credits": self._credits.tolist()}
+        own = {"step": self._step, "position": dict(self._position), "credits": self._credits.tolist()}
+        return own | {"sampling": self.sampling.state()}
 
     @state.setter
     def state(self, state: Mapping[str, Any]) -> None:
-        self._position = dict(state["position"])
-        self._credits = np.array(state["credits"])
+        self._step, self._position, self._credits = state["step"], dict(state["position"]), np.array(state["credits"])
+        self.sampling.load(state["sampling"])

@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -191,8 +192,7 @@ class Encoder(nn.Module):
         self.requires_grad_(trainable == "full")
         if trainable.startswith("top:"):
             count = int(trainable.removeprefix("top:"))
-            layers = max((m for m in self.model.modules() if isinstance(m, nn.ModuleList)), key=len)
-            for layer in list(layers)[-count:]:
+            for layer in self._layers()[-count:]:
                 layer.requires_grad_(True)
 
     @property
@@ -209,6 +209,21 @@ class Encoder(nn.Module):
         """What a backward pass ends at: the trainable parameters, and of the word embeddings the open rows only."""
         parameters: list[Tensor] = [p for p in self.parameters() if p.requires_grad and p is not self.embeddings]
         return parameters if self.rows is None else [*parameters, self.rows]
+
+    def parts(self, learning: Sequence[Tensor]) -> list[str]:
+        """For each of `learning()` the part of the encoder it belongs to: `embeddings`, `layer 1`, ... or `other`."""
+        names = {id(p): name for name, p in self.named_parameters()}
+        layers = {id(p): f"layer {i + 1}" for i, layer in enumerate(self._layers()) for p in layer.parameters()}
+        found = []
+        for parameter in learning:
+            in_words = parameter is self.rows or "embed" in names.get(id(parameter), "")
+            found.append(layers.get(id(parameter), "embeddings" if in_words else "other"))
+        return found
+
+    def _layers(self) -> list[nn.Module]:
+        """The transformer's layers, lowest first."""
+        lists = [list(m) for m in self.model.modules() if isinstance(m, nn.ModuleList)]
+        return max(lists, key=len)
 
     def open_rows(self, ids: np.ndarray) -> None:
         """Makes the embedding rows of `ids` (unique, ascending) the leaf `rows` for the forward passes until `close_rows`."""

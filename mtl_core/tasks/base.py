@@ -19,19 +19,13 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pyarrow as pa
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from mtl_core.data.problems import Problem
+from mtl_core.settings import Options
 
 Spec = dict[str, Any]
 """What a head must know of its data (classes, vocabularies, means ...). JSON only: it lies beside the checkpoint."""
-
-
-class Options(BaseModel):
-    """Base of a kind's typed options; every field has bounds, a default and a one-sentence `description`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 @dataclass(frozen=True)

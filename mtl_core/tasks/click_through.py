@@ -14,8 +14,9 @@ from torch.nn import functional as F
 from mtl_core import metrics
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.messages import N_, message
+from mtl_core.settings import Options
 from mtl_core.tasks import common
-from mtl_core.tasks.base import Field, MetricInfo, Options, Panel, Slot, Spec, TaskBatch, TaskKind
+from mtl_core.tasks.base import Field, MetricInfo, Panel, Slot, Spec, TaskBatch, TaskKind
 
 UNSEEN = 0  # the code of a category that training did not know
 NUMBER_SIZE = 16  # width of an encoded number

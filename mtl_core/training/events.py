@@ -29,7 +29,11 @@ class Started(Event):
 
 @dataclass(frozen=True)
 class StepDone(Event):
-    """One optimiser step. losses: task → mean loss over its rows of this step (a task without rows is left out)."""
+    """One optimiser step. losses: task → mean loss over its rows of this step (a task without rows is left out).
+
+    effective: task → the factor of its gradient in the update of the shared encoder; empty with fixed weights, which are that factor.
+    left_out: tasks whose shared gradient was zero or not finite; fell_back: the strategy found no weights, the person's were taken.
+    """
 
     losses: dict[str, float]
     total_loss: float
@@ -39,6 +43,9 @@ class StepDone(Event):
     tokens: int  # useful ones: every token of every row's texts, each text counted for every row that uses it
     seconds: float
     memory_bytes: int  # peak on the device since the last step, or the process's resident set on the CPU
+    effective: dict[str, float] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    fell_back: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,20 @@ class Evaluated(Event):
     objective: float
     seconds: float
     is_best: bool = False
+
+
+@dataclass(frozen=True)
+class Compared(Event):
+    """How the tasks' shared gradients stand to each other, on the rows of the step.
+
+    tasks: K names, those with rows and a loss weight above 0. norms: (K,) lengths of the gradients of their losses, without weights.
+    cosines: (K, K) over all shared parameters; layers: the same for each part of the encoder. nan where a gradient is zero.
+    """
+
+    tasks: list[str]
+    norms: list[float]
+    cosines: list[list[float]]
+    layers: dict[str, list[list[float]]]
 
 
 @dataclass(frozen=True)
@@ -113,7 +134,8 @@ class Finished(Event):
 
 
 EVENTS: dict[str, type[Event]] = {
-    c.__name__: c for c in (Started, StepDone, Evaluated, Reported, WeightsChanged, Paused, Resumed, CheckpointSaved, Failed, Finished)
+    c.__name__: c
+    for c in (Started, StepDone, Evaluated, Compared, Reported, WeightsChanged, Paused, Resumed, CheckpointSaved, Failed, Finished)
 }
 
 

@@ -11,9 +11,9 @@ each lane holds the activations of one; as in "Scaling Deep Contrastive Learning
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import reduce
 from typing import TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint as recomputed
@@ -71,24 +71,27 @@ class Lanes:
 class Pass:
     """Once forward and back. vectors: (S, hidden) float32, the distinct texts of a step; a leaf that losses are computed from."""
 
-    def __init__(self, lanes: Lanes, packed: Sequence[Packed], token_ids: np.ndarray):
-        """token_ids: the distinct ids of all texts, ascending."""
+    def __init__(self, lanes: Lanes, packed: Sequence[Packed]):
+        """The encoder's rows of the texts' words are open, if it learns them."""
         self._lanes, self._encoder = lanes, lanes.encoder
         self._learns = bool(packed) and any(p.requires_grad for p in self._encoder.parameters())
         if not self._learns:
             self.vectors = lanes.encode(packed)
             return
-        if self._encoder.embeddings.requires_grad:
-            self._encoder.open_rows(token_ids)
         recompute = len(packed) > lanes.n  # then the activations of one micro-batch a lane are held, and computed again on the way back
         self._parts = lanes.each(packed, lambda i: lanes._forward(packed[i], torch.enable_grad(), recompute))
         self.vectors = torch.cat([part.detach() for part in self._parts]).requires_grad_()
 
     def backward(self) -> None:
         """Takes the gradient of `vectors` to the encoder's parameters (and to its open rows), whose `.grad` is set."""
-        if not self._learns or self.vectors.grad is None:
-            return
+        for parameter, gradient in zip(self._encoder.learning(), self.gradients(), strict=True):
+            parameter.grad = _sum(parameter.grad, gradient)
+
+    def gradients(self) -> list[Tensor | None]:
+        """The gradient of what the encoder learns, in the order of `Encoder.learning`, from that of `vectors`."""
         parameters = self._encoder.learning()
+        if not self._learns or self.vectors.grad is None:
+            return [None] * len(parameters)
         outwards = self.vectors.grad.split([len(part) for part in self._parts])
 
         def back(lane: int) -> list[Tensor | None]:
@@ -100,10 +103,8 @@ class Pass:
                     totals[p] = _sum(totals[p], found)
             return totals
 
-        gradients = self._lanes.each(range(self._lanes.n), back)
-        for parameter, *found in zip(parameters, *gradients, strict=True):
-            for gradient in found:
-                parameter.grad = _sum(parameter.grad, gradient)
+        by_lane = self._lanes.each(range(self._lanes.n), back)
+        return [reduce(_sum, found) for found in zip(*by_lane, strict=True)]
 
 
 def _use_threads(n: int) -> None:

@@ -17,13 +17,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtl_core.balancing import BALANCING
+from mtl_core.balancing.fixed import FixedWeights
+from mtl_core.data.compiled import RowBlock
 from mtl_core.data.sampling import Sampler
+from mtl_core.data.shares import SAMPLING
 from mtl_core.experiment import Experiment
 from mtl_core.messages import N_
 from mtl_core.model.encoder import Encoder, Template
 from mtl_core.model.multitask import MultiTaskModel, make_heads
-from mtl_core.training.batches import StepBatch, assemble
+from mtl_core.training.batches import assemble
 from mtl_core.training.checkpoints import State, checkpoint_folder, load_checkpoint, save_checkpoint
 from mtl_core.training.control import Control
 from mtl_core.training.devices import device_of, memory_bytes, precision_of
@@ -41,7 +43,8 @@ from mtl_core.training.events import (
     StepDone,
     WeightsChanged,
 )
-from mtl_core.training.lanes import Lanes, Pass
+from mtl_core.training.joint import Joint
+from mtl_core.training.lanes import Lanes
 from mtl_core.training.optimizer import Optimizer
 from mtl_core.training.prepare import Prepared
 from mtl_core.training.scoring import Scored, objective_of, panels_json, sample_groups, score
@@ -102,7 +105,7 @@ class _Trainer:
             tables[task.data] = tables[task.data] | self.learns[name] if task.data in tables else self.learns[name]
         training_rows = {table: np.flatnonzero(mask).astype(np.int32) for table, mask in tables.items()}
         sampling = experiment.sampling
-        self.sampler = Sampler(training_rows, self.options.batch_size, sampling.name, sampling.temperature, experiment.seed)
+        self.sampler = Sampler(training_rows, self.options.batch_size, SAMPLING[sampling.name], sampling.options, experiment.seed)
         epoch = sum(map(len, training_rows.values())) / self.options.batch_size
         self.state = State(
             n_steps=self.options.steps or max(1, round(self.options.epochs * epoch)),
@@ -119,7 +122,9 @@ class _Trainer:
         if optimizer_tensors is not None:
             self.optimizer.load(optimizer_tensors, self.state.optimizer)
             self.sampler.state = self.state.sampler
-        self.balancing = BALANCING[experiment.balancing.name]()
+        self.joint = Joint(self.model, self.lanes, prepared.tasks, experiment.balancing)
+        if resume:
+            self.joint.balancing.load(self.state.balancing)
         self.watched = {
             name: sample_groups(rows := data.rows("validation"), data.take(rows).groups, self.options.evaluation_rows, experiment.seed)
             for name, data in self.rows.items()
@@ -210,14 +215,24 @@ class _Trainer:
     def _step(self) -> Iterator[Event]:
         """Draws, goes forward and back, updates. Losses are read one step later on a GPU, so that it never waits for the screen."""
         state, begun = self.state, time.perf_counter()
-        torch.manual_seed(self.experiment.seed * 1_000_003 + state.step)
-        drawn = self.sampler.draw()
+        seed = self.experiment.seed * 1_000_003 + state.step
+        torch.manual_seed(seed)
+        drawn = self.sampler.draw(state.step / state.n_steps)
         rows = {name: drawn[task.data][self.learns[name][drawn[task.data]]] for name, task in self.prepared.tasks.items()}
         blocks = {name: self.rows[name].take(numbers) for name, numbers in rows.items() if len(numbers)}
-        batch = assemble(blocks, self.stores, self.template, self.options.micro_batch_tokens, self.device, self.lanes.n)
-        names, losses, total = self.gradients(batch)
+        looks = self.experiment.diagnostics.conflicts_every
+        if looks and state.step % looks == 0 and sum(state.weights[name] > 0 for name in blocks) > 1 and self.model.encoder.learning():
+            yield from self._compare(blocks)
+            torch.manual_seed(seed)  # a look changes nothing
+            begun = time.perf_counter()
+        batches = [
+            assemble(part, self.stores, self.template, self.options.micro_batch_tokens, self.device, self.lanes.n)
+            for part in self.joint.parts(blocks)
+        ]
+        found = self.joint.gradients(batches, state.weights)
         rate, norm = self.optimizer.step(state.step)
         self.model.encoder.close_rows()
+        self.joint.look_back(batches, found)
         state.step += 1
         yield from self._flush()
         done = StepDone(
@@ -226,43 +241,47 @@ class _Trainer:
             total_loss=0.0,
             learning_rate=rate,
             gradient_norm=0.0,
-            rows={name: batch.tasks[name].n_rows for name in names},
-            tokens=batch.tokens,
+            rows={name: batch.tasks[name].n_rows for batch in batches for name in batch.tasks},
+            tokens=sum(batch.tokens for batch in batches),
             seconds=time.perf_counter() - begun,
             memory_bytes=memory_bytes(self.device),
+            left_out=found.left_out,
+            fell_back=found.fell_back,
         )
-        self.pending = done, names, torch.cat([losses.detach(), torch.stack([total.detach(), norm])])
+        self.pending = done, found.names, torch.cat([found.losses, found.effective, torch.stack([found.total, norm])])
         if self.device.type != "cuda":
             yield from self._flush()
 
-    def gradients(self, batch: StepBatch) -> tuple[list[str], Tensor, Tensor]:
-        """Forward and back. → names of the tasks that have rows, their losses (K,), and the joint loss, whose gradients are set."""
-        names = list(batch.tasks)
-        encoded = Pass(self.lanes, batch.packed, batch.token_ids)
-        losses = []
-        for name in names:
-            task = self.prepared.tasks[name]
-            logits = self.model.logits(name, encoded.vectors, batch.tasks[name])
-            losses.append(task.kind.loss(logits, batch.tasks[name], task.spec, task.options).mean())
-        stacked = torch.stack(losses)
-        weights = torch.tensor([self.state.weights[name] for name in names], device=self.device)
-        total = self.balancing.combine(stacked, weights)
-        total.backward()
-        encoded.backward()
-        return names, stacked, total
+    def _compare(self, blocks: Mapping[str, RowBlock]) -> Iterator[Event]:
+        """How the tasks' gradients agree on the rows of this step."""
+        yield from self._flush()
+        budget, n = self.options.micro_batch_tokens, self.lanes.n
+        alone = [assemble({name: block}, self.stores, self.template, budget, self.device, n) for name, block in blocks.items()]
+        yield self.joint.compare(alone, self.state.weights, self.state.step)
 
     def _flush(self) -> Iterator[Event]:
         if self.pending is None:
             return
         done, names, numbers = self.pending
         self.pending = None
-        *losses, total, norm = numbers.tolist()
+        *values, total, norm = numbers.tolist()
+        losses, effective = values[: len(names)], values[len(names) :]
         for name, loss in zip(names, losses, strict=True):
             if not np.isfinite(loss):
                 raise NotFinite(done.step, name, loss)
         if not np.isfinite(norm):
             raise NotFinite(done.step, max(zip(losses, names, strict=True))[1], norm)
-        yield replace(done, losses=dict(zip(names, losses, strict=True)), total_loss=total, gradient_norm=norm)
+        tables: dict[str, list[float]] = {}
+        for name, loss in zip(names, losses, strict=True):
+            tables.setdefault(self.prepared.tasks[name].data, []).append(loss)
+        self.sampler.sampling.observe({table: float(np.mean(found)) for table, found in tables.items()})
+        yield replace(
+            done,
+            losses=dict(zip(names, losses, strict=True)),
+            total_loss=total,
+            gradient_norm=norm,
+            effective={} if isinstance(self.joint.balancing, FixedWeights) else dict(zip(names, effective, strict=True)),
+        )
 
     def _score(self, name: str, rows: np.ndarray) -> Scored:
         return score(self.model, self.lanes, name, self.prepared.tasks[name], rows, self.template, self.options.micro_batch_tokens)
@@ -297,7 +316,7 @@ class _Trainer:
         if self.folder is None:
             return
         state = self.state
-        state.sampler, state.seconds = self.sampler.state, time.monotonic() - self.started
+        state.sampler, state.balancing, state.seconds = self.sampler.state, self.joint.balancing.state(), time.monotonic() - self.started
         tensors: dict[str, Tensor] | None = None
         if name == "last":
             tensors, state.optimizer = self.optimizer.state()

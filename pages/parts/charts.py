@@ -37,6 +37,15 @@ def curves(run_id: str, _: Translate) -> None:
         ends = series.n_steps or max(series.step, 1)
         figure.update_xaxes(range=[-0.02 * ends, 1.02 * ends])
         st.plotly_chart(figure, key=f"validation.{run_id}", alt=_("Validation metric of each task by step"), config=PLOTLY)
+    if series.effective:
+        figure = plots.effective_weights(series, smoothing, shown, translate=_)
+        st.plotly_chart(figure, key=f"effective.{run_id}", alt=_("Effective weight of each task by step"), config=PLOTLY)
+        st.caption(_("What the strategy makes of the loss weights: the factor of each task's gradient in the shared encoder's update."))
+    if series.fell_back:
+        st.caption(_("Steps without an answer of the strategy, taken with the loss weights alone: {n}").format(n=f"{series.fell_back:,}"))
+    if series.left_out:
+        counts = ", ".join(f"{plain(task)} {n:,}" for task, n in series.left_out.items())
+        st.caption(_("Steps that left out a task whose gradient was zero or not finite: {counts}").format(counts=counts))
 
 
 def weights(run_id: str, _: Translate) -> None:

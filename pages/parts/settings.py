@@ -35,6 +35,7 @@ def draw(setting: Setting, prefix: str, _: Translate) -> Any:
     if setting.type == "bool":
         return st.toggle(**common)
     if setting.type == "choice":
+        common["format_func"] = lambda choice: _(setting.labels.get(choice, choice))
         if len(setting.choices) <= 4:
             return st.segmented_control(options=setting.choices, required=True, wrap=True, **common)
         return st.selectbox(options=setting.choices, **common)
@@ -56,8 +57,8 @@ def draw(setting: Setting, prefix: str, _: Translate) -> Any:
     return st.number_input(min_value=least, max_value=most, step=step, format="%g", **common)
 
 
-def weight_slider(name: str, value: float, key: str, _: Translate, disabled: bool = False) -> float:
-    """The loss weight of a task: 0 to 5 by twentieths, further where the experiment asks for more."""
+def weight_slider(name: str, value: float, key: str, _: Translate, meaning: str, disabled: bool = False) -> float:
+    """The loss weight of a task: 0 to 5 by twentieths, further where the experiment asks for more. meaning: as its strategy says."""
     st.session_state.setdefault(key, float(value))
     return st.slider(
         _("Loss weight of {task}").format(task=plain(name)),
@@ -66,7 +67,7 @@ def weight_slider(name: str, value: float, key: str, _: Translate, disabled: boo
         step=0.05,
         key=key,
         disabled=disabled,
-        help=_("How much this task counts in the joint loss. At 0 the shared encoder does not learn from it."),
+        help=_(meaning) + " " + _("At 0 the shared encoder does not learn from this task."),
         persist_state="session",
     )
 

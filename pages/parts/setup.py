@@ -4,6 +4,7 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.balancing import BALANCING
 from mtl_core.experiment import Experiment, ExperimentError, experiment_from_dict, experiment_from_yaml
 from mtl_core.jobs import jobs
 from mtl_core.messages import Translate
@@ -38,11 +39,16 @@ def show(_: Translate) -> None:
     except ExperimentError as error:
         source.show_faults(error.faults, _)
         return
+    for part, found in (("balancing", experiment.balancing), ("sampling", experiment.sampling)):
+        name = st.session_state.get(f"{prefix}.{part}.name", found.name)
+        if name != found.name:  # another one has other options
+            experiment = experiment.model_copy(update={part: type(found)(name=name)})
     st.subheader(_("Tasks and their loss weights"))
     tasks = _tasks(experiment, prefix, _)
+    balancing = _balancing(experiment, prefix, _)
     st.subheader(_("Settings"))
     values = experiment.model_dump(mode="json")
-    for path, value in _settings(experiment, list(tasks), prefix, _).items():
+    for path, value in (balancing | _settings(experiment, list(tasks), prefix, _)).items():
         settings.set_path(values, path, value)
     values["tasks"] = {name: {**values["tasks"][name], **changed} for name, changed in tasks.items()}
     used = {task["data"] for task in values["tasks"].values()}
@@ -82,13 +88,14 @@ def _submit(text: str) -> None:
 def _tasks(experiment: Experiment, prefix: str, _: Translate) -> dict[str, dict[str, Any]]:
     """A card for each task. Returns those that take part → their weight and options."""
     chosen: dict[str, dict[str, Any]] = {}
+    meaning = BALANCING[experiment.balancing.name].slider
     with st.grid(2, min_column_width=320):
         for name, task in experiment.tasks.items():
             with st.container(border=True, height="stretch"):
                 with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
                     used = st.toggle(f"**{plain(name)}**", value=True, key=f"{prefix}.use.{name}", persist_state="session")
                     st.badge(_(KINDS[task.kind].label), color="gray")
-                weight = settings.weight_slider(name, task.weight, f"{prefix}.weight.{name}", _, disabled=not used)
+                weight = settings.weight_slider(name, task.weight, f"{prefix}.weight.{name}", _, meaning, disabled=not used)
                 own = [s for s in widgets(task.options) if settings.drawable(s)]
                 options = {}
                 if own:
@@ -99,9 +106,18 @@ def _tasks(experiment: Experiment, prefix: str, _: Translate) -> dict[str, dict[
     return chosen
 
 
+def _balancing(experiment: Experiment, prefix: str, _: Translate) -> dict[str, Any]:
+    """Which strategy, and its options. Returns path → value."""
+    values = settings.draw_all([s for s in widgets(experiment.balancing, "balancing") if settings.drawable(s)], prefix, _)
+    strategy = BALANCING[experiment.balancing.name]
+    st.caption(_(strategy.help) + " " + _("What a loss weight is here:") + " " + _(strategy.slider))
+    return values
+
+
 def _settings(experiment: Experiment, names: list[str], prefix: str, _: Translate) -> dict[str, Any]:
     """Every setting that is not a table's or a task's. Returns path → value."""
-    everything = [s for s in widgets(experiment) if settings.drawable(s) and s.path.split(".")[0] not in ("data", "tasks")]
+    elsewhere = ("data", "tasks", "balancing")
+    everything = [s for s in widgets(experiment) if settings.drawable(s) and s.path.split(".")[0] not in elsewhere]
     everything = settings.with_choices(everything, "early_stopping.objective", ["mean", *names])
     by_path = {s.path: s for s in everything}
     values = settings.draw_all([by_path[path] for path in OFTEN if path in by_path], prefix, _)

@@ -4,8 +4,8 @@ import streamlit as st
 
 from mtl_core.jobs import jobs, resumable
 from mtl_core.messages import Translate
-from mtl_core.runs import Run, RunError
-from pages.parts.frame import page
+from mtl_core.runs import Run, RunError, run
+from pages.parts.frame import page, workspace
 from pages.parts.settings import weight_slider
 from pages.parts.text import plain
 
@@ -19,12 +19,20 @@ def show(run_id: str, _: Translate) -> None:
         table = {_("Task"): list(weights), _("Loss weight"): list(weights.values())}
         st.dataframe(table, hide_index=True, key="last_weights", alt=_("The last loss weight of each task"))
         return
-    wanted = {task: weight_slider(task, weight, f"steer.{run_id}.{task}", _) for task, weight in weights.items()}
+    meaning = _meaning(run(workspace(), run_id))
+    wanted = {task: weight_slider(task, weight, f"steer.{run_id}.{task}", _, meaning) for task, weight in weights.items()}
     changed = {task: weight for task, weight in wanted.items() if abs(weight - weights[task]) > 1e-9}
     if st.button(_("Apply weights"), type="primary", icon=":material/tune:", key="apply", disabled=not changed):
         control.set_weights(changed)
         st.toast(_("The new weights hold from the next step on."), icon=":material/check:")
     st.caption(_("Nothing changes until you apply. The next step of the training uses the new weights."))
+
+
+def _meaning(found: Run) -> str:
+    """What the loss weights are to the run's strategy. Loads torch, as training has done."""
+    from mtl_core.balancing import BALANCING
+
+    return BALANCING[found.experiment.get("balancing", {}).get("name", "fixed")].slider
 
 
 def afterwards(run: Run, _: Translate) -> None:

@@ -12,7 +12,7 @@ from mtl_core import drafts
 from mtl_core.jobs import Work, jobs
 from mtl_core.runs import Run, RunState, create_run, run
 from mtl_core.training.control import Control
-from mtl_core.training.events import Event
+from mtl_core.training.events import Compared, Event, Finished, Started, StepDone
 from mtl_core.workspace import Workspace
 from tests.app.conftest import EXPERIMENT, ROOT, Open, Script, no_exception
 
@@ -43,6 +43,21 @@ def test_sliders_and_settings_become_the_experiment(opened: Open) -> None:
     assert "ads" not in made["data"]
     assert made["training"]["steps"] == 7
     assert made["encoder"]["trainable"] == "frozen"
+
+
+def test_a_strategy_says_what_the_sliders_mean_and_brings_its_options(opened: Open) -> None:
+    at = opened("train", **{"from": "sample"})
+    assert experiment_of(at)["balancing"] == {"name": "fixed"}
+    at.selectbox(key="sample.balancing.name").set_value("cagrad")
+    at.selectbox(key="sample.sampling.name").set_value("annealed")
+    no_exception(at.run())
+    at.slider(key="sample.balancing.options.radius").set_value(0.3)
+    no_exception(at.run())
+    made = experiment_of(at)
+    assert made["balancing"] == {"name": "cagrad", "options": {"radius": 0.3}}
+    assert made["sampling"] == {"name": "annealed", "options": {"most": 1.0}}
+    assert "share in the mean gradient" in at.slider(key="sample.weight.search").help
+    assert any("helps least" in caption.value for caption in at.caption)
 
 
 def test_no_task_chosen_cannot_be_started(opened: Open) -> None:
@@ -117,6 +132,29 @@ def test_a_running_job_is_watched_and_steered(opened: Open, workspace: Workspace
     no_exception(at.run())
     assert run(workspace, run_id).state is RunState.STOPPED
     assert not [b for b in at.button if b.key == "stop"]
+
+
+def test_effective_weights_and_conflicts_are_shown(opened: Open, start: Callable[[Work], str]) -> None:
+    def work(control: Control) -> Iterator[Event]:
+        weights = {"intent": 1.0, "search": 2.0}
+        yield Started(0, 10, "cpu", "float32", {t: {"train": 8, "validation": 2, "test": 2} for t in weights}, 10, 20, weights)
+        for step in range(1, 6):
+            table = [[1.0, -0.3 - step / 100], [-0.3 - step / 100, 1.0]]
+            yield Compared(step - 1, list(weights), [1.0, 3.0], table, {"layer 1": table})
+            losses = {"intent": 2 / step, "search": 1 / step}
+            yield StepDone(step, losses, 1.0, 1e-4, 1.0, {}, 100, 0.1, 1, {"intent": 0.2, "search": 0.8}, ["intent"] if step == 2 else [])
+        yield Finished(5, "finished", "steps", 5)
+
+    run_id = start(work)
+    assert jobs().wait(run_id, timeout=60)
+    at = opened("train", run=run_id)
+    assert len(at.get("plotly_chart")) == 6
+    assert any("pull apart since step" in text.value for text in at.markdown)
+    assert any("not finite: intent 1" in caption.value for caption in at.caption)
+    at.selectbox(key=f"part.{run_id}").set_value("layer 1")
+    at.select_slider(key=f"look.{run_id}").set_value(0)
+    no_exception(at.run())
+    assert at.select_slider(key=f"look.{run_id}").value == 0
 
 
 def test_pause_and_go_on(opened: Open, script: Script, start: Callable[[Work], str]) -> None:

@@ -1,61 +1,113 @@
 """Shares by hand, exact running totals, whole permutations, and a state that is all there is."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtl_core.data.sampling import SAMPLING, Sampler
+from mtl_core.data.sampling import Sampler
+from mtl_core.data.shares import SAMPLING, capped
+
+
+def sampler(sizes: dict[str, int], batch: int, name: str, seed: int = 0, **options: object) -> Sampler:
+    way = SAMPLING[name]
+    return Sampler(
+        {table: np.arange(n, dtype=np.int32) for table, n in sizes.items()}, batch, way, way.Options.model_validate(options), seed
+    )
+
+
+def shares(name: str, sizes: list[int], step: int = 0, progress: float = 0.0, **options: object) -> list[float]:
+    way = SAMPLING[name]
+    tables = [str(i) for i in range(len(sizes))]
+    return way(tables, np.array(sizes), way.Options.model_validate(options)).shares(step, progress).tolist()
 
 
 def test_shares_by_hand() -> None:
-    sizes = np.array([900, 100])
-    np.testing.assert_allclose(SAMPLING["proportional"](sizes, 1), [0.9, 0.1])
-    np.testing.assert_allclose(SAMPLING["uniform"](sizes, 1), [0.5, 0.5])
-    np.testing.assert_allclose(SAMPLING["temperature"](sizes, 2), [0.75, 0.25])  # √900 : √100 = 30 : 10
-    np.testing.assert_allclose(SAMPLING["temperature"](sizes, 1), [0.9, 0.1])
+    sizes = [900, 100]
+    assert shares("proportional", sizes) == pytest.approx([0.9, 0.1])
+    assert shares("uniform", sizes) == [0.5, 0.5]
+    assert shares("square_root", sizes) == pytest.approx([0.75, 0.25])  # 30 : 10
+    assert shares("temperature", sizes, temperature=2) == pytest.approx([0.75, 0.25])
+    assert shares("temperature", sizes, temperature=1) == pytest.approx([0.9, 0.1])
+    assert shares("annealed", sizes) == pytest.approx([0.9, 0.1])
+    ratio = 9**0.2
+    assert shares("annealed", sizes, progress=1.0) == pytest.approx([ratio / (1 + ratio), 1 / (1 + ratio)])
+    assert [shares("round_robin", [5, 5, 5], step=n) for n in range(4)] == [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0]]
+    assert shares("fixed_shares", [5, 5, 5], shares={"0": 3, "2": 0}) == [0.75, 0.25, 0]
+    assert shares("bandit", sizes) == [0.5, 0.5]
+
+
+def test_a_largest_share_is_kept_to_and_the_rest_goes_to_the_others() -> None:
+    assert shares("proportional", [900, 75, 25], most=0.5) == pytest.approx([0.5, 0.375, 0.125])
+    assert capped(np.array([8.0, 1.5, 0.5]), 0.4).tolist() == pytest.approx([0.4, 0.4, 0.2]), "the second becomes too large, too"
+    assert capped(np.array([8.0, 1.0]), 0.1).tolist() == [0.5, 0.5], "two tables cannot both have a tenth"
+    assert capped(np.array([0.0, 1.0]), 0.1).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("wrong", [{"3": 1.0}, {"0": 0.0, "1": 0.0}, {"0": float("inf")}])
+def test_shares_that_cannot_be(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="should name tables"):
+        shares("fixed_shares", [5, 5], shares=wrong)
+
+
+def test_the_bandit_gives_rows_to_the_table_that_is_learning() -> None:
+    way = SAMPLING["bandit"]
+    bandit = way(["learns", "stuck", "noisy"], np.array([10, 10, 10]), way.Options())
+    rng = np.random.default_rng(0)
+    for step in range(300):
+        bandit.observe({"learns": 0.99**step, "stuck": 1.0, "noisy": float(rng.uniform(0.5, 1.5))})
+        now = bandit.shares(step, 0.0)
+        assert now.sum() == pytest.approx(1) and now.min() > 0.2 / 3 - 1e-9
+    assert now[0] > 0.5 and now.argmax() == 0
+    for step in range(600):  # then it has learned, and the other begins
+        bandit.observe({"learns": 0.05, "stuck": 0.99**step, "noisy": float(rng.uniform(0.5, 1.5))})
+    assert bandit.shares(0, 0.0).argmax() == 1
 
 
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=5), st.integers(1, 40), st.sampled_from(sorted(SAMPLING)), st.integers(1, 30))
 def test_every_step_is_full_and_shares_are_kept(sizes: list[int], batch: int, name: str, steps: int) -> None:
-    sampler = Sampler({str(i): np.arange(n, dtype=np.int32) for i, n in enumerate(sizes)}, batch, name, 3.0, seed=1)
-    drawn = np.zeros(len(sizes))
-    for _ in range(steps):
-        rows = sampler.draw()
-        counts = np.array([len(r) for r in rows.values()])
+    made = sampler({str(i): n for i, n in enumerate(sizes)}, batch, name, seed=1)
+    drawn, wanted = np.zeros(len(sizes)), np.zeros(len(sizes))
+    for step in range(steps):
+        wanted += made.sampling.shares(step, step / steps) * batch
+        counts = np.array([len(r) for r in made.draw(step / steps).values()])
         assert counts.sum() == batch and (counts >= 0).all()
         drawn += counts
-    assert np.abs(drawn - sampler.shares * batch * steps).max() < len(sizes)
+    assert np.abs(drawn - wanted).max() < len(sizes)
 
 
 def test_an_epoch_is_a_permutation_and_the_next_another() -> None:
-    sampler = Sampler({"a": np.arange(100, 110, dtype=np.int32)}, 10, "proportional", 1.0, seed=0)
-    first, second = sampler.draw()["a"], sampler.draw()["a"]
-    assert sorted(first) == sorted(second) == list(range(100, 110))
+    made = sampler({"a": 10}, 10, "proportional")
+    first, second = made.draw()["a"], made.draw()["a"]
+    assert sorted(first) == sorted(second) == list(range(10))
     assert first.tolist() != second.tolist()
 
 
 def test_a_small_table_is_cycled() -> None:
-    sampler = Sampler({"big": np.arange(1000, dtype=np.int32), "small": np.arange(3, dtype=np.int32)}, 8, "uniform", 1.0, seed=0)
-    seen = np.concatenate([sampler.draw()["small"] for _ in range(9)])
+    made = sampler({"big": 1000, "small": 3}, 8, "uniform")
+    seen = np.concatenate([made.draw()["small"] for _ in range(9)])
     assert np.bincount(seen).tolist() == [12, 12, 12]
 
 
-def test_the_state_is_all_that_the_next_draw_depends_on() -> None:
-    def fresh(seed: int = 5) -> Sampler:
-        return Sampler({"a": np.arange(37, dtype=np.int32), "b": np.arange(11, dtype=np.int32)}, 7, "temperature", 2.0, seed)
+@pytest.mark.parametrize("name", SAMPLING)
+def test_the_state_is_all_that_the_next_draw_depends_on(name: str) -> None:
+    def go(made: Sampler, steps: range) -> list[list[int]]:
+        found = []
+        for step in steps:
+            found.append([n for rows in made.draw(step / 40).values() for n in rows.tolist()])
+            made.sampling.observe({"a": 1 / (step + 1), "b": 1.0})
+        return found
 
-    one = fresh()
-    for _ in range(13):
-        one.draw()
-    other = fresh()
-    other.state = one.state
-    for _ in range(20):
-        a, b = one.draw(), other.draw()
-        assert all(np.array_equal(a[k], b[k]) for k in a)
-    assert not np.array_equal(fresh(6).draw()["a"], fresh(7).draw()["a"])
+    one = sampler({"a": 37, "b": 11}, 7, name)
+    go(one, range(13))
+    other = sampler({"a": 37, "b": 11}, 7, name)
+    other.state = json.loads(json.dumps(one.state))
+    assert go(one, range(13, 33)) == go(other, range(13, 33))
+    assert go(sampler({"a": 37, "b": 11}, 7, name, seed=6), range(9)) != go(sampler({"a": 37, "b": 11}, 7, name, seed=7), range(9))
 
 
 def test_an_empty_table_is_refused() -> None:
     with pytest.raises(ValueError, match="'a' has no training rows"):
-        Sampler({"a": np.empty(0, np.int32)}, 4, "uniform", 1.0, 0)
+        sampler({"a": 0}, 4, "uniform")

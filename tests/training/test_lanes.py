@@ -38,7 +38,9 @@ def packed(n_parts: int) -> list[Packed]:
 
 def gradients(lanes: Lanes, n_parts: int) -> list[torch.Tensor]:
     """Of a loss that is no sum over texts."""
-    encoded = Pass(lanes, packed(n_parts), TOKEN_IDS)
+    if lanes.encoder.embeddings.requires_grad:
+        lanes.encoder.open_rows(TOKEN_IDS)
+    encoded = Pass(lanes, packed(n_parts))
     torch.logsumexp(encoded.vectors @ encoded.vectors.T, dim=(0, 1)).backward()
     encoded.backward()
     found = [p.grad.clone() for p in lanes.encoder.learning() if p.grad is not None]
@@ -79,14 +81,14 @@ def test_dropout_is_computed_again_as_it_was(tiny_encoder: Path) -> None:
 
 def test_a_frozen_encoder_is_gone_through_once(encoder: Encoder, two: Lanes) -> None:
     encoder.train_only("frozen")
-    encoded = Pass(two, packed(2), TOKEN_IDS)
+    encoded = Pass(two, packed(2))
     assert not encoded.vectors.requires_grad
     encoded.backward()
     torch.testing.assert_close(encoded.vectors, two.encode(packed(1)))
 
 
 def test_no_texts(two: Lanes) -> None:
-    encoded = Pass(two, [], np.empty(0, np.int64))
+    encoded = Pass(two, [])
     encoded.backward()
     assert encoded.vectors.shape == (0, 32)
 

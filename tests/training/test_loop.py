@@ -70,7 +70,7 @@ def test_the_joint_gradient_is_the_weighted_sum_of_single_ones(description: dict
         from mtl_core.training.batches import assemble
 
         batch = assemble(blocks, trainer.stores, trainer.template, 8192, torch.device("cpu"))
-        trainer.gradients(batch)
+        trainer.joint.gradients([batch], trainer.state.weights)
         rows = torch.zeros_like(trainer.model.encoder.embeddings)
         rows[trainer.model.encoder.row_ids] = trainer.model.encoder.rows.grad
         found = {n: p.grad for n, p in trainer.model.encoder.named_parameters() if p.grad is not None}

@@ -1,0 +1,146 @@
+"""The same gain for every task, in several senses: IMTL-G, Nash-MTL, FairGrad, GradNorm."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field as Setting
+
+from mtl_core.balancing.base import GradientBalancing, Learned
+from mtl_core.messages import N_
+from mtl_core.settings import Options
+
+
+class ImpartialGradients(GradientBalancing):
+    """α = G⁺ (p ∘ |g|), brought to Σα = 1: the update's projections on the tasks' unit gradients are as p (w with mean 1)."""
+
+    name = "imtl_g"
+    label = N_("IMTL-G")
+    help = N_("The update has projections of one length on all tasks' gradients.")
+    slider = N_("The length of the update's projection on the task's gradient, in proportion to the others.")
+    source = "Towards Impartial Multi-task Learning, https://openreview.net/forum?id=IMPnRXEWpvr"
+
+    def weigh(self, gramian: np.ndarray, weights: np.ndarray, losses: np.ndarray, tasks: np.ndarray) -> np.ndarray:
+        found = np.linalg.pinv(gramian, hermitian=True) @ (weights * np.sqrt(np.diag(gramian)))
+        if abs(found.sum()) < 1e-12:
+            raise ArithmeticError("The projections cannot be made equal.")
+        return found / found.sum()
+
+
+def fair_weights(gramian: np.ndarray, preferred: np.ndarray, alpha: float) -> np.ndarray:
+    """The α > 0 with (Gα)_k = (α_k / p_k)^(-1/a), by Newton's method.
+
+    It is where Σ_k p_k · u_a(g_k · d) - |d|² / 2 is largest, u_a the a-fair utility (its logarithm for a = 1): strictly concave, so
+    there is one. gramian (K, K), preferred (K,) > 0, alpha: a ≥ 1. Raises ArithmeticError: not found in 200 steps.
+    """
+    # In the logarithm of α the steps need no bounds; G is scaled by its diagonal first, so that tasks of any size start near 1.
+    scale = 1 / np.sqrt(np.diag(gramian))
+    scaled = gramian * np.outer(scale, scale)
+    target = preferred ** (1 / alpha) * scale ** (1 - 1 / alpha)
+
+    def excess(x: np.ndarray) -> np.ndarray:
+        return scaled @ x - target * x ** (-1 / alpha)
+
+    def utility(x: np.ndarray) -> float:
+        own = target * np.log(x) if alpha == 1 else target * x ** (1 - 1 / alpha) / (1 - 1 / alpha)
+        return float(x @ scaled @ x / 2 - own.sum())
+
+    x = target ** (alpha / (alpha + 1))
+    for _ in range(200):
+        gap = excess(x)
+        if np.abs(gap * x ** (1 / alpha) / target).max() < 1e-10:
+            return x * scale
+        curvature = scaled + np.diag(target / alpha * x ** (-1 / alpha - 1))
+        step = np.linalg.solve(curvature, -gap)
+        falling = step < 0
+        size = min(1.0, 0.9 * float((x[falling] / -step[falling]).min())) if falling.any() else 1.0
+        before = utility(x)
+        while size > 1e-12 and utility(x + size * step) > before + 1e-4 * size * float(gap @ step) + 1e-14 * abs(before):
+            size /= 2
+        x = x + size * step
+    raise ArithmeticError("No fair weights were found in 200 steps.")
+
+
+class NashBargaining(GradientBalancing):
+    """α_k · (Gα)_k = p_k, p = w with mean 1: the weighted bargaining solution; its length does not depend on the gradients'."""
+
+    name = "nash_mtl"
+    label = N_("Nash-MTL")
+    help = N_("The tasks bargain for the direction: every task's relative gain counts the same, whatever the size of its gradient.")
+    slider = N_("The task's bargaining power.")
+    source = "Multi-Task Learning as a Bargaining Game, https://arxiv.org/abs/2202.01017"
+
+    def weigh(self, gramian: np.ndarray, weights: np.ndarray, losses: np.ndarray, tasks: np.ndarray) -> np.ndarray:
+        return fair_weights(gramian, weights / weights.mean(), 1.0)
+
+
+class FairOptions(Options):
+    fairness: float = Setting(
+        2.0,
+        ge=1,
+        le=20,
+        title=N_("Fairness"),
+        description=N_("1: relative gains count, as in Nash-MTL; large: the task that gains least."),
+    )
+
+
+class FairResources(GradientBalancing):
+    """(Gα)_k = (α_k / p_k)^(-1/a), p = w with mean 1."""
+
+    name = "fairgrad"
+    label = N_("FairGrad")
+    help = N_("Shares the update among the tasks as a network shares its capacity: the fairer, the more the smallest gain counts.")
+    slider = N_("A factor on how useful the task's gain is held to be.")
+    source = "Fair Resource Allocation in Multi-Task Learning, https://arxiv.org/abs/2402.15638"
+    Options = FairOptions
+
+    def weigh(self, gramian: np.ndarray, weights: np.ndarray, losses: np.ndarray, tasks: np.ndarray) -> np.ndarray:
+        return fair_weights(gramian, weights / weights.mean(), self.options.fairness)
+
+
+class GradientNormalisationOptions(Options):
+    asymmetry: float = Setting(
+        1.5, ge=0, le=10, title=N_("Asymmetry"), description=N_("How strongly tasks that lag behind get longer gradients; 0: all the same.")
+    )
+    learning_rate: float = Setting(
+        0.025, gt=0, le=1, title=N_("Learning rate of the weights"), description=N_("Step size for the numbers that the strategy learns.")
+    )
+
+
+class GradientNormalisation(GradientBalancing):
+    """Learned v_k, Σv = K: |v_k g_k| is drawn to p_k · mean_j |v_j g_j| · r_k^a, r_k = (L_k / L_k at first) / their mean."""
+
+    name = "gradnorm"
+    label = N_("GradNorm")
+    help = N_("Learns weights that bring the tasks' gradients to one length, longer for tasks whose loss lags behind.")
+    slider = N_("The length that the task's gradient should have, in proportion to the others.")
+    source = "GradNorm: Gradient Normalization for Adaptive Loss Balancing in Deep Multitask Networks, https://arxiv.org/abs/1711.02257"
+    Options = GradientNormalisationOptions
+
+    def __init__(self, n_tasks: int, options: GradientNormalisationOptions, device: torch.device | None = None):
+        super().__init__(n_tasks, options, device)
+        self._learned = Learned(n_tasks, options.learning_rate, start=1.0)
+        self._first: list[float | None] = [None] * n_tasks  # the first loss of each task
+
+    def weigh(self, gramian: np.ndarray, weights: np.ndarray, losses: np.ndarray, tasks: np.ndarray) -> np.ndarray:
+        for task, loss in zip(tasks.tolist(), losses.tolist(), strict=True):
+            self._first[task] = self._first[task] or loss or None
+        found = self._learned.values.detach().double().numpy()[tasks]
+        lengths = np.sqrt(np.diag(gramian))
+        progress = losses / np.array([self._first[task] or 1.0 for task in tasks.tolist()])
+        rate = progress / progress.mean() if progress.any() else np.ones_like(progress)
+        wanted = (found * lengths).mean() * rate**self.options.asymmetry * weights / weights.mean()
+        slope = torch.zeros(self.n_tasks)
+        slope[torch.from_numpy(tasks)] = torch.from_numpy(np.sign(found * lengths - wanted) * lengths).float()
+        self._learned.step(slope)
+        with torch.no_grad():
+            values = self._learned.values.clamp_(min=1e-3)
+            values.mul_(self.n_tasks / values.sum())
+        return found
+
+    def state(self) -> dict[str, Any]:
+        return {"learned": self._learned.state(), "first": self._first}
+
+    def load(self, state: dict[str, Any]) -> None:
+        self._learned.load(state["learned"])
+        self._first = list(state["first"])

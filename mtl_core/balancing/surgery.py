@@ -1,0 +1,96 @@
+"""Gradients changed where they point against each other: PCGrad, GradVac, GradDrop."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field as Setting
+from torch import Tensor
+from torchjd.aggregation import GradDrop as TorchJDGradDrop
+from torchjd.aggregation import GradVacWeighting, PCGradWeighting
+
+from mtl_core.balancing.base import GradientBalancing
+from mtl_core.messages import N_
+from mtl_core.settings import Options
+
+_SLIDER = N_("A factor on the task's loss, and so on its gradient, before conflicts are looked for.")
+_BLOCK = 1 << 20  # parameters at once
+
+
+def scaled(gramian: np.ndarray, weights: np.ndarray) -> Tensor:
+    """(K, K): the Gramian of the weighted gradients."""
+    return torch.from_numpy(gramian * np.outer(weights, weights))
+
+
+class ProjectedConflicts(GradientBalancing):
+    name = "pcgrad"
+    label = N_("PCGrad")
+    help = N_("Of two gradients that point against each other each loses the part that does.")
+    slider = _SLIDER
+    source = "Gradient Surgery for Multi-Task Learning, https://arxiv.org/abs/2001.06782"
+
+    def weigh(self, gramian: np.ndarray, weights: np.ndarray, losses: np.ndarray, tasks: np.ndarray) -> np.ndarray:
+        return PCGradWeighting()(scaled(gramian, weights)).numpy() * weights
+
+
+class GradientVaccineOptions(Options):
+    decay: float = Setting(
+        0.01, ge=0, le=1, title=N_("Pace of the targets"), description=N_("How fast the wanted cosine of two tasks follows the found one.")
+    )
+
+
+class GradientVaccine(GradientBalancing):
+    """The wanted cosine of tasks i and j is a moving average of those found; it is kept for all pairs of the experiment's tasks."""
+
+    name = "gradvac"
+    label = N_("GradVac")
+    help = N_("Turns two gradients towards each other until their cosine is what it was on average.")
+    slider = _SLIDER
+    source = "Gradient Vaccine: Investigating and Improving Multi-task Optimization in Massively Multilingual Models, https://arxiv.org/abs/2010.05874"
+    Options = GradientVaccineOptions
+
+    def __init__(self, n_tasks: int, options: GradientVaccineOptions, device: torch.device | None = None):
+        super().__init__(n_tasks, options, device)
+        self._targets = torch.zeros(n_tasks, n_tasks, dtype=torch.float64)
+
+    def weigh(self, gramian: np.ndarray, weights: np.ndarray, losses: np.ndarray, tasks: np.ndarray) -> np.ndarray:
+        weighting = GradVacWeighting(beta=self.options.decay)
+        places = np.ix_(tasks, tasks)
+        targets = self._targets[places].clone()
+        vars(weighting)["_state_key"] = len(tasks), targets.dtype  # TorchJD keeps the targets to itself, and for one set of tasks only
+        weighting.register_buffer("_phi_t", targets)
+        found = weighting(scaled(gramian, weights)).numpy() * weights
+        self._targets[places] = targets  # TorchJD has changed them in place
+        return found
+
+    def state(self) -> dict[str, Any]:
+        return {"targets": self._targets.tolist()}
+
+    def load(self, state: dict[str, Any]) -> None:
+        self._targets = torch.tensor(state["targets"], dtype=torch.float64)
+
+
+class GradientDropout(GradientBalancing):
+    """Needs the gradients themselves; its effective weight of a task is the share of its gradient, by energy, that came through."""
+
+    name = "graddrop"
+    label = N_("GradDrop")
+    help = N_("Of every parameter only the positive or only the negative gradients pass, by a draw that the larger side wins more often.")
+    slider = _SLIDER
+    source = "Just Pick a Sign: Optimizing Deep Multitask Models with Gradient Sign Dropout, https://arxiv.org/abs/2010.06808"
+
+    def weigh(self, gramian: np.ndarray, weights: np.ndarray, losses: np.ndarray, tasks: np.ndarray) -> np.ndarray:
+        return weights
+
+    def combine(self, gradients: Tensor, effective: np.ndarray) -> tuple[Tensor, np.ndarray]:
+        weights = torch.from_numpy(effective).to(gradients)
+        update, passed = torch.empty_like(gradients[0]), torch.zeros(len(weights), dtype=torch.float64, device=gradients.device)
+        energy = torch.zeros_like(passed)
+        for start in range(0, gradients.shape[1], _BLOCK):  # in blocks: its intermediate values take several times the gradients
+            block = gradients[:, start : start + _BLOCK] * weights[:, None]
+            mixed = TorchJDGradDrop()(block).nan_to_num_()  # 0 / 0 where no task has a gradient
+            update[start : start + _BLOCK] = mixed
+            kept = block * ((block * mixed) > 0)
+            passed += (kept.double() ** 2).sum(1)
+            energy += (block.double() ** 2).sum(1)
+        return update, effective * (passed / energy).cpu().numpy()

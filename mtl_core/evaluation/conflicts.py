@@ -1,0 +1,101 @@
+"""What the tasks do to each other: how their gradients stand, over several looks, and one sentence that says it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Protocol
+
+import numpy as np
+from scipy.special import stdtrit
+
+from mtl_core.messages import Message, message
+
+LOOKS = 8
+"""Of the last ones, that a mean is taken over."""
+CONFIDENCE = 0.95
+
+
+class Look(Protocol):
+    """As the event `Compared`."""
+
+    @property
+    def step(self) -> int: ...
+    @property
+    def tasks(self) -> list[str]: ...
+    @property
+    def norms(self) -> list[float]: ...
+    @property
+    def cosines(self) -> list[list[float]]: ...
+    @property
+    def layers(self) -> dict[str, list[list[float]]]: ...
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """tasks: K names; cosine, low, high: (K, K), mean over the looks and its interval; share: (K,) of the sum of gradient lengths.
+
+    A cosine is told from 0 where its interval does not hold 0. nan: never seen together, or a gradient was zero. looks: how many.
+    """
+
+    step: int
+    tasks: list[str]
+    cosine: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    share: np.ndarray
+    looks: int
+
+    @property
+    def told(self) -> np.ndarray:
+        """(K, K) bool: whether the cosine is told from 0."""
+        return (self.low > 0) | (self.high < 0)
+
+
+def agreement(looks: Sequence[Look], step: int | None = None, layer: str | None = None) -> Agreement | None:
+    """Over the last LOOKS looks up to `step` (None: the last one); layer: a part of the encoder, None for all of it. None: no look."""
+    chosen = [look for look in looks if step is None or look.step <= step][-LOOKS:]
+    if not chosen:
+        return None
+    tasks = list(dict.fromkeys(task for look in chosen for task in look.tasks))
+    values = np.full((len(chosen), len(tasks), len(tasks)), np.nan)
+    norms = np.full((len(chosen), len(tasks)), np.nan)
+    for n, look in enumerate(chosen):
+        places = [tasks.index(task) for task in look.tasks]
+        values[n][np.ix_(places, places)] = np.array(look.cosines if layer is None else look.layers[layer], dtype=np.float64)
+        norms[n, places] = look.norms
+    count = np.isfinite(values).sum(0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.nansum(values, 0) / count
+        deviation = np.sqrt(np.nansum((values - mean) ** 2, 0) / (count - 1))
+        half = np.where(count > 1, stdtrit(np.maximum(count - 1, 1), (1 + CONFIDENCE) / 2) * deviation / np.sqrt(count), np.inf)
+        lengths = np.nansum(norms, 0) / np.isfinite(norms).sum(0)
+    half[np.isnan(mean)] = np.nan
+    return Agreement(chosen[-1].step, tasks, mean, mean - half, mean + half, lengths / lengths.sum(), len(chosen))
+
+
+def sentence(looks: Sequence[Look]) -> Message | None:
+    """The strongest conflict that is told from 0 now, and since when; or that there is none. None: too few looks to say."""
+    now = agreement(looks)
+    if now is None or now.looks < 3:
+        return None
+    pairs = [(now.cosine[i, j], i, j) for i, j in combinations(range(len(now.tasks)), 2) if now.high[i, j] < 0]
+    if not pairs:
+        return message("No two tasks pull apart: every cosine is above 0 or not told from it.")
+    cosine, i, j = min(pairs)
+    first, second = now.tasks[i], now.tasks[j]
+    since = now.step
+    for look in reversed(looks):
+        then = agreement(looks, look.step)
+        if then is None or first not in then.tasks or second not in then.tasks:
+            break
+        if not then.high[then.tasks.index(first), then.tasks.index(second)] < 0:
+            break
+        since = look.step
+    return message(
+        "“{first}” and “{second}” pull apart since step {since}: cosine {cosine}.",
+        first=first,
+        second=second,
+        since=since,
+        cosine=f"{cosine:.2f}" if math.isfinite(cosine) else "–",
+    )

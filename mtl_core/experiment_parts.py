@@ -1,0 +1,277 @@
+"""The parts of an experiment: tables, tasks, encoder, and how they are trained. See `mtl_core.experiment`."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationInfo, field_validator
+
+from mtl_core.balancing import BALANCING
+from mtl_core.data.shares import SAMPLING
+from mtl_core.data.split import SplitOptions
+from mtl_core.data.transactions import TransactionOptions
+from mtl_core.messages import N_, message
+from mtl_core.settings import Options
+from mtl_core.tasks import KINDS
+
+_NAME = r"^\w[\w -]{0,63}$"
+_TRAINABLE = r"^(full|frozen|top:[1-9]\d*)$"
+_DEVICE = r"^(auto|cpu|cuda(:\d+)?|mps)$"
+_FILE = r"^[^\x00]+$"
+PATTERNS = {
+    _NAME: N_("a name of at most 64 letters, digits, spaces, hyphens and underscores"),
+    _TRAINABLE: N_("full, frozen, or top:K with K the number of upper layers"),
+    _DEVICE: N_("auto, cpu, cuda, cuda:N or mps"),
+    _FILE: N_("the name of a file"),
+}
+
+Name = Annotated[str, Field(pattern=_NAME)]
+
+
+def _column(value: Any) -> Any:
+    names = value if isinstance(value, list) and value else [value]
+    if not all(isinstance(n, str) and n for n in names):
+        raise ValueError(message("the name of a column, or a list of such names"))
+    return value
+
+
+Column = Annotated[str | list[str], BeforeValidator(_column)]
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _known(name: str, registry: Mapping[str, Any]) -> str:
+    if name not in registry:
+        raise ValueError(message("one of {names}", names=", ".join(registry)))
+    return name
+
+
+def _options_of(registry: Mapping[str, Any], name: str | None, options: Any) -> Any:
+    """The typed options of what is called `name` in the registry; None: the name is already a fault."""
+    if name is None:
+        return Options()
+    wanted = registry[name].Options
+    if isinstance(options, Options) and not isinstance(options, wanted):
+        options = options.model_dump()
+    return wanted.model_validate({} if options is None else options)
+
+
+class Data(Part):
+    """A table that tasks learn from."""
+
+    file: str = Field(
+        pattern=_FILE,
+        title=N_("File"),
+        description=N_("The table: CSV, TSV, JSON Lines or Parquet, relative to the experiment file or the workspace."),
+    )
+    transactions: TransactionOptions | None = Field(
+        None,
+        title=N_("Transactions"),
+        description=N_("How a transaction log (user, item, time) becomes a recommendation table; empty for other tables."),
+    )
+    split: SplitOptions = Field(
+        SplitOptions(), title=N_("Split"), description=N_("How rows are divided into training, validation and test.")
+    )
+
+
+class Task(Part):
+    """One supervised problem on a table."""
+
+    kind: str = Field(title=N_("Kind"), description=N_("What sort of problem it is."), examples=list(KINDS))
+    data: Name = Field(title=N_("Table"), description=N_("Which table of the experiment it learns from."))
+    columns: dict[str, Column] = Field(title=N_("Columns"), description=N_("Which column of the table fills each field of the task kind."))
+    weight: float = Field(
+        1.0,
+        ge=0,
+        le=100,
+        title=N_("Loss weight"),
+        description=N_("Its share in the joint loss: 0 leaves the shared encoder unmoved by this task."),
+    )
+    options: SerializeAsAny[Options] = Field(
+        default_factory=Options,
+        validate_default=True,
+        title=N_("Options"),
+        description=N_("What only this task kind can set."),
+    )
+
+    @field_validator("kind")
+    @classmethod
+    def _known_kind(cls, kind: str) -> str:
+        return _known(kind, KINDS)
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _options_of_kind(cls, options: Any, info: ValidationInfo) -> Any:
+        return _options_of(KINDS, info.data.get("kind"), options)
+
+
+class Encoder(Part):
+    """The shared pretrained transformer."""
+
+    name: str = Field(
+        "minilm",
+        min_length=1,
+        title=N_("Encoder"),
+        description=N_("minilm (packaged, no internet needed), a Hugging Face model name, or a local folder."),
+    )
+    trainable: str = Field(
+        "full",
+        pattern=_TRAINABLE,
+        title=N_("Trainable part"),
+        description=N_("What of it is trained: full, top:K (the upper K layers) or frozen."),
+        examples=["full", "top:1", "top:2", "top:3", "frozen"],
+    )
+    pooling: Literal["auto", "mean", "cls", "last"] = Field(
+        "auto", title=N_("Pooling"), description=N_("How token vectors become one text vector; auto: what the model was made for.")
+    )
+    max_length: int = Field(128, ge=8, le=8192, title=N_("Longest text"), description=N_("Longest text in tokens; what is longer is cut."))
+    dropout: float = Field(
+        0.0, ge=0, le=0.9, title=N_("Dropout"), description=N_("Share of values dropped inside the encoder while training.")
+    )
+
+
+class Sharing(Part):
+    """What the tasks share above the encoder."""
+
+    name: Literal["hard"] = Field("hard", title=N_("Sharing"), description=N_("hard: one encoder for all, a head for each task."))
+
+
+class Balancing(Part):
+    """How the tasks' losses become one update."""
+
+    name: str = Field(
+        "fixed",
+        title=N_("Strategy"),
+        description=N_("fixed: the loss weights as set, and as steered while training; or a strategy that finds weights in every step."),
+        json_schema_extra={"choices": {name: strategy.label for name, strategy in BALANCING.items()}},
+    )
+    options: SerializeAsAny[Options] = Field(
+        default_factory=Options,
+        validate_default=True,
+        title=N_("Options"),
+        description=N_("What only this strategy can set."),
+    )
+
+    @field_validator("name")
+    @classmethod
+    def _known_name(cls, name: str) -> str:
+        return _known(name, BALANCING)
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _options_of_name(cls, options: Any, info: ValidationInfo) -> Any:
+        return _options_of(BALANCING, info.data.get("name"), options)
+
+
+class Sampling(Part):
+    """How many rows of each table a step draws."""
+
+    name: str = Field(
+        "temperature",
+        title=N_("Sampling"),
+        description=N_("By the tables' sizes, evenly, in turn, as set, or by what the tasks are learning."),
+        json_schema_extra={"choices": {name: way.label for name, way in SAMPLING.items()}},
+    )
+    options: SerializeAsAny[Options] = Field(
+        default_factory=Options, validate_default=True, title=N_("Options"), description=N_("What only this way of sampling can set.")
+    )
+
+    @field_validator("name")
+    @classmethod
+    def _known_name(cls, name: str) -> str:
+        return _known(name, SAMPLING)
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _options_of_name(cls, options: Any, info: ValidationInfo) -> Any:
+        return _options_of(SAMPLING, info.data.get("name"), options)
+
+
+class Optimizer(Part):
+    name: Literal["adamw", "sgd"] = Field("adamw", title=N_("Optimizer"), description=N_("adamw, or sgd with momentum."))
+    learning_rate: float = Field(1e-4, gt=0, le=10, title=N_("Learning rate"), description=N_("Step size for the encoder."))
+    head_learning_rate: float = Field(
+        1e-3, gt=0, le=10, title=N_("Learning rate of the heads"), description=N_("Step size for the tasks' heads.")
+    )
+    weight_decay: float = Field(0.01, ge=0, le=1, title=N_("Weight decay"), description=N_("Pull of weight matrices towards zero."))
+    momentum: float = Field(0.9, ge=0, lt=1, title=N_("Momentum"), description=N_("Memory of sgd; adamw does not use it."))
+    clip: float = Field(
+        1.0, ge=0, le=1000, title=N_("Gradient clipping"), description=N_("Largest length of the gradient; 0 does not clip.")
+    )
+
+
+class Schedule(Part):
+    name: Literal["linear", "cosine", "constant"] = Field(
+        "linear", title=N_("Schedule"), description=N_("How the learning rate falls after warm-up.")
+    )
+    warmup: float = Field(
+        0.1, ge=0, le=1, title=N_("Warm-up"), description=N_("Share of the steps in which the learning rate rises from 0.")
+    )
+
+
+class EarlyStopping(Part):
+    objective: Name = Field(
+        "mean", title=N_("Objective"), description=N_("mean: the average of the tasks' main metrics; or the name of one task.")
+    )
+    patience: int = Field(
+        0, ge=0, le=1000, title=N_("Patience"), description=N_("Evaluations without gain before training ends; 0 never ends early.")
+    )
+    minimum_gain: float = Field(0.0, ge=0, le=1, title=N_("Least gain"), description=N_("What counts as a gain of the objective."))
+
+
+class Training(Part):
+    epochs: float = Field(
+        3.0,
+        gt=0,
+        le=1000,
+        title=N_("Epochs"),
+        description=N_("Passes over the rows of all tables together; ignored when steps are given."),
+    )
+    steps: int | None = Field(
+        None, ge=1, le=100_000_000, title=N_("Steps"), description=N_("Number of optimiser steps; empty: from the epochs.")
+    )
+    batch_size: int = Field(64, ge=1, le=65_536, title=N_("Rows in a step"), description=N_("Rows of all tables together in one step."))
+    micro_batch_tokens: int = Field(
+        8192,
+        ge=128,
+        le=4_194_304,
+        title=N_("Tokens at once"),
+        description=N_("Most tokens sent through the encoder at once; less needs less memory."),
+    )
+    evaluate_every: int = Field(
+        0,
+        ge=0,
+        le=10_000_000,
+        title=N_("Steps between evaluations"),
+        description=N_("Steps between evaluations; 0: ten times over the run."),
+    )
+    evaluation_rows: int = Field(
+        2000,
+        ge=10,
+        le=10_000_000,
+        title=N_("Rows of an evaluation"),
+        description=N_("Most validation rows of a task looked at during training; the final evaluation uses all."),
+    )
+    device: str = Field(
+        "auto",
+        pattern=_DEVICE,
+        title=N_("Device"),
+        description=N_("auto: a GPU when there is one."),
+        examples=["auto", "cpu", "cuda", "mps"],
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", title=N_("Precision"), description=N_("auto: bfloat16 where the hardware computes in it.")
+    )
+
+
+class Diagnostics(Part):
+    """What is looked at on the way."""
+
+    conflicts_every: int = Field(
+        50,
+        ge=0,
+        le=1_000_000,
+        title=N_("Steps between looks at conflicts"),
+        description=N_("How often the tasks' gradients are compared, which takes the time of a step; 0: never."),
+    )

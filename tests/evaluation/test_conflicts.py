@@ -1,0 +1,53 @@
+"""How gradients agree: means and intervals by hand, tasks that come and go, the sentence."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from mtl_core.evaluation.conflicts import LOOKS, agreement, sentence
+from mtl_core.training.events import Compared
+
+
+def look(step: int, cosine: float, norms: tuple[float, float] = (1.0, 3.0), tasks: tuple[str, str] = ("search", "ads")) -> Compared:
+    table = [[1.0, cosine], [cosine, 1.0]]
+    return Compared(step, list(tasks), list(norms), table, {"layer 1": [[1.0, -cosine], [-cosine, 1.0]]})
+
+
+def test_mean_interval_and_shares() -> None:
+    cosines = [0.1, 0.2, 0.3, 0.2]
+    found = agreement([look(n * 50, c) for n, c in enumerate(cosines)])
+    assert found is not None and (found.step, found.looks, found.tasks) == (150, 4, ["search", "ads"])
+    low, high = stats.t.interval(0.95, 3, np.mean(cosines), stats.sem(cosines))
+    assert (found.cosine[0, 1], found.low[0, 1], found.high[0, 1]) == pytest.approx((0.2, low, high))
+    assert found.share.tolist() == [0.25, 0.75] and found.told[0, 1]
+    assert agreement([look(0, 0.1)], layer="layer 1").cosine[0, 1] == -0.1  # type: ignore[union-attr]
+    assert not agreement([look(0, 0.9)]).told[0, 1], "one look tells nothing"  # type: ignore[union-attr]
+    assert agreement([]) is None and agreement([look(50, 0.1)], step=49) is None
+
+
+def test_only_the_last_looks_up_to_a_step_count() -> None:
+    looks = [look(n, 0.5 if n < 20 else -0.5) for n in range(40)]
+    assert agreement(looks, 19).cosine[0, 1] == 0.5  # type: ignore[union-attr]
+    assert agreement(looks).cosine[0, 1] == -0.5  # type: ignore[union-attr]
+    assert agreement(looks).looks == LOOKS  # type: ignore[union-attr]
+
+
+def test_tasks_come_and_go_and_a_gradient_may_be_zero() -> None:
+    found = agreement([look(0, 0.5), look(1, 0.1, tasks=("ads", "intent")), look(2, math.nan)])
+    assert found is not None and found.tasks == ["search", "ads", "intent"]
+    assert found.cosine[0, 1] == 0.5 and found.cosine[1, 2] == 0.1 and np.isnan(found.cosine[0, 2]) and not found.told[0, 2]
+
+
+def test_the_sentence_names_the_strongest_conflict_and_since_when() -> None:
+    noise = [0.01, -0.01, 0.02, -0.02]
+    looks = [look(100 * n, (0.2 if n < 12 else -0.4) + noise[n % 4]) for n in range(30)]
+    said = sentence(looks)
+    assert (
+        said is not None and said.text().startswith("“search” and “ads” pull apart since step ") and said.text().endswith("cosine -0.40.")
+    )
+    assert 1500 <= said.values["since"] <= 2000, "when most of the looks had turned"
+    calm = sentence(looks[:12])
+    assert calm is not None and calm.text().startswith("No two tasks pull apart")
+    assert sentence(looks[:2]) is None

@@ -1,0 +1,178 @@
+"""Forward and back for several tasks: every strategy in a real training, the gradients of the tasks, what is left out."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from mtl_core.balancing import BALANCING, GradientBalancing, LossBalancing
+from mtl_core.experiment import experiment_from_dict
+from mtl_core.training.batches import StepBatch, assemble
+from mtl_core.training.control import Control
+from mtl_core.training.events import Compared, Finished, StepDone
+from mtl_core.training.loop import _Trainer, train
+from mtl_core.training.prepare import prepare
+from mtl_core.workspace import Workspace
+
+WEIGHTS = {"department": 2.0, "recommended": 0.5, "search": 1.5, "ads": 0.0, "next_item": 3.0}
+
+
+def trainer_of(description: dict, workspace: Workspace, strategy: str, weights: dict[str, float] = WEIGHTS) -> _Trainer:
+    description["training"]["precision"] = "float32"
+    description["balancing"] = {"name": strategy}
+    for name, task in description["tasks"].items():
+        task["weight"] = weights.get(name, 0.0)
+    experiment = experiment_from_dict(description)
+    trainer = _Trainer(experiment, prepare(experiment, workspace), Control(), None, False)
+    trainer.model.eval()
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in trainer.model.heads.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))  # some begin at 0, and have no gradient for the encoder yet
+    return trainer
+
+
+def batches_of(trainer: _Trainer) -> list[StepBatch]:
+    blocks = {name: data.take(data.rows("train")[:9]) for name, data in trainer.rows.items()}
+    cpu = torch.device("cpu")
+    return [assemble(part, trainer.stores, trainer.template, 8192, cpu, trainer.lanes.n) for part in trainer.joint.parts(blocks)]
+
+
+def shared_gradient(trainer: _Trainer) -> Tensor:
+    """Of the encoder, the rows of its words put back in their places. Flat."""
+    encoder = trainer.model.encoder
+    rows = torch.zeros_like(encoder.embeddings)
+    assert encoder.rows is not None and encoder.row_ids is not None and encoder.rows.grad is not None
+    rows[encoder.row_ids] = encoder.rows.grad
+    dense = [p for p in encoder.parameters() if p.requires_grad and p is not encoder.embeddings]
+    return torch.cat([torch.zeros_like(p).flatten() if p.grad is None else p.grad.flatten() for p in dense] + [rows.flatten()])
+
+
+def test_the_update_is_the_effective_sum_of_the_tasks_own_gradients(description: dict, workspace: Workspace) -> None:
+    single = {}
+    for name in WEIGHTS:
+        trainer = trainer_of(description, workspace, "fixed", {name: 1.0})
+        trainer.joint.gradients(batches_of(trainer), trainer.state.weights)
+        single[name] = shared_gradient(trainer)
+    for strategy in ("uncertainty", "geometric_mean", "pcgrad", "upgrad", "nash_mtl"):
+        trainer = trainer_of(description, workspace, strategy)
+        torch.manual_seed(0)
+        found = trainer.joint.gradients(batches_of(trainer), trainer.state.weights)
+        effective = dict(zip(found.names, found.effective.tolist(), strict=True))
+        wanted = sum((effective[name] * gradient for name, gradient in single.items()), torch.zeros(()))
+        assert effective["ads"] == 0 and not found.left_out and not found.fell_back
+        torch.testing.assert_close(shared_gradient(trainer), wanted, atol=1e-5, rtol=1e-3)
+
+
+def test_heads_learn_from_their_own_loss_times_its_weight(description: dict, workspace: Workspace) -> None:
+    heads = []
+    for strategy in ("fixed", "upgrad"):
+        trainer = trainer_of(description, workspace, strategy)
+        trainer.joint.gradients(batches_of(trainer), trainer.state.weights)
+        heads.append({name: p.grad for name, p in trainer.model.heads.named_parameters() if p.grad is not None and p.grad.any()})
+    assert heads[0].keys() == heads[1].keys() and not any(name.startswith("ads.") for name in heads[0])
+    for name, gradient in heads[0].items():
+        torch.testing.assert_close(heads[1][name], gradient, atol=1e-6, rtol=1e-4, msg=name)
+
+
+def test_a_task_whose_gradient_is_zero_or_not_finite_is_left_out(description: dict, workspace: Workspace) -> None:
+    everything = dict.fromkeys(WEIGHTS, 1.0)
+    trainer = trainer_of(description, workspace, "upgrad", everything)
+    heads = trainer.model.heads
+    with torch.no_grad():
+        for parameter in heads["department"].parameters():
+            parameter.zero_()  # the loss is log 3, and does not depend on the text
+        weights = [p for p in heads["recommended"].parameters() if p.ndim == 2]
+        weights[-1].mul_(1e25)  # the loss is finite, the square of its gradient is not
+    found = trainer.joint.gradients(batches_of(trainer), trainer.state.weights)
+    assert set(found.left_out) == {"department", "recommended"} and torch.isfinite(found.losses).all()
+    effective = dict(zip(found.names, found.effective.tolist(), strict=True))
+    assert effective["department"] == effective["recommended"] == 0 and effective["search"] > 0
+    assert torch.isfinite(shared_gradient(trainer)).all()
+    assert all(p.grad is None for p in heads["recommended"].parameters())
+
+
+@pytest.mark.parametrize("strategy", BALANCING)
+def test_every_strategy_trains_and_resumes_exactly(description: dict, workspace: Workspace, tmp_path: Path, strategy: str) -> None:
+    description["balancing"] = {"name": strategy, "options": {"window": 2} if strategy == "dwa" else {}}
+    description["tasks"]["ads"]["weight"] = 0
+    experiment = experiment_from_dict(description)
+    prepared = prepare(experiment, workspace)
+    whole = list(train(experiment, prepared, folder=tmp_path / "whole"))
+    assert isinstance(whole[-1], Finished)
+    done = [e for e in whole if isinstance(e, StepDone)]
+    for event in done:
+        assert all(np.isfinite(loss) for loss in event.losses.values()) and not event.fell_back
+        assert event.step == 1 or not event.left_out, "a head that begins at 0 has no gradient for the encoder in the first step"
+        assert event.effective.keys() == (set() if strategy == "fixed" else event.losses.keys())
+        assert event.effective.get("ads", 0) == 0
+
+    cut = train(experiment, prepared, folder=tmp_path / "cut")
+    list(itertools.takewhile(lambda e: not (isinstance(e, StepDone) and e.step == 6), cut))
+    cut.close()
+    resumed = [e for e in train(experiment, prepared, folder=tmp_path / "cut", resume=True) if isinstance(e, StepDone)]
+    assert [(e.step, e.losses, e.effective) for e in resumed] == [(e.step, e.losses, e.effective) for e in done[4:]]
+
+
+@pytest.mark.parametrize("strategy", ["uncertainty", "pcgrad"])
+def test_with_one_task_there_is_nothing_to_balance(description: dict, workspace: Workspace, strategy: str) -> None:
+    description["tasks"] = {"search": description["tasks"]["search"] | {"weight": 2.0}}
+    losses = []
+    for name in ("fixed", strategy):
+        experiment = experiment_from_dict(description | {"balancing": {"name": name}})
+        losses.append([e.losses for e in train(experiment, prepare(experiment, workspace)) if isinstance(e, StepDone)])
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("strategy", ["pcgrad", "famo"])
+def test_a_frozen_encoder_leaves_the_heads_to_learn(description: dict, workspace: Workspace, strategy: str) -> None:
+    description["encoder"]["trainable"] = "frozen"
+    experiment = experiment_from_dict(description | {"balancing": {"name": strategy}})
+    done = [e for e in train(experiment, prepare(experiment, workspace)) if isinstance(e, StepDone)]
+    assert not any(e.left_out for e in done) and done[-1].gradient_norm > 0
+
+
+def test_all_loss_weights_may_become_zero_on_the_way(description: dict, workspace: Workspace) -> None:
+    for strategy, kind in (("uncertainty", LossBalancing), ("mgda", GradientBalancing)):
+        assert issubclass(BALANCING[strategy], kind)
+        experiment = experiment_from_dict(description | {"balancing": {"name": strategy}})
+        control, done = Control(), []
+        for event in train(experiment, prepare(experiment, workspace), control):
+            if isinstance(event, StepDone):
+                done.append(event)
+                if event.step == 3:
+                    control.set_weights(dict.fromkeys(experiment.tasks, 0.0))
+        assert done[2].gradient_norm > 0 and done[4].gradient_norm == 0 and set(done[4].effective.values()) == {0}
+
+
+def test_a_look_at_conflicts_gives_the_cosines_of_the_tasks_own_gradients(description: dict, workspace: Workspace) -> None:
+    single = {}
+    for name in WEIGHTS:
+        trainer = trainer_of(description, workspace, "fixed", {name: 1.0})
+        trainer.joint.gradients(batches_of(trainer), trainer.state.weights)
+        single[name] = shared_gradient(trainer)
+    trainer = trainer_of(description, workspace, "pcgrad")
+    found = trainer.joint.compare(batches_of(trainer), trainer.state.weights, 7)
+    assert found.step == 7 and set(found.tasks) == set(WEIGHTS) - {"ads"}, "a weight of 0 leaves it out"
+    gradients = torch.stack([single[name] for name in found.tasks]).double()
+    lengths = gradients.norm(dim=1)
+    torch.testing.assert_close(torch.tensor(found.norms).double(), lengths, rtol=1e-3, atol=0)
+    wanted = (gradients / lengths[:, None]) @ (gradients / lengths[:, None]).T
+    torch.testing.assert_close(torch.tensor(found.cosines).double(), wanted, rtol=0, atol=1e-3)
+    assert list(found.layers) == ["embeddings", "layer 1", "layer 2"]
+    assert all(p.grad is None for p in trainer.model.parameters()) and trainer.model.encoder.rows is None
+
+
+@pytest.mark.parametrize("strategy", ["fixed", "pcgrad"])
+def test_looks_change_nothing(description: dict, workspace: Workspace, strategy: str) -> None:
+    description["encoder"]["dropout"] = 0.1
+    found = []
+    for every in (0, 3):
+        experiment = experiment_from_dict(description | {"balancing": {"name": strategy}, "diagnostics": {"conflicts_every": every}})
+        events = list(train(experiment, prepare(experiment, workspace)))
+        assert [e.step for e in events if isinstance(e, Compared)] == ([0, 3, 6, 9] if every else [])
+        found.append([(e.losses, e.gradient_norm) for e in events if isinstance(e, StepDone)])
+    assert found[0] == found[1]
