@@ -11,9 +11,7 @@ from typing import Any, Self, get_args, get_origin
 
 from pydantic import Field, ValidationError, model_validator
 
-from mtl_core.balancing import BALANCING
 from mtl_core.data.problems import DataError, Problem, Severity
-from mtl_core.data.shares import SAMPLING
 from mtl_core.experiment_parts import (
     PATTERNS,
     Balancing,
@@ -22,6 +20,7 @@ from mtl_core.experiment_parts import (
     EarlyStopping,
     Encoder,
     Name,
+    Named,
     Optimizer,
     Part,
     Sampling,
@@ -239,9 +238,9 @@ def _names_below(annotation: Any, value: Any) -> dict[str, Any] | None:
         names = {name: field.annotation for name, field in annotation.model_fields.items()}
         if annotation is Task and (kind := _kind(value)):
             names |= {"options": kind.Options, "columns": {f.name: str for f in kind.fields}}
-        for part, registry, default in ((Balancing, BALANCING, "fixed"), (Sampling, SAMPLING, "temperature")):
-            if annotation is part and (chosen := registry.get(str(value.get("name", default)))):
-                names |= {"options": chosen.Options}
+        if issubclass(annotation, Named):
+            chosen = annotation.registry.get(str(value.get("name", annotation.model_fields["name"].default)))
+            names |= {"options": chosen.Options} if chosen else {}
         return names
     if get_origin(annotation) is dict:
         content = get_args(annotation)[1]

@@ -1,7 +1,7 @@
 """The parts of an experiment: tables, tasks, encoder, and how they are trained. See `mtl_core.experiment`."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationInfo, field_validator
 
@@ -137,8 +137,28 @@ class Sharing(Part):
     name: Literal["hard"] = Field("hard", title=N_("Sharing"), description=N_("hard: one encoder for all, a head for each task."))
 
 
-class Balancing(Part):
+class Named(Part):
+    """What is chosen by name from a registry, with options of its own."""
+
+    registry: ClassVar[Mapping[str, Any]]
+    name: str
+    options: SerializeAsAny[Options]
+
+    @field_validator("name", check_fields=False)
+    @classmethod
+    def _known_name(cls, name: str) -> str:
+        return _known(name, cls.registry)
+
+    @field_validator("options", mode="before", check_fields=False)
+    @classmethod
+    def _options_of_name(cls, options: Any, info: ValidationInfo) -> Any:
+        return _options_of(cls.registry, info.data.get("name"), options)
+
+
+class Balancing(Named):
     """How the tasks' losses become one update."""
+
+    registry = BALANCING
 
     name: str = Field(
         "fixed",
@@ -153,19 +173,11 @@ class Balancing(Part):
         description=N_("What only this strategy can set."),
     )
 
-    @field_validator("name")
-    @classmethod
-    def _known_name(cls, name: str) -> str:
-        return _known(name, BALANCING)
 
-    @field_validator("options", mode="before")
-    @classmethod
-    def _options_of_name(cls, options: Any, info: ValidationInfo) -> Any:
-        return _options_of(BALANCING, info.data.get("name"), options)
-
-
-class Sampling(Part):
+class Sampling(Named):
     """How many rows of each table a step draws."""
+
+    registry = SAMPLING
 
     name: str = Field(
         "temperature",
@@ -176,16 +188,6 @@ class Sampling(Part):
     options: SerializeAsAny[Options] = Field(
         default_factory=Options, validate_default=True, title=N_("Options"), description=N_("What only this way of sampling can set.")
     )
-
-    @field_validator("name")
-    @classmethod
-    def _known_name(cls, name: str) -> str:
-        return _known(name, SAMPLING)
-
-    @field_validator("options", mode="before")
-    @classmethod
-    def _options_of_name(cls, options: Any, info: ValidationInfo) -> Any:
-        return _options_of(SAMPLING, info.data.get("name"), options)
 
 
 class Optimizer(Part):
@@ -273,5 +275,5 @@ class Diagnostics(Part):
         ge=0,
         le=1_000_000,
         title=N_("Steps between looks at conflicts"),
-        description=N_("How often the tasks' gradients are compared, which takes the time of a step; 0: never."),
+        description=N_("How often the tasks' gradients are compared, which takes the time of one or two steps; 0: never."),
     )

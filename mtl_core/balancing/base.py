@@ -86,7 +86,7 @@ class GradientBalancing(Balancing):
         """`weigh`, or the person's weights where it finds none."""
         try:
             found = self.weigh(gramian, weights, losses, tasks)
-        except (ArithmeticError, ValueError, RuntimeError, np.linalg.LinAlgError):
+        except (ArithmeticError, ValueError, RuntimeError):
             return Decision(weights, fell_back=True)
         return Decision(found) if np.isfinite(found).all() else Decision(weights, fell_back=True)
 

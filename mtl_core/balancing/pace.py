@@ -81,7 +81,9 @@ class Famo(LossBalancing):
 
     name = "famo"
     label = N_("FAMO")
-    help = N_("Lets all losses fall at the same relative speed. Looks at the rows of a step a second time, which takes a third more time.")
+    help = N_(
+        "Lets all losses fall at the same relative speed. Looks at the rows of a step a second time, which takes up to half more time."
+    )
     slider = N_("A factor on the weight that the strategy learns for the task.")
     source = "FAMO: Fast Adaptive Multitask Optimization, https://arxiv.org/abs/2306.03792"
     Options = FamoOptions

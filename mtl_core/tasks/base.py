@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from mtl_core.data.problems import Problem
+from mtl_core.metrics import LOWER_IS_BETTER
 from mtl_core.settings import Options
 
 Spec = dict[str, Any]
@@ -62,7 +63,10 @@ class MetricInfo:
     name: str
     label: str
     help: str
-    higher_is_better: bool = True
+
+    @property
+    def higher_is_better(self) -> bool:
+        return self.name not in LOWER_IS_BETTER
 
 
 @dataclass

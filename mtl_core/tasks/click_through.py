@@ -194,15 +194,12 @@ class ClickThrough(TaskKind):
     Options = ClickThroughOptions
     metrics = (
         MetricInfo("auc", N_("AUC"), N_("Chance that a clicked row scores above another one.")),
-        MetricInfo(
-            "log_loss", N_("Log-loss"), N_("How far the probabilities are from what happened; 0 is perfect."), higher_is_better=False
-        ),
+        MetricInfo("log_loss", N_("Log-loss"), N_("How far the probabilities are from what happened; 0 is perfect.")),
         MetricInfo("pr_auc", N_("PR-AUC"), N_("Precision averaged over recall; compare it with the share of clicks.")),
         MetricInfo(
             "calibration_error",
             N_("Calibration error"),
             N_("Mean gap between the probability said and the share that clicked, over 15 bins."),
-            higher_is_better=False,
         ),
     )
     primary = "auc"

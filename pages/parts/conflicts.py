@@ -7,6 +7,7 @@ from mtl_core.evaluation.conflicts import LOOKS, agreement, sentence
 from mtl_core.jobs import jobs
 from mtl_core.messages import Translate
 from pages.parts.charts import PLOTLY
+from pages.parts.frame import language
 from pages.parts.text import plain
 
 
@@ -23,7 +24,7 @@ def show(run_id: str, _: Translate) -> None:
         step = _step(steps, f"look.{run_id}", _)
         parts = [None, *looks[-1].layers]
         layer = st.selectbox(
-            _("Part of the encoder"), parts, format_func=lambda p: _("All of it") if p is None else p, key=f"part.{run_id}", width=220
+            _("Part of the encoder"), parts, format_func=lambda p: _part(p, _), key=f"part.{run_id}.{language()}", width=220
         )
     now = agreement(looks, step, layer)
     if now is None:
@@ -42,6 +43,14 @@ def show(run_id: str, _: Translate) -> None:
         figure = plots.task_shares(shares)
         st.plotly_chart(figure, key=f"shares.{run_id}", alt=_("Share of each task in the length of the gradients"), config=PLOTLY)
         st.caption(_("How long each task's gradient is beside the others', before the loss weights: whom the shared encoder hears."))
+
+
+def _part(part: str | None, _: Translate) -> str:
+    """A part of the encoder as a person reads it."""
+    if part is None:
+        return _("All of it")
+    name, *number = part.split()
+    return {"embeddings": _("Embeddings"), "other": _("Other"), "layer": _("Layer {n}").format(n="".join(number))}[name]
 
 
 def _step(steps: list[int], key: str, _: Translate) -> int:

@@ -151,7 +151,7 @@ def test_effective_weights_and_conflicts_are_shown(opened: Open, start: Callable
     assert len(at.get("plotly_chart")) == 6
     assert any("pull apart since step" in text.value for text in at.markdown)
     assert any("not finite: intent 1" in caption.value for caption in at.caption)
-    at.selectbox(key=f"part.{run_id}").set_value("layer 1")
+    at.selectbox(key=f"part.{run_id}.en").set_value("layer 1")
     at.select_slider(key=f"look.{run_id}").set_value(0)
     no_exception(at.run())
     assert at.select_slider(key=f"look.{run_id}").value == 0
