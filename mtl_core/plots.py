@@ -206,7 +206,6 @@ def agreement(tasks: Sequence[str], cosine: np.ndarray, told: np.ndarray, transl
     off = ~np.eye(len(tasks), dtype=bool) & np.isfinite(cosine)
     most = max(0.1, float(np.abs(cosine[off]).max(initial=0)))
     figure = _figure("", "")
-    written = np.where(off, [[f"{value:+.2f}" for value in row] for row in np.nan_to_num(cosine)], "")
     common: dict[str, Any] = {"x": names, "y": names, "xgap": 1, "ygap": 1, "showscale": False, "hoverinfo": "skip"}
     grey = "rgba(153,153,153,0.25)"
     figure.add_heatmap(z=np.where(off & ~told, 0.0, np.nan), colorscale=[[0, grey], [1, grey]], **common)
@@ -214,15 +213,16 @@ def agreement(tasks: Sequence[str], cosine: np.ndarray, told: np.ndarray, transl
         z=np.where(off & told, cosine, np.nan),
         zmin=-most,
         zmax=most,
-        colorscale=[[0, "#D55E00"], [0.5, "rgba(153,153,153,0.1)"], [1, "#0072B2"]],
+        colorscale=[[0, "rgba(213,94,0,0.7)"], [0.5, "rgba(153,153,153,0.1)"], [1, "rgba(0,114,178,0.7)"]],
         **common,
     )
-    figure.add_heatmap(
-        z=np.where(off, 0.0, np.nan),
-        colorscale=[[0, "rgba(0,0,0,0)"], [1, "rgba(0,0,0,0)"]],
-        text=written,
-        texttemplate="%{text}",
-        **(common | {"hoverinfo": None}),
+    rows, columns = np.nonzero(off)  # as a trace of texts, which has the theme's colour; a heatmap's own would be dark on dark
+    figure.add_scatter(
+        x=[names[i] for i in columns],
+        y=[names[i] for i in rows],
+        text=[f"{value:+.2f}" for value in cosine[off]],
+        mode="text",
+        showlegend=False,
         hovertemplate=translate("%{x} and %{y}: cosine %{text}") + "<extra></extra>",
     )
     figure.update_xaxes(type="category", showgrid=False, tickangle=-35 if len(names) > 4 else 0)

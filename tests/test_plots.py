@@ -123,7 +123,8 @@ def test_agreement_is_blue_or_orange_only_where_it_is_told_from_zero() -> None:
     assert np.isnan(grey.z[0][1]) and grey.z[1][2] == 0
     assert color.z[0][1] == -0.4 and np.isnan(color.z[1][2]) and np.isnan(color.z[0][0])
     assert (color.zmin, color.zmax) == (-0.4, 0.4)
-    assert text.text[0][1] == "-0.40" and text.text[1][2] == "+0.05" and text.text[0][0] == ""
+    written = {(x, y): words for x, y, words in zip(text.x, text.y, text.text, strict=True)}
+    assert len(written) == 6 and written["b", "a"] == "-0.40" and written["c", "b"] == "+0.05"
 
 
 def test_shares_of_tasks_are_in_their_colours() -> None:

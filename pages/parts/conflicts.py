@@ -31,14 +31,16 @@ def show(run_id: str, _: Translate) -> None:
         return
     left, right = st.columns(2)
     with left:
-        st.markdown(f"**{plain(_('Cosine of their gradients'))}**")
+        title = _("Cosine of their gradients")
+        st.markdown(f"**{plain(title)}**")
         figure = plots.agreement(now.tasks, now.cosine, now.told, _)
         st.plotly_chart(figure, key=f"cosines.{run_id}", alt=_("Cosine of the gradients of every two tasks"), config=PLOTLY)
         st.caption(
             _("Blue: what helps one helps the other. Orange: they pull apart. Grey: not told from 0 over {n} looks.").format(n=LOOKS)
         )
     with right:
-        st.markdown(f"**{plain(_('Share of the gradient'))}**")
+        title = _("Share of the gradient")
+        st.markdown(f"**{plain(title)}**")
         shares = dict(zip(now.tasks, now.share.tolist(), strict=True))
         figure = plots.task_shares(shares)
         st.plotly_chart(figure, key=f"shares.{run_id}", alt=_("Share of each task in the length of the gradients"), config=PLOTLY)
