@@ -207,21 +207,22 @@ def agreement(tasks: Sequence[str], cosine: np.ndarray, told: np.ndarray, transl
     most = max(0.1, float(np.abs(cosine[off]).max(initial=0)))
     figure = _figure("", "")
     common: dict[str, Any] = {"x": names, "y": names, "xgap": 1, "ygap": 1, "showscale": False, "hoverinfo": "skip"}
-    grey = "rgba(153,153,153,0.25)"
+    grey = "#B8B8B8"  # cells are opaque and light, on a dark page too, so that dark numbers can be read on all of them
     figure.add_heatmap(z=np.where(off & ~told, 0.0, np.nan), colorscale=[[0, grey], [1, grey]], **common)
     figure.add_heatmap(
         z=np.where(off & told, cosine, np.nan),
         zmin=-most,
         zmax=most,
-        colorscale=[[0, "rgba(213,94,0,0.7)"], [0.5, "rgba(153,153,153,0.1)"], [1, "rgba(0,114,178,0.7)"]],
+        colorscale=[[0, "#F0913F"], [0.5, "#F4F4F4"], [1, "#56B4E9"]],
         **common,
     )
-    rows, columns = np.nonzero(off)  # as a trace of texts, which has the theme's colour; a heatmap's own would be dark on dark
+    rows, columns = np.nonzero(off)
     figure.add_scatter(
         x=[names[i] for i in columns],
         y=[names[i] for i in rows],
         text=[f"{value:+.2f}" for value in cosine[off]],
         mode="text",
+        textfont={"color": "#111111"},
         showlegend=False,
         hovertemplate=translate("%{x} and %{y}: cosine %{text}") + "<extra></extra>",
     )
