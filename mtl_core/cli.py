@@ -16,21 +16,18 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
+from mtl_core import cli_show
+from mtl_core.cli_text import FAILED, OK, WRONG_CALL, CallError, print_json, print_metrics
 from mtl_core.faults import ExperimentError, pydantic_faults
 from mtl_core.jobs import perform, quiet_libraries, resumable, training
 from mtl_core.mlflow_mirror import MlflowMirror
-from mtl_core.runs import Recorder, Run, RunError, RunState, Series, create_run, list_runs, run
+from mtl_core.runs import Recorder, Run, RunError, RunState, Series, create_run, run
 from mtl_core.training.control import Control
 from mtl_core.training.events import Evaluated, Event, Failed, StepDone
 from mtl_core.workspace import Workspace
 
-OK, FAILED, WRONG_CALL = 0, 1, 2
 MIRROR_SECONDS = 30.0  # to wait for MLflow at the end; what is late comes with the next start
 _ROWS_AT_ONCE = 256
-
-
-class CallError(Exception):
-    """A call that cannot be served as it stands."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,13 +72,13 @@ def _parser() -> argparse.ArgumentParser:
     _pairs_option(train, "--set", "PATH=VALUE", "change the experiment, such as tasks.search.weight=2")
     resume = command("resume", _resume, "Go on with a run from its last checkpoint.", as_json)
     resume.add_argument("run", metavar="RUN")
-    command("kinds", _kinds, "List the task kinds and their fields.", as_json)
-    command("strategies", _strategies, "List how tasks can be balanced, sampled and shared.", as_json)
-    command("runs", _runs, "List the runs, newest first.", as_json)
-    report = command("report", _report, "Show the metrics and reports of a run.", as_json)
+    command("kinds", cli_show.kinds, "List the task kinds and their fields.", as_json)
+    command("strategies", cli_show.strategies, "List how tasks can be balanced, sampled and shared.", as_json)
+    command("runs", cli_show.runs, "List the runs, newest first.", as_json)
+    report = command("report", cli_show.report, "Show the metrics and reports of a run.", as_json)
     report.add_argument("run", metavar="RUN")
     report.add_argument("--task", help="this task only")
-    conflicts = command("conflicts", _conflicts, "Show how the gradients of a run's tasks agree.", as_json)
+    conflicts = command("conflicts", cli_show.conflicts, "Show how the gradients of a run's tasks agree.", as_json)
     conflicts.add_argument("run", metavar="RUN")
     predict = command("predict", _predict, "Predict for JSON lines on standard input: field → value, one row a line.")
     predict.add_argument("run", metavar="RUN")
@@ -136,7 +133,7 @@ def _check(args: argparse.Namespace, workspace: Workspace) -> int:
     failed = has_errors(problems)
     if args.json:
         found = [{**vars(p), "why": str(p.why), "remedy": str(p.remedy)} for p in problems]
-        _print_json({"file": str(path), "kind": kind.name, "rows": rows, "columns": mapping, "usable": not failed, "problems": found})
+        print_json({"file": str(path), "kind": kind.name, "rows": rows, "columns": mapping, "usable": not failed, "problems": found})
     else:
         print(f"{path.name}: {rows:,} rows; {'not usable as it is' if failed else 'usable'}.")
     return FAILED if failed else OK
@@ -190,9 +187,9 @@ def _execute(target: Run, workspace: Workspace, as_json: bool, resume: bool) -> 
         print(f"{done.error.message}\n{done.error.advice}", file=sys.stderr)
         result["error"] = {"reason": done.error.reason, "message": done.error.message, "task": done.error.task, "step": done.error.step}
     if as_json:
-        _print_json(result)
+        print_json(result)
     else:
-        _print_metrics(result["tasks"])
+        print_metrics(result["tasks"])
     return FAILED if state is RunState.FAILED else OK
 
 
@@ -240,114 +237,6 @@ def progress_text(series: Series, event: StepDone, width: int = 20) -> str:
     return "  ".join([*parts, *(f"{task} {loss:.3f}" for task, loss in event.losses.items())])
 
 
-def _kinds(args: argparse.Namespace, workspace: Workspace) -> int:
-    from mtl_core.tasks import KINDS
-
-    if args.json:
-        _print_json(
-            {name: {f.name: {k: v for k, v in vars(f).items() if k != "name"} for f in kind.fields} for name, kind in KINDS.items()}
-        )
-        return OK
-    for name, kind in KINDS.items():
-        print(f"{name}: {kind.help}")
-        for f in kind.fields:
-            notes = [f.type, *(["optional"] if not f.required else []), *(["several columns"] if f.many else [])]
-            print(f"  {f.name} ({', '.join(notes)}): {f.help}")
-    return OK
-
-
-def _strategies(args: argparse.Namespace, workspace: Workspace) -> int:
-    from mtl_core.balancing import BALANCING, GradientBalancing
-    from mtl_core.data.shares import SAMPLING
-    from mtl_core.experiment_parts import Sharing
-    from mtl_core.settings import widgets
-
-    def about(named: Any) -> dict[str, Any]:
-        parameters = {s.path: {"type": s.type, "default": s.default, "bounds": s.bounds, "help": s.help} for s in widgets(named.Options)}
-        return {"help": named.help, "source": named.source, "parameters": parameters}
-
-    groups: dict[str, dict[str, Any]] = {"losses": {}, "gradients": {}}
-    for name, strategy in BALANCING.items():
-        group = "gradients" if issubclass(strategy, GradientBalancing) else "losses"
-        groups[group][name] = about(strategy) | {"loss_weight": strategy.slider}
-    groups["sampling"] = {name: about(way) for name, way in SAMPLING.items()}
-    (sharing,) = widgets(Sharing)
-    groups["sharing"] = {name: {"help": sharing.help, "source": "", "parameters": {}} for name in sharing.choices}
-    if args.json:
-        _print_json(groups)
-        return OK
-    for group, found in groups.items():
-        print(f"{group}:")
-        for name, described in found.items():
-            print(f"  {name}: {described['help']}")
-            for key, parameter in described["parameters"].items():
-                print(f"    {key}={parameter['default']}  {parameter['help']}")
-    return OK
-
-
-def _runs(args: argparse.Namespace, workspace: Workspace) -> int:
-    found = list_runs(workspace)
-    if args.json:
-        keys = ("run_id", "name", "state", "created", "seconds")
-        _print_json({"runs": [dict(zip(keys, (r.id, r.name, r.state, r.created.isoformat(), r.seconds), strict=True)) for r in found]})
-    else:
-        cells = [[r.id, r.state.value, f"{r.created.astimezone():%Y-%m-%d %H:%M}", _seconds(r.seconds), r.name] for r in found]
-        _print_table(["run", "state", "created", "seconds", "name"], cells)
-    return OK
-
-
-def _report(args: argparse.Namespace, workspace: Workspace) -> int:
-    found = run(workspace, args.run)
-    tasks = found.result()["tasks"]
-    reports = found.reports("test") or found.reports("validation")
-    if args.task is not None:
-        known = list(found.experiment.get("tasks") or tasks)
-        if args.task not in known:
-            raise CallError(f"--task: should be one of {', '.join(known)}. Found {args.task}.")
-        tasks = {k: v for k, v in tasks.items() if k == args.task}
-        reports = {k: v for k, v in reports.items() if k == args.task}
-    if args.json:
-        result = {"run_id": found.id, "name": found.name, "state": found.state, "seconds": found.seconds}
-        _print_json({**result, "tasks": tasks, "reports": reports})
-        return OK
-    print(f"{found.name} ({found.id}): {found.state}")
-    if found.error:
-        print(f"{found.error.message}\n{found.error.advice}")
-    _print_metrics(tasks)
-    for task, panels in reports.items():
-        for panel in panels:
-            print(f"\n{task}: {panel['title']}")
-            _print_panel(panel["data"])
-    return OK
-
-
-def _conflicts(args: argparse.Namespace, workspace: Workspace) -> int:
-    from mtl_core.evaluation.conflicts import agreement, sentence
-
-    found = run(workspace, args.run)
-    looks = list(found.series().conflicts)
-    now, said = agreement(looks), sentence(looks)
-    if now is None:
-        raise CallError(f"The gradients of the run {found.id} were never compared; see diagnostics.conflicts_every.")
-    n = len(now.tasks)
-    pairs = [
-        [now.tasks[i], now.tasks[j], *(float(m[i, j]) for m in (now.cosine, now.low, now.high))] for i in range(n) for j in range(i + 1, n)
-    ]
-    shares = dict(zip(now.tasks, now.share.tolist(), strict=True))
-    columns = ["task", "and", "cosine", "low", "high"]
-    if args.json:
-        told = [dict(zip(columns, pair, strict=True)) for pair in pairs]
-        _print_json({"run_id": found.id, "step": now.step, "looks": now.looks, "pairs": told, "shares": shares, "summary": str(said or "")})
-        return OK
-    print(f"{found.name} ({found.id}), step {now.step}, over {now.looks} looks")
-    _print_table(columns, pairs)
-    print()
-    _print_table(["task", "share of the gradient"], [list(item) for item in shares.items()])
-    if said:
-        print(f"\n{said}")
-    return OK
-
-
 def _predict(args: argparse.Namespace, workspace: Workspace) -> int:
     found = run(workspace, args.run)
     tasks = found.experiment.get("tasks") or {}
@@ -368,12 +257,12 @@ def _predict(args: argparse.Namespace, workspace: Workspace) -> int:
         except InputError:
             for number, row in rows:  # one by one, up to the line that is wrong
                 try:
-                    _print_json(predictor.predict(args.task, [row])[0])
+                    print_json(predictor.predict(args.task, [row])[0])
                 except InputError as error:
                     raise InputLineError(number, str(error)) from error
         else:
             for prediction in predictions:
-                _print_json(prediction)
+                print_json(prediction)
         rows.clear()
 
     try:
@@ -421,44 +310,3 @@ def _typed(model: Any, texts: list[str], option: str) -> Any:
     except ValidationError as error:
         faults = pydantic_faults(error, lambda path: model.model_fields, {})
         raise CallError("\n".join(f"{option}: {fault}" for fault in faults)) from error
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, default=str), flush=True)
-
-
-def _print_metrics(tasks: dict[str, dict[str, dict[str, float]]]) -> None:
-    parts = ("before", "best", "test")
-    rows = []
-    for task, values in tasks.items():
-        for metric in dict.fromkeys(m for part in parts for m in values.get(part, {})):
-            numbers = [values.get(part, {}).get(metric) for part in parts]
-            rows.append([task, metric, *("" if n is None else f"{n:.4f}" for n in numbers)])
-    _print_table(["task", "metric", *parts], rows)
-
-
-def _print_panel(data: dict[str, Any]) -> None:
-    if "rows" in data:
-        _print_table(data["columns"], data["rows"])
-    elif "values" in data:
-        rows = [[label, *row] for label, row in zip(data["labels"], data["values"], strict=True)]
-        _print_table(["", *data["labels"]], rows)
-    else:
-        _print_table(list(data), list(zip(*data.values(), strict=True)))
-
-
-def _print_table(columns: Sequence[Any], rows: Sequence[Sequence[Any]]) -> None:
-    """Columns as wide as their widest cell; numbers to the right."""
-    cells = [[f"{c:.4f}" if isinstance(c, float) else "" if c is None else str(c) for c in row] for row in [columns, *rows]]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
-    right = [bool(rows) and all(_is_number(row[i]) for row in cells[1:]) for i in range(len(columns))]
-    for row in cells:
-        print("  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)).rstrip())
-
-
-def _is_number(text: str) -> bool:
-    return not text or text.replace(".", "", 1).replace("-", "", 1).replace(",", "").isdigit()
-
-
-def _seconds(seconds: float | None) -> str:
-    return "" if seconds is None else f"{seconds:.0f}"

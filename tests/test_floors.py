@@ -26,6 +26,8 @@ FLOORS: list[set[str]] = [
     {"runs", "inference", "drafts"},
     {"mlflow_mirror"},
     {"jobs"},
+    {"cli_text"},
+    {"cli_show"},
     {"cli"},
     {"__main__"},
 ]
