@@ -1,0 +1,114 @@
+"""The commands that show what there is: kinds, strategies, runs, report, conflicts."""
+
+import argparse
+from typing import Any
+
+from mtl_core.cli_text import OK, CallError, print_json, print_metrics, print_panel, print_table, whole_seconds
+from mtl_core.runs import list_runs, run
+from mtl_core.workspace import Workspace
+
+
+def kinds(args: argparse.Namespace, workspace: Workspace) -> int:
+    from mtl_core.tasks import KINDS
+
+    if args.json:
+        print_json({name: {f.name: {k: v for k, v in vars(f).items() if k != "name"} for f in kind.fields} for name, kind in KINDS.items()})
+        return OK
+    for name, kind in KINDS.items():
+        print(f"{name}: {kind.help}")
+        for f in kind.fields:
+            notes = [f.type, *(["optional"] if not f.required else []), *(["several columns"] if f.many else [])]
+            print(f"  {f.name} ({', '.join(notes)}): {f.help}")
+    return OK
+
+
+def strategies(args: argparse.Namespace, workspace: Workspace) -> int:
+    from mtl_core.balancing import BALANCING, GradientBalancing
+    from mtl_core.data.shares import SAMPLING
+    from mtl_core.experiment_parts import Sharing
+    from mtl_core.settings import widgets
+
+    def about(named: Any) -> dict[str, Any]:
+        parameters = {s.path: {"type": s.type, "default": s.default, "bounds": s.bounds, "help": s.help} for s in widgets(named.Options)}
+        return {"help": named.help, "source": named.source, "parameters": parameters}
+
+    groups: dict[str, dict[str, Any]] = {"losses": {}, "gradients": {}}
+    for name, strategy in BALANCING.items():
+        group = "gradients" if issubclass(strategy, GradientBalancing) else "losses"
+        groups[group][name] = about(strategy) | {"loss_weight": strategy.slider}
+    groups["sampling"] = {name: about(way) for name, way in SAMPLING.items()}
+    (sharing,) = widgets(Sharing)
+    groups["sharing"] = {name: {"help": sharing.help, "source": "", "parameters": {}} for name in sharing.choices}
+    if args.json:
+        print_json(groups)
+        return OK
+    for group, found in groups.items():
+        print(f"{group}:")
+        for name, described in found.items():
+            print(f"  {name}: {described['help']}")
+            for key, parameter in described["parameters"].items():
+                print(f"    {key}={parameter['default']}  {parameter['help']}")
+    return OK
+
+
+def runs(args: argparse.Namespace, workspace: Workspace) -> int:
+    found = list_runs(workspace)
+    if args.json:
+        keys = ("run_id", "name", "state", "created", "seconds")
+        print_json({"runs": [dict(zip(keys, (r.id, r.name, r.state, r.created.isoformat(), r.seconds), strict=True)) for r in found]})
+    else:
+        cells = [[r.id, r.state.value, f"{r.created.astimezone():%Y-%m-%d %H:%M}", whole_seconds(r.seconds), r.name] for r in found]
+        print_table(["run", "state", "created", "seconds", "name"], cells)
+    return OK
+
+
+def report(args: argparse.Namespace, workspace: Workspace) -> int:
+    found = run(workspace, args.run)
+    tasks = found.result()["tasks"]
+    reports = found.reports("test") or found.reports("validation")
+    if args.task is not None:
+        known = list(found.experiment.get("tasks") or tasks)
+        if args.task not in known:
+            raise CallError(f"--task: should be one of {', '.join(known)}. Found {args.task}.")
+        tasks = {k: v for k, v in tasks.items() if k == args.task}
+        reports = {k: v for k, v in reports.items() if k == args.task}
+    if args.json:
+        result = {"run_id": found.id, "name": found.name, "state": found.state, "seconds": found.seconds}
+        print_json({**result, "tasks": tasks, "reports": reports})
+        return OK
+    print(f"{found.name} ({found.id}): {found.state}")
+    if found.error:
+        print(f"{found.error.message}\n{found.error.advice}")
+    print_metrics(tasks)
+    for task, panels in reports.items():
+        for panel in panels:
+            print(f"\n{task}: {panel['title']}")
+            print_panel(panel["data"])
+    return OK
+
+
+def conflicts(args: argparse.Namespace, workspace: Workspace) -> int:
+    from mtl_core.evaluation.conflicts import agreement, sentence
+
+    found = run(workspace, args.run)
+    looks = list(found.series().conflicts)
+    now, said = agreement(looks), sentence(looks)
+    if now is None:
+        raise CallError(f"The gradients of the run {found.id} were never compared; see diagnostics.conflicts_every.")
+    n = len(now.tasks)
+    pairs = [
+        [now.tasks[i], now.tasks[j], *(float(m[i, j]) for m in (now.cosine, now.low, now.high))] for i in range(n) for j in range(i + 1, n)
+    ]
+    shares = dict(zip(now.tasks, now.share.tolist(), strict=True))
+    columns = ["task", "and", "cosine", "low", "high"]
+    if args.json:
+        told = [dict(zip(columns, pair, strict=True)) for pair in pairs]
+        print_json({"run_id": found.id, "step": now.step, "looks": now.looks, "pairs": told, "shares": shares, "summary": str(said or "")})
+        return OK
+    print(f"{found.name} ({found.id}), step {now.step}, over {now.looks} looks")
+    print_table(columns, pairs)
+    print()
+    print_table(["task", "share of the gradient"], [list(item) for item in shares.items()])
+    if said:
+        print(f"\n{said}")
+    return OK

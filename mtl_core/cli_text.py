@@ -1,0 +1,53 @@
+"""What the commands print, and how they end."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+OK, FAILED, WRONG_CALL = 0, 1, 2
+"""Exit codes."""
+
+
+class CallError(Exception):
+    """A call that cannot be served as it stands."""
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, default=str), flush=True)
+
+
+def print_metrics(tasks: dict[str, dict[str, dict[str, float]]]) -> None:
+    parts = ("before", "best", "test")
+    rows = []
+    for task, values in tasks.items():
+        for metric in dict.fromkeys(m for part in parts for m in values.get(part, {})):
+            numbers = [values.get(part, {}).get(metric) for part in parts]
+            rows.append([task, metric, *("" if n is None else f"{n:.4f}" for n in numbers)])
+    print_table(["task", "metric", *parts], rows)
+
+
+def print_panel(data: dict[str, Any]) -> None:
+    if "rows" in data:
+        print_table(data["columns"], data["rows"])
+    elif "values" in data:
+        rows = [[label, *row] for label, row in zip(data["labels"], data["values"], strict=True)]
+        print_table(["", *data["labels"]], rows)
+    else:
+        print_table(list(data), list(zip(*data.values(), strict=True)))
+
+
+def print_table(columns: Sequence[Any], rows: Sequence[Sequence[Any]]) -> None:
+    """Columns as wide as their widest cell; numbers to the right."""
+    cells = [[f"{c:.4f}" if isinstance(c, float) else "" if c is None else str(c) for c in row] for row in [columns, *rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
+    right = [bool(rows) and all(_is_number(row[i]) for row in cells[1:]) for i in range(len(columns))]
+    for row in cells:
+        print("  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)).rstrip())
+
+
+def _is_number(text: str) -> bool:
+    return not text or text.replace(".", "", 1).replace("-", "", 1).replace(",", "").isdigit()
+
+
+def whole_seconds(seconds: float | None) -> str:
+    return "" if seconds is None else f"{seconds:.0f}"
