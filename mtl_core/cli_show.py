@@ -25,7 +25,7 @@ def kinds(args: argparse.Namespace, workspace: Workspace) -> int:
 def strategies(args: argparse.Namespace, workspace: Workspace) -> int:
     from mtl_core.balancing import BALANCING, GradientBalancing
     from mtl_core.data.shares import SAMPLING
-    from mtl_core.experiment_parts import Sharing
+    from mtl_core.model.sharing import SHARING
     from mtl_core.settings import widgets
 
     def about(named: Any) -> dict[str, Any]:
@@ -37,8 +37,7 @@ def strategies(args: argparse.Namespace, workspace: Workspace) -> int:
         group = "gradients" if issubclass(strategy, GradientBalancing) else "losses"
         groups[group][name] = about(strategy) | {"loss_weight": strategy.slider}
     groups["sampling"] = {name: about(way) for name, way in SAMPLING.items()}
-    (sharing,) = widgets(Sharing)
-    groups["sharing"] = {name: {"help": sharing.help, "source": "", "parameters": {}} for name in sharing.choices}
+    groups["sharing"] = {name: about(way) for name, way in SHARING.items()}
     if args.json:
         print_json(groups)
         return OK

@@ -257,6 +257,9 @@ class TestStrategies:
         for named in (*found["losses"].values(), *found["gradients"].values()):
             assert "https://" in named["source"] and named["loss_weight"]
         assert found["gradients"]["cagrad"]["parameters"]["radius"]["bounds"] == [0, 1]
+        assert {"hard", "mmoe", "ple", "cross_stitch"} <= found["sharing"].keys()
+        assert all("https://" in way["source"] for way in found["sharing"].values())
+        assert found["sharing"]["mmoe"]["parameters"]["experts"]["default"] == 4
         assert main(["strategies"]) == 0
         assert "cagrad: " in capsys.readouterr().out
 

@@ -24,7 +24,7 @@ from mtl_core.data.shares import SAMPLING
 from mtl_core.experiment import Experiment
 from mtl_core.messages import N_
 from mtl_core.model.encoder import Encoder, Template
-from mtl_core.model.multitask import MultiTaskModel, make_heads
+from mtl_core.model.multitask import MultiTaskModel, make_heads, make_sharing
 from mtl_core.training.batches import assemble
 from mtl_core.training.checkpoints import State, checkpoint_folder, load_checkpoint, save_checkpoint
 from mtl_core.training.control import Control
@@ -141,7 +141,8 @@ class _Trainer:
         )
         kinds = {name: (task.kind.name, task.options) for name, task in self.prepared.tasks.items()}
         specs = {name: task.spec for name, task in self.prepared.tasks.items()}
-        self.model = MultiTaskModel(shared, make_heads(shared.hidden, kinds, specs))
+        heads, sharing = make_heads(shared.hidden, kinds, specs), self.experiment.sharing
+        self.model = MultiTaskModel(shared, heads, make_sharing(shared.hidden, list(kinds), sharing.name, sharing.options))
 
     def _load(self) -> dict[str, Tensor] | None:
         if self.folder is None:
@@ -221,7 +222,7 @@ class _Trainer:
         rows = {name: drawn[task.data][self.learns[name][drawn[task.data]]] for name, task in self.prepared.tasks.items()}
         blocks = {name: self.rows[name].take(numbers) for name, numbers in rows.items() if len(numbers)}
         looks = self.experiment.diagnostics.conflicts_every
-        if looks and state.step % looks == 0 and sum(state.weights[name] > 0 for name in blocks) > 1 and self.model.encoder.learning():
+        if looks and state.step % looks == 0 and sum(state.weights[name] > 0 for name in blocks) > 1 and self.model.shared():
             yield from self._compare(blocks)
             torch.manual_seed(seed)  # a look changes nothing
             begun = time.perf_counter()

@@ -39,7 +39,7 @@ def show(_: Translate) -> None:
     except ExperimentError as error:
         source.show_faults(error.faults, _)
         return
-    for part, found in (("balancing", experiment.balancing), ("sampling", experiment.sampling)):
+    for part, found in (("balancing", experiment.balancing), ("sampling", experiment.sampling), ("sharing", experiment.sharing)):
         name = st.session_state.get(f"{prefix}.{part}.name", found.name)
         if name != found.name:  # another one has other options
             experiment = experiment.model_copy(update={part: type(found)(name=name)})
