@@ -1,4 +1,5 @@
-"""The same work without a browser: python -m mtl_core check | train | resume | kinds | strategies | runs | report | conflicts | predict.
+"""The same work without a browser: python -m mtl_core check | train | resume | kinds | strategies | runs | report | conflicts | gates |
+predict.
 
 Exit codes: 0; 1 for a run that failed or data with errors; 2 for a wrong call. What a program reads goes to standard output, what
 a person reads while waiting to standard error. Runs are recorded as the browser's are: it shows them, live.
@@ -80,6 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--task", help="this task only")
     conflicts = command("conflicts", cli_show.conflicts, "Show how the gradients of a run's tasks agree.", as_json)
     conflicts.add_argument("run", metavar="RUN")
+    gates = command("gates", cli_show.gates, "Show which experts a run's tasks listen to.", as_json)
+    gates.add_argument("run", metavar="RUN")
     predict = command("predict", _predict, "Predict for JSON lines on standard input: field → value, one row a line.")
     predict.add_argument("run", metavar="RUN")
     predict.add_argument("--task", required=True)

@@ -1,4 +1,4 @@
-"""The commands that show what there is: kinds, strategies, runs, report, conflicts."""
+"""The commands that show what there is: kinds, strategies, runs, report, conflicts, gates."""
 
 import argparse
 from typing import Any
@@ -110,4 +110,24 @@ def conflicts(args: argparse.Namespace, workspace: Workspace) -> int:
     print_table(["task", "share of the gradient"], [list(item) for item in shares.items()])
     if said:
         print(f"\n{said}")
+    return OK
+
+
+def gates(args: argparse.Namespace, workspace: Workspace) -> int:
+    from mtl_core.evaluation.gates import collapse, expert_name, sentence
+
+    found = run(workspace, args.run)
+    looks = found.series().gates
+    if not looks:
+        raise CallError(f"The run {found.id} has no experts to listen to; see sharing.name.")
+    now = looks[-1]
+    if args.json:
+        told = [str(said) for said in collapse(now.weights)]
+        print_json({"run_id": found.id, "step": now.step, "weights": now.weights, "collapse": told})
+        return OK
+    experts = list(dict.fromkeys(key for row in now.weights.values() for key in row))
+    print(f"{found.name} ({found.id}), step {now.step}: what each task listens to")
+    rows = [[task, *(row.get(key, "") for key in experts)] for task, row in now.weights.items()]
+    print_table(["task", *(str(expert_name(key)) for key in experts)], rows)
+    print(f"\n{sentence(now.weights)}")
     return OK

@@ -11,6 +11,7 @@ from mtl_core.training.events import (
     Event,
     Failed,
     Finished,
+    Gated,
     Paused,
     Resumed,
     Started,
@@ -113,6 +114,7 @@ class Series:
     total_loss, learning_rate, gradient_norm, tokens_per_second, memory_bytes, objective: Curve
     evaluations, recent:  the last 100 evaluations; the last 50 events other than steps
     conflicts:            looks at the tasks' gradients; of very many every second one, every fourth ...
+    gates:                what the tasks listen to above the encoder, thinned alike
     """
 
     def __init__(self) -> None:
@@ -137,6 +139,7 @@ class Series:
         self.evaluations: deque[Evaluated] = deque(maxlen=100)
         self.recent: deque[Event] = deque(maxlen=50)
         self.conflicts: deque[Compared] = deque()
+        self.gates: deque[Gated] = deque()
         self.checkpoints: dict[str, CheckpointSaved] = {}
         self.paused = False
         self.seconds = 0.0  # spent in steps and evaluations, pauses left out
@@ -206,6 +209,11 @@ class Series:
             self.conflicts.append(event)
             if len(self.conflicts) > MOST_LOOKS:
                 self.conflicts = deque(list(self.conflicts)[::2])
+            return
+        if isinstance(event, Gated):
+            self.gates.append(event)
+            if len(self.gates) > MOST_LOOKS:
+                self.gates = deque(list(self.gates)[::2])
             return
         self.recent.append(event)
         if isinstance(event, Started):
@@ -283,6 +291,7 @@ class Series:
         for curve in _curves(self.__dict__):
             curve.cut(step)
         self.conflicts = deque(look for look in self.conflicts if look.step < step)
+        self.gates = deque(look for look in self.gates if look.step <= step)  # taken before the checkpoint of the same step
         self.best = next((e for e in reversed(self.evaluations) if e.is_best and e.step <= step), None)
 
 

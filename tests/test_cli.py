@@ -274,8 +274,19 @@ class TestStrategies:
         assert sum(found["shares"].values()) == pytest.approx(1)
         assert main(["conflicts", run_id]) == 0
         assert "share of the gradient" in capsys.readouterr().out
+        assert main(["gates", run_id]) == 2, "hard sharing has no experts"
         assert main(["train", str(experiment), "--set", "diagnostics.conflicts_every=0", "--json"]) == 0
         assert main(["conflicts", last_json(capsys)["run_id"]]) == 2
+
+    def test_gates_of_a_run(self, experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["train", str(experiment), "--set", "sharing.name=mmoe", "sharing.options.experts=2", "--json"]) == 0
+        run_id = last_json(capsys)["run_id"]
+        assert main(["gates", run_id, "--json"]) == 0
+        found = last_json(capsys)
+        assert found["step"] == 6 and found["weights"].keys() <= {"kind", "click"} and found["collapse"] == []
+        assert all(row.keys() == {"expert 1", "expert 2"} and sum(row.values()) == pytest.approx(1) for row in found["weights"].values())
+        assert main(["gates", run_id]) == 0
+        assert "No expert has collapsed" in capsys.readouterr().out
 
 
 class TestCheck:

@@ -35,6 +35,7 @@ from mtl_core.training.events import (
     Event,
     Failed,
     Finished,
+    Gated,
     Metrics,
     Paused,
     Reported,
@@ -309,6 +310,8 @@ class _Trainer:
             state.without_gain += 1
         losses = {name: s.loss for name, s in scored.items()}
         yield Evaluated(state.step, "validation", losses, metrics, objective, time.perf_counter() - begun, is_best)
+        if gates := {name: s.gates for name, s in scored.items() if s.gates}:
+            yield Gated(state.step, gates)
         if is_best:
             yield from self._save("best")
         yield from self._save("last")

@@ -8,6 +8,7 @@ from mtl_core.balancing import BALANCING
 from mtl_core.experiment import Experiment, ExperimentError, experiment_from_dict, experiment_from_yaml
 from mtl_core.jobs import jobs
 from mtl_core.messages import Translate
+from mtl_core.model.sharing import SHARING
 from mtl_core.settings import widgets
 from mtl_core.tasks import KINDS
 from pages.parts import settings, source
@@ -126,4 +127,6 @@ def _settings(experiment: Experiment, names: list[str], prefix: str, _: Translat
         for group in dict.fromkeys(s.path.split(".")[0] for s in rest):
             st.markdown(f"**{plain(_(Experiment.model_fields[group].title or group))}**")
             values |= settings.draw_all([s for s in rest if s.path.split(".")[0] == group], prefix, _)
+            if group == "sharing":
+                st.caption(_(SHARING[experiment.sharing.name].help))
     return values

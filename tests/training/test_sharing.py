@@ -8,7 +8,7 @@ import torch
 
 from mtl_core.experiment import ExperimentError, experiment_from_dict, experiment_from_yaml
 from mtl_core.training.checkpoints import load_checkpoint
-from mtl_core.training.events import Evaluated, Finished, StepDone
+from mtl_core.training.events import Evaluated, Finished, Gated, StepDone
 from mtl_core.training.loop import train
 from mtl_core.training.prepare import prepare
 from mtl_core.workspace import Workspace
@@ -34,6 +34,9 @@ def test_trains_all_kinds_and_resumes_exactly(description: dict, workspace: Work
     assert isinstance(whole[-1], Finished)
     done = [e for e in whole if isinstance(e, StepDone)]
     assert not any(e.left_out for e in done[2:])
+    gates = [e for e in whole if isinstance(e, Gated)]
+    assert [e.step for e in gates] == [0, 4, 8, 12] and gates[-1].weights.keys() == experiment.tasks.keys()
+    assert all(sum(row.values()) == pytest.approx(1) for e in gates for row in e.weights.values())
 
     cut = train(experiment, prepared, folder=tmp_path / "cut")
     list(itertools.takewhile(lambda e: not (isinstance(e, StepDone) and e.step == 6), cut))

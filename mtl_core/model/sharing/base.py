@@ -62,7 +62,10 @@ class Sharing(nn.Module, ABC):
         """Reached by the loss of this task alone."""
 
     def listens(self, vectors: Tensor, task: str) -> dict[str, float] | None:
-        """Expert → its share in what the task is given, the mean over `vectors` (S ≥ 1, hidden). None: there are no experts."""
+        """Expert → its share in what the task is given, the mean over `vectors` (S ≥ 1, hidden). None: there are no experts.
+
+        Named `expert 1` and so on, the same one for every task; `own 1`: the task's alone; `tower search`: the one of that task.
+        """
         return None
 
 

@@ -78,4 +78,4 @@ class CrossStitch(Sharing):
     def listens(self, vectors: Tensor, task: str) -> dict[str, float]:
         """|α_kj| of the last layer, as shares of their sum; whatever the texts."""
         row = self.layers[-1].stitches[self.places[task]].abs()
-        return dict(zip(self.places, (row / row.sum()).tolist(), strict=True))
+        return {f"tower {task}": share for task, share in zip(self.places, (row / row.sum()).tolist(), strict=True)}
