@@ -17,17 +17,19 @@ _PEFT = "base_model.model."  # what peft's own files begin every name with
 
 
 class AdapterOptions(Options):
-    rank: int = Setting(8, ge=1, le=512, title=N_("Rank"), description=N_("Of each adapter: how many directions it can change."))
+    rank: int = Setting(
+        8, ge=1, le=512, title=N_("Rank of an adapter"), description=N_("Of each adapter: how many directions it can change.")
+    )
     scale: float = Setting(
         2.0,
         gt=0,
         le=64,
-        title=N_("Scale"),
+        title=N_("Scale of an adapter"),
         description=N_("What an adapter's output is multiplied by (alpha / rank, in the paper's words)."),
     )
     where: Literal["attention", "all"] = Setting(
         "attention",
-        title=N_("Where"),
+        title=N_("Where adapters stand"),
         description=N_("attention: beside the matrices that peft chooses for the architecture, mostly query and value; all: beside all."),
     )
     shared: bool = Setting(True, title=N_("Shared adapter"), description=N_("One adapter more that all tasks use beside their own."))
