@@ -18,7 +18,7 @@ from mtl_core.model.packing import Packed
 from mtl_core.model.sharing import SHARING
 from mtl_core.training.batches import assemble
 from mtl_core.training.checkpoints import load_checkpoint
-from mtl_core.training.events import Evaluated, Finished, Gated, StepDone
+from mtl_core.training.events import Compared, Evaluated, Finished, Gated, StepDone
 from mtl_core.training.loop import _Trainer, train
 from mtl_core.training.prepare import prepare
 from mtl_core.workspace import Workspace
@@ -183,6 +183,20 @@ def test_a_look_at_adapters_changes_nothing(description: dict, workspace: Worksp
     assert all(p.grad is None for p in trainer.model.parameters())
 
 
+def test_adapters_alone_on_a_frozen_encoder_leave_nothing_to_balance(description: dict, workspace: Workspace) -> None:
+    description |= {"sharing": ADAPTERS["adapters, own"], "balancing": {"name": "pcgrad"}}
+    description["encoder"]["trainable"] = "frozen"
+    experiment = experiment_from_dict(description)
+    events = list(train(experiment, prepare(experiment, workspace)))
+    assert isinstance(events[-1], Finished) and not [e for e in events if isinstance(e, Compared)]
+    done = [e for e in events if isinstance(e, StepDone)]
+    weights = {name: task.weight for name, task in experiment.tasks.items()}
+    assert all(e.effective == {name: weights[name] for name in e.losses} and not e.left_out for e in done)
+    trainer = trainer_of(description, workspace, "pcgrad")
+    trainer.joint.gradients(batches_of(trainer), trainer.state.weights)
+    assert all(any(p.grad is not None and p.grad.any() for p in trainer.model.sharing.own(name)) == (name != "ads") for name in weights)
+
+
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft asks transformers so
 def test_adapters_are_exported_as_peft_and_transformers_know_them(description: dict, workspace: Workspace, tmp_path: Path) -> None:
     description["sharing"] = ADAPTERS["adapters"]
@@ -193,8 +207,10 @@ def test_adapters_are_exported_as_peft_and_transformers_know_them(description: d
     assert isinstance(list(train(experiment, prepared, folder=tmp_path))[-1], Finished)
     folder = tmp_path / "checkpoints" / "last"
     assert not [p for p in folder.rglob("*") if p.suffix in (".bin", ".pt", ".pkl")]
+    random = torch.get_rng_state()
     loaded = load_checkpoint(folder)
     model = loaded.model.train(False)
+    assert torch.equal(torch.get_rng_state(), random), "another thread may be training"
 
     untouched = AutoModel.from_pretrained(description["encoder"]["name"], add_pooling_layer=False).train(False)
     base = AutoModel.from_pretrained(folder / "encoder", add_pooling_layer=False).train(False)
