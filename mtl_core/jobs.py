@@ -10,7 +10,7 @@ import sys
 import threading
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from mtl_core.data.problems import DataError, Problem
 from mtl_core.faults import ExperimentError
-from mtl_core.messages import N_, message
+from mtl_core.messages import N_, Message, message
 from mtl_core.mlflow_mirror import MlflowMirror
 from mtl_core.runs import Owner, Recorder, Run, RunError, RunState, Series, create_run, list_runs, run
 from mtl_core.training.control import Control
@@ -123,6 +123,52 @@ class Jobs:
             self._jobs.pop(run_id, None)
         self._start(found, workspace, work or training(found, workspace, resume=found.checkpoint("last") is not None))
         return run_id
+
+    def steer(self, run_id: str, changes: Mapping[str, Any], workspace: Workspace | None = None) -> None:
+        """Changes settings of a run at work, or waiting, from its next step on: path in the experiment → value.
+
+        Raises RunError: no such run, ended, or at work elsewhere; ExperimentError: what cannot be changed, or not to that value.
+        """
+        found = run(workspace or Workspace.default(), run_id)
+        control = self.control(run_id)
+        if control is None:
+            raise RunError(_no_handle(found))
+        from mtl_core.experiment import experiment_from_yaml
+        from mtl_core.training.steering import steered
+
+        experiment = experiment_from_yaml(found.experiment_yaml)
+        for change in self.snapshot(run_id, workspace).series.steered:
+            if not change.refused:
+                experiment = steered(experiment, change.new)
+        steered(experiment, changes)
+        control.steer(changes)
+
+    def go_back(self, run_id: str, step: int, workspace: Workspace | None = None) -> None:
+        """Goes on from the checkpoint that was taken at `step`, before a change; what came after it is forgotten.
+
+        Raises RunError: no such run or checkpoint, at work elsewhere, or the test split was looked at: what is chosen then is no test.
+        """
+        workspace = workspace or Workspace.default()
+        found = run(workspace, run_id)
+        if found.checkpoint(f"before-{step}") is None:
+            raise RunError(message("The run “{run}” has no checkpoint of step {step} any more.", run=run_id, step=step))
+        if control := self.control(run_id):
+            control.go_back(step)
+            return
+        if found.state.live or found.state in (RunState.FINISHED, RunState.STOPPED):
+            raise RunError(_no_handle(found))
+        from mtl_core.training.checkpoints import restore_before
+
+        restore_before(found.folder, step)
+        self.resume(run_id, workspace)
+
+    def replay(self, run_id: str, workspace: Workspace | None = None) -> str:
+        """Trains a run again as its events say. Returns the id of the new run. Raises RunError: no such run, or it has not ended."""
+        workspace = workspace or Workspace.default()
+        original = run(workspace, run_id)
+        created = replay_of(original, workspace)
+        self._start(created, workspace, replaying(created, original, workspace))
+        return created.id
 
     def snapshot(self, run_id: str, workspace: Workspace | None = None) -> Snapshot:
         """A run of this process costs no file access; another's journal is read from where the last look ended.
@@ -289,6 +335,35 @@ def training(target: Run, workspace: Workspace, resume: bool) -> Work:
     return work
 
 
+def replay_of(original: Run, workspace: Workspace) -> Run:
+    """A new run that repeats `original`. Raises RunError: that one has not ended."""
+    if original.state.live:
+        raise RunError(message("The run “{run}” is still being trained; replay it when it has ended.", run=original.id))
+    about = {"name": f"{original.name} · replay", "replays": original.id}
+    return create_run(original.experiment_yaml, workspace, original.base, original.contained, about)
+
+
+def replaying(target: Run, original: Run, workspace: Workspace) -> Work:
+    """The training of `original` once more, with everything that was changed on the way."""
+
+    def work(control: Control) -> Iterator[Event]:
+        from mtl_core.training.steering import Replay, script_of
+
+        yield from training(target, workspace, resume=False)(Replay(script_of(original.events()), control))
+
+    return work
+
+
+def _no_handle(found: Run) -> Message:
+    if found.state.live:
+        return message("The run “{run}” is at work in another program: it can be watched here, not steered.", run=found.id)
+    return message(
+        "The run “{run}” has ended ({state}): nothing can be changed in it any more. Start a new run with other weights.",
+        run=found.id,
+        state=found.state.value,
+    )
+
+
 def perform(recorder: Recorder, work: Work, control: Control, listen: Callable[[Event], Any] = lambda event: None) -> RunState:
     """Executes `work` to its end and records it: every event, and every exception as a `Failed` event. listen: sees each event after.
 
@@ -388,4 +463,4 @@ def _nothing(control: Control) -> Iterator[Event]:
     return iter(())
 
 
-__all__ = ["Jobs", "Owner", "Snapshot", "Work", "jobs", "perform", "resumable", "training", "training_device"]
+__all__ = ["Jobs", "Owner", "Snapshot", "Work", "jobs", "perform", "replay_of", "replaying", "resumable", "training", "training_device"]

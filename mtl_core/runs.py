@@ -12,7 +12,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -28,7 +28,7 @@ from filelock import FileLock, Timeout
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.messages import Message, message
 from mtl_core.series import Curve, Series
-from mtl_core.training.events import Evaluated, Event, Failed, Finished, Paused, Reported, Resumed, Started, from_json
+from mtl_core.training.events import Evaluated, Event, Failed, Finished, Paused, Reported, Resumed, Started, Steered, from_json
 from mtl_core.workspace import OutsideWorkspaceError, Workspace, new_id
 
 __all__ = ["Curve", "Owner", "Record", "Recorder", "Run", "RunError", "RunState", "Series", "create_run", "list_runs", "run"]
@@ -134,6 +134,16 @@ class Run:
         return bool(self.status.get("contained"))
 
     @property
+    def steered(self) -> bool:
+        """Whether a person changed something while it trained: its experiment alone does not say how it came about."""
+        return bool(self.status.get("steered"))
+
+    @property
+    def replays(self) -> str | None:
+        """The run that this one repeats from its events."""
+        return self.status.get("replays")
+
+    @property
     def error(self) -> Failed | None:
         error = self.status.get("error")
         return Failed(**error) if error else None
@@ -223,10 +233,12 @@ class Run:
         return Run(self.folder, _read_status(self.folder))
 
 
-def create_run(experiment_yaml: str, workspace: Workspace, base: Path | None, contained: bool = False) -> Run:
+def create_run(
+    experiment_yaml: str, workspace: Workspace, base: Path | None, contained: bool = False, about: Mapping[str, Any] | None = None
+) -> Run:
     """A new run, queued, owned by this process. base: where the relative paths of the experiment start; None: in the workspace.
 
-    contained: its tables are looked for in the workspace and the sample shop only.
+    contained: its tables are looked for in the workspace and the sample shop only. about: more entries of status.json, such as a name.
     """
     folder = workspace.folder("runs", new_id())
     write_atomically(folder / "experiment.yaml", experiment_yaml)
@@ -238,6 +250,7 @@ def create_run(experiment_yaml: str, workspace: Workspace, base: Path | None, co
         "owner": vars(Owner.current()),
         **({"base": str(base.resolve())} if base else {}),
         "contained": contained,
+        **(about or {}),
     }
     _write_status(folder, status)
     return Run(folder, status)
@@ -288,6 +301,10 @@ class Recorder:
     def state(self) -> RunState:
         return RunState(self.status["state"])
 
+    @property
+    def _steered(self) -> bool | None:
+        return any(not change.refused for change in self.series.steered) or None
+
     def set_state(self, state: RunState, **changes: Any) -> None:
         """Writes the state and other entries of status.json; an entry set to None is removed."""
         with self._lock:
@@ -311,7 +328,9 @@ class Recorder:
         elif isinstance(event, Paused):
             self.set_state(RunState.PAUSED)
         elif isinstance(event, Resumed):
-            self.set_state(RunState.RUNNING)
+            self.set_state(RunState.RUNNING, steered=self._steered)
+        elif isinstance(event, Steered):
+            self.set_state(self.state, steered=self._steered)
         elif isinstance(event, Evaluated):
             self.set_state(self.state, step=event.step, n_steps=self.series.n_steps)
         elif isinstance(event, Finished):

@@ -14,8 +14,8 @@ from mtl_core.training.events import (
     Paused,
     Resumed,
     Started,
+    Steered,
     StepDone,
-    WeightsChanged,
 )
 
 Points = tuple[list[int], list[float]]
@@ -23,6 +23,7 @@ Points = tuple[list[int], list[float]]
 
 
 MOST_LOOKS = 400
+MOST_CHANGES = 1000
 
 
 class Curve:
@@ -137,6 +138,7 @@ class Series:
         self.evaluations: deque[Evaluated] = deque(maxlen=100)
         self.recent: deque[Event] = deque(maxlen=50)
         self.conflicts: deque[Compared] = deque()
+        self.steered: deque[Steered] = deque(maxlen=MOST_CHANGES)
         self.checkpoints: dict[str, CheckpointSaved] = {}
         self.paused = False
         self.seconds = 0.0  # spent in steps and evaluations, pauses left out
@@ -215,9 +217,12 @@ class Series:
                 self.weights.setdefault(task, Curve()).add(event.step, weight)
         elif isinstance(event, Evaluated):
             self._evaluated(event)
-        elif isinstance(event, WeightsChanged):
-            for task, weight in event.new.items():
-                self.weights.setdefault(task, Curve()).add(event.step, weight)
+        elif isinstance(event, Steered):
+            self.steered.append(event)
+            for task, weight in event.weights.items():
+                curve = self.weights.setdefault(task, Curve())
+                curve.cut(event.step - 1)  # of several changes before one step the last one holds
+                curve.add(event.step, weight)
         elif isinstance(event, Resumed):
             self.paused = False
             if event.from_checkpoint:
@@ -283,6 +288,7 @@ class Series:
         for curve in _curves(self.__dict__):
             curve.cut(step)
         self.conflicts = deque(look for look in self.conflicts if look.step < step)
+        self.steered = deque((change for change in self.steered if change.step <= step), maxlen=MOST_CHANGES)
         self.best = next((e for e in reversed(self.evaluations) if e.is_best and e.step <= step), None)
 
 

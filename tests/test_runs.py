@@ -22,8 +22,8 @@ from mtl_core.training.events import (
     Reported,
     Resumed,
     Started,
+    Steered,
     StepDone,
-    WeightsChanged,
 )
 from mtl_core.workspace import Workspace
 
@@ -91,7 +91,14 @@ class TestCurve:
 class TestSeries:
     def test_curves_by_task(self) -> None:
         series = Series()
-        for event in (started(), evaluated(0, 0.5), step(1), step(2, 0.4), WeightsChanged(3, {"a": 1.0}, {"a": 4.0}), step(3, 0.3)):
+        for event in (
+            started(),
+            evaluated(0, 0.5),
+            step(1),
+            step(2, 0.4),
+            Steered(3, {"tasks.a.weight": 1.0}, {"tasks.a.weight": 4.0}),
+            step(3, 0.3),
+        ):
             series.extend(event)
         assert series.tasks == ["a", "b"]
         assert series.loss("a") == ([1, 2, 3], [0.5, 0.4, 0.3])

@@ -24,11 +24,15 @@ class Sampler:
         self._rows = dict(rows)
         self._batch_size = batch_size
         self._seed = seed
-        self.sampling = sampling(list(rows), np.array([len(r) for r in rows.values()]), options)
+        self.change(sampling, options)
         self._step = 0
         self._credits = np.zeros(len(self._rows))
         self._position = dict.fromkeys(self._rows, 0)  # rows drawn since the start
         self._permutations: dict[str, tuple[int, np.ndarray]] = {}
+
+    def change(self, sampling: type[Sampling], options: Any) -> None:
+        """Another way of sampling from the next step on; every table goes on where it is. Raises ValueError: as `sampling` does."""
+        self.sampling = sampling(list(self._rows), np.array([len(r) for r in self._rows.values()]), options)
 
     def draw(self, progress: float = 0.0) -> dict[str, np.ndarray]:
         """table → row numbers for the next step; a table whose turn it is not has none. progress: of the training, in [0, 1]."""

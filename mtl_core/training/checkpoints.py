@@ -2,6 +2,7 @@
 
 <run>/checkpoints/last   everything the next step depends on
 <run>/checkpoints/best   the model with the best objective so far; no optimiser
+<run>/checkpoints/before-<step>   as last, before a person changed something; the best model of then lies inside
 
 Inside: encoder/ (as transformers saves it, loadable by any of its users), heads.safetensors, specs.json, experiment.yaml,
 state.json, and in `last` optimizer.safetensors.
@@ -23,6 +24,8 @@ from mtl_core.model.multitask import MultiTaskModel, make_heads
 from mtl_core.tasks.base import Spec
 from mtl_core.training.events import Metrics
 
+KEPT_BEFORE = 5  # checkpoints before changes
+
 
 @dataclass
 class State:
@@ -31,6 +34,7 @@ class State:
     step: int = 0
     n_steps: int = 0
     weights: dict[str, float] = field(default_factory=dict)
+    changes: dict[str, Any] = field(default_factory=dict)  # settings that a person changed on the way: path → value
     sampler: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
     balancing: dict[str, Any] = field(default_factory=dict)
@@ -76,6 +80,43 @@ def checkpoint_folder(run: Path, name: str) -> Path:
         if (candidate / "state.json").is_file():
             return candidate
     raise FileNotFoundError(f"There is no checkpoint {name!r} in {run}.")
+
+
+def keep_before(run: Path, step: int) -> None:
+    """Completes the checkpoint before a change at `step` with the best model so far; of older ones the last few are kept."""
+    folder = run / "checkpoints"
+    _link(folder / "best", folder / f"before-{step}" / "best")
+    for old in steps_before(run)[:-KEPT_BEFORE]:
+        shutil.rmtree(folder / f"before-{old}", ignore_errors=True)
+
+
+def steps_before(run: Path) -> list[int]:
+    """The steps that a person can go back to."""
+    folders = (run / "checkpoints").glob("before-*")
+    return sorted(int(found.name.partition("-")[2]) for found in folders if found.name[7:].isdigit() and (found / "state.json").is_file())
+
+
+def restore_before(run: Path, step: int) -> None:
+    """Makes the checkpoint before the change at `step` the last one, and the best model of then the best. Raises FileNotFoundError."""
+    source, folder = checkpoint_folder(run, f"before-{step}"), run / "checkpoints"
+    for name, copied in (("best", source / "best"), ("last", source)):
+        new = folder / f"{name}.new"
+        _link(copied, new, leave_out="best")
+        shutil.rmtree(folder / name, ignore_errors=True)
+        os.replace(new, folder / name)
+
+
+def forget_after(run: Path, step: int) -> None:
+    """Removes checkpoints before changes that were made after `step`: the run goes on from there."""
+    for later in (s for s in steps_before(run) if s > step):
+        shutil.rmtree(run / "checkpoints" / f"before-{later}", ignore_errors=True)
+
+
+def _link(source: Path, target: Path, leave_out: str = "") -> None:
+    """A second name for every file of a checkpoint: files of checkpoints are replaced, never written to."""
+    shutil.rmtree(target, ignore_errors=True)
+    if source.is_dir():
+        shutil.copytree(source, target, copy_function=os.link, ignore=shutil.ignore_patterns(leave_out) if leave_out else None)
 
 
 @dataclass

@@ -83,11 +83,22 @@ class Reported(Event):
 
 
 @dataclass(frozen=True)
-class WeightsChanged(Event):
-    """`step` is the first step taken with the new weights."""
+class Steered(Event):
+    """A person changed settings; `step` is the first step taken with them. old, new: path in the experiment → value.
 
-    old: dict[str, float]
-    new: dict[str, float]
+    checkpoint: the one taken before the change, None: the run keeps none. refused: why nothing was changed; empty: it was.
+    """
+
+    old: dict[str, Any]
+    new: dict[str, Any]
+    checkpoint: str | None = None
+    refused: str = ""
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The loss weights among what changed: task → weight."""
+        paths = {} if self.refused else {tuple(path.split(".")): value for path, value in self.new.items()}
+        return {path[1]: float(value) for path, value in paths.items() if path[0] == "tasks" and path[-1] == "weight"}
 
 
 @dataclass(frozen=True)
@@ -104,7 +115,7 @@ class Resumed(Event):
 
 @dataclass(frozen=True)
 class CheckpointSaved(Event):
-    """name: last or best; path: relative to the run's folder."""
+    """name: last, best, or before-<step> (before a change); path: relative to the run's folder."""
 
     name: str
     path: str
@@ -134,8 +145,7 @@ class Finished(Event):
 
 
 EVENTS: dict[str, type[Event]] = {
-    c.__name__: c
-    for c in (Started, StepDone, Evaluated, Compared, Reported, WeightsChanged, Paused, Resumed, CheckpointSaved, Failed, Finished)
+    c.__name__: c for c in (Started, StepDone, Evaluated, Compared, Reported, Steered, Paused, Resumed, CheckpointSaved, Failed, Finished)
 }
 
 

@@ -8,7 +8,7 @@ screens: whoever consumes the events does.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,21 @@ from mtl_core.data.compiled import RowBlock
 from mtl_core.data.sampling import Sampler
 from mtl_core.data.shares import SAMPLING
 from mtl_core.experiment import Experiment
+from mtl_core.faults import ExperimentError
 from mtl_core.messages import N_
 from mtl_core.model.encoder import Encoder, Template
 from mtl_core.model.multitask import MultiTaskModel, make_heads
 from mtl_core.training.batches import assemble
-from mtl_core.training.checkpoints import State, checkpoint_folder, load_checkpoint, save_checkpoint
+from mtl_core.training.checkpoints import (
+    State,
+    checkpoint_folder,
+    forget_after,
+    keep_before,
+    load_checkpoint,
+    restore_before,
+    save_checkpoint,
+    steps_before,
+)
 from mtl_core.training.control import Control
 from mtl_core.training.devices import device_of, memory_bytes, precision_of
 from mtl_core.training.events import (
@@ -40,14 +50,15 @@ from mtl_core.training.events import (
     Reported,
     Resumed,
     Started,
+    Steered,
     StepDone,
-    WeightsChanged,
 )
 from mtl_core.training.joint import Joint
 from mtl_core.training.lanes import Lanes
 from mtl_core.training.optimizer import Optimizer
 from mtl_core.training.prepare import Prepared
 from mtl_core.training.scoring import Scored, objective_of, panels_json, sample_groups, score
+from mtl_core.training.steering import differing, steered
 
 SPLITS = ("train", "validation", "test")
 _NOT_FINITE_ADVICE = N_(
@@ -65,8 +76,11 @@ def train(
     control: read between steps. folder: the run's, for checkpoints (None: none are kept, and the last model is tested).
     resume: go on from <folder>/checkpoints/last; the numbers are those of a run that never stopped (bit for bit on the CPU).
     """
+    control = control or Control()
     try:
-        yield from _Trainer(experiment, prepared, control or Control(), folder, resume).run()
+        while (back := (yield from _Trainer(experiment, prepared, control, folder, resume).run())) is not None and folder:
+            restore_before(folder, back)
+            resume = True
     except torch.OutOfMemoryError as error:
         del error.__traceback__
         if torch.cuda.is_available():
@@ -113,12 +127,14 @@ class _Trainer:
         )
         self.resumed = resume
         optimizer_tensors = self._load() if resume else None
+        if self.state.changes:
+            self._use(steered(experiment, self.state.changes))
         if not resume:
             self._build()
         self.model.to(self.device).train()
         self.lanes = Lanes(self.model.encoder, self.device, self.precision)
         self.template = Template.of(prepared.tokenizer, self.model.encoder.max_length)
-        self.optimizer = Optimizer(self.model, experiment.optimizer, experiment.schedule, self.state.n_steps)
+        self.optimizer = Optimizer(self.model, self.experiment.optimizer, experiment.schedule, self.state.n_steps)
         if optimizer_tensors is not None:
             self.optimizer.load(optimizer_tensors, self.state.optimizer)
             self.sampler.state = self.state.sampler
@@ -148,12 +164,14 @@ class _Trainer:
             raise ValueError("A run without a folder has no checkpoint to resume from.")
         loaded = load_checkpoint(checkpoint_folder(self.folder, "last"))
         self.model, self.state = loaded.model, loaded.state
+        forget_after(self.folder, self.state.step)
         for name, task in self.prepared.tasks.items():
             if task.spec != loaded.specs[name]:
                 raise ValueError(f"The data of task {name!r} is not what the run was started with; start a new run.")
         return loaded.optimizer
 
-    def run(self) -> Iterator[Event]:
+    def run(self) -> Generator[Event, None, int | None]:
+        """Returns the step to go back to, None at the end."""
         trainable = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
         sizes = {name: {split: len(data.rows(split)) for split in SPLITS} for name, data in self.rows.items()}
         state = self.state
@@ -172,7 +190,7 @@ class _Trainer:
         try:
             if not self.resumed:
                 yield from self._evaluate()
-            yield from self._steps()
+            return (yield from self._steps())
         except NotFinite as found:
             yield Failed(
                 found.step,
@@ -183,9 +201,10 @@ class _Trainer:
             )
         finally:
             self.lanes.close()
+        return None
 
-    def _steps(self) -> Iterator[Event]:
-        state, patience = self.state, self.experiment.early_stopping.patience
+    def _steps(self) -> Generator[Event, None, int | None]:
+        state = self.state
         why = "steps"
         while state.step < state.n_steps:
             if self.control.paused:
@@ -195,22 +214,52 @@ class _Trainer:
                 self.control.wait_while_paused()
                 yield Resumed(state.step)
                 continue
-            commands = self.control.take()
+            commands = self.control.take(state.step)
             if commands.stop:
                 why = "asked"
                 break
-            if new := {name: w for name, w in commands.weights.items() if name in state.weights and w != state.weights[name]}:
-                old = dict(state.weights)
-                state.weights = old | new
-                yield WeightsChanged(state.step + 1, old, dict(state.weights))
+            if commands.back is not None and self.folder is not None and commands.back in steps_before(self.folder):
+                yield from self._flush()
+                return commands.back
+            for changes in commands.changes:
+                yield from self._steer(changes)
             yield from self._step()
             if state.step % self.every == 0 or commands.evaluate or state.step == state.n_steps:
                 yield from self._evaluate()
+                patience = self.experiment.early_stopping.patience
                 if patience and state.without_gain >= patience:
                     why = "patience"
                     break
         yield from self._flush()
         yield from self._finish(why)
+        return None
+
+    def _steer(self, changes: Mapping[str, Any]) -> Iterator[Event]:
+        """What a person changed holds from the next step on; before it a checkpoint is taken, unless one was in this step."""
+        yield from self._flush()
+        step, name = self.state.step, f"before-{self.state.step}"
+        try:
+            wanted = steered(self.experiment, changes)
+            old, new = differing(self.experiment, wanted)
+        except ExperimentError as error:
+            yield Steered(step + 1, {}, dict(changes), refused=str(error))
+            return
+        if not new:
+            return
+        if self.folder is not None and step not in steps_before(self.folder):
+            yield from self._save(name)
+            keep_before(self.folder, step)
+        self._use(wanted)
+        self.optimizer.change(wanted.optimizer)
+        self.state.changes |= new
+        yield Steered(step + 1, old, new, checkpoint=None if self.folder is None else name)
+
+    def _use(self, experiment: Experiment) -> None:
+        """Takes over what may be steered."""
+        if experiment.sampling != self.experiment.sampling:
+            self.sampler.change(SAMPLING[experiment.sampling.name], experiment.sampling.options)
+        self.experiment = experiment
+        self.state.weights = {name: task.weight for name, task in experiment.tasks.items()}
 
     def _step(self) -> Iterator[Event]:
         """Draws, goes forward and back, updates. Losses are read one step later on a GPU, so that it never waits for the screen."""
@@ -318,7 +367,7 @@ class _Trainer:
         state = self.state
         state.sampler, state.balancing, state.seconds = self.sampler.state, self.joint.balancing.state(), time.monotonic() - self.started
         tensors: dict[str, Tensor] | None = None
-        if name == "last":
+        if name != "best":
             tensors, state.optimizer = self.optimizer.state()
         specs: dict[str, Any] = {n: task.spec for n, task in self.prepared.tasks.items()}
         save_checkpoint(self.folder / "checkpoints" / name, self.model, self.prepared.tokenizer, self.experiment, specs, state, tensors)

@@ -12,7 +12,7 @@ from mtl_core.balancing import BALANCING, GradientBalancing, LossBalancing
 from mtl_core.experiment import experiment_from_dict
 from mtl_core.training.batches import StepBatch, assemble
 from mtl_core.training.control import Control
-from mtl_core.training.events import Compared, Finished, StepDone
+from mtl_core.training.events import Compared, Finished, Steered, StepDone
 from mtl_core.training.loop import _Trainer, train
 from mtl_core.training.prepare import prepare
 from mtl_core.workspace import Workspace
@@ -135,17 +135,20 @@ def test_a_frozen_encoder_leaves_the_heads_to_learn(description: dict, workspace
     assert not any(e.left_out for e in done) and done[-1].gradient_norm > 0
 
 
-def test_all_loss_weights_may_become_zero_on_the_way(description: dict, workspace: Workspace) -> None:
+def test_weights_that_are_all_zero_are_refused_on_the_way(description: dict, workspace: Workspace) -> None:
     for strategy, kind in (("uncertainty", LossBalancing), ("mgda", GradientBalancing)):
         assert issubclass(BALANCING[strategy], kind)
         experiment = experiment_from_dict(description | {"balancing": {"name": strategy}})
-        control, done = Control(), []
+        control, done, refused = Control(), [], []
         for event in train(experiment, prepare(experiment, workspace), control):
-            if isinstance(event, StepDone):
+            if isinstance(event, Steered):
+                refused.append(event)
+            elif isinstance(event, StepDone):
                 done.append(event)
                 if event.step == 3:
                     control.set_weights(dict.fromkeys(experiment.tasks, 0.0))
-        assert done[2].gradient_norm > 0 and done[4].gradient_norm == 0 and set(done[4].effective.values()) == {0}
+        assert [(e.step, e.old, e.weights) for e in refused] == [(4, {}, {})] and "above 0" in refused[0].refused
+        assert all(event.gradient_norm > 0 for event in done)
 
 
 def test_a_look_at_conflicts_gives_the_cosines_of_the_tasks_own_gradients(description: dict, workspace: Workspace) -> None:

@@ -10,7 +10,7 @@ import torch
 from mtl_core.experiment import Experiment, experiment_from_dict
 from mtl_core.training.checkpoints import load_checkpoint
 from mtl_core.training.control import Control
-from mtl_core.training.events import Evaluated, Event, Failed, Finished, Paused, Reported, Resumed, Started, StepDone, WeightsChanged
+from mtl_core.training.events import Evaluated, Event, Failed, Finished, Paused, Reported, Resumed, Started, Steered, StepDone
 from mtl_core.training.loop import _Trainer, train
 from mtl_core.training.prepare import Prepared, prepare
 from mtl_core.workspace import Workspace
@@ -135,9 +135,11 @@ def test_a_weight_takes_effect_on_the_very_next_step(experiment: Experiment, pre
     for event in train(experiment, prepared, control):
         events.append(event)
         if isinstance(event, StepDone) and event.step == 5:
-            control.set_weights({"search": 4.0, "unknown": 1.0})
-    changed = next(e for e in events if isinstance(e, WeightsChanged))
-    assert changed.step == 6 and changed.old["search"] == 1.0 and changed.new["search"] == 4.0 and "unknown" not in changed.new
+            control.set_weights({"search": 4.0})
+            control.set_weights({"unknown": 1.0})
+    changed, refused = (e for e in events if isinstance(e, Steered))
+    assert (changed.step, changed.old, changed.new) == (6, {"tasks.search.weight": 1.0}, {"tasks.search.weight": 4.0})
+    assert refused.step == 6 and "tasks.unknown.weight" in refused.refused and not refused.weights
     weights = {name: task.weight for name, task in experiment.tasks.items()}
     for event in events:
         if isinstance(event, StepDone):
