@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from mtl_core.data.problems import DataError, Problem
 from mtl_core.faults import ExperimentError
@@ -24,6 +24,9 @@ from mtl_core.runs import Owner, Recorder, Run, RunError, RunState, Series, crea
 from mtl_core.training.control import Control
 from mtl_core.training.events import Event, Failed
 from mtl_core.workspace import Workspace
+
+if TYPE_CHECKING:
+    from mtl_core.experiment import Experiment
 
 Work = Callable[[Control], Iterator[Event]]
 """What a job executes: the events of a training that `control` steers."""
@@ -133,15 +136,21 @@ class Jobs:
         control = self.control(run_id)
         if control is None:
             raise RunError(_no_handle(found))
+        from mtl_core.training.steering import steered
+
+        steered(self.experiment_now(found), changes)
+        control.steer(changes)
+
+    def experiment_now(self, found: Run) -> "Experiment":
+        """A run's experiment with what was changed on the way. Loads torch. Raises ExperimentError: the file is not one."""
         from mtl_core.experiment import experiment_from_yaml
         from mtl_core.training.steering import steered
 
         experiment = experiment_from_yaml(found.experiment_yaml)
-        for change in self.snapshot(run_id, workspace).series.steered:
+        for change in self.snapshot(found.id, Workspace(found.folder.parents[1])).series.steered:
             if not change.refused:
                 experiment = steered(experiment, change.new)
-        steered(experiment, changes)
-        control.steer(changes)
+        return experiment
 
     def go_back(self, run_id: str, step: int, workspace: Workspace | None = None) -> None:
         """Goes on from the checkpoint that was taken at `step`, before a change; what came after it is forgotten.

@@ -17,6 +17,8 @@ from mtl_core.messages import N_, Translate
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#F0E442")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 PATTERNS = ("", "/", ".", "x", "\\", "-")
+MOST_WORDS = 6
+"""Changes on a chart that are named beside their lines; of more the pointer tells."""
 MOST_POINTS = 1000
 """Of a line that is sent to the browser."""
 
@@ -134,6 +136,27 @@ def effective_weights(series: Series, smoothing: float, tasks: Collection[str], 
     for task in _in_order(series.tasks, tasks):
         steps, factors = series.effective_weight(task)
         _line(figure, steps, smooth(factors, smoothing), task, colors[task])
+    return figure
+
+
+def mark(figure: go.Figure, changes: Iterable[tuple[int, str, str]], dash: str = "dot") -> go.Figure:
+    """A line for each step at which a person changed something: (step, what in a few words, all of it for the pointer)."""
+    found = list(changes)
+    for step, short, full in found:
+        figure.add_vline(x=step, line={"color": "#888888", "width": 1, "dash": dash}, opacity=0.8)
+        figure.add_annotation(
+            x=step,
+            y=1,
+            yref="paper",
+            yanchor="top",
+            xanchor="left",
+            xshift=1,
+            textangle=-90,
+            text=_text(short) if len(found) <= MOST_WORDS else "▼",
+            hovertext=_text(full),
+            showarrow=False,
+            font={"size": 10, "color": "#888888"},
+        )
     return figure
 
 

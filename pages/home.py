@@ -39,6 +39,8 @@ if not runs:
 for run in runs:
     with st.container(horizontal=True, vertical_alignment="center", key=f"run_{run.id}"):
         states.badge(run.state, _)
+        if run.steered:
+            states.steered(_)
         st.page_link(page("train"), label=plain(run.name), query_params={"run": run.id}, icon=":material/monitoring:")
         st.caption(f"{states.moment(run.created)} · {run.id}")
 

@@ -4,7 +4,7 @@ import streamlit as st
 
 from mtl_core.jobs import jobs
 from mtl_core.runs import list_runs
-from pages.parts import charts, conflicts, live, report, states, steer
+from pages.parts import changes, charts, conflicts, live, replay, report, states, steer
 from pages.parts.frame import begin, workspace
 from pages.parts.text import plain
 from pages.parts.url import keep
@@ -37,6 +37,7 @@ st.fragment(charts.curves, run_every=seconds_curves)(run_id, _)
 st.fragment(conflicts.show, run_every=seconds_curves)(run_id, _)
 if not run.state.live:
     steer.afterwards(run, _)
+    replay.verdict(run, runs, _)
     st.subheader(_("Results"))
     report.show(run, _)
 if jobs().snapshot(run_id).series.weights:
@@ -46,3 +47,4 @@ if jobs().snapshot(run_id).series.weights:
         st.fragment(steer.show)(run_id, _)
     with right:
         charts.weights(run_id, _)
+    changes.show(run, _)

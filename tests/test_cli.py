@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from mtl_core.cli import main, progress_text
+from mtl_core.faults import ExperimentError
 from mtl_core.jobs import Jobs
-from mtl_core.runs import RunState, Series, list_runs, run
+from mtl_core.runs import RunError, RunState, Series, list_runs, run
 from mtl_core.training.events import CheckpointSaved, Evaluated, Finished, Resumed, Started, StepDone
 from mtl_core.workspace import Workspace
 
@@ -237,6 +238,53 @@ class TestJobsWithRealTraining:
         assert found.checkpoint("best") is not None
         assert set(found.result()["tasks"]) == {"kind", "click"}
         registry.mirror(workspace).stop(60)
+
+    def test_steered_back_and_replayed(self, experiment: Path, workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+        registry = Jobs()
+        text = experiment.read_text().replace("steps: 6", "steps: 2000")
+        run_id = registry.submit(text, workspace, experiment.parent, contained=False)
+        control = registry.control(run_id)
+        assert control is not None
+
+        def until_paused() -> int:
+            control.pause()
+            while registry.snapshot(run_id).state is not RunState.PAUSED:
+                assert not registry.wait(run_id, 0.05), registry.snapshot(run_id).error
+            return registry.snapshot(run_id).series.step
+
+        first = until_paused()
+        with pytest.raises(ExperimentError, match="at least 0"):
+            registry.steer(run_id, {"tasks.kind.weight": -1.0}, workspace)
+        with pytest.raises(RunError, match="still being trained"):
+            registry.replay(run_id, workspace)
+        registry.steer(run_id, {"tasks.kind.weight": 7.0}, workspace)
+        registry.steer(run_id, {"optimizer.learning_rate": 0.002}, workspace)
+        control.resume()
+        while len(registry.snapshot(run_id).series.steered) < 2:
+            assert not registry.wait(run_id, 0.05), registry.snapshot(run_id).error
+        until_paused()
+        assert run(workspace, run_id).steered
+        registry.go_back(run_id, first, workspace)
+        while registry.snapshot(run_id).series.steered:
+            assert not registry.wait(run_id, 0.05), registry.snapshot(run_id).error
+        until_paused()
+        assert not run(workspace, run_id).steered, "nothing of what was changed is left"
+        registry.steer(run_id, {"tasks.click.weight": 3.0}, workspace)
+        control.resume()
+        while not registry.snapshot(run_id).series.steered:
+            assert not registry.wait(run_id, 0.05), registry.snapshot(run_id).error
+        control.stop()
+        assert registry.wait(run_id, 60)
+        with pytest.raises(RunError, match="ended"):
+            registry.steer(run_id, {"tasks.kind.weight": 1.0}, workspace)
+        with pytest.raises(RunError, match="ended"):
+            registry.go_back(run_id, first, workspace)
+
+        assert main(["replay", run_id, "--json"]) == 0
+        found = last_json(capsys)
+        assert found["equal"] and found["difference"] is None and found["steps"] == registry.snapshot(run_id).series.step
+        again = run(workspace, found["run_id"])
+        assert again.replays == run_id and again.steered and again.name.endswith("· replay")
 
     def test_tables_outside_the_workspace_are_not_read_for_a_browser(self, experiment: Path, workspace: Workspace) -> None:
         registry = Jobs()

@@ -17,6 +17,7 @@ class RunResult:
 
     name: unique among the runs; experiment: plain data, as its YAML; tasks: task → part → metric → value;
     datasets: the experiment's name of a table → hash of the dataset, split included; rows: task → split → rows; examples: rows trained on.
+    steered: whether a person changed something on the way.
     """
 
     name: str
@@ -25,6 +26,7 @@ class RunResult:
     datasets: Mapping[str, str] = field(default_factory=dict)
     rows: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     examples: int | None = None
+    steered: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def compare(runs: Sequence[RunResult], baseline: str | None = None, part: Part =
         part,
         _metrics([base, *others], part),
         settings({run.name: run.experiment for run in runs}),
-        [warning for run in others for warning in _warnings(base, run, part)],
+        [*_steered(runs), *(warning for run in others for warning in _warnings(base, run, part))],
     )
 
 
@@ -90,6 +92,11 @@ def _metrics(runs: list[RunResult], part: Part) -> list[MetricRow]:
             )
         )
     return rows
+
+
+def _steered(runs: Sequence[RunResult]) -> list[Message]:
+    text = "“{run}” was steered: what its settings say held only until something was changed."
+    return [message(text, run=run.name) for run in runs if run.steered]
 
 
 def _warnings(base: RunResult, run: RunResult, part: Part) -> list[Message]:

@@ -6,7 +6,7 @@ from mtl_core import plots
 from mtl_core.jobs import jobs
 from mtl_core.messages import Translate
 from mtl_core.runs import run
-from pages.parts import report
+from pages.parts import changes, report
 from pages.parts.frame import language, workspace
 from pages.parts.text import plain
 
@@ -29,11 +29,12 @@ def curves(run_id: str, _: Translate) -> None:
         smoothing = st.slider(_("Smoothing"), 0.0, 0.99, 0.6, 0.01, key="smoothing", width=200, persist_state="session")
     judged: str | dict[str, str] = {task: kind.primary for task, kind in infos.items()} if metric == "main" else metric
     left, right = st.columns(2)
+    marks = changes.marks(series, _)
     with left:
-        figure = plots.training_curves(series, smoothing, shown, translate=_)
+        figure = plots.mark(plots.training_curves(series, smoothing, shown, translate=_), marks)
         st.plotly_chart(figure, key=f"training.{run_id}", alt=_("Training loss of each task by step"), config=PLOTLY)
     with right:
-        figure = plots.validation_curves(series, judged, translate=_, tasks=shown, labels=names)
+        figure = plots.mark(plots.validation_curves(series, judged, translate=_, tasks=shown, labels=names), marks)
         ends = series.n_steps or max(series.step, 1)
         figure.update_xaxes(range=[-0.02 * ends, 1.02 * ends])
         st.plotly_chart(figure, key=f"validation.{run_id}", alt=_("Validation metric of each task by step"), config=PLOTLY)
@@ -52,5 +53,5 @@ def weights(run_id: str, _: Translate) -> None:
     """The loss weights by step. Drawn anew when they change, with the whole page."""
     series = jobs().snapshot(run_id).series
     if series.weights:
-        figure = plots.weights(series, translate=_, until=series.n_steps)
+        figure = plots.mark(plots.weights(series, translate=_, until=series.n_steps), changes.marks(series, _))
         st.plotly_chart(figure, key=f"weights.{run_id}", alt=_("Loss weight of each task by step"), config=PLOTLY)

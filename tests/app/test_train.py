@@ -134,6 +134,64 @@ def test_a_running_job_is_watched_and_steered(opened: Open, workspace: Workspace
     assert not [b for b in at.button if b.key == "stop"]
 
 
+def test_what_is_changed_is_marked_listed_and_badged(
+    opened: Open, workspace: Workspace, script: Script, start: Callable[[Work], str]
+) -> None:
+    run_id = start(script)
+    script.go(2)
+    script.wait_for_step(2)
+    at = opened("train", run=run_id)
+    at.number_input(key=f"steer.{run_id}.optimizer.learning_rate").set_value(5e-4)
+    at.selectbox(key=f"steer.{run_id}.sampling.name").set_value("uniform").run()
+    no_exception(at)
+    at.button(key="apply").click().run()
+    no_exception(at)
+    script.go()
+    script.wait_for_step(3)
+    no_exception(at.run())
+    (change,) = jobs().snapshot(run_id).series.steered
+    assert change.new == {"optimizer.learning_rate": 5e-4, "sampling": {"name": "uniform", "options": {"most": 1.0}}}
+    assert at.button(key="apply").disabled, "what holds now is what the widgets show"
+    for chart in at.get("plotly_chart"):
+        figure = json.loads(chart.proto.spec)
+        assert [shape["x0"] for shape in figure["layout"]["shapes"]] == [3]
+        assert "Learning rate: 1 → 0.0005" in figure["layout"]["annotations"][0]["hovertext"]
+    assert any("→ 0\\.0005" in text.value for text in at.markdown)
+    assert run(workspace, run_id).steered
+    script.go(7)
+
+
+def test_two_people_see_what_the_other_changed(opened: Open, script: Script, start: Callable[[Work], str]) -> None:
+    run_id = start(script)
+    script.go(1)
+    script.wait_for_step(1)
+    one, other = opened("train", run=run_id), opened("train", run=run_id)
+    one.slider(key=f"steer.{run_id}.intent").set_value(3.0).run()
+    other.slider(key=f"steer.{run_id}.search").set_value(0.5).run()
+    other.button(key="apply").click().run()
+    script.go()
+    script.wait_for_step(2)
+    no_exception(one.run())
+    assert one.slider(key=f"steer.{run_id}.search").value == 0.5
+    assert one.slider(key=f"steer.{run_id}.intent").value == 3.0, "what was not applied yet stays"
+    one.button(key="apply").click().run()
+    script.go()
+    script.wait_for_step(3)
+    assert script.weights == {"intent": 3.0, "search": 0.5}
+    assert [list(e.new) for e in jobs().snapshot(run_id).series.steered] == [["tasks.search.weight"], ["tasks.intent.weight"]]
+    other.slider(key=f"steer.{run_id}.intent").set_value(2.0)
+    no_exception(other.run())
+    assert any("Changed elsewhere" in info.value for info in other.info)
+    assert other.slider(key=f"steer.{run_id}.intent").value == 3.0
+    script.go(7)
+
+
+def test_an_ended_run_says_that_nothing_can_be_changed(opened: Open, finished: Run) -> None:
+    at = opened("train", run=finished.id)
+    assert not [s for s in at.slider if s.key.startswith("steer.")]
+    assert any("nothing can be changed" in caption.value for caption in at.caption)
+
+
 def test_effective_weights_and_conflicts_are_shown(opened: Open, start: Callable[[Work], str]) -> None:
     def work(control: Control) -> Iterator[Event]:
         weights = {"intent": 1.0, "search": 2.0}
