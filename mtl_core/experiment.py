@@ -13,12 +13,14 @@ from pydantic import Field, ValidationError, model_validator
 
 from mtl_core.data.problems import DataError, Problem, Severity
 from mtl_core.experiment_parts import (
+    OBJECTIVES,
     PATTERNS,
     Balancing,
     Data,
     Diagnostics,
     EarlyStopping,
     Encoder,
+    Endings,
     Name,
     Named,
     Optimizer,
@@ -73,6 +75,9 @@ class Experiment(Part):
     early_stopping: EarlyStopping = Field(
         EarlyStopping(), title=N_("Early stopping"), description=N_("When training ends before its last step, and which step is best.")
     )
+    endings: Endings = Field(
+        Endings(), title=N_("Tasks that have stopped gaining"), description=N_("What happens to a task after its best step.")
+    )
     diagnostics: Diagnostics = Field(Diagnostics(), title=N_("Diagnostics"), description=N_("What is looked at on the way, and how often."))
     training: Training = Field(Training(), title=N_("Training"), description=N_("How long, in what portions and on what device."))
 
@@ -122,8 +127,8 @@ def _cross_faults(values: Any) -> Iterator[Fault]:
         if table not in data:
             yield Fault(f"sampling.options.shares.{table}", message("an unknown name"), nearest(str(table), data))
     objective = _group(values, "early_stopping").get("objective", "mean")
-    if isinstance(objective, str) and tasks and objective not in tasks and objective != "mean":
-        wanted = message("mean, or a task: {names}", names=_listed(tasks))
+    if isinstance(objective, str) and tasks and objective not in tasks and objective not in OBJECTIVES:
+        wanted = message("{rules}, or a task: {names}", rules=", ".join(OBJECTIVES), names=_listed(tasks))
         yield Fault("early_stopping.objective", found_value(objective), wanted)
 
 

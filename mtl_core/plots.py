@@ -99,8 +99,9 @@ def validation_curves(
     translate: Translate = str,
     tasks: Collection[str] | None = None,
     labels: Mapping[str, str] | None = None,
+    lower_is_better: Collection[str] = ("loss",),
 ) -> go.Figure:
-    """A validation metric by step, one line for each task that has it.
+    """A validation metric by step, one line for each task that has it, with a star at its best value.
 
     metric: its name, "loss", or task → name where tasks are judged differently. tasks: those to show, None = all.
     labels: metric → what people call it; None: its name.
@@ -114,6 +115,20 @@ def validation_curves(
         steps, values = series.validation(task, name)
         label = task if named else f"{task} · {labels.get(name, name)}"
         _line(figure, steps, values, label, colors[task], mode="lines+markers")
+        if len(values) > 1:
+            place = int(np.argmin(values) if name in lower_is_better else np.argmax(values))
+            star = {"symbol": "star", "size": 13, "color": colors[task], "line": {"color": "white", "width": 1}}
+            hover = translate("best at step {step}").format(step=steps[place])
+            figure.add_scatter(
+                x=[steps[place]],
+                y=[values[place]],
+                mode="markers",
+                marker=star,
+                legendgroup=task,
+                showlegend=False,
+                name=_text(label),
+                hovertemplate=f"%{{y:.4g}}, {hover}<extra></extra>",
+            )
     return figure
 
 

@@ -199,7 +199,10 @@ class Run:
         return series
 
     def result(self) -> dict[str, Any]:
-        """{"tasks": {name: {"before": {metric: value}, "best": ..., "test": ...}}, "best_step", "why"}; what is not known is left out."""
+        """{"tasks": {name: {"before": {metric: value}, "best": ..., "test": ...}}, "best_step", "why"}; what is not known is left out.
+
+        "peak": as test, by the model of the task's own best step, where those are kept.
+        """
         if "result" in self.status:
             return dict(self.status["result"])
         series = self.series()
@@ -414,7 +417,7 @@ def _write_status(folder: Path, status: dict[str, Any]) -> None:
 
 
 def _result(event: Finished) -> dict[str, Any]:
-    parts = {"before": event.before, "best": event.best, "test": event.test}
+    parts = {"before": event.before, "best": event.best, "test": event.test, **({"peak": event.peaks} if event.peaks else {})}
     names = dict.fromkeys(task for metrics in parts.values() for task in metrics)
     tasks = {name: {part: metrics.get(name, {}) for part, metrics in parts.items()} for name in names}
     return {"tasks": tasks, "best_step": event.best_step, "why": event.why}

@@ -16,6 +16,7 @@ from mtl_core.training.events import (
     Started,
     Steered,
     StepDone,
+    TaskEnded,
 )
 
 Points = tuple[list[int], list[float]]
@@ -138,6 +139,7 @@ class Series:
         self.evaluations: deque[Evaluated] = deque(maxlen=100)
         self.recent: deque[Event] = deque(maxlen=50)
         self.conflicts: deque[Compared] = deque()
+        self.ended: dict[str, TaskEnded] = {}
         self.steered: deque[Steered] = deque(maxlen=MOST_CHANGES)
         self.checkpoints: dict[str, CheckpointSaved] = {}
         self.paused = False
@@ -223,6 +225,8 @@ class Series:
                 curve = self.weights.setdefault(task, Curve())
                 curve.cut(event.step - 1)  # of several changes before one step the last one holds
                 curve.add(event.step, weight)
+        elif isinstance(event, TaskEnded):
+            self.ended[event.task] = event
         elif isinstance(event, Resumed):
             self.paused = False
             if event.from_checkpoint:
@@ -288,6 +292,7 @@ class Series:
         for curve in _curves(self.__dict__):
             curve.cut(step)
         self.conflicts = deque(look for look in self.conflicts if look.step < step)
+        self.ended = {task: event for task, event in self.ended.items() if event.step <= step}
         self.steered = deque((change for change in self.steered if change.step <= step), maxlen=MOST_CHANGES)
         self.best = next((e for e in reversed(self.evaluations) if e.is_best and e.step <= step), None)
 

@@ -149,7 +149,8 @@ def test_all_faults_at_once_each_with_line_path_found_and_wanted():
         "wanted a known name, such as weight, kind, data, options, columns.",
         "training.batch_size": 'line 27: training.batch_size: Found "many", wanted a whole number.',
         "training.device": 'line 28: training.device: Found "gpu", wanted auto, cpu, cuda, cuda:N or mps.',
-        "early_stopping.objective": 'line 30: early_stopping.objective: Found "precision", wanted mean, or a task: search, intent.',
+        "early_stopping.objective": 'line 30: early_stopping.objective: Found "precision", wanted mean, mean_rank, mean_delta, worst, '
+        "or a task: search, intent.",
     }  # fmt: skip
 
 

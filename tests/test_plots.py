@@ -93,7 +93,9 @@ def test_training_curves_draw_chosen_tasks_in_the_runs_colours() -> None:
 
 def test_validation_curves_by_one_metric_or_each_tasks_own() -> None:
     by_name = plots.validation_curves(Run(), "ndcg@10")
-    assert [(t.name, list(t.y)) for t in by_name.data if len(t.y)] == [("search", [0.4, 0.6])]
+    line, star = (t for t in by_name.data if len(t.y))
+    assert (line.name, list(line.y)) == ("search", [0.4, 0.6])
+    assert (star.mode, star.marker.symbol, list(star.y)) == ("markers", "star", [0.6])
     own = plots.validation_curves(Run(), {"search": "ndcg@10", "ads": "auc"})
     assert [(t.name, list(t.y)) for t in own.data] == [("search · ndcg@10", [0.4, 0.6]), ("ads · auc", [0.5, 0.7])]
 
@@ -136,7 +138,7 @@ def test_shares_of_tasks_are_in_their_colours() -> None:
 def test_metrics_are_called_as_people_call_them() -> None:
     labels = {"auc": "AUC", "ndcg@10": "NDCG@10"}
     figure = plots.validation_curves(Run(), {"search": "ndcg@10", "ads": "auc"}, labels=labels)
-    assert [t.name for t in figure.data] == ["search · NDCG@10", "ads · AUC"]
+    assert [t.name for t in figure.data if t.mode != "markers"] == ["search · NDCG@10", "ads · AUC"]
     figure = plots.validation_curves(Run(), "auc", labels=labels)
     assert figure.layout.yaxis.title.text == "AUC"
 
@@ -196,3 +198,17 @@ def test_every_chart_lets_the_theme_through_and_keeps_the_zoom(figure: go.Figure
 def test_words_on_the_charts_are_translated() -> None:
     figure = plots.training_curves(Run(), 0.0, ["ads"], lambda text: f"<{text}>")
     assert (figure.layout.xaxis.title.text, figure.layout.yaxis.title.text) == ("<Step>", "<Training loss>")
+
+
+def test_a_star_where_less_is_better_stands_at_the_least() -> None:
+    figure = plots.validation_curves(Run(), "ndcg@10", lower_is_better={"ndcg@10"})
+    (star,) = (t for t in figure.data if t.mode == "markers")
+    assert list(star.y) == [0.4]
+
+
+def test_changes_are_marked_at_their_steps_with_all_that_was_changed() -> None:
+    few = plots.mark(plots.weights(Run()), [(3, "search: 1 → 2", "Step 3: search: 1 → 2"), (5, "<b>", "…")])
+    assert [shape.x0 for shape in few.layout.shapes] == [3, 5]
+    assert [(a.text, a.hovertext) for a in few.layout.annotations] == [("search: 1 → 2", "Step 3: search: 1 → 2"), ("&lt;b&gt;", "…")]
+    many = plots.mark(plots.weights(Run()), [(n, "words", "all") for n in range(20)])
+    assert {a.text for a in many.layout.annotations} == {"▼"}

@@ -2,7 +2,8 @@
 
 <run>/checkpoints/last   everything the next step depends on
 <run>/checkpoints/best   the model with the best objective so far; no optimiser
-<run>/checkpoints/before-<step>   as last, before a person changed something; the best model of then lies inside
+<run>/checkpoints/peak-<task>   the same for the best evaluation of one task, or heads/<task>.safetensors: its head alone
+<run>/checkpoints/before-<step>   as last, before a person changed something; what was best then lies inside, under kept/
 
 Inside: encoder/ (as transformers saves it, loadable by any of its users), heads.safetensors, specs.json, experiment.yaml,
 state.json, and in `last` optimizer.safetensors.
@@ -39,10 +40,10 @@ class State:
     optimizer: dict[str, Any] = field(default_factory=dict)
     balancing: dict[str, Any] = field(default_factory=dict)
     best_step: int = 0
-    best_objective: float = float("-inf")
     before: Metrics = field(default_factory=dict)
     best: Metrics = field(default_factory=dict)
     without_gain: int = 0
+    judge: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
 
@@ -85,7 +86,8 @@ def checkpoint_folder(run: Path, name: str) -> Path:
 def keep_before(run: Path, step: int) -> None:
     """Completes the checkpoint before a change at `step` with the best model so far; of older ones the last few are kept."""
     folder = run / "checkpoints"
-    _link(folder / "best", folder / f"before-{step}" / "best")
+    for kept in _kept(folder):
+        _link(kept, folder / f"before-{step}" / "kept" / kept.name)
     for old in steps_before(run)[:-KEPT_BEFORE]:
         shutil.rmtree(folder / f"before-{old}", ignore_errors=True)
 
@@ -99,17 +101,41 @@ def steps_before(run: Path) -> list[int]:
 def restore_before(run: Path, step: int) -> None:
     """Makes the checkpoint before the change at `step` the last one, and the best model of then the best. Raises FileNotFoundError."""
     source, folder = checkpoint_folder(run, f"before-{step}"), run / "checkpoints"
-    for name, copied in (("best", source / "best"), ("last", source)):
-        new = folder / f"{name}.new"
-        _link(copied, new, leave_out="best")
+    then = {found.name: found for found in (source / "kept").iterdir()} | {"last": source}
+    for gone in (found for found in _kept(folder) if found.name not in then):
+        shutil.rmtree(gone)
+    for name, copied in then.items():
+        _link(copied, folder / f"{name}.new", leave_out="kept")
         shutil.rmtree(folder / name, ignore_errors=True)
-        os.replace(new, folder / name)
+        os.replace(folder / f"{name}.new", folder / name)
 
 
 def forget_after(run: Path, step: int) -> None:
     """Removes checkpoints before changes that were made after `step`: the run goes on from there."""
     for later in (s for s in steps_before(run) if s > step):
         shutil.rmtree(run / "checkpoints" / f"before-{later}", ignore_errors=True)
+
+
+def _kept(folder: Path) -> list[Path]:
+    """What is kept of best steps: of the run, of each task."""
+    return [found for found in folder.iterdir() if found.name in ("best", "heads") or found.name.startswith("peak-")]
+
+
+def save_head(run: Path, task: str, head: torch.nn.Module) -> None:
+    """<run>/checkpoints/heads/<task>.safetensors, swapped in whole."""
+    folder = run / "checkpoints" / "heads"
+    folder.mkdir(parents=True, exist_ok=True)
+    new = folder / f"{task}.new"
+    save_file({name: tensor.detach().contiguous() for name, tensor in head.state_dict().items()}, new)
+    os.replace(new, folder / f"{task}.safetensors")
+
+
+def copy_checkpoint(run: Path, source: str, target: str) -> None:
+    """A checkpoint under a second name, at no cost."""
+    folder = run / "checkpoints"
+    _link(folder / source, folder / f"{target}.new")
+    shutil.rmtree(folder / target, ignore_errors=True)
+    os.replace(folder / f"{target}.new", folder / target)
 
 
 def _link(source: Path, target: Path, leave_out: str = "") -> None:

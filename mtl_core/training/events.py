@@ -102,6 +102,15 @@ class Steered(Event):
 
 
 @dataclass(frozen=True)
+class TaskEnded(Event):
+    """The task has stopped gaining: from the next step on it is rehearsed or frozen (`then`). peak: the step of its best evaluation."""
+
+    task: str
+    then: str
+    peak: int
+
+
+@dataclass(frozen=True)
 class Paused(Event):
     pass
 
@@ -133,7 +142,10 @@ class Failed(Event):
 
 @dataclass(frozen=True)
 class Finished(Event):
-    """The end. state: finished or stopped; why: steps, patience, asked."""
+    """The end. state: finished or stopped; why: steps, patience, asked.
+
+    peaks: task → test metrics of the model of its own best step, where those models are kept.
+    """
 
     state: str
     why: str
@@ -142,10 +154,12 @@ class Finished(Event):
     best: Metrics = field(default_factory=dict)
     test: Metrics = field(default_factory=dict)
     seconds: float = 0.0
+    peaks: Metrics = field(default_factory=dict)
 
 
 EVENTS: dict[str, type[Event]] = {
-    c.__name__: c for c in (Started, StepDone, Evaluated, Compared, Reported, Steered, Paused, Resumed, CheckpointSaved, Failed, Finished)
+    c.__name__: c
+    for c in (Started, StepDone, Evaluated, Compared, Reported, Steered, TaskEnded, Paused, Resumed, CheckpointSaved, Failed, Finished)
 }
 
 

@@ -30,15 +30,18 @@ from mtl_core.training.batches import assemble
 from mtl_core.training.checkpoints import (
     State,
     checkpoint_folder,
+    copy_checkpoint,
     forget_after,
     keep_before,
     load_checkpoint,
     restore_before,
     save_checkpoint,
+    save_head,
     steps_before,
 )
 from mtl_core.training.control import Control
 from mtl_core.training.devices import device_of, memory_bytes, precision_of
+from mtl_core.training.endings import Judge
 from mtl_core.training.events import (
     CheckpointSaved,
     Evaluated,
@@ -52,12 +55,13 @@ from mtl_core.training.events import (
     Started,
     Steered,
     StepDone,
+    TaskEnded,
 )
 from mtl_core.training.joint import Joint
 from mtl_core.training.lanes import Lanes
 from mtl_core.training.optimizer import Optimizer
 from mtl_core.training.prepare import Prepared
-from mtl_core.training.scoring import Scored, objective_of, panels_json, sample_groups, score
+from mtl_core.training.scoring import Scored, panels_json, sample_groups, score
 from mtl_core.training.steering import differing, steered
 
 SPLITS = ("train", "validation", "test")
@@ -139,8 +143,11 @@ class _Trainer:
             self.optimizer.load(optimizer_tensors, self.state.optimizer)
             self.sampler.state = self.state.sampler
         self.joint = Joint(self.model, self.lanes, prepared.tasks, experiment.balancing)
+        primaries = {name: task.kind.primary for name, task in prepared.tasks.items()}
+        self.judge = Judge(self.experiment.early_stopping, experiment.endings, primaries)
         if resume:
             self.joint.balancing.load(self.state.balancing)
+            self.judge.load(self.state.judge)
         self.watched = {
             name: sample_groups(rows := data.rows("validation"), data.take(rows).groups, self.options.evaluation_rows, experiment.seed)
             for name, data in self.rows.items()
@@ -227,7 +234,7 @@ class _Trainer:
             if state.step % self.every == 0 or commands.evaluate or state.step == state.n_steps:
                 yield from self._evaluate()
                 patience = self.experiment.early_stopping.patience
-                if patience and state.without_gain >= patience:
+                if (patience and state.without_gain >= patience) or self.judge.over:
                     why = "patience"
                     break
         yield from self._flush()
@@ -266,8 +273,11 @@ class _Trainer:
         state, begun = self.state, time.perf_counter()
         seed = self.experiment.seed * 1_000_003 + state.step
         torch.manual_seed(seed)
-        drawn = self.sampler.draw(state.step / state.n_steps)
-        rows = {name: drawn[task.data][self.learns[name][drawn[task.data]]] for name, task in self.prepared.tasks.items()}
+        resting = self.judge.resting(state.step)
+        awake = {name: task for name, task in self.prepared.tasks.items() if name not in resting}
+        resting_tables = {task.data for task in self.prepared.tasks.values()} - {task.data for task in awake.values()}
+        drawn = self.sampler.draw(state.step / state.n_steps, resting_tables)
+        rows = {name: drawn[task.data][self.learns[name][drawn[task.data]]] for name, task in awake.items()}
         blocks = {name: self.rows[name].take(numbers) for name, numbers in rows.items() if len(numbers)}
         looks = self.experiment.diagnostics.conflicts_every
         if looks and state.step % looks == 0 and sum(state.weights[name] > 0 for name in blocks) > 1 and self.model.encoder.learning():
@@ -346,20 +356,34 @@ class _Trainer:
         begun, state = time.perf_counter(), self.state
         scored = {name: self._score(name, rows) for name, rows in self.watched.items() if len(rows)}
         metrics = self._metrics(scored)
-        stopping = self.experiment.early_stopping
-        objective = objective_of(metrics, self.prepared.tasks, stopping.objective)
-        is_best = state.step == 0 or objective > state.best_objective + stopping.minimum_gain
+        judged = self.judge.judge(state.step, metrics)
         if state.step == 0:
             state.before = metrics
-        if is_best:
-            state.best_objective, state.best_step, state.best, state.without_gain = objective, state.step, metrics, 0
+        if judged.is_best:
+            state.best_step, state.best, state.without_gain = state.step, metrics, 0
         else:
             state.without_gain += 1
         losses = {name: s.loss for name, s in scored.items()}
-        yield Evaluated(state.step, "validation", losses, metrics, objective, time.perf_counter() - begun, is_best)
-        if is_best:
+        yield Evaluated(state.step, "validation", losses, metrics, judged.objective, time.perf_counter() - begun, judged.is_best)
+        for name in judged.ended:
+            yield TaskEnded(state.step, name, self.experiment.endings.then, self.judge.peaks[name].step)
+        if judged.is_best:
             yield from self._save("best")
+        yield from self._keep(judged.peaked, "best" if judged.is_best else None)
         yield from self._save("last")
+
+    def _keep(self, peaked: list[str], saved: str | None) -> Iterator[Event]:
+        """The best of each task that was never better. saved: a checkpoint of this very step."""
+        if self.folder is None:
+            return
+        for task in peaked:
+            if self.experiment.endings.keep == "heads":
+                save_head(self.folder, task, self.model.heads[task])
+            elif self.experiment.endings.keep == "models" and saved is not None:
+                copy_checkpoint(self.folder, saved, f"peak-{task}")
+            elif self.experiment.endings.keep == "models":
+                saved = f"peak-{task}"
+                yield from self._save(saved)
 
     def _save(self, name: str) -> Iterator[Event]:
         if self.folder is None:
@@ -367,7 +391,8 @@ class _Trainer:
         state = self.state
         state.sampler, state.balancing, state.seconds = self.sampler.state, self.joint.balancing.state(), time.monotonic() - self.started
         tensors: dict[str, Tensor] | None = None
-        if name != "best":
+        state.judge = self.judge.state()
+        if name == "last" or name.startswith("before-"):
             tensors, state.optimizer = self.optimizer.state()
         specs: dict[str, Any] = {n: task.spec for n, task in self.prepared.tasks.items()}
         save_checkpoint(self.folder / "checkpoints" / name, self.model, self.prepared.tokenizer, self.experiment, specs, state, tensors)
@@ -394,9 +419,19 @@ class _Trainer:
                 },
             )
         metrics = self._metrics(scored)
-        objective = objective_of(metrics, self.prepared.tasks, self.experiment.early_stopping.objective)
-        yield Evaluated(state.step, "test", {n: s.loss for n, s in scored.items()}, metrics, objective, time.perf_counter() - begun)
-        seconds = time.monotonic() - self.started
-        yield Finished(
-            state.step, "stopped" if why == "asked" else "finished", why, state.best_step, state.before, state.best, metrics, seconds
-        )
+        losses = {n: s.loss for n, s in scored.items()}
+        yield Evaluated(state.step, "test", losses, metrics, self.judge.score(metrics), time.perf_counter() - begun)
+        peaks = self._test_peaks(metrics)
+        seconds, ended = time.monotonic() - self.started, "stopped" if why == "asked" else "finished"
+        yield Finished(state.step, ended, why, state.best_step, state.before, state.best, metrics, seconds, peaks)
+
+    def _test_peaks(self, tested: Metrics) -> Metrics:
+        """Test metrics of each task by the model of its own best step, where those are kept. tested: by the run's best model."""
+        if self.folder is None or self.experiment.endings.keep != "models":
+            return {}
+        found = {name: metrics for name, metrics in tested.items() if self.judge.peaks[name].step == self.state.best_step}
+        for name in (n for n in tested if n not in found):
+            peak = load_checkpoint(checkpoint_folder(self.folder, f"peak-{name}")).model
+            self.model.load_state_dict(peak.state_dict())
+            found |= self._metrics({name: self._score(name, self.rows[name].rows("test"))})
+        return {name: found[name] for name in tested}

@@ -45,6 +45,8 @@ def kinds(run: Run) -> dict[str, Any]:
 def metrics(run: Run, tasks: dict[str, dict[str, dict[str, float]]], _: Translate) -> None:
     """One row a task and metric, the main metric of a task first; `tasks` as of `Run.result`."""
     parts = {"before": _("Before training"), "best": _("Best, validation"), "test": _("Test")}
+    if any("peak" in found for found in tasks.values()):
+        parts["peak"] = _("Test, at the task's own best step")
     rows: list[dict[str, Any]] = []
     for task, kind in kinds(run).items():
         found = tasks.get(task, {})

@@ -1,7 +1,7 @@
 """The widget that a setting's type and bounds ask for."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -72,9 +72,9 @@ def weight_slider(name: str, value: float, key: str, _: Translate, meaning: str,
     )
 
 
-def with_choices(settings: Iterable[Setting], path: str, choices: Iterable[str]) -> list[Setting]:
-    """`settings`, the one at `path` made a choice of `choices`."""
-    return [replace(s, type="choice", choices=tuple(choices)) if s.path == path else s for s in settings]
+def with_choices(settings: Iterable[Setting], path: str, choices: Iterable[str], labels: Mapping[str, str]) -> list[Setting]:
+    """`settings`, the one at `path` made a choice of `choices`. labels: choice → what people call it, where that is not its name."""
+    return [replace(s, type="choice", choices=tuple(choices), labels=labels) if s.path == path else s for s in settings]
 
 
 def set_path(values: dict[str, Any], path: str, value: Any) -> None:

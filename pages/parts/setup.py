@@ -6,6 +6,7 @@ import streamlit as st
 
 from mtl_core.balancing import BALANCING
 from mtl_core.experiment import Experiment, ExperimentError, experiment_from_dict, experiment_from_yaml
+from mtl_core.experiment_parts import OBJECTIVES
 from mtl_core.jobs import jobs
 from mtl_core.messages import Translate
 from mtl_core.settings import widgets
@@ -118,7 +119,7 @@ def _settings(experiment: Experiment, names: list[str], prefix: str, _: Translat
     """Every setting that is not a table's or a task's. Returns path → value."""
     elsewhere = ("data", "tasks", "balancing")
     everything = [s for s in widgets(experiment) if settings.drawable(s) and s.path.split(".")[0] not in elsewhere]
-    everything = settings.with_choices(everything, "early_stopping.objective", ["mean", *names])
+    everything = settings.with_choices(everything, "early_stopping.objective", [*OBJECTIVES, *names], OBJECTIVES)
     by_path = {s.path: s for s in everything}
     values = settings.draw_all([by_path[path] for path in OFTEN if path in by_path], prefix, _)
     with st.expander(_("All other settings"), icon=":material/tune:"):
