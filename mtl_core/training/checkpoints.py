@@ -26,7 +26,7 @@ from mtl_core.training.events import Metrics
 
 @dataclass
 class State:
-    """The loop's own variables at a checkpoint. step: steps done."""
+    """The loop's own variables at a checkpoint. step: steps done; drawn: task → rows that they had."""
 
     step: int = 0
     n_steps: int = 0
@@ -40,6 +40,7 @@ class State:
     best: Metrics = field(default_factory=dict)
     without_gain: int = 0
     seconds: float = 0.0
+    drawn: dict[str, int] = field(default_factory=dict)
 
 
 def save_checkpoint(

@@ -14,7 +14,7 @@ from mtl_core.runs import Run, RunState, create_run, run
 from mtl_core.training.control import Control
 from mtl_core.training.events import Compared, Event, Finished, Started, StepDone
 from mtl_core.workspace import Workspace
-from tests.app.conftest import EXPERIMENT, ROOT, Open, Script, no_exception
+from tests.app.conftest import EXPERIMENT, METRICS, ROOT, Open, Script, no_exception
 
 
 def experiment_of(at: AppTest) -> dict[str, Any]:
@@ -178,6 +178,21 @@ def test_a_finished_run_shows_its_results(opened: Open, finished: Run) -> None:
     assert set(results["Task"]) == {"intent", "search"}
     assert [tab.label for tab in at.tabs] == ["intent"]
     assert not [b for b in at.button if b.key in ("stop", "pause", "resume")]
+
+
+def test_how_often_rows_were_seen_is_shown(opened: Open, finished: Run, start: Callable[[Work], str]) -> None:
+    table = next(d.value for d in opened("train", run=finished.id).dataframe if "Training rows" in d.value)
+    assert table["Examples drawn"].tolist() == [40, 40] and table["Times each row was seen"].tolist() == [5, 5]
+
+    def work(control: Control) -> Iterator[Event]:
+        yield Started(0, 1, "cpu", "float32", {"intent": {"train": 2}, "search": {"train": 50}}, 1, 1, {"intent": 1.0, "search": 1.0})
+        yield StepDone(1, {"intent": 1.0, "search": 1.0}, 2.0, 1e-4, 1.0, {"intent": 50, "search": 50}, 100, 0.1, 1)
+        yield Finished(1, "finished", "steps", 1, METRICS, METRICS, METRICS, 1.0)
+
+    run_id = start(work)
+    assert jobs().wait(run_id, timeout=60)
+    at = opened("train", run=run_id)
+    assert [w.value for w in at.warning if "more than 20 times" in w.value and "intent" in w.value and "search" not in w.value]
 
 
 def test_a_failed_run_says_why_and_what_to_do(opened: Open, start: Callable[[Work], str]) -> None:

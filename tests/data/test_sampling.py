@@ -92,6 +92,19 @@ def test_a_small_table_is_cycled() -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLING)
+def test_all_rows_of_a_table_are_seen_equally_often(name: str) -> None:
+    sizes = {"big": 300, "small": 10, "middle": 37}
+    made = sampler(sizes, 16, name)
+    drawn: dict[str, list[int]] = {table: [] for table in sizes}
+    for step in range(100):
+        for table, rows in made.draw(step / 100).items():
+            drawn[table] += rows.tolist()
+    for table, rows in drawn.items():
+        counts = np.bincount(rows, minlength=sizes[table])
+        assert {*counts.tolist()} <= {len(rows) // sizes[table], -(-len(rows) // sizes[table])}
+
+
+@pytest.mark.parametrize("name", SAMPLING)
 def test_the_state_is_all_that_the_next_draw_depends_on(name: str) -> None:
     def go(made: Sampler, steps: range) -> list[list[int]]:
         found = []
