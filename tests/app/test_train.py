@@ -60,6 +60,44 @@ def test_a_strategy_says_what_the_sliders_mean_and_brings_its_options(opened: Op
     assert any("helps least" in caption.value for caption in at.caption)
 
 
+@pytest.mark.slow
+def test_shares_of_the_tables_are_set_and_started(opened: Open, workspace: Workspace) -> None:
+    at = opened("train", **{"from": "sample"})
+    at.selectbox(key="sample.sampling.name").set_value("fixed_shares")
+    no_exception(at.run())
+    tables = list(experiment_of(at)["data"])
+    shares = [n for n in at.number_input if n.key.startswith("sample.sampling.options.shares.")]
+    assert [n.key.rpartition(".")[2] for n in shares] == tables and {n.value for n in shares} == {1.0}
+    at.number_input(key=f"sample.sampling.options.shares.{tables[0]}").set_value(3.0)
+    at.number_input(key=f"sample.sampling.options.shares.{tables[1]}").set_value(0.0)
+    no_exception(at.run())
+    wanted = dict.fromkeys(tables, 1.0) | {tables[0]: 3.0, tables[1]: 0.0}
+    assert experiment_of(at)["sampling"]["options"]["shares"] == wanted
+    for name, task in experiment_of(at)["tasks"].items():  # a table that no task uses has no share
+        if task["data"] == tables[-1]:
+            at.toggle(key=f"sample.use.{name}").set_value(False)
+    no_exception(at.run())
+    left = {table: share for table, share in wanted.items() if table != tables[-1]}
+    assert experiment_of(at)["sampling"]["options"]["shares"] == left
+    for table in tables[:-1]:
+        at.number_input(key=f"sample.sampling.options.shares.{table}").set_value(0.0)
+    no_exception(at.run())
+    assert any("a share above 0 for at least one table" in wanted for wanted in at.dataframe[0].value["Wanted"])
+    assert not [b for b in at.button if b.key == "start"]
+    for table, share in left.items():
+        at.number_input(key=f"sample.sampling.options.shares.{table}").set_value(share)
+    at.number_input(key="sample.training.steps").set_value(1)
+    no_exception(at.run())
+    at.button(key="start").click().run()
+    no_exception(at)
+    (run_id,) = jobs().active(workspace)
+    assert run(workspace, run_id).experiment["sampling"] == {"name": "fixed_shares", "options": {"most": 1.0, "shares": left}}
+    control = jobs().control(run_id)
+    assert control is not None
+    control.stop()
+    assert jobs().wait(run_id, timeout=120)
+
+
 def test_no_task_chosen_cannot_be_started(opened: Open) -> None:
     at = opened("train", **{"from": "sample"})
     for name in experiment_of(at)["tasks"]:

@@ -48,7 +48,7 @@ def test_a_largest_share_is_kept_to_and_the_rest_goes_to_the_others() -> None:
 
 @pytest.mark.parametrize("wrong", [{"3": 1.0}, {"0": 0.0, "1": 0.0}, {"0": float("inf")}])
 def test_shares_that_cannot_be(wrong: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="should name tables"):
+    with pytest.raises(ValueError, match=r"should name tables|finite number"):
         shares("fixed_shares", [5, 5], shares=wrong)
 
 
