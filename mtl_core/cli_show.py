@@ -66,20 +66,27 @@ def report(args: argparse.Namespace, workspace: Workspace) -> int:
     found = run(workspace, args.run)
     tasks = found.result()["tasks"]
     reports = found.reports("test") or found.reports("validation")
+    seen = found.series().seen
     if args.task is not None:
         known = list(found.experiment.get("tasks") or tasks)
         if args.task not in known:
             raise CallError(f"--task: should be one of {', '.join(known)}. Found {args.task}.")
         tasks = {k: v for k, v in tasks.items() if k == args.task}
         reports = {k: v for k, v in reports.items() if k == args.task}
+        seen = {k: v for k, v in seen.items() if k == args.task}
     if args.json:
         result = {"run_id": found.id, "name": found.name, "state": found.state, "seconds": found.seconds}
-        print_json({**result, "tasks": tasks, "reports": reports})
+        rows = {task: {"training_rows": s.rows, "drawn": s.drawn, "times": s.times} for task, s in seen.items()}
+        print_json({**result, "tasks": tasks, "seen": rows, "reports": reports})
         return OK
     print(f"{found.name} ({found.id}): {found.state}")
     if found.error:
         print(f"{found.error.message}\n{found.error.advice}")
     print_metrics(tasks)
+    if seen:
+        print()
+        columns = ["task", "training rows", "examples drawn", "times each row was seen"]
+        print_table(columns, [[task, s.rows, s.drawn, f"{s.times:.1f}"] for task, s in seen.items()])
     for task, panels in reports.items():
         for panel in panels:
             print(f"\n{task}: {panel['title']}")

@@ -123,9 +123,12 @@ def _cross_faults(values: Any) -> Iterator[Fault]:
             yield Fault(f"tasks.{name}.columns.{unknown}", message("an unknown name"), nearest(str(unknown), known))
     if tasks and all(isinstance(task, dict) and task.get("weight", 1) == 0 for task in tasks.values()):
         yield Fault("tasks", message("a loss weight of 0 for every task"), message("a loss weight above 0 for at least one task"))
-    for table in _group(_group(_group(values, "sampling"), "options"), "shares"):
+    shared = _group(_group(_group(values, "sampling"), "options"), "shares")
+    for table in shared:
         if table not in data:
             yield Fault(f"sampling.options.shares.{table}", message("an unknown name"), nearest(str(table), data))
+    if shared and not any(shared.get(table, 1) for table in data):
+        yield Fault("sampling.options.shares", message("a share of 0 for every table"), message("a share above 0 for at least one table"))
     objective = _group(values, "early_stopping").get("objective", "mean")
     if isinstance(objective, str) and tasks and objective not in tasks and objective not in OBJECTIVES:
         wanted = message("{rules}, or a task: {names}", rules=", ".join(OBJECTIVES), names=_listed(tasks))

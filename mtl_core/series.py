@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from dataclasses import dataclass
 from typing import Any
 
 from mtl_core.training.events import (
@@ -25,6 +26,8 @@ Points = tuple[list[int], list[float]]
 
 MOST_LOOKS = 400
 MOST_CHANGES = 1000
+SEEN_OFTEN = 20.0
+"""Times that a row was seen, above which a table counts as much repeated."""
 
 
 class Curve:
@@ -105,6 +108,25 @@ def _merge(
     return (*low, *high, a[4] + b[4], a[5] + b[5])
 
 
+@dataclass(frozen=True)
+class Seen:
+    """How much of a task was drawn. rows: its training rows; drawn: rows of all steps together, a row counted each time.
+
+    A table is gone through in a fresh permutation each time, so that each of its rows was seen `times`, rounded down or up.
+    """
+
+    rows: int
+    drawn: int
+
+    @property
+    def times(self) -> float:
+        return self.drawn / self.rows if self.rows else 0.0
+
+    @property
+    def often(self) -> bool:
+        return self.times > SEEN_OFTEN
+
+
 class Series:
     """What is drawn of a run. `extend` takes the events in order; memory is bounded.
 
@@ -129,6 +151,7 @@ class Series:
         self.effective: dict[str, Curve] = {}
         self.left_out: dict[str, int] = {}
         self.fell_back = 0
+        self._drawn: dict[str, int] = {}
         self.validations: dict[str, dict[str, Curve]] = {}
         self.total_loss = Curve()
         self.learning_rate = Curve()
@@ -182,6 +205,12 @@ class Series:
         return _points(self.validations.get(task, {}).get(metric))
 
     @property
+    def seen(self) -> dict[str, Seen]:
+        """Task → how often its training rows were seen; empty until training starts."""
+        rows = self.started.rows if self.started else {}
+        return {task: Seen(splits.get("train", 0), self._drawn.get(task, 0)) for task, splits in rows.items()}
+
+    @property
     def current_weights(self) -> dict[str, float]:
         return {task: curve.last[1] for task, curve in self.weights.items() if curve.last}
 
@@ -215,6 +244,8 @@ class Series:
         if isinstance(event, Started):
             self._cut(event.step)
             self.started, self.step = event, event.step
+            if event.drawn or not event.step:
+                self._drawn = dict(event.drawn)
             for task, weight in event.weights.items():
                 self.weights.setdefault(task, Curve()).add(event.step, weight)
         elif isinstance(event, Evaluated):
@@ -264,6 +295,8 @@ class Series:
             self.tokens_per_second.add(event.step, event.tokens / event.seconds)
         self.seconds += event.seconds
         self.tokens += event.tokens
+        for task, n in event.rows.items():
+            self._drawn[task] = self._drawn.get(task, 0) + n
         self._durations.append(event.seconds)
         self._steps_seen += 1
 

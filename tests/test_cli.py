@@ -94,6 +94,10 @@ class TestTrain:
         assert "macro_f1" in text
         assert "shoes" in text
         assert "log_loss" not in text
+        assert "times each row was seen" in text
+        seen = report["seen"]
+        assert seen["kind"]["training_rows"] == 36 and sum(row["drawn"] for row in seen.values()) == 6 * 8
+        assert seen["click"]["times"] == pytest.approx(seen["click"]["drawn"] / seen["click"]["training_rows"])
 
         rows = '{"text": "boot lace"}\n\n{"text": "song"}\n'
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(rows.encode()), "utf-8"))

@@ -289,6 +289,22 @@ def test_a_strategy_brings_its_own_options():
     assert "uncertainty" in found["balancing.name"]
 
 
+def test_shares_of_tables():
+    experiment = experiment_from_yaml(TEXT, ["sampling.name=fixed_shares", "sampling.options.shares={客服: 3}"])
+    assert experiment.sampling.options.shares == {"客服": 3}
+    assert experiment_from_yaml(experiment.to_yaml()) == experiment
+    shares = {s.path: s for s in widgets(experiment)}["sampling.options.shares"]
+    assert (shares.type, shares.keys, shares.each, shares.value) == ("mapping", "data", 1.0, {"客服": 3})
+    for wrong, path, words in (
+        ("{nowhere: 1}", "sampling.options.shares.nowhere", "such as"),
+        ("{客服: -1}", "sampling.options.shares.客服", "at least 0"),
+        ("{客服: .inf}", "sampling.options.shares.客服", "a finite number"),
+        ("{客服: 0, shop v1: 0}", "sampling.options.shares", "a share above 0 for at least one table"),
+    ):
+        found = faults(TEXT, "sampling.name=fixed_shares", f"sampling.options.shares={wrong}")
+        assert words in found[path], found
+
+
 def test_weights_that_are_all_zero_are_refused():
     experiment = experiment_from_yaml(TEXT)
     assert set(faults(TEXT, *(f"tasks.{name}.weight=0" for name in experiment.tasks))) == {"tasks"}

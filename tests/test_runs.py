@@ -132,6 +132,21 @@ class TestSeries:
         assert series.loss("a") == ([1, 2, 3], [0.5, 0.5, 0.1])
         assert series.validation("a", "auc") == ([2], [0.6])
 
+    def test_how_often_rows_were_seen(self) -> None:
+        series = Series()
+        assert series.seen == {}
+        series.extend(started())
+        for number in range(1, 6):
+            series.extend(step(number))
+        found = series.seen["a"]
+        assert (found.rows, found.drawn, found.times, found.often) == (8, 20, 2.5, False)
+        series.extend(Resumed(2, from_checkpoint=True))
+        series.extend(replace(started(2), drawn={"a": 8}))  # what the lost steps had does not count
+        series.extend(step(3))
+        assert series.seen["a"].drawn == 12
+        series.extend(replace(step(4), rows={"a": 200}))
+        assert series.seen["a"].often
+
     def test_effective_weights_and_what_went_wrong_with_them(self) -> None:
         series = Series()
         series.extend(started())

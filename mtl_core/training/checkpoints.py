@@ -30,7 +30,7 @@ KEPT_BEFORE = 5  # checkpoints before changes
 
 @dataclass
 class State:
-    """The loop's own variables at a checkpoint. step: steps done."""
+    """The loop's own variables at a checkpoint. step: steps done; drawn: task → rows that they had."""
 
     step: int = 0
     n_steps: int = 0
@@ -45,6 +45,7 @@ class State:
     without_gain: int = 0
     judge: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    drawn: dict[str, int] = field(default_factory=dict)
 
 
 def save_checkpoint(

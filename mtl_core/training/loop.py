@@ -193,6 +193,7 @@ class _Trainer:
             trainable,
             sum(p.numel() for p in self.model.parameters()),
             dict(state.weights),
+            dict(state.drawn),
         )
         try:
             if not self.resumed:
@@ -279,6 +280,8 @@ class _Trainer:
         drawn = self.sampler.draw(state.step / state.n_steps, resting_tables)
         rows = {name: drawn[task.data][self.learns[name][drawn[task.data]]] for name, task in awake.items()}
         blocks = {name: self.rows[name].take(numbers) for name, numbers in rows.items() if len(numbers)}
+        for name, numbers in rows.items():
+            state.drawn[name] = state.drawn.get(name, 0) + len(numbers)
         looks = self.experiment.diagnostics.conflicts_every
         if looks and state.step % looks == 0 and sum(state.weights[name] > 0 for name in blocks) > 1 and self.model.encoder.learning():
             yield from self._compare(blocks)

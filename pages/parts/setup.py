@@ -49,11 +49,11 @@ def show(_: Translate) -> None:
     balancing = _balancing(experiment, prefix, _)
     st.subheader(_("Settings"))
     values = experiment.model_dump(mode="json")
-    for path, value in (balancing | _settings(experiment, list(tasks), prefix, _)).items():
+    used = {experiment.tasks[name].data for name in tasks}
+    values["data"] = {name: table for name, table in values["data"].items() if name in used}
+    for path, value in (balancing | _settings(experiment, list(tasks), list(values["data"]), prefix, _)).items():
         settings.set_path(values, path, value)
     values["tasks"] = {name: {**values["tasks"][name], **changed} for name, changed in tasks.items()}
-    used = {task["data"] for task in values["tasks"].values()}
-    values["data"] = {name: table for name, table in values["data"].items() if name in used}
     if not tasks:
         st.info(_("Choose at least one task."), icon=":material/info:")
         return
@@ -115,11 +115,12 @@ def _balancing(experiment: Experiment, prefix: str, _: Translate) -> dict[str, A
     return values
 
 
-def _settings(experiment: Experiment, names: list[str], prefix: str, _: Translate) -> dict[str, Any]:
-    """Every setting that is not a table's or a task's. Returns path → value."""
+def _settings(experiment: Experiment, names: list[str], tables: list[str], prefix: str, _: Translate) -> dict[str, Any]:
+    """Every setting that is not a table's or a task's. names, tables: the tasks that take part, and theirs. Returns path → value."""
     elsewhere = ("data", "tasks", "balancing")
     everything = [s for s in widgets(experiment) if settings.drawable(s) and s.path.split(".")[0] not in elsewhere]
     everything = settings.with_choices(everything, "early_stopping.objective", [*OBJECTIVES, *names], OBJECTIVES)
+    everything = settings.with_keys(everything, "data", tables)
     by_path = {s.path: s for s in everything}
     values = settings.draw_all([by_path[path] for path in OFTEN if path in by_path], prefix, _)
     with st.expander(_("All other settings"), icon=":material/tune:"):

@@ -14,7 +14,7 @@ from mtl_core.runs import Run, RunState, create_run, run
 from mtl_core.training.control import Control
 from mtl_core.training.events import Compared, Event, Finished, Started, StepDone
 from mtl_core.workspace import Workspace
-from tests.app.conftest import EXPERIMENT, ROOT, Open, Script, no_exception
+from tests.app.conftest import EXPERIMENT, METRICS, ROOT, Open, Script, no_exception
 
 
 def experiment_of(at: AppTest) -> dict[str, Any]:
@@ -58,6 +58,44 @@ def test_a_strategy_says_what_the_sliders_mean_and_brings_its_options(opened: Op
     assert made["sampling"] == {"name": "annealed", "options": {"most": 1.0}}
     assert "share in the mean gradient" in at.slider(key="sample.weight.search").help
     assert any("helps least" in caption.value for caption in at.caption)
+
+
+@pytest.mark.slow
+def test_shares_of_the_tables_are_set_and_started(opened: Open, workspace: Workspace) -> None:
+    at = opened("train", **{"from": "sample"})
+    at.selectbox(key="sample.sampling.name").set_value("fixed_shares")
+    no_exception(at.run())
+    tables = list(experiment_of(at)["data"])
+    shares = [n for n in at.number_input if n.key.startswith("sample.sampling.options.shares.")]
+    assert [n.key.rpartition(".")[2] for n in shares] == tables and {n.value for n in shares} == {1.0}
+    at.number_input(key=f"sample.sampling.options.shares.{tables[0]}").set_value(3.0)
+    at.number_input(key=f"sample.sampling.options.shares.{tables[1]}").set_value(0.0)
+    no_exception(at.run())
+    wanted = dict.fromkeys(tables, 1.0) | {tables[0]: 3.0, tables[1]: 0.0}
+    assert experiment_of(at)["sampling"]["options"]["shares"] == wanted
+    for name, task in experiment_of(at)["tasks"].items():  # a table that no task uses has no share
+        if task["data"] == tables[-1]:
+            at.toggle(key=f"sample.use.{name}").set_value(False)
+    no_exception(at.run())
+    left = {table: share for table, share in wanted.items() if table != tables[-1]}
+    assert experiment_of(at)["sampling"]["options"]["shares"] == left
+    for table in tables[:-1]:
+        at.number_input(key=f"sample.sampling.options.shares.{table}").set_value(0.0)
+    no_exception(at.run())
+    assert any("a share above 0 for at least one table" in wanted for wanted in at.dataframe[0].value["Wanted"])
+    assert not [b for b in at.button if b.key == "start"]
+    for table, share in left.items():
+        at.number_input(key=f"sample.sampling.options.shares.{table}").set_value(share)
+    at.number_input(key="sample.training.steps").set_value(1)
+    no_exception(at.run())
+    at.button(key="start").click().run()
+    no_exception(at)
+    (run_id,) = jobs().active(workspace)
+    assert run(workspace, run_id).experiment["sampling"] == {"name": "fixed_shares", "options": {"most": 1.0, "shares": left}}
+    control = jobs().control(run_id)
+    assert control is not None
+    control.stop()
+    assert jobs().wait(run_id, timeout=120)
 
 
 def test_no_task_chosen_cannot_be_started(opened: Open) -> None:
@@ -236,6 +274,21 @@ def test_a_finished_run_shows_its_results(opened: Open, finished: Run) -> None:
     assert set(results["Task"]) == {"intent", "search"}
     assert [tab.label for tab in at.tabs] == ["intent"]
     assert not [b for b in at.button if b.key in ("stop", "pause", "resume")]
+
+
+def test_how_often_rows_were_seen_is_shown(opened: Open, finished: Run, start: Callable[[Work], str]) -> None:
+    table = next(d.value for d in opened("train", run=finished.id).dataframe if "Training rows" in d.value)
+    assert table["Examples drawn"].tolist() == [40, 40] and table["Times each row was seen"].tolist() == [5, 5]
+
+    def work(control: Control) -> Iterator[Event]:
+        yield Started(0, 1, "cpu", "float32", {"intent": {"train": 2}, "search": {"train": 50}}, 1, 1, {"intent": 1.0, "search": 1.0})
+        yield StepDone(1, {"intent": 1.0, "search": 1.0}, 2.0, 1e-4, 1.0, {"intent": 50, "search": 50}, 100, 0.1, 1)
+        yield Finished(1, "finished", "steps", 1, METRICS, METRICS, METRICS, 1.0)
+
+    run_id = start(work)
+    assert jobs().wait(run_id, timeout=60)
+    at = opened("train", run=run_id)
+    assert [w.value for w in at.warning if "more than 20 times" in w.value and "intent" in w.value and "search" not in w.value]
 
 
 def test_a_failed_run_says_why_and_what_to_do(opened: Open, start: Callable[[Work], str]) -> None:

@@ -1,5 +1,6 @@
 """Strategies on gradients: values worked out by hand, TorchJD's aggregators on the stacked gradients, what the papers promise."""
 
+import itertools
 import json
 import math
 
@@ -119,6 +120,16 @@ def test_fair_weights_solve_their_equation(alpha: float) -> None:
         preferred = np.random.default_rng(seed).uniform(0.1, 3, 6)
         found = fair_weights(gramian, preferred, alpha)
         assert (found > 0).all() and gramian @ found == pytest.approx((found / preferred) ** (-1 / alpha), rel=1e-6)
+
+
+@pytest.mark.parametrize("alpha", [1.0, 2.0, 10.0])
+def test_fair_weights_of_gradients_that_are_nearly_opposite(alpha: float) -> None:
+    """Values are differences of large numbers there; a search that compares them stands still."""
+    for angle, length in itertools.product((1e-1, 1e-2, 1e-3), (1.0, 5.0, 100.0)):
+        cosine = -math.cos(angle)
+        gramian = np.array([[1, cosine * length], [cosine * length, length**2]])
+        found = fair_weights(gramian, np.array([1.0, 1.0]), alpha)
+        assert gramian @ found == pytest.approx(found ** (-1 / alpha), rel=1e-5)
 
 
 def test_what_has_no_solution_falls_back_to_the_loss_weights() -> None:

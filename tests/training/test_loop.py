@@ -123,6 +123,8 @@ def test_resumed_numbers_are_those_of_a_run_that_never_stopped(
     start = kill_after - kill_after % 4  # the last evaluation's checkpoint
     assert isinstance(resumed[0], Resumed) and resumed[0].step == start and resumed[0].from_checkpoint
     assert steps(resumed) == steps(whole)[start:]
+    begun = next(e for e in resumed if isinstance(e, Started))
+    assert begun.drawn == {name: sum(e["rows"].get(name, 0) for e in steps(whole)[:start]) for name in experiment.tasks}
     assert evaluations(resumed) == [e for e in evaluations(whole) if e["step"] > start or e["split"] == "test"]
     one, other = (load_checkpoint(tmp_path / name / "checkpoints" / "last") for name in ("whole", "cut"))
     for (name, a), b in zip(one.model.state_dict().items(), other.model.state_dict().values(), strict=True):
