@@ -1,4 +1,5 @@
-"""The same work without a browser: python -m mtl_core check | train | resume | kinds | strategies | runs | report | conflicts | predict.
+"""The same work without a browser: python -m mtl_core check | train | resume | kinds | strategies | runs | report | conflicts | alone |
+predict.
 
 Exit codes: 0; 1 for a run that failed or data with errors; 2 for a wrong call. What a program reads goes to standard output, what
 a person reads while waiting to standard error. Runs are recorded as the browser's are: it shows them, live.
@@ -16,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
-from mtl_core import cli_show
+from mtl_core import cli_alone, cli_show
 from mtl_core.cli_text import FAILED, OK, WRONG_CALL, CallError, print_json, print_metrics
 from mtl_core.faults import ExperimentError, pydantic_faults
 from mtl_core.jobs import perform, quiet_libraries, resumable, training
@@ -80,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--task", help="this task only")
     conflicts = command("conflicts", cli_show.conflicts, "Show how the gradients of a run's tasks agree.", as_json)
     conflicts.add_argument("run", metavar="RUN")
+    cli_alone.options(command("alone", cli_alone.alone, cli_alone.HELP, as_json))
     predict = command("predict", _predict, "Predict for JSON lines on standard input: field → value, one row a line.")
     predict.add_argument("run", metavar="RUN")
     predict.add_argument("--task", required=True)

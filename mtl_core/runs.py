@@ -134,6 +134,16 @@ class Run:
         return bool(self.status.get("contained"))
 
     @property
+    def purpose(self) -> dict[str, Any]:
+        """Of a run that a comparison made: `of` (the run compared), `part`, `key` (see mtl_core/alone.py); empty for a person's own."""
+        return dict(self.status.get("purpose") or {})
+
+    @property
+    def datasets(self) -> dict[str, str]:
+        """The experiment's name of a table → the hash of what it held when training began."""
+        return dict(self.status.get("datasets") or {})
+
+    @property
     def error(self) -> Failed | None:
         error = self.status.get("error")
         return Failed(**error) if error else None
@@ -223,21 +233,25 @@ class Run:
         return Run(self.folder, _read_status(self.folder))
 
 
-def create_run(experiment_yaml: str, workspace: Workspace, base: Path | None, contained: bool = False) -> Run:
+def create_run(
+    experiment_yaml: str, workspace: Workspace, base: Path | None, contained: bool = False, purpose: dict[str, Any] | None = None
+) -> Run:
     """A new run, queued, owned by this process. base: where the relative paths of the experiment start; None: in the workspace.
 
-    contained: its tables are looked for in the workspace and the sample shop only.
+    contained: its tables are looked for in the workspace and the sample shop only. purpose: see `Run.purpose`; its `name`, if any,
+    is what people see instead of the experiment's.
     """
     folder = workspace.folder("runs", new_id())
     write_atomically(folder / "experiment.yaml", experiment_yaml)
     plain = Run(folder, {}).experiment
     status = {
         "state": RunState.QUEUED.value,
-        "name": str(plain.get("name") or "experiment"),
+        "name": str((purpose or {}).get("name") or plain.get("name") or "experiment"),
         "created": time.time(),
         "owner": vars(Owner.current()),
         **({"base": str(base.resolve())} if base else {}),
         "contained": contained,
+        **({"purpose": purpose} if purpose else {}),
     }
     _write_status(folder, status)
     return Run(folder, status)
@@ -307,7 +321,7 @@ class Recorder:
             self._copy = None
             self.quiet = False
         if isinstance(event, Started):
-            self.set_state(RunState.RUNNING, device=event.device)
+            self.set_state(RunState.RUNNING, device=event.device, precision=event.precision, datasets=event.datasets or None)
         elif isinstance(event, Paused):
             self.set_state(RunState.PAUSED)
         elif isinstance(event, Resumed):

@@ -16,7 +16,10 @@ class Event:
 
 @dataclass(frozen=True)
 class Started(Event):
-    """n_steps: planned; rows: task → split → rows; device, precision: what was chosen; parameters: trainable, total."""
+    """n_steps: planned; rows: task → split → rows; device, precision: what was chosen; parameters: trainable, total.
+
+    datasets: the experiment's name of a table → the hash of what it held.
+    """
 
     n_steps: int
     device: str
@@ -25,6 +28,7 @@ class Started(Event):
     trainable_parameters: int
     total_parameters: int
     weights: dict[str, float]
+    datasets: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -168,6 +168,7 @@ class _Trainer:
             trainable,
             sum(p.numel() for p in self.model.parameters()),
             dict(state.weights),
+            self.prepared.datasets,
         )
         try:
             if not self.resumed:

@@ -57,7 +57,8 @@ def _result(run: Run, name: str, series: Series) -> RunResult:
     experiment = run.experiment
     batch = experiment.get("training", {}).get("batch_size")
     rows = series.started.rows if series.started else {}
-    return RunResult(name, experiment, run.result()["tasks"], rows=rows, examples=series.step * batch if batch else None)
+    examples = series.step * batch if batch else None
+    return RunResult(name, experiment, run.result()["tasks"], run.datasets, rows, examples)
 
 
 def warnings(found: Comparison, _: Translate) -> None:
