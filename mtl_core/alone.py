@@ -26,7 +26,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mtl_core.data.problems import DataError
-from mtl_core.evaluation.alone import LEAST_SEEDS, Mean, Trained, Verdicts, main_values, mean_change, verdicts
+from mtl_core.evaluation.alone import LEAST_SEEDS, Mean, Trained, Verdicts, best_trial, verdicts
 from mtl_core.evaluation.compare import RunResult
 from mtl_core.experiment import Experiment, ExperimentError, experiment_from_dict
 from mtl_core.jobs import jobs, perform, training
@@ -247,11 +247,8 @@ def _choose(tried: list[Part], single: Mapping[str, Part], metrics: Mapping[str,
     """The trial with the largest mean change on the validation split; None while one of the trainings is not done."""
     if not tried or any(part.state != "done" for part in (*tried, *single.values())):
         return None
-    base: dict[str, float] = {}
-    for part in single.values():
-        base |= main_values(trained(part).result, metrics, "best")
-    changes = [mean_change(main_values(trained(part).result, metrics, "best"), base, metrics) for part in tried]
-    return max(range(len(tried)), key=lambda t: -math.inf if (change := changes[t]) is None else change)
+    results = {task: trained(part).result for task, part in single.items()}
+    return best_trial([trained(part).result for part in tried], results, metrics)
 
 
 def key_of(experiment: Experiment, datasets: Mapping[str, str], n_steps: int) -> str:

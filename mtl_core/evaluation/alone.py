@@ -125,6 +125,13 @@ def main_values(result: RunResult, metrics: Mapping[str, str], part: Part) -> di
     return {task: value for task, value in found.items() if value is not None and math.isfinite(value)}
 
 
+def best_trial(tried: Sequence[RunResult], alone: Mapping[str, RunResult], metrics: Mapping[str, str]) -> int:
+    """The place of the run with the largest mean change on the validation split. alone: task → its run of the same seed."""
+    base = {task: value for task, one in alone.items() for value in main_values(one, {task: metrics[task]}, "best").values()}
+    changes = [mean_change(main_values(one, metrics, "best"), base, metrics) for one in tried]
+    return max(range(len(tried)), key=lambda t: -math.inf if (change := changes[t]) is None else change)
+
+
 def verdicts(
     alone: Mapping[str, Sequence[Trained]], rows: Mapping[str, Sequence[Trained]], metrics: Mapping[str, str], part: Part = "test"
 ) -> Verdicts:
