@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
-from mtl_core import cli_show
+from mtl_core import cli_alone, cli_show
 from mtl_core.cli_text import FAILED, OK, WRONG_CALL, CallError, print_json, print_metrics
 from mtl_core.faults import ExperimentError, pydantic_faults
 from mtl_core.jobs import Work, perform, quiet_libraries, replay_of, replaying, resumable, training
@@ -82,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--task", help="this task only")
     conflicts = command("conflicts", cli_show.conflicts, "Show how the gradients of a run's tasks agree.", as_json)
     conflicts.add_argument("run", metavar="RUN")
+    cli_alone.options(command("alone", cli_alone.alone, cli_alone.HELP, as_json))
     predict = command("predict", _predict, "Predict for JSON lines on standard input: field → value, one row a line.")
     predict.add_argument("run", metavar="RUN")
     predict.add_argument("--task", required=True)

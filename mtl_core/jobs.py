@@ -6,6 +6,7 @@ version of this file either (Streamlit loads changed modules again). torch is lo
 
 import errno
 import gc
+import shutil
 import sys
 import threading
 import traceback
@@ -22,7 +23,7 @@ from mtl_core.messages import N_, Message, message
 from mtl_core.mlflow_mirror import MlflowMirror
 from mtl_core.runs import Owner, Recorder, Run, RunError, RunState, Series, create_run, list_runs, run
 from mtl_core.training.control import Control
-from mtl_core.training.events import Event, Failed
+from mtl_core.training.events import Event, Failed, Finished
 from mtl_core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -101,14 +102,21 @@ class Jobs:
         self._mirrors: dict[Path, MlflowMirror] = {}
 
     def submit(
-        self, experiment_yaml: str, workspace: Workspace, base: Path | None, work: Work | None = None, *, contained: bool = True
+        self,
+        experiment_yaml: str,
+        workspace: Workspace,
+        base: Path | None,
+        work: Work | None = None,
+        *,
+        contained: bool = True,
+        about: Mapping[str, Any] | None = None,
     ) -> str:
         """Makes a run and gives it a thread. base: where relative paths of the experiment start; None: in the workspace.
 
         work: what to execute instead of the training that the experiment describes. contained: take tables from the workspace
-        and the sample shop only, as anybody's browser may have sent the experiment. Returns the run's id.
+        and the sample shop only, as anybody's browser may have sent the experiment. about: more of status.json. Returns the run's id.
         """
-        created = create_run(experiment_yaml, workspace, base, contained)
+        created = create_run(experiment_yaml, workspace, base, contained, about)
         self._start(created, workspace, work or training(created, workspace, resume=False))
         return created.id
 
@@ -339,7 +347,10 @@ def training(target: Run, workspace: Workspace, resume: bool) -> Work:
 
         experiment = experiment_from_yaml(target.experiment_yaml)
         prepared = prepare(experiment, workspace, target.base, contained=target.contained)
-        yield from train(experiment, prepared, control, target.folder, resume=resume)
+        for event in train(experiment, prepared, control, target.folder, resume=resume):
+            if target.purpose and isinstance(event, Finished) and event.state == "finished":
+                shutil.rmtree(target.folder / "checkpoints", ignore_errors=True)  # a comparison needs its numbers, and has many
+            yield event
 
     return work
 

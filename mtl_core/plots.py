@@ -16,6 +16,7 @@ from mtl_core.messages import N_, Translate
 # Okabe and Ito: Color Universal Design, https://jfly.uni-koeln.de/color/ — without black, which a dark page swallows.
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#F0E442")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x")
 PATTERNS = ("", "/", ".", "x", "\\", "-")
 MOST_WORDS = 6
 """Changes on a chart that are named beside their lines; of more the pointer tells."""
@@ -275,6 +276,34 @@ def task_shares(values: Mapping[str, float], title: str = "") -> go.Figure:
     figure = shares(values, title)
     order = [name for name, _value in sorted(values.items(), key=lambda item: item[1])]
     return figure.update_traces(marker={"color": [colors[name] for name in order]})
+
+
+def changes(rows: Mapping[str, Mapping[str, tuple[float, float | None]]], translate: Translate = str) -> go.Figure:
+    """How tasks change by a way of training: way → task → (change, half its interval or None). Tasks below one another in their
+    colours, ways by the sign of the point; what is right of the line is better."""
+    tasks = list(dict.fromkeys(task for row in rows.values() for task in row))
+    colors = task_colors(tasks)
+    figure = _figure(translate("Change to training alone; right is better"), "")
+    figure.add_vline(x=0, line={"color": "#999999", "dash": "dot", "width": 1})
+    for n, ((way, row), symbol) in enumerate(zip(rows.items(), _cycle(SYMBOLS, len(rows)), strict=True)):
+        at = (n - (len(rows) - 1) / 2) * 0.5 / max(1, len(rows) - 1)
+        look = {"symbol": symbol, "size": 10}
+        figure.add_scatter(x=[None], y=[None], mode="markers", name=_text(way), marker={**look, "color": "#999999"})
+        for task, (change, half) in row.items():
+            figure.add_scatter(
+                x=[change],
+                y=[tasks.index(task) + at],
+                error_x={"array": [half], "color": colors[task]} if half is not None else None,
+                mode="markers",
+                name=_text(f"{task} · {way}"),
+                marker={**look, "color": colors[task]},
+                showlegend=False,
+                hovertemplate="%{x:+.4f}" + ("" if half is None else f" ± {half:.4f}"),
+            )
+    figure.update_yaxes(
+        tickvals=list(range(len(tasks))), ticktext=[_text(task) for task in tasks], range=[len(tasks) - 0.5, -0.5], showgrid=False
+    )
+    return figure.update_layout(height=150 + 56 * len(tasks), hovermode="closest")
 
 
 def lengths(

@@ -144,6 +144,16 @@ class Run:
         return self.status.get("replays")
 
     @property
+    def purpose(self) -> dict[str, Any]:
+        """Of a run that a comparison made: `of` (the run compared), `part`, `key` (see mtl_core/alone.py); empty for a person's own."""
+        return dict(self.status.get("purpose") or {})
+
+    @property
+    def datasets(self) -> dict[str, str]:
+        """The experiment's name of a table → the hash of what it held when training began."""
+        return dict(self.status.get("datasets") or {})
+
+    @property
     def error(self) -> Failed | None:
         error = self.status.get("error")
         return Failed(**error) if error else None
@@ -327,7 +337,7 @@ class Recorder:
             self._copy = None
             self.quiet = False
         if isinstance(event, Started):
-            self.set_state(RunState.RUNNING, device=event.device)
+            self.set_state(RunState.RUNNING, device=event.device, precision=event.precision, datasets=event.datasets or None)
         elif isinstance(event, Paused):
             self.set_state(RunState.PAUSED)
         elif isinstance(event, Resumed):

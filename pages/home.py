@@ -33,7 +33,7 @@ if start:
     st.switch_page(page("train"), query_params={"run": run_id})
 
 st.subheader(_("Recent runs"))
-runs = list_runs(workspace())[:5]
+runs = [run for run in list_runs(workspace()) if not run.purpose][:5]
 if not runs:
     st.caption(_("No run yet. Train the sample shop, or add tasks from your own tables on the page Data."))
 for run in runs:

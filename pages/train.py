@@ -4,14 +4,14 @@ import streamlit as st
 
 from mtl_core.jobs import jobs
 from mtl_core.runs import list_runs
-from pages.parts import changes, charts, conflicts, live, replay, report, states, steer
+from pages.parts import alone, changes, charts, conflicts, live, replay, report, states, steer
 from pages.parts.frame import begin, workspace
 from pages.parts.text import plain
 from pages.parts.url import keep
 
 _ = begin("train")
 
-runs = {run.id: run for run in list_runs(workspace())}
+runs = {run.id: run for run in sorted(list_runs(workspace()), key=lambda run: bool(run.purpose))}  # those of comparisons at the end
 asked = st.query_params.get("run")
 if asked and asked not in runs:
     st.warning(_("There is no run “{run}” in this workspace.").format(run=plain(asked)))
@@ -40,6 +40,7 @@ if not run.state.live:
     replay.verdict(run, runs, _)
     st.subheader(_("Results"))
     report.show(run, _)
+    alone.show(run, _)
 if jobs().snapshot(run_id).series.weights:
     st.subheader(_("Loss weights"))
     left, right = st.columns(2)

@@ -212,3 +212,16 @@ def test_changes_are_marked_at_their_steps_with_all_that_was_changed() -> None:
     assert [(a.text, a.hovertext) for a in few.layout.annotations] == [("search: 1 → 2", "Step 3: search: 1 → 2"), ("&lt;b&gt;", "…")]
     many = plots.mark(plots.weights(Run()), [(n, "words", "all") for n in range(20)])
     assert {a.text for a in many.layout.annotations} == {"▼"}
+
+
+def test_changes_have_a_point_with_its_interval_for_every_task_and_way() -> None:
+    rows = {"joint": {"search": (0.02, 0.01), "ads": (-0.1, None)}, "<b>": {"search": (0.0, 0.2)}}
+    figure = plots.changes(rows)
+    points = [trace for trace in figure.data if trace.y[0] is not None]
+    assert [(t.name, t.x[0]) for t in points] == [("search · joint", 0.02), ("ads · joint", -0.1), ("search · &lt;b&gt;", 0.0)]
+    assert [t.error_x.array for t in points] == [(0.01,), None, (0.2,)]
+    colors = plots.task_colors(["ads", "search"])
+    assert [t.marker.color for t in points] == [colors["search"], colors["ads"], colors["search"]]
+    assert points[0].marker.symbol != points[2].marker.symbol
+    assert round(points[0].y[0]) == round(points[2].y[0]) == 0  # the same task on the same line
+    assert points[0].y[0] != points[2].y[0]

@@ -103,7 +103,7 @@ def _warnings(base: RunResult, run: RunResult, part: Part) -> list[Message]:
     found = []
     names = {"run": run.name, "baseline": base.name}
     for task in base.tasks:
-        if task in run.tasks and (why := _incomparable(task, base, run, part)):
+        if task in run.tasks and (why := incomparable(task, base, run, part)):
             found.append(message("“{task}” of “{run}” and of “{baseline}” cannot be compared: {why}", task=task, why=why, **names))
     if base.examples and run.examples and base.examples != run.examples:
         found.append(
@@ -114,7 +114,7 @@ def _warnings(base: RunResult, run: RunResult, part: Part) -> list[Message]:
     return found
 
 
-def _incomparable(task: str, base: RunResult, run: RunResult, part: Part) -> Message | None:
+def incomparable(task: str, base: RunResult, run: RunResult, part: Part) -> Message | None:
     """The first reason why the task's numbers of two runs do not mean the same."""
     own, other = (r.experiment.get("tasks", {}).get(task, {}) for r in (base, run))
     tables = [r.experiment.get("data", {}).get(t.get("data"), {}) for r, t in ((base, own), (run, other))]

@@ -70,8 +70,9 @@ def agreement(looks: Sequence[Look], step: int | None = None, layer: str | None 
         deviation = np.sqrt(np.nansum((values - mean) ** 2, 0) / (count - 1))
         half = np.where(count > 1, stdtrit(np.maximum(count - 1, 1), (1 + CONFIDENCE) / 2) * deviation / np.sqrt(count), np.inf)
         lengths = np.nansum(norms, 0) / np.isfinite(norms).sum(0)
+        share = lengths / lengths.sum()  # nan before any head has learned to hand a gradient on
     half[np.isnan(mean)] = np.nan
-    return Agreement(chosen[-1].step, tasks, mean, mean - half, mean + half, lengths / lengths.sum(), len(chosen))
+    return Agreement(chosen[-1].step, tasks, mean, mean - half, mean + half, share, len(chosen))
 
 
 def sentence(looks: Sequence[Look]) -> Message | None:

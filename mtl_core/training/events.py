@@ -19,6 +19,7 @@ class Started(Event):
     """n_steps: planned; rows: task → split → rows; device, precision: what was chosen; parameters: trainable, total.
 
     drawn: task → rows that steps before this one had; empty at the first step.
+    datasets: the experiment's name of a table → the hash of what it held.
     """
 
     n_steps: int
@@ -29,6 +30,7 @@ class Started(Event):
     total_parameters: int
     weights: dict[str, float]
     drawn: dict[str, int] = field(default_factory=dict)
+    datasets: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -194,6 +194,7 @@ class _Trainer:
             sum(p.numel() for p in self.model.parameters()),
             dict(state.weights),
             dict(state.drawn),
+            self.prepared.datasets,
         )
         try:
             if not self.resumed:
