@@ -83,6 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     conflicts = command("conflicts", cli_show.conflicts, "Show how the gradients of a run's tasks agree.", as_json)
     conflicts.add_argument("run", metavar="RUN")
     cli_alone.options(command("alone", cli_alone.alone, cli_alone.HELP, as_json))
+    gates = command("gates", cli_show.gates, "Show which experts a run's tasks listen to.", as_json)
+    gates.add_argument("run", metavar="RUN")
     predict = command("predict", _predict, "Predict for JSON lines on standard input: field → value, one row a line.")
     predict.add_argument("run", metavar="RUN")
     predict.add_argument("--task", required=True)

@@ -1,4 +1,4 @@
-"""The commands that show what there is: kinds, strategies, runs, report, conflicts."""
+"""The commands that show what there is: kinds, strategies, runs, report, conflicts, gates."""
 
 import argparse
 from typing import Any
@@ -25,7 +25,7 @@ def kinds(args: argparse.Namespace, workspace: Workspace) -> int:
 def strategies(args: argparse.Namespace, workspace: Workspace) -> int:
     from mtl_core.balancing import BALANCING, GradientBalancing
     from mtl_core.data.shares import SAMPLING
-    from mtl_core.experiment_parts import Sharing
+    from mtl_core.model.sharing import SHARING
     from mtl_core.settings import widgets
 
     def about(named: Any) -> dict[str, Any]:
@@ -37,8 +37,7 @@ def strategies(args: argparse.Namespace, workspace: Workspace) -> int:
         group = "gradients" if issubclass(strategy, GradientBalancing) else "losses"
         groups[group][name] = about(strategy) | {"loss_weight": strategy.slider}
     groups["sampling"] = {name: about(way) for name, way in SAMPLING.items()}
-    (sharing,) = widgets(Sharing)
-    groups["sharing"] = {name: {"help": sharing.help, "source": "", "parameters": {}} for name in sharing.choices}
+    groups["sharing"] = {name: about(way) for name, way in SHARING.items()}
     if args.json:
         print_json(groups)
         return OK
@@ -118,4 +117,24 @@ def conflicts(args: argparse.Namespace, workspace: Workspace) -> int:
     print_table(["task", "share of the gradient"], [list(item) for item in shares.items()])
     if said:
         print(f"\n{said}")
+    return OK
+
+
+def gates(args: argparse.Namespace, workspace: Workspace) -> int:
+    from mtl_core.evaluation.gates import collapse, expert_name, sentence
+
+    found = run(workspace, args.run)
+    looks = found.series().gates
+    if not looks:
+        raise CallError(f"The run {found.id} has no experts to listen to; see sharing.name.")
+    now = looks[-1]
+    if args.json:
+        told = [str(said) for said in collapse(now.weights)]
+        print_json({"run_id": found.id, "step": now.step, "weights": now.weights, "collapse": told})
+        return OK
+    experts = list(dict.fromkeys(key for row in now.weights.values() for key in row))
+    print(f"{found.name} ({found.id}), step {now.step}: what each task listens to")
+    rows = [[task, *(row.get(key, "") for key in experts)] for task, row in now.weights.items()]
+    print_table(["task", *(str(expert_name(key)) for key in experts)], rows)
+    print(f"\n{sentence(now.weights)}")
     return OK

@@ -90,8 +90,9 @@ class Experiment(Part):
     def to_yaml(self) -> str:
         """Every field in its order, defaults too, in block style. `experiment_from_yaml` is the inverse."""
         values = self.model_dump(mode="json")
-        if not values["balancing"]["options"]:
-            del values["balancing"]["options"]  # "{}" is no block
+        for part in ("balancing", "sharing"):
+            if not values[part]["options"]:
+                del values[part]["options"]  # "{}" is no block
         return write_yaml(values)
 
 

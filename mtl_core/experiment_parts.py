@@ -10,6 +10,7 @@ from mtl_core.data.shares import SAMPLING
 from mtl_core.data.split import SplitOptions
 from mtl_core.data.transactions import TransactionOptions
 from mtl_core.messages import N_, message
+from mtl_core.model.sharing import SHARING
 from mtl_core.settings import Options
 from mtl_core.tasks import KINDS
 
@@ -131,12 +132,6 @@ class Encoder(Part):
     )
 
 
-class Sharing(Part):
-    """What the tasks share above the encoder."""
-
-    name: Literal["hard"] = Field("hard", title=N_("Sharing"), description=N_("hard: one encoder for all, a head for each task."))
-
-
 class Named(Part):
     """What is chosen by name from a registry, with options of its own."""
 
@@ -153,6 +148,22 @@ class Named(Part):
     @classmethod
     def _options_of_name(cls, options: Any, info: ValidationInfo) -> Any:
         return _options_of(cls.registry, info.data.get("name"), options)
+
+
+class Sharing(Named):
+    """What the tasks share above the encoder."""
+
+    registry = SHARING
+
+    name: str = Field(
+        "hard",
+        title=N_("Sharing"),
+        description=N_("hard: one encoder for all, a head for each task; or experts, towers or adapters in between."),
+        json_schema_extra={"choices": {name: way.label for name, way in SHARING.items()}},
+    )
+    options: SerializeAsAny[Options] = Field(
+        default_factory=Options, validate_default=True, title=N_("Options"), description=N_("What only this way of sharing can set.")
+    )
 
 
 class Balancing(Named):

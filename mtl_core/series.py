@@ -12,6 +12,7 @@ from mtl_core.training.events import (
     Event,
     Failed,
     Finished,
+    Gated,
     Paused,
     Resumed,
     Started,
@@ -137,6 +138,7 @@ class Series:
     total_loss, learning_rate, gradient_norm, tokens_per_second, memory_bytes, objective: Curve
     evaluations, recent:  the last 100 evaluations; the last 50 events other than steps
     conflicts:            looks at the tasks' gradients; of very many every second one, every fourth ...
+    gates:                what the tasks listen to above the encoder, thinned alike
     """
 
     def __init__(self) -> None:
@@ -164,6 +166,7 @@ class Series:
         self.conflicts: deque[Compared] = deque()
         self.ended: dict[str, TaskEnded] = {}
         self.steered: deque[Steered] = deque(maxlen=MOST_CHANGES)
+        self.gates: deque[Gated] = deque()
         self.checkpoints: dict[str, CheckpointSaved] = {}
         self.paused = False
         self.seconds = 0.0  # spent in steps and evaluations, pauses left out
@@ -239,6 +242,11 @@ class Series:
             self.conflicts.append(event)
             if len(self.conflicts) > MOST_LOOKS:
                 self.conflicts = deque(list(self.conflicts)[::2])
+            return
+        if isinstance(event, Gated):
+            self.gates.append(event)
+            if len(self.gates) > MOST_LOOKS:
+                self.gates = deque(list(self.gates)[::2])
             return
         self.recent.append(event)
         if isinstance(event, Started):
@@ -327,6 +335,7 @@ class Series:
         self.conflicts = deque(look for look in self.conflicts if look.step < step)
         self.ended = {task: event for task, event in self.ended.items() if event.step <= step}
         self.steered = deque((change for change in self.steered if change.step <= step), maxlen=MOST_CHANGES)
+        self.gates = deque(look for look in self.gates if look.step <= step)  # taken before the checkpoint of the same step
         self.best = next((e for e in reversed(self.evaluations) if e.is_best and e.step <= step), None)
 
 

@@ -4,7 +4,7 @@ import streamlit as st
 
 from mtl_core.jobs import jobs
 from mtl_core.runs import list_runs
-from pages.parts import alone, changes, charts, conflicts, live, replay, report, states, steer
+from pages.parts import alone, changes, charts, conflicts, gates, live, replay, report, states, steer
 from pages.parts.frame import begin, workspace
 from pages.parts.text import plain
 from pages.parts.url import keep
@@ -35,6 +35,7 @@ seconds_numbers, seconds_curves = live.pace(jobs().snapshot(run_id))
 st.fragment(live.show, run_every=seconds_numbers)(run_id, _)
 st.fragment(charts.curves, run_every=seconds_curves)(run_id, _)
 st.fragment(conflicts.show, run_every=seconds_curves)(run_id, _)
+st.fragment(gates.show, run_every=seconds_curves)(run_id, _)
 if not run.state.live:
     steer.afterwards(run, _)
     replay.verdict(run, runs, _)

@@ -309,6 +309,9 @@ class TestStrategies:
         for named in (*found["losses"].values(), *found["gradients"].values()):
             assert "https://" in named["source"] and named["loss_weight"]
         assert found["gradients"]["cagrad"]["parameters"]["radius"]["bounds"] == [0, 1]
+        assert {"hard", "mmoe", "ple", "cross_stitch"} <= found["sharing"].keys()
+        assert all("https://" in way["source"] for way in found["sharing"].values())
+        assert found["sharing"]["mmoe"]["parameters"]["experts"]["default"] == 4
         assert main(["strategies"]) == 0
         assert "cagrad: " in capsys.readouterr().out
 
@@ -323,8 +326,19 @@ class TestStrategies:
         assert sum(found["shares"].values()) == pytest.approx(1)
         assert main(["conflicts", run_id]) == 0
         assert "share of the gradient" in capsys.readouterr().out
+        assert main(["gates", run_id]) == 2, "hard sharing has no experts"
         assert main(["train", str(experiment), "--set", "diagnostics.conflicts_every=0", "--json"]) == 0
         assert main(["conflicts", last_json(capsys)["run_id"]]) == 2
+
+    def test_gates_of_a_run(self, experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["train", str(experiment), "--set", "sharing.name=mmoe", "sharing.options.experts=2", "--json"]) == 0
+        run_id = last_json(capsys)["run_id"]
+        assert main(["gates", run_id, "--json"]) == 0
+        found = last_json(capsys)
+        assert found["step"] == 6 and found["weights"].keys() <= {"kind", "click"} and found["collapse"] == []
+        assert all(row.keys() == {"expert 1", "expert 2"} and sum(row.values()) == pytest.approx(1) for row in found["weights"].values())
+        assert main(["gates", run_id]) == 0
+        assert "No expert has collapsed" in capsys.readouterr().out
 
 
 class TestCheck:

@@ -129,6 +129,16 @@ def test_agreement_is_blue_or_orange_only_where_it_is_told_from_zero() -> None:
     assert len(written) == 6 and written["b", "a"] == "-0.40" and written["c", "b"] == "+0.05"
 
 
+def test_gates_leave_a_gap_where_an_expert_is_not_the_tasks() -> None:
+    (map_,) = plots.gates({"<a>": {"own 1": 0.25, "expert 1": 0.75}, "b": {"expert 1": 1.0}}).data
+    assert list(map_.x) == ["own 1", "expert 1"] and list(map_.y) == ["&lt;a&gt;", "b"]
+    assert map_.z[0].tolist() == [0.25, 0.75] and np.isnan(map_.z[1][0])
+    assert [list(row) for row in map_.text] == [["25%", "75%"], ["", "100%"]]
+    lower, upper = plots.gates_by_step([0, 4], {"expert 1": [0.5, 0.9], "expert 2": [0.5, 0.1]}).data
+    assert lower.stackgroup == upper.stackgroup and list(upper.x) == [0, 4] and list(upper.y) == [0.5, 0.1]
+    assert lower.line.color != upper.line.color
+
+
 def test_shares_of_tasks_are_in_their_colours() -> None:
     (bars,) = plots.task_shares({"search": 0.75, "ads": 0.25}).data
     colors = plots.task_colors(["search", "ads"])

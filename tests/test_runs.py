@@ -18,6 +18,7 @@ from mtl_core.training.events import (
     Evaluated,
     Failed,
     Finished,
+    Gated,
     Paused,
     Reported,
     Resumed,
@@ -166,6 +167,16 @@ class TestSeries:
         assert 200 <= len(kept) <= 400 and kept[0] == 0 and kept == sorted(kept)
         series.extend(Resumed(500, from_checkpoint=True))
         assert series.conflicts[-1].step < 500
+
+    def test_gates_are_thinned_and_cut_after_the_checkpoint_of_their_step(self) -> None:
+        series = Series()
+        series.extend(started())
+        for number in range(0, 1000, 2):
+            series.extend(Gated(number, {"a": {"expert 1": 1.0}}))
+        assert 200 <= len(series.gates) <= 400 and series.gates[0].step == 0 and series.gates[-1] not in series.recent
+        last = series.gates[-20].step
+        series.extend(Resumed(last, from_checkpoint=True))
+        assert series.gates[-1].step == last
 
     def test_a_copy_does_not_change(self) -> None:
         series = Series()

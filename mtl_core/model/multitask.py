@@ -1,31 +1,52 @@
-"""One encoder, one head a task (hard parameter sharing; Caruana 1997, Multitask Learning, https://doi.org/10.1023/A:1007379606734)."""
+"""One encoder, what the tasks share above it, and one head a task."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
 from mtl_core.model.encoder import Encoder
+from mtl_core.model.sharing import SHARING, Sharing
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import Spec, TaskBatch
 
 
 class MultiTaskModel(nn.Module):
-    """encoder: shared; heads: task name → head, each `forward(vectors, batch) -> logits`.
+    """encoder: shared; sharing: between its vectors and the heads; heads: task → head, each `forward(vectors, batch) -> logits`."""
 
-    Another sharing (experts, adapters) would stand between the two, in a file of its own beside this one.
-    """
-
-    def __init__(self, encoder: Encoder, heads: Mapping[str, nn.Module]):
+    def __init__(self, encoder: Encoder, heads: Mapping[str, nn.Module], sharing: Sharing):
         super().__init__()
         self.encoder = encoder
         self.heads = nn.ModuleDict(dict(heads))
+        self.sharing = sharing
 
     def logits(self, task: str, vectors: Tensor, batch: TaskBatch) -> Tensor:
         """vectors: (S, hidden) float32, the distinct texts of the step."""
-        return self.heads[task](vectors, batch)
+        return self.logits_of(vectors, {task: batch})[task]
+
+    def logits_of(self, vectors: Tensor, batches: Mapping[str, TaskBatch]) -> dict[str, Tensor]:
+        """The same for several tasks of a step, what they share computed once."""
+        given = self.sharing(vectors, list(batches))
+        return {task: self.heads[task](given[task], batch) for task, batch in batches.items()}
+
+    def shared(self) -> list[Tensor]:
+        """What several tasks move and a backward pass ends at: of the encoder (see `Encoder.learning`), then of the sharing."""
+        return [*self.encoder.learning(), *self.sharing.shared()]
+
+    def parts(self) -> list[str]:
+        """For each of `shared()` the part of the model it belongs to."""
+        return [*self.encoder.parts(self.encoder.learning()), *(self.sharing.part for _ in self.sharing.shared())]
+
+    def own(self, task: str) -> list[nn.Parameter]:
+        """What the loss of this task alone moves."""
+        return [p for p in (*self.heads[task].parameters(), *self.sharing.own(task)) if p.requires_grad]
 
 
 def make_heads(hidden: int, tasks: Mapping[str, tuple[str, Any]], specs: Mapping[str, Spec]) -> dict[str, nn.Module]:
     """tasks: name → (kind, options). Random initial weights come from torch's global generator, in the order of `tasks`."""
     return {name: KINDS[kind].head(hidden, specs[name], options) for name, (kind, options) in tasks.items()}
+
+
+def make_sharing(hidden: int, tasks: Sequence[str], name: str, options: Any) -> Sharing:
+    """As `make_heads`; name, options: of a way of sharing."""
+    return SHARING[name](hidden, tasks, options)

@@ -5,8 +5,8 @@
 <run>/checkpoints/peak-<task>   the same for the best evaluation of one task, or heads/<task>.safetensors: its head alone
 <run>/checkpoints/before-<step>   as last, before a person changed something; what was best then lies inside, under kept/
 
-Inside: encoder/ (as transformers saves it, loadable by any of its users), heads.safetensors, specs.json, experiment.yaml,
-state.json, and in `last` optimizer.safetensors.
+Inside: encoder/ (as transformers saves it, loadable by any of its users), heads.safetensors, sharing.safetensors (where there is
+anything to keep), specs.json, experiment.yaml, state.json, and in `last` optimizer.safetensors.
 """
 
 import json
@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 
 from mtl_core.experiment import Experiment, experiment_from_yaml
 from mtl_core.model.encoder import Encoder, load_tokenizer
-from mtl_core.model.multitask import MultiTaskModel, make_heads
+from mtl_core.model.multitask import MultiTaskModel, make_heads, make_sharing
 from mtl_core.tasks.base import Spec
 from mtl_core.training.events import Metrics
 
@@ -63,6 +63,8 @@ def save_checkpoint(
     new.mkdir(parents=True)
     model.encoder.save(new / "encoder", tokenizer)
     save_file({k: v.detach().contiguous() for k, v in model.heads.state_dict().items()}, new / "heads.safetensors")
+    if sharing := model.sharing.state_dict():
+        save_file({k: v.detach().contiguous() for k, v in sharing.items()}, new / "sharing.safetensors")
     (new / "specs.json").write_text(json.dumps(specs, ensure_ascii=False), encoding="utf-8")
     (new / "experiment.yaml").write_text(experiment.to_yaml(), encoding="utf-8")
     (new / "state.json").write_text(json.dumps(asdict(state)))
@@ -170,13 +172,16 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     )
     with torch.device("meta"):
         heads = make_heads(encoder.hidden, {name: (t.kind, t.options) for name, t in experiment.tasks.items()}, specs)
-    model = MultiTaskModel(encoder, heads)
+        sharing = make_sharing(encoder.hidden, list(experiment.tasks), experiment.sharing.name, experiment.sharing.options)
+    model = MultiTaskModel(encoder, heads, sharing)
     model.heads.load_state_dict(_tensors(folder / "heads.safetensors"), assign=True)
-    for parameter in model.heads.parameters():
+    if sharing.state_dict():
+        sharing.load_state_dict(_tensors(folder / "sharing.safetensors"), assign=True)
+    for parameter in (*model.heads.parameters(), *sharing.parameters()):
         parameter.requires_grad_(True)
     left_out = [name for name, tensor in (*model.named_parameters(), *model.named_buffers()) if tensor.is_meta]
     if left_out:
-        raise ValueError(f"The checkpoint {folder} lacks {', '.join(left_out)}. Heads must keep every buffer in their state.")
+        raise ValueError(f"The checkpoint {folder} lacks {', '.join(left_out)}. Heads and sharing must keep every buffer in their state.")
     optimizer = folder / "optimizer.safetensors"
     return Checkpoint(
         experiment,

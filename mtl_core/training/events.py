@@ -81,6 +81,16 @@ class Compared(Event):
 
 
 @dataclass(frozen=True)
+class Gated(Event):
+    """What the tasks listen to above the encoder: task → expert (see `Sharing.listens`) → its share, which sum to 1.
+
+    The mean over the distinct texts of the validation rows that are watched; a task without texts is left out.
+    """
+
+    weights: dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
 class Reported(Event):
     """The full reports of a split. reports: task → list of panels as dicts (type, title, data)."""
 
@@ -165,7 +175,21 @@ class Finished(Event):
 
 EVENTS: dict[str, type[Event]] = {
     c.__name__: c
-    for c in (Started, StepDone, Evaluated, Compared, Reported, Steered, TaskEnded, Paused, Resumed, CheckpointSaved, Failed, Finished)
+    for c in (
+        Started,
+        StepDone,
+        Evaluated,
+        Compared,
+        Gated,
+        Reported,
+        Steered,
+        TaskEnded,
+        Paused,
+        Resumed,
+        CheckpointSaved,
+        Failed,
+        Finished,
+    )
 }
 
 

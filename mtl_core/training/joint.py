@@ -80,15 +80,13 @@ class Joint:
         kept = [batch for batch in batches if weights[next(iter(batch.tasks))] > 0]
         if encoder.embeddings.requires_grad:
             encoder.open_rows(np.unique(np.concatenate([batch.token_ids for batch in kept])))
-        learning = encoder.learning()
-        rows.begin(learning, len(kept))
+        rows.begin(self.model.shared(), len(kept))
         for batch in kept:
             encoded = Pass(self.lanes, batch.packed)
             (loss,) = self._losses(encoded.vectors, batch)
-            if encoded.vectors.requires_grad and loss.requires_grad:
-                (encoded.vectors.grad,) = torch.autograd.grad(loss, [encoded.vectors], allow_unused=True)
-            rows.add(encoded.gradients())
-        layers = rows.gramians(encoder.parts(learning))
+            sharing = self._back(loss, encoded, [])
+            rows.add([*encoded.gradients(), *sharing])
+        layers = rows.gramians(self.model.parts())
         encoder.close_rows()
         total = sum(layers.values(), np.zeros((len(kept), len(kept))))
         return Compared(
@@ -101,11 +99,23 @@ class Joint:
 
     def _losses(self, vectors: Tensor, batch: StepBatch) -> Tensor:
         """(K,): the mean loss of each task of the batch."""
-        losses = []
+        losses, logits = [], self.model.logits_of(vectors, batch.tasks)
         for name, inputs in batch.tasks.items():
             task = self.tasks[name]
-            losses.append(task.kind.loss(self.model.logits(name, vectors, inputs), inputs, task.spec, task.options).mean())
+            losses.append(task.kind.loss(logits[name], inputs, task.spec, task.options).mean())
         return torch.stack(losses)
+
+    def _back(self, loss: Tensor, encoded: Pass, own: Sequence[Tensor]) -> list[Tensor | None]:
+        """From the loss of one task: sets the `.grad` of the vectors and of `own`; → the gradients of the sharing's shared parameters,
+        whose `.grad` is left alone."""
+        shared = self.model.sharing.shared()
+        ends = [*shared, *own, *([encoded.vectors] if encoded.vectors.requires_grad else [])]
+        if not (ends and loss.requires_grad):
+            return [None] * len(shared)
+        found = torch.autograd.grad(loss, ends, allow_unused=True)
+        for end, gradient in zip(ends[len(shared) :], found[len(shared) :], strict=True):
+            end.grad = gradient
+        return list(found[: len(shared)])
 
     def _at(self, names: Sequence[str]) -> Tensor:
         return torch.tensor([self._places[name] for name in names], device=self.lanes.device)
@@ -131,14 +141,14 @@ class Joint:
         names = [name for batch in batches for name in batch.tasks]
         counting = [p for p, name in enumerate(names) if weights[name] > 0]
         rows, losses = self._gradients, []
-        rows.begin(self.model.encoder.learning(), len(counting))
+        rows.begin(self.model.shared(), len(counting))
         for place, (name, batch) in enumerate(zip(names, batches, strict=True)):
             encoded = Pass(self.lanes, batch.packed)
             (loss,) = self._losses(encoded.vectors, batch)
             losses.append(loss.detach())
             if place in counting:
-                (loss * weights[name]).backward()
-                rows.add(encoded.gradients())
+                sharing = self._back(loss * weights[name], encoded, self.model.own(name))
+                rows.add([*encoded.gradients(), *sharing])
         stacked = torch.stack(losses)
         if not rows.matrix.numel():  # nothing is shared that learns: the heads have their gradients
             effective = torch.tensor([weights[name] for name in names]).to(stacked)
@@ -150,7 +160,8 @@ class Joint:
         sound = np.flatnonzero((squared > 0) & np.isfinite(squared))
         for p, length in zip(counting, squared, strict=True):
             if not np.isfinite(length):
-                self.model.heads[names[p]].zero_grad()
+                for parameter in self.model.own(names[p]):
+                    parameter.grad = None
         fell_back = False
         if len(sound):
             used = [counting[k] for k in sound]

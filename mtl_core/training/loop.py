@@ -25,7 +25,7 @@ from mtl_core.experiment import Experiment
 from mtl_core.faults import ExperimentError
 from mtl_core.messages import N_
 from mtl_core.model.encoder import Encoder, Template
-from mtl_core.model.multitask import MultiTaskModel, make_heads
+from mtl_core.model.multitask import MultiTaskModel, make_heads, make_sharing
 from mtl_core.training.batches import assemble
 from mtl_core.training.checkpoints import (
     State,
@@ -48,6 +48,7 @@ from mtl_core.training.events import (
     Event,
     Failed,
     Finished,
+    Gated,
     Metrics,
     Paused,
     Reported,
@@ -164,7 +165,8 @@ class _Trainer:
         )
         kinds = {name: (task.kind.name, task.options) for name, task in self.prepared.tasks.items()}
         specs = {name: task.spec for name, task in self.prepared.tasks.items()}
-        self.model = MultiTaskModel(shared, make_heads(shared.hidden, kinds, specs))
+        heads, sharing = make_heads(shared.hidden, kinds, specs), self.experiment.sharing
+        self.model = MultiTaskModel(shared, heads, make_sharing(shared.hidden, list(kinds), sharing.name, sharing.options))
 
     def _load(self) -> dict[str, Tensor] | None:
         if self.folder is None:
@@ -284,7 +286,7 @@ class _Trainer:
         for name, numbers in rows.items():
             state.drawn[name] = state.drawn.get(name, 0) + len(numbers)
         looks = self.experiment.diagnostics.conflicts_every
-        if looks and state.step % looks == 0 and sum(state.weights[name] > 0 for name in blocks) > 1 and self.model.encoder.learning():
+        if looks and state.step % looks == 0 and sum(state.weights[name] > 0 for name in blocks) > 1 and self.model.shared():
             yield from self._compare(blocks)
             torch.manual_seed(seed)  # a look changes nothing
             begun = time.perf_counter()
@@ -369,6 +371,8 @@ class _Trainer:
             state.without_gain += 1
         losses = {name: s.loss for name, s in scored.items()}
         yield Evaluated(state.step, "validation", losses, metrics, judged.objective, time.perf_counter() - begun, judged.is_best)
+        if gates := {name: s.gates for name, s in scored.items() if s.gates}:
+            yield Gated(state.step, gates)
         for name in judged.ended:
             yield TaskEnded(state.step, name, self.experiment.endings.then, self.judge.peaks[name].step)
         if judged.is_best:

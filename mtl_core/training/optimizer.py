@@ -66,7 +66,8 @@ class RowOptimizer:
 
 
 class Optimizer:
-    """All trainable parameters of a model: encoder and heads at their learning rates; matrices decay, biases and norms do not."""
+    """All trainable parameters of a model: the encoder at its learning rate, all above it at that of the heads; matrices decay, biases
+    and norms do not."""
 
     def __init__(self, model: MultiTaskModel, options: OptimizerOptions, schedule: Schedule, n_steps: int):
         self._options, self._schedule, self._n_steps = options, schedule, n_steps
@@ -75,11 +76,12 @@ class Optimizer:
         self._encoder = model.encoder
         groups: dict[tuple[str, float], list[nn.Parameter]] = {}
         self._names: list[str] = []
-        for module, rate in ((model.encoder, "learning_rate"), (model.heads, "head_learning_rate")):
-            for parameter in module.parameters():
-                if parameter.requires_grad and parameter is not table:
-                    decay = options.weight_decay if parameter.ndim >= 2 else 0.0
-                    groups.setdefault((rate, decay), []).append(parameter)
+        in_encoder = {id(p) for p in model.encoder.parameters()}
+        for parameter in model.parameters():
+            if parameter.requires_grad and parameter is not table:
+                rate = "learning_rate" if id(parameter) in in_encoder else "head_learning_rate"
+                decay = options.weight_decay if parameter.ndim >= 2 else 0.0
+                groups.setdefault((rate, decay), []).append(parameter)
         self._rates = [rate for rate, _ in groups]
         arguments: list[dict[str, Any]] = [{"params": p, "weight_decay": decay} for (_, decay), p in groups.items()]
         self.parameters = [p for group in groups.values() for p in group]

@@ -1,7 +1,7 @@
 """Scores, losses and reports of a model on stored rows: what evaluation is made of."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -18,12 +18,16 @@ BLOCK_ROWS = 16_384  # of one task, encoded with each distinct text once; bounds
 
 @dataclass
 class Scored:
-    """Rows of one task. scores: (R,) or (R, C); labels: (R,); groups: (R,) or None; loss: mean over the rows."""
+    """Rows of one task. scores: (R,) or (R, C); labels: (R,); groups: (R,) or None; loss: mean over the rows.
+
+    gates: expert → what the task gives it, the mean over the rows' distinct texts; empty without experts or without texts.
+    """
 
     scores: np.ndarray
     labels: np.ndarray
     groups: np.ndarray | None
     loss: float
+    gates: dict[str, float] = field(default_factory=dict)
 
 
 @torch.no_grad()
@@ -34,11 +38,17 @@ def score(
     training = model.training
     model.train(False)
     scores, labels, groups, losses = [], [], [], []
+    gates: dict[str, float] = {}
+    n_texts = 0
     try:
         for block in _blocks(rows):
             batch = assemble({name: task.rows.take(block)}, {name: task.rows.stores}, template, micro_batch_tokens, lanes.device, lanes.n)
             inputs = batch.tasks[name]
-            logits = model.logits(name, lanes.encode(batch.packed), inputs)
+            vectors = lanes.encode(batch.packed)
+            logits = model.logits(name, vectors, inputs)
+            if len(vectors) and (listens := model.sharing.listens(vectors, name)):
+                gates = {expert: gates.get(expert, 0.0) + len(vectors) * share for expert, share in listens.items()}
+                n_texts += len(vectors)
             losses.append(task.kind.loss(logits, inputs, task.spec, task.options).float().cpu().numpy())
             scores.append(task.kind.scores(logits, task.spec))
             labels.append(inputs.labels.cpu().numpy())  # type: ignore[union-attr]
@@ -47,7 +57,11 @@ def score(
     finally:
         model.train(training)
     return Scored(
-        np.concatenate(scores), np.concatenate(labels), np.concatenate(groups) if groups else None, float(np.concatenate(losses).mean())
+        np.concatenate(scores),
+        np.concatenate(labels),
+        np.concatenate(groups) if groups else None,
+        float(np.concatenate(losses).mean()),
+        {expert: total / n_texts for expert, total in gates.items()},
     )
 
 

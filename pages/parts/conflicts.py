@@ -52,7 +52,9 @@ def _part(part: str | None, _: Translate) -> str:
     if part is None:
         return _("All of it")
     name, *number = part.split()
-    return {"embeddings": _("Embeddings"), "other": _("Other"), "layer": _("Layer {n}").format(n="".join(number))}[name]
+    if name == "layer":
+        return _("Layer {n}").format(n="".join(number))
+    return {"embeddings": _("Embeddings"), "other": _("Other"), "experts": _("Experts"), "towers": _("Towers")}[name]
 
 
 def _step(steps: list[int], key: str, _: Translate) -> int:

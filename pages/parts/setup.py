@@ -9,6 +9,7 @@ from mtl_core.experiment import Experiment, ExperimentError, experiment_from_dic
 from mtl_core.experiment_parts import OBJECTIVES
 from mtl_core.jobs import jobs
 from mtl_core.messages import Translate
+from mtl_core.model.sharing import SHARING
 from mtl_core.settings import widgets
 from mtl_core.tasks import KINDS
 from pages.parts import settings, source
@@ -40,7 +41,7 @@ def show(_: Translate) -> None:
     except ExperimentError as error:
         source.show_faults(error.faults, _)
         return
-    for part, found in (("balancing", experiment.balancing), ("sampling", experiment.sampling)):
+    for part, found in (("balancing", experiment.balancing), ("sampling", experiment.sampling), ("sharing", experiment.sharing)):
         name = st.session_state.get(f"{prefix}.{part}.name", found.name)
         if name != found.name:  # another one has other options
             experiment = experiment.model_copy(update={part: type(found)(name=name)})
@@ -128,4 +129,6 @@ def _settings(experiment: Experiment, names: list[str], tables: list[str], prefi
         for group in dict.fromkeys(s.path.split(".")[0] for s in rest):
             st.markdown(f"**{plain(_(Experiment.model_fields[group].title or group))}**")
             values |= settings.draw_all([s for s in rest if s.path.split(".")[0] == group], prefix, _)
+            if group == "sharing":
+                st.caption(_(SHARING[experiment.sharing.name].help))
     return values

@@ -12,7 +12,7 @@ from mtl_core import drafts
 from mtl_core.jobs import Work, jobs
 from mtl_core.runs import Run, RunState, create_run, run
 from mtl_core.training.control import Control
-from mtl_core.training.events import Compared, Event, Finished, Started, StepDone
+from mtl_core.training.events import Compared, Event, Finished, Gated, Started, StepDone
 from mtl_core.workspace import Workspace
 from tests.app.conftest import EXPERIMENT, METRICS, ROOT, Open, Script, no_exception
 
@@ -96,6 +96,17 @@ def test_shares_of_the_tables_are_set_and_started(opened: Open, workspace: Works
     assert control is not None
     control.stop()
     assert jobs().wait(run_id, timeout=120)
+
+
+def test_another_way_of_sharing_brings_its_options(opened: Open) -> None:
+    at = opened("train", **{"from": "sample"})
+    assert experiment_of(at)["sharing"] == {"name": "hard"}
+    at.selectbox(key="sample.sharing.name").set_value("mmoe")
+    no_exception(at.run())
+    at.slider(key="sample.sharing.options.experts").set_value(6)
+    no_exception(at.run())
+    assert experiment_of(at)["sharing"] == {"name": "mmoe", "options": {"width": 256, "gate": "text", "experts": 6}}
+    assert any("a gate that says" in caption.value for caption in at.caption)
 
 
 def test_no_task_chosen_cannot_be_started(opened: Open) -> None:
@@ -251,6 +262,25 @@ def test_effective_weights_and_conflicts_are_shown(opened: Open, start: Callable
     at.select_slider(key=f"look.{run_id}").set_value(0)
     no_exception(at.run())
     assert at.select_slider(key=f"look.{run_id}").value == 0
+
+
+def test_gates_and_their_collapse_are_shown(opened: Open, start: Callable[[Work], str]) -> None:
+    def work(control: Control) -> Iterator[Event]:
+        weights = {"intent": 1.0, "search": 2.0}
+        yield Started(0, 10, "cpu", "float32", {t: {"train": 8, "validation": 2, "test": 2} for t in weights}, 10, 20, weights)
+        for step in (0, 5):
+            yield StepDone(step + 1, {"intent": 1.0, "search": 1.0}, 1.0, 1e-4, 1.0, {}, 100, 0.1, 1)
+            yield Gated(step, {task: {"expert 1": 0.5 + step / 10, "expert 2": 0.5 - step / 10} for task in weights})
+        yield Finished(5, "finished", "steps", 5)
+
+    run_id = start(work)
+    assert jobs().wait(run_id, timeout=60)
+    at = opened("train", run=run_id)
+    assert any("The experts have collapsed" in warning.value and "No task listens" in warning.value for warning in at.warning)
+    charts = len(at.get("plotly_chart"))
+    at.selectbox(key=f"gates.task.{run_id}").set_value("search")
+    no_exception(at.run())
+    assert len(at.get("plotly_chart")) == charts
 
 
 def test_pause_and_go_on(opened: Open, script: Script, start: Callable[[Work], str]) -> None:

@@ -1,0 +1,37 @@
+"""Which expert each task of a run listens to, now and over time, and whether experts have collapsed."""
+
+import streamlit as st
+
+from mtl_core import plots
+from mtl_core.evaluation.gates import collapse, expert_name, sentence
+from mtl_core.jobs import jobs
+from mtl_core.messages import Translate
+from pages.parts.charts import PLOTLY
+from pages.parts.text import plain
+
+
+def show(run_id: str, _: Translate) -> None:
+    """A fragment; nothing where the tasks share no experts."""
+    looks = list(jobs().snapshot(run_id).series.gates)
+    if not looks:
+        return
+    now = looks[-1]
+    st.subheader(_("Which expert each task listens to"))
+    if said := collapse(now.weights):
+        st.warning("  \n".join(plain(one.text(_)) for one in said), icon=":material/hearing_disabled:")
+    else:
+        st.markdown(plain(sentence(now.weights).text(_)))
+    names = {key: expert_name(key).text(_) for look in looks for row in look.weights.values() for key in row}
+    left, right = st.columns(2)
+    with left:
+        title = _("At step {step}").format(step=now.step)
+        st.markdown(f"**{plain(title)}**")
+        shown = {task: {names[key]: share for key, share in row.items()} for task, row in now.weights.items()}
+        st.plotly_chart(plots.gates(shown, _), key=f"gates.{run_id}", alt=_("What each task gives each expert"), config=PLOTLY)
+        st.caption(_("The mean over the texts of the validation rows."))
+    with right:
+        task = st.selectbox(_("Task"), list(now.weights), format_func=plain, key=f"gates.task.{run_id}", width=260)
+        of_task = [(look.step, look.weights[task]) for look in looks if task in look.weights]
+        shares = {names[key]: [row.get(key, 0.0) for _step, row in of_task] for key in now.weights[task]}
+        figure = plots.gates_by_step([step for step, _row in of_task], shares, _)
+        st.plotly_chart(figure, key=f"gates.steps.{run_id}", alt=_("What the task gives each expert, by step"), config=PLOTLY)
