@@ -266,8 +266,10 @@ class Endings(Part):
     keep: Literal["nothing", "heads", "models"] = Field(
         "heads",
         title=N_("Kept of each task's best step"),
-        description=N_("Its head; or the whole model, which takes as much room for every task as the run's best model."),
-        json_schema_extra={"choices": {"nothing": N_("Nothing"), "heads": N_("Its head"), "models": N_("The whole model")}},
+        description=N_(
+            "What is its own, such as its head; or the whole model, which takes as much room for every task as the run's best model."
+        ),
+        json_schema_extra={"choices": {"nothing": N_("Nothing"), "heads": N_("What is its own"), "models": N_("The whole model")}},
     )
 
 

@@ -2,7 +2,7 @@
 
 <run>/checkpoints/last   everything the next step depends on
 <run>/checkpoints/best   the model with the best objective so far; no optimiser
-<run>/checkpoints/peak-<task>   the same for the best evaluation of one task, or heads/<task>.safetensors: its head alone
+<run>/checkpoints/peak-<task>   the same for the best evaluation of one task, or heads/<task>.safetensors: what is its own
 <run>/checkpoints/before-<step>   as last, before a person changed something; what was best then lies inside, under kept/
 
 Inside: encoder/ (as transformers saves it, loadable by any of its users), heads.safetensors, sharing.safetensors (where there is
@@ -124,12 +124,15 @@ def _kept(folder: Path) -> list[Path]:
     return [found for found in folder.iterdir() if found.name in ("best", "heads") or found.name.startswith("peak-")]
 
 
-def save_head(run: Path, task: str, head: torch.nn.Module) -> None:
-    """<run>/checkpoints/heads/<task>.safetensors, swapped in whole."""
+def save_own(run: Path, task: str, model: MultiTaskModel) -> None:
+    """What belongs to one task alone, its head and its part of the sharing: <run>/checkpoints/heads/<task>.safetensors."""
+    own = {id(parameter) for parameter in model.own(task)}
+    tensors = {f"heads.{task}.{name}": tensor for name, tensor in model.heads[task].state_dict().items()}
+    tensors |= {name: parameter for name, parameter in model.named_parameters() if id(parameter) in own}
     folder = run / "checkpoints" / "heads"
     folder.mkdir(parents=True, exist_ok=True)
     new = folder / f"{task}.new"
-    save_file({name: tensor.detach().contiguous() for name, tensor in head.state_dict().items()}, new)
+    save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, new)
     os.replace(new, folder / f"{task}.safetensors")
 
 

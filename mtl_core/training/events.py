@@ -173,24 +173,9 @@ class Finished(Event):
     peaks: Metrics = field(default_factory=dict)
 
 
-EVENTS: dict[str, type[Event]] = {
-    c.__name__: c
-    for c in (
-        Started,
-        StepDone,
-        Evaluated,
-        Compared,
-        Gated,
-        Reported,
-        Steered,
-        TaskEnded,
-        Paused,
-        Resumed,
-        CheckpointSaved,
-        Failed,
-        Finished,
-    )
-}
+_IN_A_RUN = (Started, StepDone, Evaluated, Compared, Gated, Reported, Steered, TaskEnded)
+_AROUND_IT = (Paused, Resumed, CheckpointSaved, Failed, Finished)
+EVENTS: dict[str, type[Event]] = {c.__name__: c for c in (*_IN_A_RUN, *_AROUND_IT)}
 
 
 def from_json(record: dict[str, Any]) -> Event:

@@ -36,7 +36,7 @@ from mtl_core.training.checkpoints import (
     load_checkpoint,
     restore_before,
     save_checkpoint,
-    save_head,
+    save_own,
     steps_before,
 )
 from mtl_core.training.control import Control
@@ -386,7 +386,7 @@ class _Trainer:
             return
         for task in peaked:
             if self.experiment.endings.keep == "heads":
-                save_head(self.folder, task, self.model.heads[task])
+                save_own(self.folder, task, self.model)
             elif self.experiment.endings.keep == "models" and saved is not None:
                 copy_checkpoint(self.folder, saved, f"peak-{task}")
             elif self.experiment.endings.keep == "models":
