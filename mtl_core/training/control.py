@@ -23,7 +23,8 @@ class Control:
         self._stop = self._evaluate = self._pause = False
 
     def set_weights(self, weights: Mapping[str, float]) -> None:
-        """New loss weights (≥ 0, finite) from the next step on; tasks not named keep theirs.
+        """New loss weights (≥ 0, finite) from the next step on; tasks not named keep theirs, and those the run does not have are
+        passed over. Where all become 0 nothing is learned until one is raised again.
 
         Raises ValueError: a weight that is negative or not finite.
         """

@@ -45,7 +45,7 @@ def show(_: Translate) -> None:
             experiment = experiment.model_copy(update={part: type(found)(name=name)})
     st.subheader(_("Tasks and their loss weights"))
     tasks = _tasks(experiment, prefix, _)
-    balancing = _balancing(experiment, prefix, _)
+    balancing = _balancing(experiment, len(tasks), prefix, _)
     st.subheader(_("Settings"))
     values = experiment.model_dump(mode="json")
     used = {experiment.tasks[name].data for name in tasks}
@@ -106,11 +106,13 @@ def _tasks(experiment: Experiment, prefix: str, _: Translate) -> dict[str, dict[
     return chosen
 
 
-def _balancing(experiment: Experiment, prefix: str, _: Translate) -> dict[str, Any]:
-    """Which strategy, and its options. Returns path → value."""
+def _balancing(experiment: Experiment, n_tasks: int, prefix: str, _: Translate) -> dict[str, Any]:
+    """Which strategy for the tasks that take part, and its options. Returns path → value."""
     values = settings.draw_all([s for s in widgets(experiment.balancing, "balancing") if settings.drawable(s)], prefix, _)
     strategy = BALANCING[experiment.balancing.name]
     st.caption(_(strategy.help) + " " + _("What a loss weight is here:") + " " + _(strategy.slider))
+    if n_tasks == 1:
+        st.caption(_("With one task there is nothing to balance: it is trained with its loss weight alone, whatever the strategy."))
     return values
 
 
