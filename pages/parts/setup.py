@@ -120,7 +120,7 @@ def _settings(experiment: Experiment, names: list[str], tables: list[str], prefi
     """Every setting that is not a table's or a task's. names, tables: the tasks that take part, and theirs. Returns path → value."""
     elsewhere = ("data", "tasks", "balancing")
     everything = [s for s in widgets(experiment) if settings.drawable(s) and s.path.split(".")[0] not in elsewhere]
-    everything = settings.with_choices(everything, "early_stopping.objective", ["mean", *names])
+    everything = settings.with_choices(everything, "early_stopping.objective", "tasks", ["mean", *names])
     everything = settings.with_keys(everything, "data", tables)
     by_path = {s.path: s for s in everything}
     values = settings.draw_all([by_path[path] for path in OFTEN if path in by_path], prefix, _)

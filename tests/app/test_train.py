@@ -127,6 +127,7 @@ def test_one_task_says_that_there_is_nothing_to_balance(opened: Open) -> None:
         at.toggle(key=f"sample.use.{name}").set_value(False)
     no_exception(at.run())
     assert any("nothing to balance" in caption.value for caption in at.caption)
+    assert experiment_of(at)["early_stopping"]["objective"] == "mean"
     assert [b for b in at.button if b.key == "start"]
 
 
