@@ -133,10 +133,9 @@ def test_fair_weights_of_gradients_that_are_nearly_opposite(alpha: float) -> Non
 
 
 def test_what_has_no_solution_falls_back_to_the_loss_weights() -> None:
-    opposite = np.array([[1.0, -1.0], [-1.0, 1.0]])
-    for name in ("nash_mtl", "fairgrad", "imtl_g"):
-        strategy = make(name, 2)
-        decision = strategy.decide(opposite, np.array([1.0, 2.0]), np.ones(2), np.arange(2))
+    for name, length in itertools.product(("nash_mtl", "fairgrad", "imtl_g"), (1.0, 3.0)):
+        opposite = np.array([[1.0, -length], [-length, length**2]])
+        decision = make(name, 2).decide(opposite, np.array([1.0, 2.0]), np.ones(2), np.arange(2))
         assert decision.fell_back and decision.effective.tolist() == [1, 2]
 
 
