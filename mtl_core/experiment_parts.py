@@ -266,9 +266,7 @@ class Endings(Part):
     keep: Literal["nothing", "heads", "models"] = Field(
         "heads",
         title=N_("Kept of each task's best step"),
-        description=N_(
-            "What is its own, such as its head; or the whole model, each as large as the best model of the run."
-        ),
+        description=N_("What is its own, such as its head; or the whole model, each as large as the best model of the run."),
         json_schema_extra={"choices": {"nothing": N_("Nothing"), "heads": N_("What is its own"), "models": N_("The whole model")}},
     )
 

@@ -24,7 +24,7 @@ class Setting:
     bounds:    lowest and highest value, None where there is none; `above`: the lowest itself is not allowed.
     optional:  None is a value, too.
     labels:    choice → what people call it, where that is not its name.
-    keys:      of a mapping: the group of the experiment whose names are its keys ("data"); its `choices` are then those names.
+    keys:      the group of the experiment ("data") whose names are the keys of a mapping; its `choices` are then those names.
     each:      the number that a key has which is not in the mapping.
     """
 

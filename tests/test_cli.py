@@ -124,7 +124,18 @@ class TestTrain:
             results.append(last_json(capsys)["tasks"])
         assert results[0] == results[1]
 
-    @pytest.mark.parametrize("override", ["tasks.click.weight=-1", "surprise=1", "training.steps=0", "tasks.nothing.weight=1"])
+    @pytest.mark.parametrize(
+        "override",
+        [
+            "tasks.click.weight=-1",
+            "tasks.click.weight=.inf",
+            "tasks.click.weight=-inf",
+            "tasks.click.weight=.nan",
+            "surprise=1",
+            "training.steps=0",
+            "tasks.nothing.weight=1",
+        ],
+    )
     def test_an_experiment_that_is_wrong_is_a_wrong_call(
         self, experiment: Path, workspace: Workspace, override: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -133,6 +144,10 @@ class TestTrain:
         assert override.partition("=")[0].split(".")[-2 if "nothing" in override else -1] in output.err
         assert output.out == ""
         assert list_runs(workspace) == []
+
+    def test_weights_that_are_all_zero_are_a_wrong_call(self, experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["train", str(experiment), "--set", "tasks.click.weight=0", "tasks.kind.weight=0"]) == 2
+        assert "a loss weight above 0 for at least one task" in capsys.readouterr().err
 
     def test_no_such_file(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["train", "nothing.yaml"]) == 2

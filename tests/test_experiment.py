@@ -174,6 +174,10 @@ def test_all_faults_at_once_each_with_line_path_found_and_wanted():
         ("file: messages.csv", 'file: "a\\0b"', "data.客服.file", "the name of a file"),
         ("file: messages.csv", "fiel: messages.csv", "data.客服.file", "Found nothing, wanted a value"),
         ("weight: 0.5", "weight: .nan", "tasks.intent.weight", "a finite number"),
+        ("weight: 0.5", "weight: .inf", "tasks.intent.weight", "Found Infinity, wanted a finite number"),
+        ("weight: 0.5", "weight: -.inf", "tasks.intent.weight", "Found -Infinity, wanted a finite number"),
+        ("weight: 0.5", "weight: -0.5", "tasks.intent.weight", "a number of at least 0"),
+        ("weight: 0.5", "weight: 0.5\n  nothing: {weight: 1}", "tasks.nothing.kind", "Found nothing, wanted a value"),
         ("weight: 0.5", "weight: 1000", "tasks.intent.weight", "a number of at most 100"),
         ("name: two tasks", "name: 5", "name", "quotation marks"),
         ("name: two tasks", "name: ../x", "name", "a name of at most 64 letters"),
@@ -307,7 +311,13 @@ def test_shares_of_tables():
 
 def test_weights_that_are_all_zero_are_refused():
     experiment = experiment_from_yaml(TEXT)
-    assert set(faults(TEXT, *(f"tasks.{name}.weight=0" for name in experiment.tasks))) == {"tasks"}
+    for found in (
+        faults(TEXT, *(f"tasks.{name}.weight=0" for name in experiment.tasks)),
+        faults(TEXT.replace("weight: 0.5", "weight: 0").replace("label: relevance", "label: relevance\n    weight: 0.0")),
+    ):
+        assert set(found) == {"tasks"}
+        assert "a loss weight above 0 for at least one task" in found["tasks"]
+    assert experiment_from_yaml(TEXT, ["tasks.search.weight=0"]).tasks["search"].weight == 0, "one of them may be"
 
 
 # ---- widgets ---------------------------------------------------------------------------------------------------------

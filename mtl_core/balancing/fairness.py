@@ -21,8 +21,9 @@ class ImpartialGradients(GradientBalancing):
     source = "Towards Impartial Multi-task Learning, https://openreview.net/forum?id=IMPnRXEWpvr"
 
     def weigh(self, gramian: np.ndarray, weights: np.ndarray, losses: np.ndarray, tasks: np.ndarray) -> np.ndarray:
-        found = np.linalg.pinv(gramian, hermitian=True) @ (weights * np.sqrt(np.diag(gramian)))
-        if abs(found.sum()) < 1e-12:
+        wanted = weights * np.sqrt(np.diag(gramian))
+        found = np.linalg.pinv(gramian, hermitian=True) @ wanted
+        if abs(found.sum()) < 1e-12 or np.linalg.norm(gramian @ found - wanted) > 1e-3 * np.linalg.norm(wanted):  # as of opposite gradients
             raise ArithmeticError("The projections cannot be made equal.")
         return found / found.sum()
 

@@ -106,8 +106,12 @@ def _mask(rows: np.ndarray, n_rows: int) -> np.ndarray:
 
 
 class NotFinite(Exception):
-    def __init__(self, step: int, task: str, loss: float):
-        self.step, self.task, self.loss = step, task, loss
+    """What, the loss of a task or the joint gradient, was found not to be finite; of the gradient, task is that with the largest loss."""
+
+    def __init__(self, step: int, task: str, value: float, gradient: bool = False):
+        what = f"The gradient (the largest loss is that of task {task})" if gradient else f"The loss of task {task}"
+        super().__init__(f"{what} became {value} in step {step}.")
+        self.step, self.task = step, task
 
 
 class _Trainer:
@@ -206,7 +210,7 @@ class _Trainer:
             yield Failed(
                 found.step,
                 "not_finite",
-                f"The loss of task {found.task} became {found.loss} in step {found.step}.",
+                str(found),
                 _NOT_FINITE_ADVICE,
                 found.task,
             )
@@ -335,7 +339,7 @@ class _Trainer:
             if not np.isfinite(loss):
                 raise NotFinite(done.step, name, loss)
         if not np.isfinite(norm):
-            raise NotFinite(done.step, max(zip(losses, names, strict=True))[1], norm)
+            raise NotFinite(done.step, max(zip(losses, names, strict=True))[1], norm, gradient=True)
         tables: dict[str, list[float]] = {}
         for name, loss in zip(names, losses, strict=True):
             tables.setdefault(self.prepared.tasks[name].data, []).append(loss)

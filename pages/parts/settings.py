@@ -40,7 +40,7 @@ def draw(setting: Setting, prefix: str, _: Translate) -> Any:
         return st.toggle(**common)
     if setting.type == "choice":
         common["format_func"] = lambda choice: _(setting.labels.get(choice, choice))
-        if len(setting.choices) <= 4:
+        if len(setting.choices) <= 4 and not setting.keys:  # a widget of another sort under the same key would have no value
             return st.segmented_control(options=setting.choices, required=True, wrap=True, **common)
         return st.selectbox(options=setting.choices, **common)
     if setting.type == "text" and setting.choices:
@@ -83,15 +83,18 @@ def weight_slider(name: str, value: float, key: str, _: Translate, meaning: str,
     )
 
 
-def with_choices(settings: Iterable[Setting], path: str, choices: Iterable[str], labels: Mapping[str, str]) -> list[Setting]:
-    """`settings`, the one at `path` made a choice of `choices`. labels: choice → what people call it, where that is not its name."""
-    return [replace(s, type="choice", choices=tuple(choices), labels=labels) if s.path == path else s for s in settings]
+def with_choices(settings: Iterable[Setting], path: str, group: str, choices: Iterable[str], labels: Mapping[str, str]) -> list[Setting]:
+    """`settings`, the one at `path` made a choice of `choices`, which come and go with the names of `group`.
+
+    labels: choice → what people call it, where that is not its name.
+    """
+    return [replace(s, type="choice", choices=tuple(choices), keys=group, labels=labels) if s.path == path else s for s in settings]
 
 
 def with_keys(settings: Iterable[Setting], group: str, names: Iterable[str]) -> list[Setting]:
     """`settings`, mappings by the names of `group` made to have these."""
     names = tuple(names)
-    return [replace(s, choices=names) if s.keys == group else s for s in settings]
+    return [replace(s, choices=names) if s.type == "mapping" and s.keys == group else s for s in settings]
 
 
 def set_path(values: dict[str, Any], path: str, value: Any) -> None:

@@ -47,7 +47,7 @@ def show(_: Translate) -> None:
             experiment = experiment.model_copy(update={part: type(found)(name=name)})
     st.subheader(_("Tasks and their loss weights"))
     tasks = _tasks(experiment, prefix, _)
-    balancing = _balancing(experiment, prefix, _)
+    balancing = _balancing(experiment, len(tasks), prefix, _)
     st.subheader(_("Settings"))
     values = experiment.model_dump(mode="json")
     used = {experiment.tasks[name].data for name in tasks}
@@ -108,11 +108,13 @@ def _tasks(experiment: Experiment, prefix: str, _: Translate) -> dict[str, dict[
     return chosen
 
 
-def _balancing(experiment: Experiment, prefix: str, _: Translate) -> dict[str, Any]:
-    """Which strategy, and its options. Returns path → value."""
+def _balancing(experiment: Experiment, n_tasks: int, prefix: str, _: Translate) -> dict[str, Any]:
+    """Which strategy for the tasks that take part, and its options. Returns path → value."""
     values = settings.draw_all([s for s in widgets(experiment.balancing, "balancing") if settings.drawable(s)], prefix, _)
     strategy = BALANCING[experiment.balancing.name]
     st.caption(_(strategy.help) + " " + _("What a loss weight is here:") + " " + _(strategy.slider))
+    if n_tasks == 1:
+        st.caption(_("With one task there is nothing to balance: it is trained with its loss weight alone, whatever the strategy."))
     return values
 
 
@@ -120,7 +122,7 @@ def _settings(experiment: Experiment, names: list[str], tables: list[str], prefi
     """Every setting that is not a table's or a task's. names, tables: the tasks that take part, and theirs. Returns path → value."""
     elsewhere = ("data", "tasks", "balancing")
     everything = [s for s in widgets(experiment) if settings.drawable(s) and s.path.split(".")[0] not in elsewhere]
-    everything = settings.with_choices(everything, "early_stopping.objective", [*OBJECTIVES, *names], OBJECTIVES)
+    everything = settings.with_choices(everything, "early_stopping.objective", "tasks", [*OBJECTIVES, *names], OBJECTIVES)
     everything = settings.with_keys(everything, "data", tables)
     by_path = {s.path: s for s in everything}
     values = settings.draw_all([by_path[path] for path in OFTEN if path in by_path], prefix, _)

@@ -118,6 +118,30 @@ def test_no_task_chosen_cannot_be_started(opened: Open) -> None:
     assert not [b for b in at.button if b.key == "start"]
 
 
+def test_all_weights_at_zero_cannot_be_started(opened: Open) -> None:
+    at = opened("train", **{"from": "sample"})
+    sliders = [s for s in at.slider if s.key.startswith("sample.weight.")]
+    for slider in sliders:
+        assert slider.min == 0 and 5 <= slider.max <= 100, "nothing negative or infinite can be set"
+        slider.set_value(0.0)
+    no_exception(at.run())
+    assert "a loss weight above 0 for at least one task" in at.dataframe[0].value["Wanted"].tolist()
+    assert not [b for b in at.button if b.key == "start"]
+
+
+def test_one_task_says_that_there_is_nothing_to_balance(opened: Open) -> None:
+    at = opened("train", **{"from": "sample"})
+    at.selectbox(key="sample.balancing.name").set_value("pcgrad")
+    no_exception(at.run())
+    assert not any("nothing to balance" in caption.value for caption in at.caption)
+    for name in list(experiment_of(at)["tasks"])[1:]:
+        at.toggle(key=f"sample.use.{name}").set_value(False)
+    no_exception(at.run())
+    assert any("nothing to balance" in caption.value for caption in at.caption)
+    assert experiment_of(at)["early_stopping"]["objective"] == "mean"
+    assert [b for b in at.button if b.key == "start"]
+
+
 def test_tasks_of_the_draft_are_trained(opened: Open, workspace: Workspace) -> None:
     task = {"kind": "classification", "columns": {"text": "message", "label": "intent"}}
     drafts.add_task(workspace, "my *intents* <b>", task, "messages", {"file": "messages.csv"})
@@ -249,7 +273,9 @@ def test_effective_weights_and_conflicts_are_shown(opened: Open, start: Callable
             table = [[1.0, -0.3 - step / 100], [-0.3 - step / 100, 1.0]]
             yield Compared(step - 1, list(weights), [1.0, 3.0], table, {"layer 1": table})
             losses = {"intent": 2 / step, "search": 1 / step}
-            yield StepDone(step, losses, 1.0, 1e-4, 1.0, {}, 100, 0.1, 1, {"intent": 0.2, "search": 0.8}, ["intent"] if step == 2 else [])
+            yield StepDone(
+                step, losses, 1.0, 1e-4, 1.0, {}, 100, 0.1, 1, {"intent": 0.2, "search": 0.8}, ["intent"] if step == 2 else [], step > 3
+            )
         yield Finished(5, "finished", "steps", 5)
 
     run_id = start(work)
@@ -258,6 +284,7 @@ def test_effective_weights_and_conflicts_are_shown(opened: Open, start: Callable
     assert len(at.get("plotly_chart")) == 6
     assert any("pull apart since step" in text.value for text in at.markdown)
     assert any("not finite: intent 1" in caption.value for caption in at.caption)
+    assert any("without an answer of the strategy" in caption.value and caption.value.endswith(" 2") for caption in at.caption)
     at.selectbox(key=f"part.{run_id}.en").set_value("layer 1")
     at.select_slider(key=f"look.{run_id}").set_value(0)
     no_exception(at.run())

@@ -95,6 +95,39 @@ def test_a_task_whose_gradient_is_zero_or_not_finite_is_left_out(description: di
     assert all(p.grad is None for p in heads["recommended"].parameters())
 
 
+def test_where_no_task_has_a_sound_gradient_the_encoder_stays(description: dict, workspace: Workspace) -> None:
+    trainer = trainer_of(description, workspace, "nash_mtl", dict.fromkeys(WEIGHTS, 1.0) | {"search": 0.0})
+    with torch.no_grad():
+        for parameter in trainer.model.heads.parameters():
+            parameter.zero_()
+    found = trainer.joint.gradients(batches_of(trainer), trainer.state.weights)
+    assert set(found.left_out) == set(WEIGHTS) - {"search"} and not found.effective.any()
+    before = {name: p.clone() for name, p in trainer.model.encoder.named_parameters()}
+    trainer.optimizer.step(trainer.state.n_steps // 2)
+    assert all((p - before[name]).abs().max() < 1e-4 for name, p in trainer.model.encoder.named_parameters()), "but for weight decay"
+
+
+class NeverConverges(GradientBalancing):
+    name = label = help = slider = source = "never_converges"
+
+    def weigh(self, gramian: np.ndarray, weights: np.ndarray, losses: np.ndarray, tasks: np.ndarray) -> np.ndarray:
+        raise ArithmeticError("No solution was found.")
+
+
+def test_where_a_solver_does_not_converge_the_step_is_that_of_fixed_weights(description: dict, workspace: Workspace) -> None:
+    fixed = trainer_of(description, workspace, "fixed")
+    fixed.joint.gradients(batches_of(fixed), fixed.state.weights)
+    trainer = trainer_of(description, workspace, "nash_mtl")
+    trainer.joint.balancing = NeverConverges(len(WEIGHTS), None)
+    found = trainer.joint.gradients(batches_of(trainer), trainer.state.weights)
+    assert found.fell_back and dict(zip(found.names, found.effective.tolist(), strict=True)) == WEIGHTS
+    torch.testing.assert_close(shared_gradient(trainer), shared_gradient(fixed), atol=1e-5, rtol=1e-3)
+    trainer = trainer_of(description, workspace, "nash_mtl")
+    trainer.joint.balancing = NeverConverges(len(WEIGHTS), None)
+    done = [event for event in trainer.run() if isinstance(event, StepDone)]
+    assert len(done) == 12 and all(event.fell_back for event in done)
+
+
 @pytest.mark.parametrize("strategy", BALANCING)
 def test_every_strategy_trains_and_resumes_exactly(description: dict, workspace: Workspace, tmp_path: Path, strategy: str) -> None:
     description["balancing"] = {"name": strategy, "options": {"window": 2} if strategy == "dwa" else {}}
@@ -117,7 +150,7 @@ def test_every_strategy_trains_and_resumes_exactly(description: dict, workspace:
     assert [(e.step, e.losses, e.effective) for e in resumed] == [(e.step, e.losses, e.effective) for e in done[4:]]
 
 
-@pytest.mark.parametrize("strategy", ["uncertainty", "pcgrad"])
+@pytest.mark.parametrize("strategy", ["uncertainty", "famo", "pcgrad", "nash_mtl", "mgda"])
 def test_with_one_task_there_is_nothing_to_balance(description: dict, workspace: Workspace, strategy: str) -> None:
     description["tasks"] = {"search": description["tasks"]["search"] | {"weight": 2.0}}
     losses = []

@@ -200,6 +200,18 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_good_checkpoi
     assert all(torch.isfinite(p).all() for p in state.model.parameters())
 
 
+def test_a_gradient_that_is_not_finite_is_not_called_a_loss(description: dict, workspace: Workspace) -> None:
+    """Fixed weights cannot tell whose it is: the run ends."""
+    experiment = experiment_from_dict(description)
+    trainer = _Trainer(experiment, prepare(experiment, workspace), Control(), None, False)
+    with torch.no_grad():
+        weights = [p for p in trainer.model.heads["recommended"].parameters() if p.ndim == 2]
+        weights[-1].fill_(1e25)  # the same for all classes: the loss is finite, its gradient is not
+        weights[-1][0].mul_(1.0001)
+    failed = list(trainer.run())[-1]
+    assert isinstance(failed, Failed) and failed.reason == "not_finite" and failed.message.startswith("The gradient ("), failed
+
+
 def test_early_stopping(description: dict, workspace: Workspace, tmp_path: Path) -> None:
     description["early_stopping"] = {"objective": "department", "patience": 2, "minimum_gain": 1.0}
     description["training"] |= {"steps": 100, "evaluate_every": 3}
