@@ -336,11 +336,8 @@ def _finished_key(folder: Path, ended: float | None) -> str | None:
 def _best(runs: list[Run]) -> tuple[Run | None, Any]:
     """A finished run before one at work before one that can go on before one that did not come to an end. Steered ones do not count."""
     states = {RunState.FINISHED: "done", RunState.INTERRUPTED: "interrupted", RunState.STOPPED: "stopped", RunState.FAILED: "failed"}
-    found = [
-        (one, "live" if one.state.live else states[one.state])
-        for one in runs
-        if one.state is not RunState.FINISHED or not facts(one).altered
-    ]
+    count = [one for one in runs if one.state is not RunState.FINISHED or not facts(one).altered]
+    found = [(one, "live" if one.state.live else states[one.state]) for one in count]
     order = ["done", "live", "interrupted", "failed", "stopped"]
     return min(found, key=lambda pair: order.index(pair[1]), default=(None, "missing"))
 
