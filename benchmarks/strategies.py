@@ -265,8 +265,8 @@ def markdown(
     minutes = sum(r.seconds for r in bench.used.values()) / 60
     lines += [
         "",
-        "Change of the main metric on the test split to training alone, paired by seed, mean ± half the 95 % interval over "
-        f"{len(rows['fixed'])} seeds; ▲ helps, ▼ hurts: the interval does not hold 0 ({n_told} of {n_all}; by chance about one in twenty "
+        "Change of the main metric on the test split to training alone, paired by seed, mean ± half the 95 % interval over the "
+        f"seeds ({len(rows['fixed'])}); ▲ helps, ▼ hurts: the interval does not hold 0 ({n_told} of {n_all}; by chance about one in twenty "
         "would not). Mean change: Δm, relative to alone. Step: median time, in brackets beside fixed weights.",
         "",
         f"Budget of a row and seed: {joint:,.0f} labels jointly, {apart:,.0f} in the {len(singles)} trainings alone. Tuned weights: of the "

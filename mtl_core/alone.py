@@ -91,11 +91,10 @@ class Plan:
     @property
     def note(self) -> Message | None:
         """Why the run itself does not count for its seed."""
-        key = self.parts[0].key
-        if _finished_key(self.of.folder, self.of.status.get("ended")) == key:
-            return None
         if facts(self.of).altered:
             return message("This run was steered. A run with the weights it began with takes its place.")
+        if _finished_key(self.of.folder, self.of.status.get("ended")) == self.parts[0].key:
+            return None
         return message("This run ended early. A run of all its planned steps takes its place.")
 
     def of_state(self, *states: str) -> list[Part]:
@@ -321,15 +320,13 @@ def _index(workspace: Workspace) -> dict[str, list[Run]]:
 
 @lru_cache(maxsize=4096)
 def _finished_key(folder: Path, ended: float | None) -> str | None:
-    """None: not known by its experiment alone, as it was steered, ended early, or is of a version that recorded less."""
+    """Of what its experiment describes, steered or not. None: of a version that recorded less."""
     of = run(Workspace(folder.parents[1]), folder.name)
     if not of.datasets or "n_steps" not in of.status:
         return None
     try:
         experiment = experiment_from_dict(of.experiment)
-        if facts(of).altered:
-            return None
-    except (ExperimentError, OSError, ValueError, KeyError):
+    except ExperimentError:
         return None
     if of.result().get("why") == "steps":  # patience that never ran out is as none
         experiment = experiment.model_copy(update={"early_stopping": experiment.early_stopping.model_copy(update={"patience": 0})})
@@ -337,9 +334,10 @@ def _finished_key(folder: Path, ended: float | None) -> str | None:
 
 
 def _best(runs: list[Run]) -> tuple[Run | None, Any]:
-    """A finished run before one at work before one that can go on before one that did not come to an end."""
+    """A finished run before one at work before one that can go on before one that did not come to an end. Steered ones do not count."""
     states = {RunState.FINISHED: "done", RunState.INTERRUPTED: "interrupted", RunState.STOPPED: "stopped", RunState.FAILED: "failed"}
-    found = [(one, "live" if one.state.live else states[one.state]) for one in runs]
+    count = [one for one in runs if one.state is not RunState.FINISHED or not facts(one).altered]
+    found = [(one, "live" if one.state.live else states[one.state]) for one in count]
     order = ["done", "live", "interrupted", "failed", "stopped"]
     return min(found, key=lambda pair: order.index(pair[1]), default=(None, "missing"))
 

@@ -140,7 +140,7 @@ def verdicts(
     found = [_row(name, alone, runs, metrics, part, warnings) for name, runs in rows.items()]
     seeds = min((change.change.n for row in found for change in row.tasks), default=0)
     if seeds < LEAST_SEEDS:
-        few = message("{n} seeds are too few for an interval; {least} or more tell a gain from chance.", n=seeds, least=LEAST_SEEDS)
+        few = message("Too few seeds for an interval: {n}. From {least} on a gain can be told from chance.", n=seeds, least=LEAST_SEEDS)
         warnings[str(few)] = few
     return Verdicts(part, found, list(warnings.values()))
 

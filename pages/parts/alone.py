@@ -94,7 +94,7 @@ def _progress(now: "Plan", asked: tuple[Any, ...], _: Translate) -> None:
 def _verdicts(now: "Plan", told: "Verdicts", _: Translate) -> None:
     if hurt := [one.task for row in told.rows for one in row.tasks if row.name == "joint" and one.verdict == "hurts"]:
         st.warning(_("Joint training hurts: {tasks}.").format(tasks=plain(", ".join(hurt))), icon=":material/trending_down:")
-    if told.warnings:
+    if told.warnings and not now.of_state("live"):  # on the way one side always has a seed more
         lines = "\n".join(f"- {plain(warning.text(_))}" for warning in told.warnings)
         st.warning(lines, title=_("Compare with care"), icon=":material/warning:")
     frame = pd.DataFrame(_cells(told, _))

@@ -77,7 +77,7 @@ def test_less_is_more_where_lower_is_better() -> None:
 def test_two_seeds_have_no_interval_and_no_verdict() -> None:
     found = verdicts({name: r[:2] for name, r in ALONE.items()}, {"joint": JOINT[:2]}, METRICS)
     assert all(one.change.half is None and one.verdict is Verdict.UNTOLD for one in found.rows[0].tasks)
-    assert any("2 seeds are too few" in str(warning) for warning in found.warnings)
+    assert any("Too few seeds for an interval: 2" in str(warning) for warning in found.warnings)
 
 
 def test_only_seeds_that_both_have_are_compared_and_that_is_said() -> None:
