@@ -151,8 +151,8 @@ class Series:
         self.losses: dict[str, Curve] = {}
         self.weights: dict[str, Curve] = {}
         self.effective: dict[str, Curve] = {}
-        self.left_out: dict[str, int] = {}
-        self.fell_back = 0
+        self._left_out: dict[str, Curve] = {}  # how many steps so far
+        self._fell_back = Curve()
         self._drawn: dict[str, int] = {}
         self.validations: dict[str, dict[str, Curve]] = {}
         self.total_loss = Curve()
@@ -212,6 +212,14 @@ class Series:
         """Task → how often its training rows were seen; empty until training starts."""
         rows = self.started.rows if self.started else {}
         return {task: Seen(splits.get("train", 0), self._drawn.get(task, 0)) for task, splits in rows.items()}
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        return {task: int(curve.last[1]) for task, curve in self._left_out.items() if curve.last}
+
+    @property
+    def fell_back(self) -> int:
+        return int(self._fell_back.last[1]) if self._fell_back.last else 0
 
     @property
     def current_weights(self) -> dict[str, float]:
@@ -293,8 +301,9 @@ class Series:
         for task, factor in event.effective.items():
             self.effective.setdefault(task, Curve()).add(event.step, factor)
         for task in event.left_out:
-            self.left_out[task] = self.left_out.get(task, 0) + 1
-        self.fell_back += event.fell_back
+            self._left_out.setdefault(task, Curve()).add(event.step, self.left_out.get(task, 0) + 1)
+        if event.fell_back:
+            self._fell_back.add(event.step, self.fell_back + 1)
         self.total_loss.add(event.step, event.total_loss)
         self.learning_rate.add(event.step, event.learning_rate)
         self.gradient_norm.add(event.step, event.gradient_norm)

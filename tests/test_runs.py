@@ -157,6 +157,8 @@ class TestSeries:
             )
         assert series.effective_weight("a") == ([1, 2, 3], pytest.approx([0.1, 0.2, 0.3]))
         assert (series.left_out, series.fell_back) == ({"b": 1}, 2)
+        series.extend(Resumed(1, from_checkpoint=True))
+        assert (series.left_out, series.fell_back) == ({}, 0), "steps that are done again count once"
 
     def test_looks_at_conflicts_are_thinned_and_cut(self) -> None:
         series = Series()
