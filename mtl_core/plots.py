@@ -301,7 +301,11 @@ def changes(rows: Mapping[str, Mapping[str, tuple[float, float | None]]], transl
                 hovertemplate="%{x:+.4f}" + ("" if half is None else f" ± {half:.4f}"),
             )
     figure.update_yaxes(
-        tickvals=list(range(len(tasks))), ticktext=[_text(task) for task in tasks], range=[len(tasks) - 0.5, -0.5], showgrid=False
+        tickvals=list(range(len(tasks))),
+        ticktext=[_text(task) for task in tasks],
+        range=[len(tasks) - 0.5, -0.5],
+        showgrid=False,
+        zeroline=False,
     )
     return figure.update_layout(height=150 + 56 * len(tasks), hovermode="closest")
 

@@ -168,6 +168,7 @@ class TestWhatCounts:
         assert trained == ["alone: recommended · seed 3", "alone: ads · seed 3", "tuned 1 · seed 3", "tuned 2 · seed 3"]
         assert len(list_runs(workspace)) == 5
         assert not [made for made in list_runs(workspace) if made.purpose and made.checkpoint("last")]
+        assert joint.checkpoint("best")
         train_missing(joint, workspace, 1, 2, tell=lambda now, part: pytest.fail(f"{part.label} is trained again"))
         assert len(list_runs(workspace)) == 5
 
