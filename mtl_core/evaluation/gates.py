@@ -49,4 +49,4 @@ def sentence(weights: Mapping[str, Mapping[str, float]]) -> Message:
     found = collapse(weights)
     if not found:
         return message("No expert has collapsed: each is used, and none has nearly all of every task's weight.")
-    return found[0] if len(found) == 1 else message("{first} And {n} more like it.", first=found[0], n=len(found) - 1)
+    return found[0] if len(found) == 1 else message("{first} And {n} more.", first=found[0], n=len(found) - 1)

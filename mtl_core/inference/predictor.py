@@ -1,6 +1,8 @@
 """A trained model at work: rows of fields in, answers for people out; rankings over a catalogue."""
 
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,7 @@ class Predictor:
         self._model = loaded.model.to(self._device).train(False)
         precision = "float32" if self._device.type == "cpu" else precision_of("auto", self._device)
         self._lanes = Lanes(self._model.encoder, self._device, precision, n=1)  # few texts: speed is not worth the last digits
+        self._one_task = threading.Lock()  # of an encoder that works on one task at a time
         self._template = Template.of(self._tokenizer, self._model.encoder.max_length)
         self.kinds: dict[str, TaskKind] = {name: KINDS[task.kind] for name, task in self.experiment.tasks.items()}
 
@@ -67,7 +70,10 @@ class Predictor:
         budget = self.experiment.training.micro_batch_tokens
         with torch.inference_mode():
             batch = assemble({task: block}, {task: stores}, self._template, budget, self._device)
-            return kind.scores(self._model.logits(task, self._lanes.encode(batch.packed), batch.tasks[task]), spec)
+            with self._one_task if self._model.sharing.by_task else nullcontext():
+                self._model.sharing.switch(task)
+                vectors = self._lanes.encode(batch.packed)
+            return kind.scores(self._model.logits(task, vectors, batch.tasks[task]), spec)
 
     def predict(self, task: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """One answer a row, as the task's kind presents it. rows: field → value; a missing value is None or left out.

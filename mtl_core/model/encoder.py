@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -149,6 +149,22 @@ def _between(ids: list[int], sequences: list[int | None]) -> np.ndarray:
     return np.array(ids[len(sequences) - sequences[::-1].index(0) : sequences.index(1)], np.int64)
 
 
+class TaskAdapters(Protocol):
+    """Adapters in the encoder that belong to single tasks."""
+
+    def current(self) -> list[nn.Parameter]:
+        """Those of the task that the encoder works on."""
+
+    def apart(self) -> list[nn.Parameter]:
+        """Those of all tasks."""
+
+    def base_state(self) -> dict[str, Tensor]:
+        """The weights beside all adapters, named as without them."""
+
+    def save(self, folder: Path) -> None: ...
+    def load(self, folder: Path) -> None: ...
+
+
 class Encoder(nn.Module):
     """A transformers model that turns packed texts into one vector each.
 
@@ -169,6 +185,7 @@ class Encoder(nn.Module):
         self.max_length = min(max_length, longest - self.first_position) if longest else max_length
         self.rows: Tensor | None = None
         self.row_ids: Tensor | None = None
+        self.adapters: TaskAdapters | None = None
         self.packs = bool(getattr(model, "_supports_attention_backend", False)) and self._packing_agrees()
 
     @classmethod
@@ -206,9 +223,14 @@ class Encoder(nn.Module):
         return any(getattr(self.model.config, key, 0) for key in _DROPOUTS)
 
     def learning(self) -> list[Tensor]:
-        """What a backward pass ends at: the trainable parameters, and of the word embeddings the open rows only."""
-        parameters: list[Tensor] = [p for p in self.parameters() if p.requires_grad and p is not self.embeddings]
+        """What a backward pass ends at and all tasks move: the trainable parameters, and of the word embeddings the open rows only."""
+        apart = set() if self.adapters is None else {id(p) for p in self.adapters.apart()}
+        parameters: list[Tensor] = [p for p in self.parameters() if p.requires_grad and p is not self.embeddings and id(p) not in apart]
         return parameters if self.rows is None else [*parameters, self.rows]
+
+    def own(self) -> list[nn.Parameter]:
+        """What a backward pass ends at beside `learning`, and only the task at work moves: its adapters."""
+        return [] if self.adapters is None else self.adapters.current()
 
     def parts(self, learning: Sequence[Tensor]) -> list[str]:
         """For each of `learning()` the part of the encoder it belongs to: `embeddings`, `layer 1`, ... or `other`."""
@@ -295,8 +317,8 @@ class Encoder(nn.Module):
             self.model.train(training)
 
     def save(self, folder: Path, tokenizer: Any) -> None:
-        """As transformers saves a model: safetensors, config and tokenizer."""
-        self.model.save_pretrained(folder)
+        """As transformers saves a model: safetensors, config and tokenizer; without adapters."""
+        self.model.save_pretrained(folder, state_dict=None if self.adapters is None else self.adapters.base_state())
         tokenizer.save_pretrained(folder)
         (folder / "pooling.json").write_text(json.dumps({"pooling": self.pooling}))
 

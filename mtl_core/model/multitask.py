@@ -19,6 +19,7 @@ class MultiTaskModel(nn.Module):
         self.encoder = encoder
         self.heads = nn.ModuleDict(dict(heads))
         self.sharing = sharing
+        sharing.attach(encoder)
 
     def logits(self, task: str, vectors: Tensor, batch: TaskBatch) -> Tensor:
         """vectors: (S, hidden) float32, the distinct texts of the step."""

@@ -5,8 +5,8 @@
 <run>/checkpoints/peak-<task>   the same for the best evaluation of one task, or heads/<task>.safetensors: what is its own
 <run>/checkpoints/before-<step>   as last, before a person changed something; what was best then lies inside, under kept/
 
-Inside: encoder/ (as transformers saves it, loadable by any of its users), heads.safetensors, sharing.safetensors (where there is
-anything to keep), specs.json, experiment.yaml, state.json, and in `last` optimizer.safetensors.
+Inside: encoder/ (as transformers saves it, loadable by any of its users), heads.safetensors, specs.json, experiment.yaml,
+state.json, and in `last` optimizer.safetensors. Where the sharing has any: sharing.safetensors, adapters/ (as peft saves them).
 """
 
 import json
@@ -63,6 +63,8 @@ def save_checkpoint(
     new.mkdir(parents=True)
     model.encoder.save(new / "encoder", tokenizer)
     save_file({k: v.detach().contiguous() for k, v in model.heads.state_dict().items()}, new / "heads.safetensors")
+    if model.encoder.adapters is not None:
+        model.encoder.adapters.save(new / "adapters")
     if sharing := model.sharing.state_dict():
         save_file({k: v.detach().contiguous() for k, v in sharing.items()}, new / "sharing.safetensors")
     (new / "specs.json").write_text(json.dumps(specs, ensure_ascii=False), encoding="utf-8")
@@ -176,8 +178,10 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     with torch.device("meta"):
         heads = make_heads(encoder.hidden, {name: (t.kind, t.options) for name, t in experiment.tasks.items()}, specs)
         sharing = make_sharing(encoder.hidden, list(experiment.tasks), experiment.sharing.name, experiment.sharing.options)
-    model = MultiTaskModel(encoder, heads, sharing)
+        model = MultiTaskModel(encoder, heads, sharing)
     model.heads.load_state_dict(_tensors(folder / "heads.safetensors"), assign=True)
+    if encoder.adapters is not None:
+        encoder.adapters.load(folder / "adapters")
     if sharing.state_dict():
         sharing.load_state_dict(_tensors(folder / "sharing.safetensors"), assign=True)
     for parameter in (*model.heads.parameters(), *sharing.parameters()):

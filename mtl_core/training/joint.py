@@ -50,7 +50,8 @@ class Joint:
 
     def parts(self, blocks: Mapping[str, RowBlock]) -> list[Mapping[str, RowBlock]]:
         """How the rows of a step go through the encoder: together, or task by task."""
-        return [{name: block} for name, block in blocks.items()] if isinstance(self.balancing, GradientBalancing) else [blocks]
+        apart = isinstance(self.balancing, GradientBalancing) or self.model.sharing.by_task
+        return [{name: block} for name, block in blocks.items()] if apart else [blocks]
 
     def gradients(self, batches: Sequence[StepBatch], weights: Mapping[str, float]) -> Found:
         """Forward and back; sets the `.grad` of all parameters. batches: as by `parts`; weights: task → its loss weight."""
@@ -58,8 +59,7 @@ class Joint:
         if encoder.embeddings.requires_grad:
             encoder.open_rows(np.unique(np.concatenate([batch.token_ids for batch in batches])))
         if isinstance(self.balancing, LossBalancing):
-            (batch,) = batches
-            return self._by_losses(self.balancing, batch, weights)
+            return self._by_losses(self.balancing, batches, weights)
         assert isinstance(self.balancing, GradientBalancing)
         return self._by_gradients(self.balancing, batches, weights)
 
@@ -67,9 +67,12 @@ class Joint:
     def look_back(self, batches: Sequence[StepBatch], found: Found) -> None:
         """After the update: the losses of the same rows once more, for a strategy that learns from them."""
         if isinstance(self.balancing, LossBalancing) and self.balancing.watches_update:
-            (batch,) = batches
             places = [p for p, effective in enumerate(found.effective.tolist()) if effective > 0]
-            losses = self._losses(self.lanes.encode(batch.packed), batch)[places]
+            after = []
+            for batch in batches:
+                self._switch(batch)
+                after.append(self._losses(self.lanes.encode(batch.packed), batch))
+            losses = torch.cat(after)[places]
             with torch.enable_grad():
                 self.balancing.updated(losses, self._at([found.names[p] for p in places]))
 
@@ -82,10 +85,13 @@ class Joint:
             encoder.open_rows(np.unique(np.concatenate([batch.token_ids for batch in kept])))
         rows.begin(self.model.shared(), len(kept))
         for batch in kept:
+            self._switch(batch)
             encoded = Pass(self.lanes, batch.packed)
             (loss,) = self._losses(encoded.vectors, batch)
             sharing = self._back(loss, encoded, [])
             rows.add([*encoded.gradients(), *sharing])
+            for parameter in encoder.own():
+                parameter.grad = None
         layers = rows.gramians(self.model.parts())
         encoder.close_rows()
         total = sum(layers.values(), np.zeros((len(kept), len(kept))))
@@ -120,10 +126,19 @@ class Joint:
     def _at(self, names: Sequence[str]) -> Tensor:
         return torch.tensor([self._places[name] for name in names], device=self.lanes.device)
 
-    def _by_losses(self, balancing: LossBalancing, batch: StepBatch, weights: Mapping[str, float]) -> Found:
-        names = list(batch.tasks)
-        encoded = Pass(self.lanes, batch.packed)
-        losses = self._losses(encoded.vectors, batch)
+    def _switch(self, batch: StepBatch) -> None:
+        """The encoder works on this batch from now on; where its tasks differ to it, there is one."""
+        self.model.sharing.switch(next(iter(batch.tasks)))
+
+    def _by_losses(self, balancing: LossBalancing, batches: Sequence[StepBatch], weights: Mapping[str, float]) -> Found:
+        """batches: one, or where the encoder differs by task one a task, whose graphs then live side by side."""
+        names = [name for batch in batches for name in batch.tasks]
+        passes, parts = [], []
+        for batch in batches:
+            self._switch(batch)
+            passes.append(Pass(self.lanes, batch.packed))
+            parts.append(self._losses(passes[-1].vectors, batch))
+        losses = torch.cat(parts)
         losses.retain_grad()
         w = torch.tensor([weights[name] for name in names], device=self.lanes.device)
         counting = [p for p, name in enumerate(names) if weights[name] > 0]
@@ -131,7 +146,9 @@ class Joint:
         if counting:
             total = balancing.combine(losses[counting], w[counting], self._at([names[p] for p in counting]))
         total.backward()
-        encoded.backward()
+        for batch, encoded in zip(batches, passes, strict=True):
+            self._switch(batch)
+            encoded.backward()
         balancing.learn()
         assert losses.grad is not None  # retained
         return Found(names, losses.detach(), losses.grad, total.detach())
@@ -143,6 +160,7 @@ class Joint:
         rows, losses = self._gradients, []
         rows.begin(self.model.shared(), len(counting))
         for place, (name, batch) in enumerate(zip(names, batches, strict=True)):
+            self._switch(batch)
             encoded = Pass(self.lanes, batch.packed)
             (loss,) = self._losses(encoded.vectors, batch)
             losses.append(loss.detach())

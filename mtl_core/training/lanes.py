@@ -88,10 +88,12 @@ class Pass:
             parameter.grad = _sum(parameter.grad, gradient)
 
     def gradients(self) -> list[Tensor | None]:
-        """The gradient of what the encoder learns, in the order of `Encoder.learning`, from that of `vectors`."""
-        parameters = self._encoder.learning()
+        """The gradient of what the encoder learns, in the order of `Encoder.learning`, from that of `vectors`; `Encoder.own` gets its
+        `.grad`."""
+        learning, own = self._encoder.learning(), self._encoder.own()
         if not self._learns or self.vectors.grad is None:
-            return [None] * len(parameters)
+            return [None] * len(learning)
+        parameters = [*learning, *own]
         outwards = self.vectors.grad.split([len(part) for part in self._parts])
 
         def back(lane: int) -> list[Tensor | None]:
@@ -104,7 +106,10 @@ class Pass:
             return totals
 
         by_lane = self._lanes.each(range(self._lanes.n), back)
-        return [reduce(_sum, found) for found in zip(*by_lane, strict=True)]
+        totals = [reduce(_sum, found) for found in zip(*by_lane, strict=True)]
+        for parameter, gradient in zip(own, totals[len(learning) :], strict=True):
+            parameter.grad = gradient
+        return totals[: len(learning)]
 
 
 def _use_threads(n: int) -> None:

@@ -66,8 +66,8 @@ class RowOptimizer:
 
 
 class Optimizer:
-    """All trainable parameters of a model: the encoder at its learning rate, all above it at that of the heads; matrices decay, biases
-    and norms do not."""
+    """All trainable parameters of a model: the encoder at its learning rate, all that is new at that of the heads; matrices decay,
+    biases and norms do not."""
 
     def __init__(self, model: MultiTaskModel, options: OptimizerOptions, schedule: Schedule, n_steps: int):
         self._options, self._schedule, self._n_steps = options, schedule, n_steps
@@ -76,7 +76,7 @@ class Optimizer:
         self._encoder = model.encoder
         groups: dict[tuple[str, float], list[nn.Parameter]] = {}
         self._names: list[str] = []
-        in_encoder = {id(p) for p in model.encoder.parameters()}
+        in_encoder = {id(p) for name, p in model.encoder.named_parameters() if ".lora_" not in name}  # adapters begin from nothing
         for parameter in model.parameters():
             if parameter.requires_grad and parameter is not table:
                 rate = "learning_rate" if id(parameter) in in_encoder else "head_learning_rate"

@@ -44,6 +44,7 @@ def score(
         for block in _blocks(rows):
             batch = assemble({name: task.rows.take(block)}, {name: task.rows.stores}, template, micro_batch_tokens, lanes.device, lanes.n)
             inputs = batch.tasks[name]
+            model.sharing.switch(name)
             vectors = lanes.encode(batch.packed)
             logits = model.logits(name, vectors, inputs)
             if len(vectors) and (listens := model.sharing.listens(vectors, name)):

@@ -1,15 +1,25 @@
 """Every way of sharing in a real training: all task kinds, exact resume, what strategies on gradients see."""
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from peft import PeftModel
+from transformers import AutoModel, MPNetConfig, MPNetModel
 
 from mtl_core.experiment import ExperimentError, experiment_from_dict, experiment_from_yaml
+from mtl_core.inference.predictor import Predictor
+from mtl_core.model.encoder import Encoder, EncoderError
+from mtl_core.model.multitask import make_sharing
+from mtl_core.model.packing import Packed
+from mtl_core.model.sharing import SHARING
+from mtl_core.training.batches import assemble
 from mtl_core.training.checkpoints import load_checkpoint
 from mtl_core.training.events import Evaluated, Finished, Gated, StepDone
-from mtl_core.training.loop import train
+from mtl_core.training.loop import _Trainer, train
 from mtl_core.training.prepare import prepare
 from mtl_core.workspace import Workspace
 from tests.training.test_joint import batches_of, trainer_of
@@ -20,13 +30,25 @@ WAYS = {
     "ple": {"name": "ple", "options": {"width": 16, "levels": 2, "gate": "task"}},
     "cross_stitch": {"name": "cross_stitch", "options": {"width": 16, "layers": 2}},
 }
+ADAPTERS = {
+    "adapters": {"name": "adapters", "options": {"rank": 2}},
+    "adapters, own": {"name": "adapters", "options": {"rank": 2, "shared": False, "where": "all"}},
+}
 ways = pytest.mark.parametrize("way", WAYS)
+all_ways = pytest.mark.parametrize("way", WAYS | ADAPTERS)
 
 
-@ways
-@pytest.mark.parametrize("strategy", ["fixed", "uncertainty", "pcgrad"])
+@pytest.mark.parametrize(
+    ("way", "strategy"),
+    [
+        *itertools.product(WAYS, ["fixed", "uncertainty", "pcgrad"]),
+        ("adapters", "fixed"),
+        ("adapters, own", "famo"),
+        ("adapters", "pcgrad"),
+    ],
+)
 def test_trains_all_kinds_and_resumes_exactly(description: dict, workspace: Workspace, tmp_path: Path, way: str, strategy: str) -> None:
-    description |= {"sharing": WAYS[way], "balancing": {"name": strategy}}
+    description |= {"sharing": (WAYS | ADAPTERS)[way], "balancing": {"name": strategy}}
     description["encoder"]["dropout"] = 0.1
     experiment = experiment_from_dict(description)
     prepared = prepare(experiment, workspace)
@@ -35,7 +57,8 @@ def test_trains_all_kinds_and_resumes_exactly(description: dict, workspace: Work
     done = [e for e in whole if isinstance(e, StepDone)]
     assert not any(e.left_out for e in done[2:])
     gates = [e for e in whole if isinstance(e, Gated)]
-    assert [e.step for e in gates] == [0, 4, 8, 12] and gates[-1].weights.keys() == experiment.tasks.keys()
+    assert [e.step for e in gates] == ([] if way in ADAPTERS else [0, 4, 8, 12])
+    assert all(e.weights.keys() == experiment.tasks.keys() for e in gates)
     assert all(sum(row.values()) == pytest.approx(1) for e in gates for row in e.weights.values())
 
     cut = train(experiment, prepared, folder=tmp_path / "cut")
@@ -55,11 +78,11 @@ def test_trains_all_kinds_and_resumes_exactly(description: dict, workspace: Work
     assert all(torch.equal(a, other.optimizer[k]) for k, a in one.optimizer.items())
 
 
-@ways
+@all_ways
 def test_at_step_0_the_model_is_that_of_hard_sharing(description: dict, workspace: Workspace, way: str) -> None:
     description["training"]["precision"] = "float32"
     found = []
-    for sharing in ({"name": "hard"}, WAYS[way]):
+    for sharing in ({"name": "hard"}, (WAYS | ADAPTERS)[way]):
         experiment = experiment_from_dict(description | {"sharing": sharing})
         events = train(experiment, prepare(experiment, workspace))
         found.append(next(e.losses for e in events if isinstance(e, Evaluated)))
@@ -102,6 +125,127 @@ def test_gradients_are_those_of_the_effective_loss(description: dict, workspace:
             torch.testing.assert_close(given, wanted_own, atol=2e-6, rtol=1e-3)
 
 
+def moved(trainer: _Trainer) -> None:
+    """Adapters away from their start, where half of them is 0."""
+    with torch.no_grad():
+        for name, parameter in trainer.model.encoder.named_parameters():
+            if ".lora_" in name:
+                parameter.add_(0.1 * torch.randn_like(parameter))
+
+
+@pytest.mark.parametrize("way", ADAPTERS)
+@pytest.mark.parametrize("strategy", ["fixed", "uncertainty", "pcgrad"])
+@pytest.mark.parametrize("micro_batch_tokens", [8192, 128])
+def test_gradients_of_adapters(description: dict, workspace: Workspace, way: str, strategy: str, micro_batch_tokens: int) -> None:
+    """As above, with a pass of its own through the encoder for each task, and with micro-batches that are computed again."""
+    description["sharing"] = ADAPTERS[way]
+    description["training"]["micro_batch_tokens"] = micro_batch_tokens
+    trainer = trainer_of(description, workspace, strategy)
+    moved(trainer)
+    model, cpu = trainer.model, torch.device("cpu")
+    blocks = {name: data.take(data.rows("train")[:9]) for name, data in trainer.rows.items()}
+    parts = trainer.joint.parts(blocks)
+    assert [list(part) for part in parts] == [[name] for name in blocks], "each task alone"
+    batches = [assemble(p, trainer.stores, trainer.template, micro_batch_tokens, cpu, trainer.lanes.n) for p in parts]
+    found = trainer.joint.gradients(batches, trainer.state.weights)
+    effective = dict(zip(found.names, found.effective.tolist(), strict=True))
+    given = {name: p.grad for name, p in model.named_parameters() if p.grad is not None} | {"rows": model.encoder.rows.grad}
+    assert any(".lora_A.shared" in name for name in given) == (way == "adapters")
+    model.zero_grad()
+    model.encoder.rows.grad = None
+    own = {id(p) for name in blocks for p in model.own(name)}
+    factors = trainer.state.weights if strategy == "pcgrad" else effective  # of what is a task's own
+    total: dict[str, torch.Tensor] = {}
+    for name, batch in zip(blocks, batches, strict=True):
+        model.sharing.switch(name)
+        vectors, task = torch.cat([model.encoder(part) for part in batch.packed]), trainer.prepared.tasks[name]
+        loss = task.kind.loss(model.logits(name, vectors, batch.tasks[name]), batch.tasks[name], task.spec, task.options).mean()
+        loss.backward()
+        for key, parameter in (*model.named_parameters(), ("rows", model.encoder.rows)):
+            if parameter.grad is not None:
+                factor = factors[name] if id(parameter) in own else effective[name]
+                total[key] = total.get(key, torch.zeros_like(parameter)) + factor * parameter.grad
+                parameter.grad = None
+    assert given.keys() <= total.keys()
+    for key, wanted in total.items():
+        torch.testing.assert_close(given.get(key, torch.zeros_like(wanted)), wanted, atol=2e-6, rtol=1e-3, msg=key)
+
+
+def test_a_look_at_adapters_changes_nothing(description: dict, workspace: Workspace) -> None:
+    description["sharing"] = ADAPTERS["adapters"]
+    trainer = trainer_of(description, workspace, "fixed")
+    moved(trainer)
+    blocks = {name: data.take(data.rows("train")[:9]) for name, data in trainer.rows.items()}
+    cpu = torch.device("cpu")
+    alone = [assemble({n: b}, trainer.stores, trainer.template, 8192, cpu, trainer.lanes.n) for n, b in blocks.items()]
+    look = trainer.joint.compare(alone, trainer.state.weights, 0)
+    assert set(look.tasks) == set(blocks) - {"ads"} and all(norm > 0 for norm in look.norms)
+    assert all(p.grad is None for p in trainer.model.parameters())
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft asks transformers so
+def test_adapters_are_exported_as_peft_and_transformers_know_them(description: dict, workspace: Workspace, tmp_path: Path) -> None:
+    description["sharing"] = ADAPTERS["adapters"]
+    description["encoder"]["trainable"] = "frozen"
+    description["training"]["precision"] = "float32"
+    experiment = experiment_from_dict(description)
+    prepared = prepare(experiment, workspace)
+    assert isinstance(list(train(experiment, prepared, folder=tmp_path))[-1], Finished)
+    folder = tmp_path / "checkpoints" / "last"
+    assert not [p for p in folder.rglob("*") if p.suffix in (".bin", ".pt", ".pkl")]
+    loaded = load_checkpoint(folder)
+    model = loaded.model.train(False)
+
+    untouched = AutoModel.from_pretrained(description["encoder"]["name"], add_pooling_layer=False).train(False)
+    base = AutoModel.from_pretrained(folder / "encoder", add_pooling_layer=False).train(False)
+    assert untouched.state_dict().keys() == base.state_dict().keys()
+    for name, weights in base.state_dict().items():
+        assert torch.equal(untouched.state_dict()[name], weights), f"{name}: frozen, and named as without adapters"
+
+    text = loaded.tokenizer("red shoe", return_tensors="pt")
+    ids = text["input_ids"][0].numpy()
+    packed = Packed.of([ids], [np.zeros(len(ids), np.int64)], torch.device("cpu"))
+    theirs = PeftModel.from_pretrained(base, folder / "adapters" / "shared", adapter_name="shared")
+    states = {}
+    for number, task in enumerate(experiment.tasks):
+        theirs.load_adapter(folder / "adapters" / "tasks" / task, adapter_name=f"t{number}")
+        theirs.base_model.set_adapter(["shared", f"t{number}"])
+        model.sharing.switch(task)
+        with torch.no_grad():
+            states[task] = model.encoder.states(packed)
+            torch.testing.assert_close(theirs(**text).last_hidden_state[0], states[task], atol=1e-5, rtol=1e-4)
+            assert not torch.allclose(untouched(**text).last_hidden_state[0], states[task], atol=1e-5)
+    assert not torch.allclose(states["search"], states["next_item"], atol=1e-5), "each task has learned its own"
+
+
+def test_predictions_use_the_adapters_of_their_task(description: dict, workspace: Workspace, tmp_path: Path) -> None:
+    description["sharing"] = ADAPTERS["adapters"]
+    description["optimizer"]["head_learning_rate"] = 0.02
+    experiment = experiment_from_dict(description)
+    list(train(experiment, prepare(experiment, workspace), folder=tmp_path))
+    predictor = Predictor(tmp_path / "checkpoints" / "last", "cpu")
+    rows: dict[str, list[dict]] = {"department": [{"text": "lovely red shoe"}] * 3, "search": [{"query": "red", "product": "red hat"}] * 3}
+    wanted = {task: predictor.scores(task, given) for task, given in rows.items()}
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda n: (t := list(rows)[n % 2], predictor.scores(t, rows[t])), range(40)))
+    for task, scores in found:
+        np.testing.assert_allclose(scores, wanted[task], rtol=1e-5)
+    assert len(predictor.rank("search", {"query": "red"}, ["red hat", "blue coat"])) == 2
+
+
+def test_an_architecture_whose_attention_peft_does_not_know_says_so() -> None:
+    config = MPNetConfig(vocab_size=30, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
+    for where, known in (("attention", False), ("all", True)):
+        encoder = Encoder(MPNetModel(config, add_pooling_layer=False), "mean", 16)
+        adapters = make_sharing(16, ["a", "b"], "adapters", SHARING["adapters"].Options.model_validate({"where": where}))
+        if known:
+            adapters.attach(encoder)
+            assert len(adapters.own("a")) == len(adapters.own("b")) > 0 and encoder.own() == adapters.own("a")
+        else:
+            with pytest.raises(EncoderError, match="Choose “all”"):
+                adapters.attach(encoder)
+
+
 def test_a_look_at_conflicts_counts_the_experts(description: dict, workspace: Workspace) -> None:
     description["sharing"] = WAYS["mmoe"]
     trainer = trainer_of(description, workspace, "pcgrad")
@@ -130,7 +274,7 @@ def test_a_task_of_weight_0_moves_no_expert(description: dict, workspace: Worksp
 
 def test_the_description(description: dict) -> None:
     assert experiment_from_dict(description | {"sharing": {"name": "hard"}}).sharing.name == "hard"
-    for sharing in ({"name": "hard"}, *WAYS.values()):
+    for sharing in ({"name": "hard"}, *WAYS.values(), *ADAPTERS.values()):
         experiment = experiment_from_dict(description | {"sharing": sharing})
         assert experiment_from_yaml(experiment.to_yaml()) == experiment
     changed = experiment_from_dict(description | {"sharing": {"name": "mmoe"}}, ["sharing.options.experts=7"])

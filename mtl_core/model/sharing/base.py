@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mtl_core.messages import N_
+from mtl_core.model.encoder import Encoder
 from mtl_core.settings import Options
 
 M = TypeVar("M", bound=nn.Module)
@@ -34,13 +35,17 @@ class Several(nn.ModuleList, Generic[M]):
 
 
 class Sharing(nn.Module, ABC):
-    """label, help: for people, marked with N_; source: the paper, its title and link; part: how its shared parameters are called."""
+    """label, help: for people, marked with N_; source: the paper, its title and link; part: how its shared parameters are called.
+
+    by_task: the encoder's own output depends on the task, so tasks go through it one after another, and `switch` says which one.
+    """
 
     name: ClassVar[str]
     label: ClassVar[str]
     help: ClassVar[str]
     source: ClassVar[str]
     part: ClassVar[str] = "experts"
+    by_task: ClassVar[bool] = False
     Options: ClassVar[type[Options]] = Options
 
     def __init__(self, hidden: int, tasks: Sequence[str], options: Any):
@@ -60,6 +65,12 @@ class Sharing(nn.Module, ABC):
     @abstractmethod
     def own(self, task: str) -> list[nn.Parameter]:
         """Reached by the loss of this task alone."""
+
+    def attach(self, encoder: Encoder) -> None:
+        """Puts into the encoder what is inside it. Draws random numbers from torch's global generator, unless on the device `meta`."""
+
+    def switch(self, task: str) -> None:
+        """From now on the encoder works on the texts of this task."""
 
     def listens(self, vectors: Tensor, task: str) -> dict[str, float] | None:
         """Expert → its share in what the task is given, the mean over `vectors` (S ≥ 1, hidden). None: there are no experts.
