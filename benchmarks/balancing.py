@@ -98,7 +98,8 @@ def main() -> None:
             def step(blocks: dict[str, RowBlock]) -> None:
                 budget = trainer.options.micro_batch_tokens
                 batches = [
-                    assemble(p, trainer.stores, trainer.template, budget, trainer.device, trainer.lanes.n) for p in joint.parts(blocks)
+                    assemble(p, trainer.stores, trainer.template, budget, trainer.device, trainer.lanes.n, joint.apart)
+                    for p in joint.parts(blocks)
                 ]
                 found = joint.gradients(batches, trainer.state.weights)
                 joint.look_back(batches, found)

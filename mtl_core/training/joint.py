@@ -8,6 +8,7 @@ task's gradient comes through that task's vectors only, so the gradients are tho
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from mtl_core.balancing.fixed import FixedWeights
 from mtl_core.data.compiled import RowBlock
 from mtl_core.experiment_parts import Balancing
 from mtl_core.model.multitask import MultiTaskModel
+from mtl_core.tasks.base import TaskBatch
 from mtl_core.training.batches import StepBatch
 from mtl_core.training.events import Compared
 from mtl_core.training.gradients import TaskGradients
@@ -47,10 +49,17 @@ class Joint:
         strategy = BALANCING[options.name] if len(tasks) > 1 else FixedWeights
         self.balancing = strategy(len(tasks), options.options, lanes.device)
         self._gradients = TaskGradients()
+        self.apart = isinstance(self.balancing, GradientBalancing)
 
-    def parts(self, blocks: Mapping[str, RowBlock]) -> list[Mapping[str, RowBlock]]:
-        """How the rows of a step go through the encoder: together, or task by task."""
-        return [{name: block} for name, block in blocks.items()] if isinstance(self.balancing, GradientBalancing) else [blocks]
+    @cached_property
+    def _splits(self) -> bool:
+        return self.model.encoder.splits()
+
+    def parts(self, blocks: Mapping[str, RowBlock], apart: bool | None = None) -> list[Mapping[str, RowBlock]]:
+        """How the rows of a step go through the encoder: together, or task by task. apart: whether task gradients are wanted (None: as
+        the strategy works on them)."""
+        apart = self.apart if apart is None else apart
+        return [{name: block} for name, block in blocks.items()] if apart and not self._splits else [blocks]
 
     def gradients(self, batches: Sequence[StepBatch], weights: Mapping[str, float]) -> Found:
         """Forward and back; sets the `.grad` of all parameters. batches: as by `parts`; weights: task → its loss weight."""
@@ -74,38 +83,53 @@ class Joint:
                 self.balancing.updated(losses, self._at([found.names[p] for p in places]))
 
     def compare(self, batches: Sequence[StepBatch], weights: Mapping[str, float], step: int) -> Compared:
-        """How the tasks' gradients stand to each other at the model as it is; changes nothing. batches: one a task."""
+        """How the tasks' gradients stand to each other at the model as it is; changes nothing. batches: as by `parts`, apart."""
         encoder = self.model.encoder
         rows = self._gradients if isinstance(self.balancing, GradientBalancing) else TaskGradients()  # K × P floats, held for the look only
-        kept = [batch for batch in batches if weights[next(iter(batch.tasks))] > 0]
         if encoder.embeddings.requires_grad:
-            encoder.open_rows(np.unique(np.concatenate([batch.token_ids for batch in kept])))
-        learning = encoder.learning()
-        rows.begin(learning, len(kept))
-        for batch in kept:
-            encoded = Pass(self.lanes, batch.packed)
-            (loss,) = self._losses(encoded.vectors, batch)
-            if encoded.vectors.requires_grad and loss.requires_grad:
-                (encoded.vectors.grad,) = torch.autograd.grad(loss, [encoded.vectors], allow_unused=True)
-            rows.add(encoded.gradients())
-        layers = rows.gramians(encoder.parts(learning))
+            encoder.open_rows(np.unique(np.concatenate([batch.token_ids for batch in batches])))
+        names = [name for batch in batches for name in batch.tasks]
+        factors = {name: float(weights[name] > 0) for name in names}
+        self._task_gradients(rows, batches, factors, heads=False)
+        layers = rows.gramians(encoder.parts(encoder.learning()))
         encoder.close_rows()
-        total = sum(layers.values(), np.zeros((len(kept), len(kept))))
+        total = sum(layers.values(), np.zeros(2 * rows.matrix.shape[:1]))
         return Compared(
             step,
-            [next(iter(batch.tasks)) for batch in kept],
+            [name for name in names if factors[name]],
             np.sqrt(np.diag(total)).tolist(),
             _cosines(total),
             {part: _cosines(gramian) for part, gramian in layers.items()},
         )
 
-    def _losses(self, vectors: Tensor, batch: StepBatch) -> Tensor:
-        """(K,): the mean loss of each task of the batch."""
+    def _task_gradients(self, rows: TaskGradients, batches: Sequence[StepBatch], factors: Mapping[str, float], heads: bool) -> Tensor:
+        """Fills a row for each task with a factor above 0: of its loss times the factor. heads: their gradients are set, too. → (K,) losses."""
+        row_of = {name: row for row, name in enumerate(name for batch in batches for name in batch.tasks if factors[name] > 0)}
+        rows.begin(self.model.encoder.learning(), len(row_of))
         losses = []
-        for name, inputs in batch.tasks.items():
-            task = self.tasks[name]
-            losses.append(task.kind.loss(self.model.logits(name, vectors, inputs), inputs, task.spec, task.options).mean())
+        for batch in batches:
+            encoded = Pass(self.lanes, batch.packed)
+            for name, inputs in batch.tasks.items():
+                loss = self._loss(name, encoded.vectors, inputs)
+                losses.append(loss.detach())
+                if name in row_of and (heads or encoded.vectors.requires_grad and loss.requires_grad):
+                    (loss * factors[name]).backward(inputs=None if heads else [encoded.vectors])
+            if self._splits:
+                encoded.by_task(rows, np.array([row_of.get(name, -1) for name in batch.tasks])[batch.owners])
+            elif (row := row_of.get(next(iter(batch.tasks)))) is not None:
+                for parameter, gradient in enumerate(encoded.gradients()):
+                    if gradient is not None:
+                        rows.put(row, parameter, gradient)
         return torch.stack(losses)
+
+    def _loss(self, name: str, vectors: Tensor, inputs: TaskBatch) -> Tensor:
+        """The mean loss of a task."""
+        task = self.tasks[name]
+        return task.kind.loss(self.model.logits(name, vectors, inputs), inputs, task.spec, task.options).mean()
+
+    def _losses(self, vectors: Tensor, batch: StepBatch) -> Tensor:
+        """(K,): of each task of the batch."""
+        return torch.stack([self._loss(name, vectors, inputs) for name, inputs in batch.tasks.items()])
 
     def _at(self, names: Sequence[str]) -> Tensor:
         return torch.tensor([self._places[name] for name in names], device=self.lanes.device)
@@ -130,16 +154,8 @@ class Joint:
         """A head's gradient is that of its task's loss times the loss weight."""
         names = [name for batch in batches for name in batch.tasks]
         counting = [p for p, name in enumerate(names) if weights[name] > 0]
-        rows, losses = self._gradients, []
-        rows.begin(self.model.encoder.learning(), len(counting))
-        for place, (name, batch) in enumerate(zip(names, batches, strict=True)):
-            encoded = Pass(self.lanes, batch.packed)
-            (loss,) = self._losses(encoded.vectors, batch)
-            losses.append(loss.detach())
-            if place in counting:
-                (loss * weights[name]).backward()
-                rows.add(encoded.gradients())
-        stacked = torch.stack(losses)
+        rows = self._gradients
+        stacked = self._task_gradients(rows, batches, weights, heads=True)
         if not rows.matrix.numel():  # nothing is shared that learns: the heads have their gradients
             effective = torch.tensor([weights[name] for name in names]).to(stacked)
             return Found(names, stacked, effective, (stacked * effective).sum())

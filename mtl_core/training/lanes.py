@@ -11,17 +11,20 @@ each lane holds the activations of one; as in "Scaling Deep Contrastive Learning
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import reduce
 from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint as recomputed
 
 from mtl_core.model.encoder import Encoder
 from mtl_core.model.packing import Packed
+from mtl_core.model.taps import Tap, by_task, recorded
 from mtl_core.tasks.base import no_text_vectors
 from mtl_core.training.devices import autocast
+from mtl_core.training.gradients import TaskGradients
 
 T = TypeVar("T")
 MOST_LANES = 2  # each holds a gradient of its own
@@ -51,7 +54,7 @@ class Lanes:
         """→ (S, hidden) float32, without a way back."""
         if not packed:
             return no_text_vectors(self.encoder.hidden, self.device)
-        return torch.cat(self.each(packed, lambda i: self._forward(packed[i], torch.no_grad(), recompute=False)))
+        return torch.cat(self.each(packed, lambda i: self._forward(packed[i], torch.no_grad())))
 
     def each(self, parts: Sequence[object], work: Callable[[int], T]) -> list[T]:
         """`work(i)` for each of `parts`; lane k takes the parts k, k + n, ... one after another."""
@@ -61,11 +64,18 @@ class Lanes:
         found = dict(pair for lane in self._pool.map(lambda lane: [(i, work(i)) for i in lane], lanes) for pair in lane)
         return [found[i] for i in range(len(parts))]
 
-    def _forward(self, part: Packed, mode: torch.no_grad | torch.enable_grad, recompute: bool) -> Tensor:
+    def _forward(self, part: Packed, mode: torch.no_grad | torch.enable_grad) -> Tensor:
         with mode, autocast(self.device, self.precision):  # both belong to a thread
-            if recompute:
-                return recomputed(self.encoder, part, use_reentrant=False, preserve_rng_state=self.encoder.drops)
             return self.encoder(part)
+
+
+@dataclass
+class _Way:
+    """A micro-batch on its way. vectors: with a graph that leads back, or without one; then `random` is where random numbers stood."""
+
+    vectors: Tensor
+    taps: list[Tap]
+    random: tuple[Tensor, Tensor | None] | None = None
 
 
 class Pass:
@@ -73,14 +83,40 @@ class Pass:
 
     def __init__(self, lanes: Lanes, packed: Sequence[Packed]):
         """The encoder's rows of the texts' words are open, if it learns them."""
-        self._lanes, self._encoder = lanes, lanes.encoder
+        self._lanes, self._encoder, self._packed = lanes, lanes.encoder, packed
         self._learns = bool(packed) and any(p.requires_grad for p in self._encoder.parameters())
         if not self._learns:
             self.vectors = lanes.encode(packed)
             return
-        recompute = len(packed) > lanes.n  # then the activations of one micro-batch a lane are held, and computed again on the way back
-        self._parts = lanes.each(packed, lambda i: lanes._forward(packed[i], torch.enable_grad(), recompute))
-        self.vectors = torch.cat([part.detach() for part in self._parts]).requires_grad_()
+        self._again = len(packed) > lanes.n  # then the activations of one micro-batch a lane are held, and computed again on the way back
+        self._ways = lanes.each(packed, self._there)
+        self.vectors = torch.cat([way.vectors.detach() for way in self._ways]).requires_grad_()
+
+    def _there(self, i: int) -> _Way:
+        if not self._again:
+            with recorded() as taps:
+                return _Way(self._lanes._forward(self._packed[i], torch.enable_grad()), taps)
+        random = _random(self._lanes.device) if self._encoder.drops else None
+        return _Way(self._lanes._forward(self._packed[i], torch.no_grad()), [], random)
+
+    def _way_back(self, i: int) -> _Way:
+        """With a graph: as held, or computed again as it was."""
+        if not self._again:
+            return self._ways[i]
+        now, then = _random(self._lanes.device), self._ways[i].random
+        if then is not None:
+            _set_random(self._lanes.device, then)
+        with recorded() as taps:
+            way = _Way(self._lanes._forward(self._packed[i], torch.enable_grad()), taps)
+        if then is not None:
+            _set_random(self._lanes.device, now)
+        return way
+
+    def _outwards(self) -> Sequence[Tensor]:
+        """The gradient of `vectors` by micro-batch; empty where there is no way back."""
+        if not self._learns or self.vectors.grad is None:
+            return ()
+        return self.vectors.grad.split([len(part.lengths) for part in self._packed])
 
     def backward(self) -> None:
         """Takes the gradient of `vectors` to the encoder's parameters (and to its open rows), whose `.grad` is set."""
@@ -89,22 +125,70 @@ class Pass:
 
     def gradients(self) -> list[Tensor | None]:
         """The gradient of what the encoder learns, in the order of `Encoder.learning`, from that of `vectors`."""
-        parameters = self._encoder.learning()
-        if not self._learns or self.vectors.grad is None:
-            return [None] * len(parameters)
-        outwards = self.vectors.grad.split([len(part) for part in self._parts])
+        parameters, outwards = self._encoder.learning(), self._outwards()
 
         def back(lane: int) -> list[Tensor | None]:
             totals: list[Tensor | None] = [None] * len(parameters)
-            for i in range(lane, len(self._parts), self._lanes.n):
-                if not self._parts[i].requires_grad:
+            for i in range(lane, len(outwards), self._lanes.n):
+                vectors = self._way_back(i).vectors
+                if not vectors.requires_grad:
                     continue
-                for p, found in enumerate(torch.autograd.grad(self._parts[i], parameters, outwards[i], allow_unused=True)):
+                for p, found in enumerate(torch.autograd.grad(vectors, parameters, outwards[i], allow_unused=True)):
                     totals[p] = _sum(totals[p], found)
             return totals
 
         by_lane = self._lanes.each(range(self._lanes.n), back)
         return [reduce(_sum, found) for found in zip(*by_lane, strict=True)]
+
+    def by_task(self, rows: TaskGradients, owners: np.ndarray) -> None:
+        """The same for each task apart, into its row. owners: (S,) the row of each text, -1: none. Wants an encoder that `splits`."""
+        outwards, n = self._outwards(), self._lanes.n
+        tokens = np.split(owners, np.cumsum([len(part.lengths) for part in self._packed])[:-1])
+        for start in range(0, len(outwards), n):
+            numbers = range(start, min(start + n, len(outwards)))
+            back = self._lanes.each(numbers, lambda k, first=start: self._to_taps(first + k, outwards))  # type: ignore[misc]
+            self._sum_up(rows, back, np.concatenate([np.repeat(tokens[i], self._packed[i].lengths) for i in numbers]))
+
+    def _to_taps(self, i: int, outwards: Sequence[Tensor]) -> "_Back":
+        way = self._way_back(i)
+        return way.taps, torch.autograd.grad(way.vectors, [tap.output for tap in way.taps], outwards[i], allow_unused=True)
+
+    def _sum_up(self, rows: TaskGradients, back: "Sequence[_Back]", owners: np.ndarray) -> None:
+        """owners: (N,) the row of each token of all micro-batches in `back`."""
+        order = np.argsort(owners, kind="stable")[(owners < 0).sum() :]
+        sizes, chosen = np.bincount(owners[order], minlength=len(rows.matrix)).tolist(), torch.from_numpy(order).to(self._lanes.device)
+        places = {id(p): place for place, p in enumerate(self._encoder.learning())}
+        calls: dict[tuple[int, ...], list[int]] = {}  # parameters → their calls; one lane has all that share some
+        for number, tap in enumerate(back[0][0]):
+            calls.setdefault(tuple(places[id(p)] for p in tap.parameters), []).append(number)
+        work = sorted(calls, key=lambda parameters: -sum(self._encoder.learning()[p].numel() for p in parameters))
+
+        def add(k: int) -> None:
+            with autocast(self._lanes.device, self._lanes.precision):
+                for number in calls[work[k]]:
+                    taps, outwards = [taps[number] for taps, _ in back], [found[number] for _, found in back]
+                    if all(outward is not None for outward in outwards):
+                        for row, gradients in by_task(taps, outwards, chosen, sizes):
+                            for parameter, gradient in zip(work[k], gradients, strict=True):
+                                rows.put(row, parameter, gradient)
+            for parameter in work[k]:
+                rows.multiply(parameter)
+
+        self._lanes.each(work, add)
+
+
+_Back = tuple[list[Tap], Sequence[Tensor | None]]
+
+
+def _random(device: torch.device) -> tuple[Tensor, Tensor | None]:
+    """Where the random numbers of the processor and of the device stand."""
+    return torch.get_rng_state(), torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+
+
+def _set_random(device: torch.device, state: tuple[Tensor, Tensor | None]) -> None:
+    torch.set_rng_state(state[0])
+    if state[1] is not None:
+        torch.cuda.set_rng_state(state[1], device)
 
 
 def _use_threads(n: int) -> None:

@@ -38,7 +38,7 @@ def trainer_of(description: dict, workspace: Workspace, strategy: str, weights: 
 def batches_of(trainer: _Trainer) -> list[StepBatch]:
     blocks = {name: data.take(data.rows("train")[:9]) for name, data in trainer.rows.items()}
     cpu = torch.device("cpu")
-    return [assemble(part, trainer.stores, trainer.template, 8192, cpu, trainer.lanes.n) for part in trainer.joint.parts(blocks)]
+    return [assemble(part, trainer.stores, trainer.template, 8192, cpu, trainer.lanes.n, trainer.joint.apart) for part in trainer.joint.parts(blocks)]
 
 
 def shared_gradient(trainer: _Trainer) -> Tensor:
