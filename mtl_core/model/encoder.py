@@ -322,11 +322,11 @@ class Encoder(nn.Module):
             outward = torch.arange(vectors.numel(), device=vectors.device).view_as(vectors).sin()
             found = [[torch.zeros_like(p) for p in learning] for _ in range(2)]
             places = {id(p): i for i, p in enumerate(learning)}
-            outwards = torch.autograd.grad(vectors, [tap.output for tap in taps], outward, retain_graph=True)
-            for tap, out in zip(taps, outwards, strict=True):
-                for task, gradients in by_task([tap], [out], order, sizes):
-                    for parameter, gradient in zip(tap.parameters, gradients, strict=True):
-                        found[task][places[id(parameter)]] += gradient
+            uses = [use for tap in taps for use in tap.uses]
+            outwards = iter(torch.autograd.grad(vectors, [use.output for use in uses], outward, retain_graph=True))
+            for tap in taps:
+                for task, parameter, gradient in by_task([tap], [[next(outwards) for _ in tap.uses]], order, sizes):
+                    found[task][places[id(parameter)]] += gradient
             for task, texts in enumerate(([0, 2], [1])):
                 wanted = torch.autograd.grad(vectors[texts], learning, outward[texts], retain_graph=True, allow_unused=True)
                 for ours, theirs in zip(found[task], wanted, strict=True):

@@ -10,29 +10,33 @@ matrices of all tasks together. Per-task in place of per-example in "Efficient P
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 
-@dataclass(frozen=True)
-class Tap:
-    """One call of something that learns. call: as made, (1, N, ...) → (1, N, ...); inputs: (N, ...); output: where the way back ends."""
+class Use(NamedTuple):
+    """A call of something that learns. call: as made, (1, N, ...) → (1, N, ...); output: where the way back ends."""
 
     call: Callable[[Tensor], Tensor]
     parameters: tuple[Tensor, ...]
-    inputs: Tensor
     output: GradientEdge
 
     def gradients(self, inputs: Tensor, outwards: Tensor) -> Sequence[Tensor]:
-        """Of the parameters, over some tokens. inputs: (n, ...), as of the tap; outwards: (n, ...), the gradient of what came out."""
+        """Of the parameters, over some tokens. inputs, outwards: (n, ...), what went in and the gradient of what came out."""
         if isinstance(self.call, nn.Linear):
-            return [outwards.T @ inputs.to(outwards.dtype) if p.ndim == 2 else outwards.sum(0) for p in self.parameters]
+            return [outwards.T @ inputs if p.ndim == 2 else outwards.sum(0) for p in self.parameters]
         with torch.enable_grad():
             return torch.autograd.grad(self.call(inputs[None]), self.parameters, outwards[None])
+
+
+class Tap(NamedTuple):
+    """All calls with the same inputs (1, N, ...), one after another."""
+
+    inputs: Tensor
+    uses: list[Use]
 
 
 class _Recorded(threading.local):
@@ -54,7 +58,9 @@ def recorded() -> Iterator[list[Tap]]:
 
 def record(call: Callable[[Tensor], Tensor], parameters: Sequence[Tensor], inputs: Tensor, output: Tensor) -> None:
     if _recorded.taps is not None and output.requires_grad and inputs.shape[:2] == output.shape[:2] and len(inputs) == 1:
-        _recorded.taps.append(Tap(call, tuple(parameters), inputs[0].detach(), get_gradient_edge(output)))
+        if not _recorded.taps or _recorded.taps[-1].inputs is not inputs:
+            _recorded.taps.append(Tap(inputs, []))
+        _recorded.taps[-1].uses.append(Use(call, tuple(parameters), get_gradient_edge(output)))
 
 
 def hook(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
@@ -64,11 +70,20 @@ def hook(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
         record(module, parameters, arguments[0], output)
 
 
-def by_task(taps: Sequence[Tap], outwards: Sequence[Tensor], order: Tensor, sizes: Sequence[int]) -> Iterator[tuple[int, Sequence[Tensor]]]:
-    """Of one call in several micro-batches. outwards: of each (1, N, ...); order: the tokens of all of them, task by task; sizes: tokens of
-    each task. → (task, gradients of the parameters), of tasks that have tokens."""
-    inputs = torch.cat([tap.inputs for tap in taps])[order]
-    found = torch.cat([outward[0] for outward in outwards])[order]
-    for task, (x, g) in enumerate(zip(inputs.split(sizes), found.split(sizes), strict=True)):
-        if len(x):
-            yield task, taps[0].gradients(x, g)
+def by_task(
+    taps: Sequence[Tap], outwards: Sequence[Sequence[Tensor | None]], order: Tensor, sizes: Sequence[int]
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Of one tap in several micro-batches. outwards: in each, the gradient of what came out of each use (1, N, ...); order: the tokens of
+    all micro-batches, task by task; sizes: tokens of each task. → (task, parameter, gradient) of tasks that have tokens."""
+    inputs = torch.cat([tap.inputs[0].detach() for tap in taps]).index_select(0, order)
+    for use, *parts in zip(taps[0].uses, *outwards, strict=True):
+        found = [part[0] for part in parts if part is not None]
+        if len(found) < len(parts):
+            continue  # nothing comes of it
+        outward = torch.cat(found).index_select(0, order)
+        if isinstance(use.call, nn.Linear):
+            inputs = inputs.to(outward.dtype)
+        for task, (x, g) in enumerate(zip(inputs.split(sizes), outward.split(sizes), strict=True)):
+            if len(x):
+                for parameter, gradient in zip(use.parameters, use.gradients(x, g), strict=True):
+                    yield task, parameter, gradient

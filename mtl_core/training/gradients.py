@@ -31,6 +31,10 @@ class TaskGradients:
         self.matrix = self._memory[: n * ends[-1]].view(n, ends[-1])
         self._there, self._products = set(), {}
 
+    def width(self, parameters: Sequence[int]) -> int:
+        """Columns of these parameters."""
+        return sum(self._columns[p].stop - self._columns[p].start for p in parameters)
+
     def put(self, row: int, parameter: int, gradient: Tensor) -> None:
         """A part of a row, or more of it. parameter: its place among those of `begin`. What is never put is 0."""
         into = self.matrix[row, self._columns[parameter]].view_as(gradient)

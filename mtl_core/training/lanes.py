@@ -151,33 +151,34 @@ class Pass:
 
     def _to_taps(self, i: int, outwards: Sequence[Tensor]) -> "_Back":
         way = self._way_back(i)
-        return way.taps, torch.autograd.grad(way.vectors, [tap.output for tap in way.taps], outwards[i], allow_unused=True)
+        ends = [use.output for tap in way.taps for use in tap.uses]
+        found = iter(torch.autograd.grad(way.vectors, ends, outwards[i], allow_unused=True))
+        return way.taps, [[next(found) for _ in tap.uses] for tap in way.taps]
 
     def _sum_up(self, rows: TaskGradients, back: "Sequence[_Back]", owners: np.ndarray) -> None:
         """owners: (N,) the row of each token of all micro-batches in `back`."""
         order = np.argsort(owners, kind="stable")[(owners < 0).sum() :]
         sizes, chosen = np.bincount(owners[order], minlength=len(rows.matrix)).tolist(), torch.from_numpy(order).to(self._lanes.device)
         places = {id(p): place for place, p in enumerate(self._encoder.learning())}
-        calls: dict[tuple[int, ...], list[int]] = {}  # parameters → their calls; one lane has all that share some
+        work: dict[tuple[int, ...], list[int]] = {}  # parameters → taps; the same layer may be passed several times
         for number, tap in enumerate(back[0][0]):
-            calls.setdefault(tuple(places[id(p)] for p in tap.parameters), []).append(number)
-        work = sorted(calls, key=lambda parameters: -sum(self._encoder.learning()[p].numel() for p in parameters))
+            work.setdefault(tuple(places[id(p)] for use in tap.uses for p in use.parameters), []).append(number)
+        left = iter(sorted(work, key=lambda parameters: -rows.width(parameters)))
 
-        def add(k: int) -> None:
+        def add(_: int) -> None:
             with autocast(self._lanes.device, self._lanes.precision):
-                for number in calls[work[k]]:
-                    taps, outwards = [taps[number] for taps, _ in back], [found[number] for _, found in back]
-                    if all(outward is not None for outward in outwards):
-                        for row, gradients in by_task(taps, outwards, chosen, sizes):
-                            for parameter, gradient in zip(work[k], gradients, strict=True):
-                                rows.put(row, parameter, gradient)
-            for parameter in work[k]:
-                rows.multiply(parameter)
+                for parameters in left:  # whichever lane is free takes the next
+                    for number in work[parameters]:
+                        taps, outwards = [taps[number] for taps, _ in back], [found[number] for _, found in back]
+                        for row, parameter, gradient in by_task(taps, outwards, chosen, sizes):
+                            rows.put(row, places[id(parameter)], gradient)
+                    for place in parameters:
+                        rows.multiply(place)
 
-        self._lanes.each(work, add)
+        self._lanes.each(range(self._lanes.n), add)
 
 
-_Back = tuple[list[Tap], Sequence[Tensor | None]]
+_Back = tuple[list[Tap], list[list[Tensor | None]]]  # taps of a micro-batch, and for each of their uses the gradient of what came out
 
 
 def _random(device: torch.device) -> tuple[Tensor, Tensor | None]:
