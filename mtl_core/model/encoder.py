@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from mtl_core.messages import Message, message
 from mtl_core.model.packing import Packed, layout
-from mtl_core.model.taps import by_task, hook, record, recorded
+from mtl_core.model.taps import by_task, hook, overlap, record, recorded
 
 transformers.utils.logging.disable_progress_bar()  # loading takes a second; its bars would break ours
 transformers.utils.logging.set_verbosity_error()  # an unused pooler is not worth a report
@@ -322,8 +322,10 @@ class Encoder(nn.Module):
             outward = torch.arange(vectors.numel(), device=vectors.device).view_as(vectors).sin()
             found = [[torch.zeros_like(p) for p in learning] for _ in range(2)]
             places = {id(p): i for i, p in enumerate(learning)}
+            if overlap(taps):
+                return False
             uses = [use for tap in taps for use in tap.uses]
-            outwards = iter(torch.autograd.grad(vectors, [use.output for use in uses], outward, retain_graph=True))
+            outwards = iter(torch.autograd.grad(vectors, [use.output for use in uses], outward, retain_graph=True, allow_unused=True))
             for tap in taps:
                 for task, parameter, gradient in by_task([tap], [[next(outwards) for _ in tap.uses]], order, sizes):
                     found[task][places[id(parameter)]] += gradient

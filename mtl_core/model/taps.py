@@ -57,7 +57,7 @@ def recorded() -> Iterator[list[Tap]]:
 
 
 def record(call: Callable[[Tensor], Tensor], parameters: Sequence[Tensor], inputs: Tensor, output: Tensor) -> None:
-    if _recorded.taps is not None and output.requires_grad and inputs.shape[:2] == output.shape[:2] and len(inputs) == 1:
+    if _recorded.taps is not None and output.requires_grad and output.ndim == 3 and inputs.shape[:2] == (1, output.shape[1]):
         if not _recorded.taps or _recorded.taps[-1].inputs is not inputs:
             _recorded.taps.append(Tap(inputs, []))
         _recorded.taps[-1].uses.append(Use(call, tuple(parameters), get_gradient_edge(output)))
@@ -68,6 +68,20 @@ def hook(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
     parameters = [p for p in module.parameters(recurse=False) if p.requires_grad]
     if parameters and arguments and isinstance(output, Tensor):
         record(module, parameters, arguments[0], output)
+
+
+def parameters_of(tap: Tap) -> tuple[Tensor, ...]:
+    return tuple(p for use in tap.uses for p in use.parameters)
+
+
+def overlap(taps: Sequence[Tap]) -> bool:
+    """Whether some tap shares a part of its parameters with another: they can then not be summed side by side."""
+    owners: dict[int, tuple[int, ...]] = {}
+    for tap in taps:
+        group = tuple(map(id, parameters_of(tap)))
+        if any(owners.setdefault(p, group) != group for p in group):
+            return True
+    return False
 
 
 def by_task(

@@ -103,7 +103,7 @@ class Joint:
         )
 
     def _task_gradients(self, rows: TaskGradients, batches: Sequence[StepBatch], factors: Mapping[str, float], heads: bool) -> Tensor:
-        """Fills a row for each task with a factor above 0: of its loss times the factor. heads: their gradients are set, too. → (K,) losses."""
+        """Fills a row for each task with a factor above 0: of its loss times the factor. heads: whether theirs are set. → (K,) losses."""
         row_of = {name: row for row, name in enumerate(name for batch in batches for name in batch.tasks if factors[name] > 0)}
         rows.begin(self.model.encoder.learning(), len(row_of))
         losses = []
@@ -112,7 +112,7 @@ class Joint:
             for name, inputs in batch.tasks.items():
                 loss = self._loss(name, encoded.vectors, inputs)
                 losses.append(loss.detach())
-                if name in row_of and (heads or encoded.vectors.requires_grad and loss.requires_grad):
+                if name in row_of and (heads or (encoded.vectors.requires_grad and loss.requires_grad)):
                     (loss * factors[name]).backward(inputs=None if heads else [encoded.vectors])
             if self._splits:
                 encoded.by_task(rows, np.array([row_of.get(name, -1) for name in batch.tasks])[batch.owners])

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from mtl_core.model.encoder import Encoder
 from mtl_core.model.packing import Packed
-from mtl_core.model.taps import Tap, by_task, recorded
+from mtl_core.model.taps import Tap, by_task, parameters_of, recorded
 from mtl_core.tasks.base import no_text_vectors
 from mtl_core.training.devices import autocast
 from mtl_core.training.gradients import TaskGradients
@@ -162,7 +162,7 @@ class Pass:
         places = {id(p): place for place, p in enumerate(self._encoder.learning())}
         work: dict[tuple[int, ...], list[int]] = {}  # parameters → taps; the same layer may be passed several times
         for number, tap in enumerate(back[0][0]):
-            work.setdefault(tuple(places[id(p)] for use in tap.uses for p in use.parameters), []).append(number)
+            work.setdefault(tuple(places[id(p)] for p in parameters_of(tap)), []).append(number)
         left = iter(sorted(work, key=lambda parameters: -rows.width(parameters)))
 
         def add(_: int) -> None:

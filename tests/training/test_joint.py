@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.utils.parametrizations import weight_norm
 
 from mtl_core.balancing import BALANCING, GradientBalancing, LossBalancing
 from mtl_core.experiment import experiment_from_dict
@@ -35,10 +36,14 @@ def trainer_of(description: dict, workspace: Workspace, strategy: str, weights: 
     return trainer
 
 
-def batches_of(trainer: _Trainer) -> list[StepBatch]:
+def batches_of(trainer: _Trainer, apart: bool | None = None) -> list[StepBatch]:
     blocks = {name: data.take(data.rows("train")[:9]) for name, data in trainer.rows.items()}
     cpu = torch.device("cpu")
-    return [assemble(part, trainer.stores, trainer.template, 8192, cpu, trainer.lanes.n, trainer.joint.apart) for part in trainer.joint.parts(blocks)]
+    budget, joint = trainer.options.micro_batch_tokens, trainer.joint
+    return [
+        assemble(p, trainer.stores, trainer.template, budget, cpu, trainer.lanes.n, joint.apart or apart)
+        for p in joint.parts(blocks, apart)
+    ]
 
 
 def shared_gradient(trainer: _Trainer) -> Tensor:
@@ -65,6 +70,29 @@ def test_the_update_is_the_effective_sum_of_the_tasks_own_gradients(description:
         wanted = sum((effective[name] * gradient for name, gradient in single.items()), torch.zeros(()))
         assert effective["ads"] == 0 and not found.left_out and not found.fell_back
         torch.testing.assert_close(shared_gradient(trainer), wanted, atol=1e-5, rtol=1e-3)
+
+
+@pytest.mark.parametrize("splits", [True, False], ids=["one way back", "one a task"])
+@pytest.mark.parametrize("budget", [8192, 60], ids="{} tokens at once".format)
+def test_task_gradients_are_those_of_the_tasks_alone(description: dict, workspace: Workspace, splits: bool, budget: int) -> None:
+    """Two of the tasks share their texts."""
+    trainer = trainer_of(description, workspace, "mgda", dict.fromkeys(WEIGHTS, 1.0) | {"search": 2.0})
+    if not splits:
+        weight_norm(trainer.model.encoder.model.encoder.layer[1].output.dense)
+    trainer.options = trainer.options.model_copy(update={"micro_batch_tokens": budget})
+    batches = batches_of(trainer)
+    assert len(batches) == (1 if splits else 5) and (len(batches[0].packed) > trainer.lanes.n) == (budget == 60)
+    trainer.joint.gradients(batches, trainer.state.weights)
+    learning = trainer.model.encoder.learning()
+    matrix = trainer.joint._gradients.matrix
+    for row, (name, data) in enumerate(trainer.rows.items()):
+        block = {name: data.take(data.rows("train")[:9])}
+        batch = assemble(block, trainer.stores, trainer.template, 8192, torch.device("cpu"))
+        vectors = torch.cat([trainer.model.encoder(part) for part in batch.packed])
+        loss = trainer.joint._loss(name, vectors, batch.tasks[name]) * trainer.state.weights[name]
+        wanted = torch.autograd.grad(loss, learning, allow_unused=True)
+        flat = torch.cat([(torch.zeros_like(p) if g is None else g).flatten() for p, g in zip(learning, wanted, strict=True)])
+        torch.testing.assert_close(matrix[row], flat, rtol=1e-3, atol=1e-6)
 
 
 def test_heads_learn_from_their_own_loss_times_its_weight(description: dict, workspace: Workspace) -> None:
