@@ -21,6 +21,7 @@ from mtl_core.experiment_parts import Balancing
 from mtl_core.model.multitask import MultiTaskModel
 from mtl_core.tasks.base import TaskBatch
 from mtl_core.training.batches import StepBatch
+from mtl_core.training.devices import random_state, set_random_state
 from mtl_core.training.events import Compared
 from mtl_core.training.gradients import TaskGradients
 from mtl_core.training.lanes import Lanes, Pass
@@ -82,8 +83,11 @@ class Joint:
             with torch.enable_grad():
                 self.balancing.updated(losses, self._at([found.names[p] for p in places]))
 
-    def compare(self, batches: Sequence[StepBatch], weights: Mapping[str, float], step: int) -> Compared:
-        """How the tasks' gradients stand to each other at the model as it is; changes nothing. batches: as by `parts`, apart."""
+    def compare(self, batches: Sequence[StepBatch], weights: Mapping[str, float], step: int, rate: float = 0.0, turn: int = 0) -> Compared:
+        """How the tasks' gradients stand to each other at the model as it is; changes nothing. batches: as by `parts`, apart.
+
+        rate: of a step that is taken for a look at the losses behind it, and taken back (0: none); turn: whose, counted through the tasks.
+        """
         encoder = self.model.encoder
         rows = self._gradients if isinstance(self.balancing, GradientBalancing) else TaskGradients()  # K × P floats, held for the look only
         if encoder.embeddings.requires_grad:
@@ -92,15 +96,38 @@ class Joint:
         factors = {name: float(weights[name] > 0) for name in names}
         self._task_gradients(rows, batches, factors, heads=False)
         layers = rows.gramians(encoder.parts(encoder.learning()))
+        kept = [name for name in names if factors[name]]
+        affinity = {}
+        if rate and kept:
+            changes = dict(zip(names, self._look_ahead(rows, turn % len(kept), batches, rate).tolist(), strict=True))
+            affinity[kept[turn % len(kept)]] = {name: changes[name] for name in kept}
         encoder.close_rows()
         total = sum(layers.values(), np.zeros(2 * rows.matrix.shape[:1]))
         return Compared(
-            step,
-            [name for name in names if factors[name]],
-            np.sqrt(np.diag(total)).tolist(),
-            _cosines(total),
-            {part: _cosines(gramian) for part, gramian in layers.items()},
+            step, kept, np.sqrt(np.diag(total)).tolist(), _cosines(total), {part: _cosines(g) for part, g in layers.items()}, affinity
         )
+
+    @torch.no_grad()
+    def _look_ahead(self, rows: TaskGradients, row: int, batches: Sequence[StepBatch], rate: float) -> Tensor:
+        """(K,): 1 - L(θ - rate · g) / L(θ) for each task's loss L, where g is the row, which is lost; θ, the shared parameters, is not.
+
+        "Efficiently Identifying Task Groupings for Multi-Task Learning", https://arxiv.org/abs/2109.04617.
+        """
+        learning, random = self.model.encoder.learning(), random_state(self.lanes.device)
+
+        def losses() -> Tensor:
+            """In float32: one step changes losses by less than bfloat16 can tell. With the same dropout every time."""
+            set_random_state(self.lanes.device, random)
+            return torch.cat([self._losses(self.lanes.encode(batch.packed, "float32"), batch) for batch in batches]).double()
+
+        before, here = losses(), [p.data for p in learning]
+        try:
+            for parameter, ahead in zip(learning, rows.turn_into_step(row, rate), strict=True):
+                parameter.data = ahead
+            return 1 - losses() / before
+        finally:
+            for parameter, data in zip(learning, here, strict=True):
+                parameter.data = data
 
     def _task_gradients(self, rows: TaskGradients, batches: Sequence[StepBatch], factors: Mapping[str, float], heads: bool) -> Tensor:
         """Fills a row for each task with a factor above 0: of its loss times the factor. heads: whether theirs are set. → (K,) losses."""
@@ -117,7 +144,7 @@ class Joint:
             if self._splits:
                 encoded.by_task(rows, np.array([row_of.get(name, -1) for name in batch.tasks])[batch.owners])
             elif (row := row_of.get(next(iter(batch.tasks)))) is not None:
-                for parameter, gradient in enumerate(encoded.gradients()):
+                for parameter, gradient in zip(self.model.encoder.learning(), encoded.gradients(), strict=True):
                     if gradient is not None:
                         rows.put(row, parameter, gradient)
         return torch.stack(losses)

@@ -23,7 +23,7 @@ from mtl_core.model.encoder import Encoder
 from mtl_core.model.packing import Packed
 from mtl_core.model.taps import Tap, by_task, parameters_of, recorded
 from mtl_core.tasks.base import no_text_vectors
-from mtl_core.training.devices import autocast
+from mtl_core.training.devices import autocast, random_state, set_random_state
 from mtl_core.training.gradients import TaskGradients
 
 T = TypeVar("T")
@@ -50,11 +50,11 @@ class Lanes:
             self._pool.shutdown(wait=False)
 
     @torch.no_grad()
-    def encode(self, packed: Sequence[Packed]) -> Tensor:
-        """→ (S, hidden) float32, without a way back."""
+    def encode(self, packed: Sequence[Packed], precision: str | None = None) -> Tensor:
+        """→ (S, hidden) float32, without a way back. precision: None for that of the lanes."""
         if not packed:
             return no_text_vectors(self.encoder.hidden, self.device)
-        return torch.cat(self.each(packed, lambda i: self._forward(packed[i], torch.no_grad())))
+        return torch.cat(self.each(packed, lambda i: self._forward(packed[i], torch.no_grad(), precision)))
 
     def each(self, parts: Sequence[object], work: Callable[[int], T]) -> list[T]:
         """`work(i)` for each of `parts`; lane k takes the parts k, k + n, ... one after another."""
@@ -64,8 +64,8 @@ class Lanes:
         found = dict(pair for lane in self._pool.map(lambda lane: [(i, work(i)) for i in lane], lanes) for pair in lane)
         return [found[i] for i in range(len(parts))]
 
-    def _forward(self, part: Packed, mode: torch.no_grad | torch.enable_grad) -> Tensor:
-        with mode, autocast(self.device, self.precision):  # both belong to a thread
+    def _forward(self, part: Packed, mode: torch.no_grad | torch.enable_grad, precision: str | None = None) -> Tensor:
+        with mode, autocast(self.device, precision or self.precision):  # both belong to a thread
             return self.encoder(part)
 
 
@@ -96,20 +96,20 @@ class Pass:
         if not self._again:
             with recorded() as taps:
                 return _Way(self._lanes._forward(self._packed[i], torch.enable_grad()), taps)
-        random = _random(self._lanes.device) if self._encoder.drops else None
+        random = random_state(self._lanes.device) if self._encoder.drops else None
         return _Way(self._lanes._forward(self._packed[i], torch.no_grad()), [], random)
 
     def _way_back(self, i: int) -> _Way:
         """With a graph: as held, or computed again as it was."""
         if not self._again:
             return self._ways[i]
-        now, then = _random(self._lanes.device), self._ways[i].random
+        now, then = random_state(self._lanes.device), self._ways[i].random
         if then is not None:
-            _set_random(self._lanes.device, then)
+            set_random_state(self._lanes.device, then)
         with recorded() as taps:
             way = _Way(self._lanes._forward(self._packed[i], torch.enable_grad()), taps)
         if then is not None:
-            _set_random(self._lanes.device, now)
+            set_random_state(self._lanes.device, now)
         return way
 
     def _outwards(self) -> Sequence[Tensor]:
@@ -159,37 +159,25 @@ class Pass:
         """owners: (N,) the row of each token of all micro-batches in `back`."""
         order = np.argsort(owners, kind="stable")[(owners < 0).sum() :]
         sizes, chosen = np.bincount(owners[order], minlength=len(rows.matrix)).tolist(), torch.from_numpy(order).to(self._lanes.device)
-        places = {id(p): place for place, p in enumerate(self._encoder.learning())}
-        work: dict[tuple[int, ...], list[int]] = {}  # parameters → taps; the same layer may be passed several times
+        calls: dict[tuple[int, ...], list[int]] = {}  # the same layer may be passed several times
         for number, tap in enumerate(back[0][0]):
-            work.setdefault(tuple(places[id(p)] for p in parameters_of(tap)), []).append(number)
-        left = iter(sorted(work, key=lambda parameters: -rows.width(parameters)))
+            calls.setdefault(tuple(map(id, parameters_of(tap))), []).append(number)
+        left = iter(sorted(calls.values(), key=lambda numbers: -sum(p.numel() for p in parameters_of(back[0][0][numbers[0]]))))
 
         def add(_: int) -> None:
             with autocast(self._lanes.device, self._lanes.precision):
-                for parameters in left:  # whichever lane is free takes the next
-                    for number in work[parameters]:
+                for numbers in left:  # whichever lane is free takes the next
+                    for number in numbers:
                         taps, outwards = [taps[number] for taps, _ in back], [found[number] for _, found in back]
                         for row, parameter, gradient in by_task(taps, outwards, chosen, sizes):
-                            rows.put(row, places[id(parameter)], gradient)
-                    for place in parameters:
-                        rows.multiply(place)
+                            rows.put(row, parameter, gradient)
+                    for parameter in parameters_of(taps[0]):
+                        rows.multiply(parameter)
 
         self._lanes.each(range(self._lanes.n), add)
 
 
 _Back = tuple[list[Tap], list[list[Tensor | None]]]  # taps of a micro-batch, and for each of their uses the gradient of what came out
-
-
-def _random(device: torch.device) -> tuple[Tensor, Tensor | None]:
-    """Where the random numbers of the processor and of the device stand."""
-    return torch.get_rng_state(), torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-
-
-def _set_random(device: torch.device, state: tuple[Tensor, Tensor | None]) -> None:
-    torch.set_rng_state(state[0])
-    if state[1] is not None:
-        torch.cuda.set_rng_state(state[1], device)
 
 
 def _use_threads(n: int) -> None:

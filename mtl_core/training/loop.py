@@ -259,7 +259,8 @@ class _Trainer:
         batches = [
             assemble(p, self.stores, self.template, budget, self.device, n, apart=True) for p in self.joint.parts(blocks, apart=True)
         ]
-        yield self.joint.compare(batches, self.state.weights, self.state.step)
+        step, every = self.state.step, self.experiment.diagnostics.conflicts_every
+        yield self.joint.compare(batches, self.state.weights, step, self.optimizer.rate(step), step // every)
 
     def _flush(self) -> Iterator[Event]:
         if self.pending is None:

@@ -39,11 +39,8 @@ def trainer_of(description: dict, workspace: Workspace, strategy: str, weights: 
 def batches_of(trainer: _Trainer, apart: bool | None = None) -> list[StepBatch]:
     blocks = {name: data.take(data.rows("train")[:9]) for name, data in trainer.rows.items()}
     cpu = torch.device("cpu")
-    budget, joint = trainer.options.micro_batch_tokens, trainer.joint
-    return [
-        assemble(p, trainer.stores, trainer.template, budget, cpu, trainer.lanes.n, joint.apart or apart)
-        for p in joint.parts(blocks, apart)
-    ]
+    budget, n, wanted = trainer.options.micro_batch_tokens, trainer.lanes.n, trainer.joint.apart if apart is None else apart
+    return [assemble(p, trainer.stores, trainer.template, budget, cpu, n, wanted) for p in trainer.joint.parts(blocks, apart)]
 
 
 def shared_gradient(trainer: _Trainer) -> Tensor:
@@ -183,7 +180,7 @@ def test_a_look_at_conflicts_gives_the_cosines_of_the_tasks_own_gradients(descri
         trainer.joint.gradients(batches_of(trainer), trainer.state.weights)
         single[name] = shared_gradient(trainer)
     trainer = trainer_of(description, workspace, "pcgrad")
-    found = trainer.joint.compare(batches_of(trainer), trainer.state.weights, 7)
+    found = trainer.joint.compare(batches_of(trainer, apart=True), trainer.state.weights, 7)
     assert found.step == 7 and set(found.tasks) == set(WEIGHTS) - {"ads"}, "a weight of 0 leaves it out"
     gradients = torch.stack([single[name] for name in found.tasks]).double()
     lengths = gradients.norm(dim=1)
@@ -204,3 +201,30 @@ def test_looks_change_nothing(description: dict, workspace: Workspace, strategy:
         assert [e.step for e in events if isinstance(e, Compared)] == ([0, 3, 6, 9] if every else [])
         found.append([(e.losses, e.gradient_norm) for e in events if isinstance(e, StepDone)])
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("strategy", ["fixed", "pcgrad"])
+def test_a_look_ahead_is_a_step_taken_back(description: dict, workspace: Workspace, strategy: str) -> None:
+    trainer = trainer_of(description, workspace, strategy)
+    trainer.model.train()  # with dropout in the heads: the same numbers before the step and behind it
+    before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    batches, rate = batches_of(trainer, apart=True), 1e-3
+    found = [trainer.joint.compare(batches, trainer.state.weights, 7, rate, turn) for turn in range(5)]
+    assert all(torch.equal(value, before[name]) for name, value in trainer.model.state_dict().items())
+    tasks = found[0].tasks
+    assert [list(look.affinity) for look in found] == [[name] for name in [*tasks, tasks[0]]], "one after another"
+    assert all(list(change) == tasks for look in found for change in look.affinity.values())
+    assert all(look.affinity[name][name] > 0 for look in found for name in look.affinity), "its own loss falls"
+    trainer.model.eval()
+    rate = 1e-4
+    look = trainer.joint.compare(batches, trainer.state.weights, 7, rate, 1)
+    (batch,) = batches
+    trainer.model.encoder.open_rows(batch.token_ids)
+    losses = trainer.joint._losses(trainer.lanes.encode(batch.packed), batch).tolist()
+    gradients = np.array(look.cosines) * np.outer(look.norms, look.norms)
+    first_order = dict(zip(tasks, rate * gradients[1], strict=True))
+    for name, loss in zip(batch.tasks, losses, strict=True):
+        if name in first_order:
+            assert look.affinity[tasks[1]][name] == pytest.approx(
+                first_order[name] / loss, rel=0.05, abs=0.01 * look.affinity[tasks[1]][tasks[1]]
+            ), name

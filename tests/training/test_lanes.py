@@ -139,7 +139,7 @@ def of_tasks(lanes: Lanes, n_parts: int, owners: np.ndarray, apart: bool) -> tor
         if apart:
             encoded.by_task(rows, owners)
         else:
-            for parameter, gradient in enumerate(encoded.gradients()):
+            for parameter, gradient in zip(learning, encoded.gradients(), strict=True):
                 if gradient is not None:
                     rows.put(tasks[0], parameter, gradient)
     np.testing.assert_allclose(rows.gramian(), (rows.matrix.double() @ rows.matrix.double().T).numpy(), rtol=1e-4, atol=1e-5)
