@@ -112,7 +112,7 @@ def conflicts(args: argparse.Namespace, workspace: Workspace) -> int:
             if ahead.looks[i]
         ]
     )
-    step_columns = ["step of", "loss of", "share taken off", "low", "high"]
+    step_columns = ["step of", "loss of", "% taken off", "low", "high"]
     if args.json:
         told = [dict(zip(columns, pair, strict=True)) for pair in pairs]
         affinities = [dict(zip(("step_of", "loss_of", "change", "low", "high"), row, strict=True)) for row in steps]
@@ -125,7 +125,7 @@ def conflicts(args: argparse.Namespace, workspace: Workspace) -> int:
     print_table(["task", "share of the gradient"], [list(item) for item in shares.items()])
     if steps:
         print()
-        print_table(step_columns, steps)
+        print_table(step_columns, [[source, task, *(100 * value for value in values)] for source, task, *values in steps])
     if said:
         print(f"\n{said}")
     return OK

@@ -217,7 +217,7 @@ def affinity(tasks: Sequence[str], change: np.ndarray, told: np.ndarray, transla
 def _pairs(
     tasks: Sequence[str], values: np.ndarray, told: np.ndarray, shown: np.ndarray, least: float, number: str, hover: str
 ) -> go.Figure:
-    """(K, K) values by colour: blue above 0, orange below, grey where not told from it. least: what the deepest colour stands for, at least;
+    """(K, K) values by colour: blue above 0, orange below, grey where not told from it. least: the deepest colour stands for this or more;
     number: how they are written."""
     names = [_text(task) for task in tasks]
     most = max(least, float(np.abs(values[shown]).max(initial=0)), 1e-12)
