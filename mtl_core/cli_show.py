@@ -102,7 +102,7 @@ def conflicts(args: argparse.Namespace, workspace: Workspace) -> int:
     shares = dict(zip(now.tasks, now.share.tolist(), strict=True))
     columns = ["task", "and", "cosine", "low", "high"]
     ahead = affinity(looks)
-    steps = (
+    steps: list[list[Any]] = (
         []
         if ahead is None
         else [
@@ -125,7 +125,7 @@ def conflicts(args: argparse.Namespace, workspace: Workspace) -> int:
     print_table(["task", "share of the gradient"], [list(item) for item in shares.items()])
     if steps:
         print()
-        print_table(step_columns, [[source, task, *(100 * value for value in values)] for source, task, *values in steps])
+        print_table(step_columns, [[*row[:2], *(100 * float(value) for value in row[2:])] for row in steps])
     if said:
         print(f"\n{said}")
     return OK
