@@ -89,15 +89,16 @@ def by_task(
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
     """Of one tap in several micro-batches. outwards: in each, the gradient of what came out of each use (1, N, ...); order: the tokens of
     all micro-batches, task by task; sizes: tokens of each task. → (task, parameter, gradient) of tasks that have tokens."""
-    inputs = torch.cat([tap.inputs[0].detach() for tap in taps]).index_select(0, order)
+    gathered: dict[torch.dtype, Tensor] = {}
     for use, *parts in zip(taps[0].uses, *outwards, strict=True):
         found = [part[0] for part in parts if part is not None]
         if len(found) < len(parts):
             continue  # nothing comes of it
         outward = torch.cat(found).index_select(0, order)
-        if isinstance(use.call, nn.Linear):
-            inputs = inputs.to(outward.dtype)
-        for task, (x, g) in enumerate(zip(inputs.split(sizes), outward.split(sizes), strict=True)):
+        dtype = outward.dtype if isinstance(use.call, nn.Linear) else taps[0].inputs.dtype
+        if dtype not in gathered:
+            gathered[dtype] = torch.cat([tap.inputs[0].detach().to(dtype) for tap in taps]).index_select(0, order)
+        for task, (x, g) in enumerate(zip(gathered[dtype].split(sizes), outward.split(sizes), strict=True)):
             if len(x):
                 for parameter, gradient in zip(use.parameters, use.gradients(x, g), strict=True):
                     yield task, parameter, gradient
