@@ -339,8 +339,10 @@ class TestStrategies:
         (pair,) = found["pairs"]
         assert {pair["task"], pair["and"]} == {"kind", "click"}
         assert sum(found["shares"].values()) == pytest.approx(1)
+        assert {(row["step_of"], row["loss_of"]) for row in found["affinity"]} == {(a, b) for a in found["shares"] for b in found["shares"]}
         assert main(["conflicts", run_id]) == 0
-        assert "share of the gradient" in capsys.readouterr().out
+        out = capsys.readouterr().out
+        assert "share of the gradient" in out and "% taken off" in out
         assert main(["gates", run_id]) == 2, "hard sharing has no experts"
         assert main(["train", str(experiment), "--set", "diagnostics.conflicts_every=0", "--json"]) == 0
         assert main(["conflicts", last_json(capsys)["run_id"]]) == 2

@@ -139,6 +139,15 @@ def test_gates_leave_a_gap_where_an_expert_is_not_the_tasks() -> None:
     assert lower.line.color != upper.line.color
 
 
+def test_affinity_shows_whose_step_takes_off_whose_loss() -> None:
+    change = np.array([[0.01, -0.002], [np.nan, 0.0001]])
+    grey, color, text = plots.affinity(["a", "b"], change, np.array([[True, True], [False, False]])).data
+    assert color.z[0].tolist() == [1, -0.2] and (color.zmin, color.zmax) == (-1, 1)
+    assert grey.z[1][1] == 0 and np.isnan(grey.z[1][0])
+    written = {(y, x): words for x, y, words in zip(text.x, text.y, text.text, strict=True)}
+    assert written == {("a", "a"): "+1", ("a", "b"): "-0.2", ("b", "b"): "+0.01"}, "rows: whose step; per cent"
+
+
 def test_shares_of_tasks_are_in_their_colours() -> None:
     (bars,) = plots.task_shares({"search": 0.75, "ads": 0.25}).data
     colors = plots.task_colors(["search", "ads"])

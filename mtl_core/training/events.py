@@ -72,12 +72,14 @@ class Compared(Event):
 
     tasks: K names, those with rows and a loss weight above 0. norms: (K,) lengths of the gradients of their losses, without weights.
     cosines: (K, K) over all shared parameters; layers: the same for each part of the encoder. nan where a gradient is zero.
+    affinity: of some tasks, what a step along their gradient alone takes off every task's loss, as a share of it (below 0: adds to it).
     """
 
     tasks: list[str]
     norms: list[float]
     cosines: list[list[float]]
     layers: dict[str, list[list[float]]]
+    affinity: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

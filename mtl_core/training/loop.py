@@ -295,7 +295,7 @@ class _Trainer:
             torch.manual_seed(seed)  # a look changes nothing
             begun = time.perf_counter()
         batches = [
-            assemble(part, self.stores, self.template, self.options.micro_batch_tokens, self.device, self.lanes.n)
+            assemble(part, self.stores, self.template, self.options.micro_batch_tokens, self.device, self.lanes.n, self.joint.apart)
             for part in self.joint.parts(blocks)
         ]
         found = self.joint.gradients(batches, state.weights)
@@ -325,8 +325,11 @@ class _Trainer:
         """How the tasks' gradients agree on the rows of this step."""
         yield from self._flush()
         budget, n = self.options.micro_batch_tokens, self.lanes.n
-        alone = [assemble({name: block}, self.stores, self.template, budget, self.device, n) for name, block in blocks.items()]
-        yield self.joint.compare(alone, self.state.weights, self.state.step)
+        batches = [
+            assemble(p, self.stores, self.template, budget, self.device, n, apart=True) for p in self.joint.parts(blocks, apart=True)
+        ]
+        step, every = self.state.step, self.experiment.diagnostics.conflicts_every
+        yield self.joint.compare(batches, self.state.weights, step, self.optimizer.rate(step), step // every)
 
     def _flush(self) -> Iterator[Event]:
         if self.pending is None:

@@ -94,6 +94,10 @@ class Optimizer:
         """Other learning rates from the next step on."""
         self._options = options
 
+    def rate(self, step: int) -> float:
+        """The learning rate of the encoder in step `step` (from 0)."""
+        return self._options.learning_rate * schedule_factor(self._schedule, step, self._n_steps)
+
     def step(self, step: int) -> tuple[float, Tensor]:
         """One update from the gradients as they stand, which are then cleared. → (learning rate of the encoder, gradient norm)."""
         factor = schedule_factor(self._schedule, step, self._n_steps)

@@ -271,7 +271,8 @@ def test_effective_weights_and_conflicts_are_shown(opened: Open, start: Callable
         yield Started(0, 10, "cpu", "float32", {t: {"train": 8, "validation": 2, "test": 2} for t in weights}, 10, 20, weights)
         for step in range(1, 6):
             table = [[1.0, -0.3 - step / 100], [-0.3 - step / 100, 1.0]]
-            yield Compared(step - 1, list(weights), [1.0, 3.0], table, {"layer 1": table})
+            ahead = {["intent", "search"][step % 2]: {"intent": 0.01, "search": -0.02}}
+            yield Compared(step - 1, list(weights), [1.0, 3.0], table, {"layer 1": table}, ahead)
             losses = {"intent": 2 / step, "search": 1 / step}
             yield StepDone(
                 step, losses, 1.0, 1e-4, 1.0, {}, 100, 0.1, 1, {"intent": 0.2, "search": 0.8}, ["intent"] if step == 2 else [], step > 3
@@ -281,7 +282,7 @@ def test_effective_weights_and_conflicts_are_shown(opened: Open, start: Callable
     run_id = start(work)
     assert jobs().wait(run_id, timeout=60)
     at = opened("train", run=run_id)
-    assert len(at.get("plotly_chart")) == 6
+    assert len(at.get("plotly_chart")) == 7
     assert any("pull apart since step" in text.value for text in at.markdown)
     assert any("not finite: intent 1" in caption.value for caption in at.caption)
     assert any("without an answer of the strategy" in caption.value and caption.value.endswith(" 2") for caption in at.caption)
