@@ -171,8 +171,8 @@ class Joint:
         for parameter in shared:
             if (gradient := next(found)) is not None:
                 rows.put(row, parameter, gradient)
-        for parameter in own:
-            parameter.grad = next(found)
+        for end in own:
+            end.grad = next(found)
         for gradient in found:  # of the vectors, each of which belongs to one task
             if gradient is not None:
                 vectors.grad = gradient if vectors.grad is None else vectors.grad.add_(gradient)
