@@ -132,7 +132,7 @@ def result_of(label: str, key: str, experiment: Experiment, done: Run) -> Result
 
 
 def make_tables(data: Path, folder: Path) -> None:
-    """The pieces, drawn with a seed: 600 customers, 240 questions, 60 intents of 20 + 6 + 10 rows, 2,400 reviews."""
+    """The pieces, drawn with a seed: 400 customers, 240 questions, 60 intents of 20 + 6 + 10 rows, 2,000 reviews."""
     rng = np.random.default_rng(0)
 
     def some(values: pd.Series, n: int) -> set[Any]:
@@ -144,7 +144,7 @@ def make_tables(data: Path, folder: Path) -> None:
             (folder / f".{name}").rename(folder / name)
 
     retail = pd.read_parquet(data / "online_retail_uk" / "online_retail.parquet")
-    write("retail.parquet", retail[retail.CustomerID.isin(some(retail.CustomerID, 600))])
+    write("retail.parquet", retail[retail.CustomerID.isin(some(retail.CustomerID, 400))])
     answers = pd.read_parquet(data / "epqa_dev" / "dev.parquet")
     write("answers.parquet", answers[answers.qid.isin(some(answers.qid, 240))])
     intents = pd.read_parquet(data / "clinc150" / "clinc150_full.parquet")
@@ -152,7 +152,7 @@ def make_tables(data: Path, folder: Path) -> None:
     parts = [intents[intents.split == part].groupby("intent").head(n) for part, n in (("train", 20), ("val", 6), ("test", 10))]
     write("intents.parquet", pd.concat(parts))
     reviews = pd.read_parquet(data / "womens_clothing_reviews" / "reviews.parquet").drop(columns="Unnamed: 0")
-    write("reviews.parquet", reviews.iloc[np.sort(rng.choice(len(reviews), 2400, replace=False))])
+    write("reviews.parquet", reviews.iloc[np.sort(rng.choice(len(reviews), 2000, replace=False))])
 
 
 def with_strategy(experiment: Experiment, name: str) -> Experiment:
