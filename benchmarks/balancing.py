@@ -1,6 +1,6 @@
 """What a step costs with each balancing strategy, beside a step with fixed weights and beside what others do.
 
-    python benchmarks/balancing.py [--rounds 15] [--rows 64] [--json FILE]
+    python benchmarks/balancing.py [--rounds 15] [--rows 64] [--only fixed upgrad] [--set KEY=VALUE] [--json FILE]
 
 Five tasks of the sample shop, MiniLM, one model; in every round each variant takes a step with the same rows. Printed: the median
 over the rounds of the time relative to that of fixed weights in the same round. Wanted: at most 1.25 for strategies on gradients,
@@ -9,6 +9,7 @@ and a third at most of what these take, on the same model and with the same stra
     torchjd   torchjd.autojac.mtl_backward and jac_to_grad
     libmtl    the loop of LibMTL: K backward passes through one retained graph, gradients copied through the CPU's memory
 
+A look at conflicts, with its step ahead: at most 5 % of the time of the steps between two of them.
 Memory: what the task gradients hold, beside K × P floats; P: parameters of the encoder that learn in the step.
 """
 
@@ -84,21 +85,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--rows", type=int, default=64, help="in a step")
+    parser.add_argument("--only", nargs="+", default=STRATEGIES, choices=STRATEGIES, help="these strategies, and nothing of others")
     parser.add_argument("--json", type=Path, help="also write all seconds here")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the experiment, as encoder.trainable=full")
     arguments = parser.parse_args()
+    names = ["fixed", *(name for name in arguments.only if name != "fixed")]
     with tempfile.TemporaryDirectory() as folder:
-        experiment = load_experiment(ROOT / "data" / "shop.yaml", [f"training.batch_size={arguments.rows}"])
+        experiment = load_experiment(ROOT / "data" / "shop.yaml", [f"training.batch_size={arguments.rows}", *arguments.set])
         trainer = _Trainer(experiment, prepare(experiment, Workspace(Path(folder)), ROOT / "data"), Control(), None, False)
         joints = {
-            name: Joint(trainer.model, trainer.lanes, trainer.prepared.tasks, Balancing.model_validate({"name": name}))
-            for name in STRATEGIES
+            name: Joint(trainer.model, trainer.lanes, trainer.prepared.tasks, Balancing.model_validate({"name": name})) for name in names
         }
 
         def ours(joint: Joint) -> Callable[[dict[str, RowBlock]], None]:
             def step(blocks: dict[str, RowBlock]) -> None:
                 budget = trainer.options.micro_batch_tokens
                 batches = [
-                    assemble(p, trainer.stores, trainer.template, budget, trainer.device, trainer.lanes.n) for p in joint.parts(blocks)
+                    assemble(p, trainer.stores, trainer.template, budget, trainer.device, trainer.lanes.n, joint.apart)
+                    for p in joint.parts(blocks)
                 ]
                 found = joint.gradients(batches, trainer.state.weights)
                 joint.look_back(batches, found)
@@ -106,7 +110,9 @@ def main() -> None:
             return step
 
         variants = {name: ours(joint) for name, joint in joints.items()}
-        variants |= {"torchjd": lambda blocks: torchjd_step(trainer, blocks), "libmtl": lambda blocks: libmtl_step(trainer, blocks)}
+        if arguments.only == STRATEGIES:
+            variants |= {"torchjd": lambda blocks: torchjd_step(trainer, blocks), "libmtl": lambda blocks: libmtl_step(trainer, blocks)}
+        looks: list[float] = []
         seconds: dict[str, list[float]] = {name: [] for name in variants}
         for number in range(-2, arguments.rounds):  # two rounds to warm up
             drawn = trainer.sampler.draw()
@@ -119,7 +125,12 @@ def main() -> None:
                 trainer.model.encoder.close_rows()
                 if number >= 0:
                     seconds[name].append(time.perf_counter() - begun)
-        memory = joints["upgrad"]._gradients.memory
+            begun = time.perf_counter()
+            list(trainer._compare(blocks))
+            if number >= 0:
+                looks.append(time.perf_counter() - begun)
+        memory = max(joint._gradients.memory for joint in joints.values())
+        every = experiment.diagnostics.conflicts_every
         trainer.lanes.close()
 
     ratios = {name: [s / f for s, f in zip(times, seconds["fixed"], strict=True)] for name, times in seconds.items()}
@@ -129,10 +140,14 @@ def main() -> None:
     print(
         f"\nA step with fixed weights takes {statistics.median(seconds['fixed']):.3f} s; {arguments.rows} rows, {arguments.rounds} rounds."
     )
-    slower = {
-        name: statistics.median(o / u for o, u in zip(seconds[name], seconds["upgrad"], strict=True)) for name in ("torchjd", "libmtl")
-    }
-    print("UPGrad: " + ", ".join(f"{name} takes {ratio:.2f} × our time" for name, ratio in slower.items()) + ".")
+    for name in ("torchjd", "libmtl"):
+        if name in seconds:
+            ratio = statistics.median(o / u for o, u in zip(seconds[name], seconds["upgrad"], strict=True))
+            print(f"UPGrad: {name} takes {ratio:.2f} × our time.")
+    look = statistics.median(a / f for a, f in zip(looks, seconds["fixed"], strict=True))
+    print(
+        f"A look at conflicts takes the time of {look:.2f} steps with fixed weights: {look / (look + every):.1%} at one in {every} steps."
+    )
     print(f"Task gradients hold {memory[0]:,} floats for K × P = {memory[1]:,}.")
     if arguments.json:
         arguments.json.write_text(json.dumps(seconds))

@@ -1,5 +1,4 @@
-"""The same work without a browser: python -m mtl_core check | train | resume | kinds | strategies | runs | report | conflicts | gates |
-predict.
+"""The same work without a browser: python -m mtl_core COMMAND; `--help` lists them.
 
 Exit codes: 0; 1 for a run that failed or data with errors; 2 for a wrong call. What a program reads goes to standard output, what
 a person reads while waiting to standard error. Runs are recorded as the browser's are: it shows them, live.
@@ -17,10 +16,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
-from mtl_core import cli_show
+from mtl_core import cli_alone, cli_show
 from mtl_core.cli_text import FAILED, OK, WRONG_CALL, CallError, print_json, print_metrics
 from mtl_core.faults import ExperimentError, pydantic_faults
-from mtl_core.jobs import perform, quiet_libraries, resumable, training
+from mtl_core.jobs import Work, perform, quiet_libraries, replay_of, replaying, resumable, training
 from mtl_core.mlflow_mirror import MlflowMirror
 from mtl_core.runs import Recorder, Run, RunError, RunState, Series, create_run, run
 from mtl_core.training.control import Control
@@ -73,6 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     _pairs_option(train, "--set", "PATH=VALUE", "change the experiment, such as tasks.search.weight=2")
     resume = command("resume", _resume, "Go on with a run from its last checkpoint.", as_json)
     resume.add_argument("run", metavar="RUN")
+    replay = command("replay", _replay, "Train a run again as its events say, with all that was changed on the way.", as_json)
+    replay.add_argument("run", metavar="RUN")
     command("kinds", cli_show.kinds, "List the task kinds and their fields.", as_json)
     command("strategies", cli_show.strategies, "List how tasks can be balanced, sampled and shared.", as_json)
     command("runs", cli_show.runs, "List the runs, newest first.", as_json)
@@ -81,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--task", help="this task only")
     conflicts = command("conflicts", cli_show.conflicts, "Show how the gradients of a run's tasks agree.", as_json)
     conflicts.add_argument("run", metavar="RUN")
+    cli_alone.options(command("alone", cli_alone.alone, cli_alone.HELP, as_json))
     gates = command("gates", cli_show.gates, "Show which experts a run's tasks listen to.", as_json)
     gates.add_argument("run", metavar="RUN")
     predict = command("predict", _predict, "Predict for JSON lines on standard input: field → value, one row a line.")
@@ -151,15 +153,33 @@ def _train(args: argparse.Namespace, workspace: Workspace) -> int:
     except OSError as error:
         raise CallError(f"{path}: {error.strerror or error}") from error
     created = create_run(experiment.to_yaml(), workspace, path.resolve().parent)
-    return _execute(created, workspace, args.json, resume=False)
+    return _execute(created, workspace, args.json, training(created, workspace, resume=False))
 
 
 def _resume(args: argparse.Namespace, workspace: Workspace) -> int:
     found = resumable(run(workspace, args.run))
-    return _execute(found, workspace, args.json, resume=found.checkpoint("last") is not None)
+    return _execute(found, workspace, args.json, training(found, workspace, resume=found.checkpoint("last") is not None))
 
 
-def _execute(target: Run, workspace: Workspace, as_json: bool, resume: bool) -> int:
+def _replay(args: argparse.Namespace, workspace: Workspace) -> int:
+    from mtl_core.training.steering import verdict
+
+    original = run(workspace, args.run)
+    created = replay_of(original, workspace)
+    code = _execute(created, workspace, False, replaying(created, original, workspace), quiet=args.json)
+    if code != OK:
+        return code
+    found = verdict(original.events(), created.events())
+    if args.json:
+        print_json({"run_id": created.id, "replays": original.id, "equal": found.difference is None, **vars(found)})
+    elif found.difference is None:
+        print(f"{found.steps:,} steps and {found.evaluations:,} evaluations: every number is that of {original.id}.")
+    else:
+        print(f"Not the same numbers. First difference: {found.difference}")
+    return OK if found.difference is None else FAILED
+
+
+def _execute(target: Run, workspace: Workspace, as_json: bool, work: Work, quiet: bool = False) -> int:
     """Trains in the foreground. The first Ctrl-C (or SIGTERM) ends after the step with a checkpoint, the second at once."""
     control, recorder = Control(), Recorder(target.folder)
     progress = Progress(recorder, sys.stderr)
@@ -175,7 +195,7 @@ def _execute(target: Run, workspace: Workspace, as_json: bool, resume: bool) -> 
     progress.line(f"Run {target.id}: {target.name}")
     mirror = MlflowMirror(workspace, only=target.id).start()
     try:
-        state = perform(recorder, training(target, workspace, resume), control, progress)
+        state = perform(recorder, work, control, progress)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -191,7 +211,7 @@ def _execute(target: Run, workspace: Workspace, as_json: bool, resume: bool) -> 
         result["error"] = {"reason": done.error.reason, "message": done.error.message, "task": done.error.task, "step": done.error.step}
     if as_json:
         print_json(result)
-    else:
+    elif not quiet:
         print_metrics(result["tasks"])
     return FAILED if state is RunState.FAILED else OK
 

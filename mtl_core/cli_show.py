@@ -65,20 +65,27 @@ def report(args: argparse.Namespace, workspace: Workspace) -> int:
     found = run(workspace, args.run)
     tasks = found.result()["tasks"]
     reports = found.reports("test") or found.reports("validation")
+    seen = found.series().seen
     if args.task is not None:
         known = list(found.experiment.get("tasks") or tasks)
         if args.task not in known:
             raise CallError(f"--task: should be one of {', '.join(known)}. Found {args.task}.")
         tasks = {k: v for k, v in tasks.items() if k == args.task}
         reports = {k: v for k, v in reports.items() if k == args.task}
+        seen = {k: v for k, v in seen.items() if k == args.task}
     if args.json:
         result = {"run_id": found.id, "name": found.name, "state": found.state, "seconds": found.seconds}
-        print_json({**result, "tasks": tasks, "reports": reports})
+        rows = {task: {"training_rows": s.rows, "drawn": s.drawn, "times": s.times} for task, s in seen.items()}
+        print_json({**result, "tasks": tasks, "seen": rows, "reports": reports})
         return OK
     print(f"{found.name} ({found.id}): {found.state}")
     if found.error:
         print(f"{found.error.message}\n{found.error.advice}")
     print_metrics(tasks)
+    if seen:
+        print()
+        columns = ["task", "training rows", "examples drawn", "times each row was seen"]
+        print_table(columns, [[task, s.rows, s.drawn, f"{s.times:.1f}"] for task, s in seen.items()])
     for task, panels in reports.items():
         for panel in panels:
             print(f"\n{task}: {panel['title']}")
@@ -87,7 +94,7 @@ def report(args: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def conflicts(args: argparse.Namespace, workspace: Workspace) -> int:
-    from mtl_core.evaluation.conflicts import agreement, sentence
+    from mtl_core.evaluation.conflicts import affinity, agreement, sentence
 
     found = run(workspace, args.run)
     looks = list(found.series().conflicts)
@@ -100,14 +107,31 @@ def conflicts(args: argparse.Namespace, workspace: Workspace) -> int:
     ]
     shares = dict(zip(now.tasks, now.share.tolist(), strict=True))
     columns = ["task", "and", "cosine", "low", "high"]
+    ahead = affinity(looks)
+    steps: list[list[Any]] = (
+        []
+        if ahead is None
+        else [
+            [source, task, *(float(m[i, j]) for m in (ahead.change, ahead.low, ahead.high))]
+            for i, source in enumerate(ahead.tasks)
+            for j, task in enumerate(ahead.tasks)
+            if ahead.looks[i]
+        ]
+    )
+    step_columns = ["step of", "loss of", "% taken off", "low", "high"]
     if args.json:
         told = [dict(zip(columns, pair, strict=True)) for pair in pairs]
-        print_json({"run_id": found.id, "step": now.step, "looks": now.looks, "pairs": told, "shares": shares, "summary": str(said or "")})
+        affinities = [dict(zip(("step_of", "loss_of", "change", "low", "high"), row, strict=True)) for row in steps]
+        result = {"run_id": found.id, "step": now.step, "looks": now.looks, "pairs": told, "affinity": affinities, "shares": shares}
+        print_json({**result, "summary": str(said or "")})
         return OK
     print(f"{found.name} ({found.id}), step {now.step}, over {now.looks} looks")
     print_table(columns, pairs)
     print()
     print_table(["task", "share of the gradient"], [list(item) for item in shares.items()])
+    if steps:
+        print()
+        print_table(step_columns, [[*row[:2], *(100 * float(value) for value in row[2:])] for row in steps])
     if said:
         print(f"\n{said}")
     return OK

@@ -17,7 +17,7 @@ def print_json(value: Any) -> None:
 
 
 def print_metrics(tasks: dict[str, dict[str, dict[str, float]]]) -> None:
-    parts = ("before", "best", "test")
+    parts = ["before", "best", "test", *(["peak"] if any("peak" in values for values in tasks.values()) else [])]
     rows = []
     for task, values in tasks.items():
         for metric in dict.fromkeys(m for part in parts for m in values.get(part, {})):

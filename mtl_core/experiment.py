@@ -13,12 +13,14 @@ from pydantic import Field, ValidationError, model_validator
 
 from mtl_core.data.problems import DataError, Problem, Severity
 from mtl_core.experiment_parts import (
+    OBJECTIVES,
     PATTERNS,
     Balancing,
     Data,
     Diagnostics,
     EarlyStopping,
     Encoder,
+    Endings,
     Name,
     Named,
     Optimizer,
@@ -73,6 +75,9 @@ class Experiment(Part):
     early_stopping: EarlyStopping = Field(
         EarlyStopping(), title=N_("Early stopping"), description=N_("When training ends before its last step, and which step is best.")
     )
+    endings: Endings = Field(
+        Endings(), title=N_("Tasks that have stopped gaining"), description=N_("What happens to a task after its best step.")
+    )
     diagnostics: Diagnostics = Field(Diagnostics(), title=N_("Diagnostics"), description=N_("What is looked at on the way, and how often."))
     training: Training = Field(Training(), title=N_("Training"), description=N_("How long, in what portions and on what device."))
 
@@ -119,12 +124,15 @@ def _cross_faults(values: Any) -> Iterator[Fault]:
             yield Fault(f"tasks.{name}.columns.{unknown}", message("an unknown name"), nearest(str(unknown), known))
     if tasks and all(isinstance(task, dict) and task.get("weight", 1) == 0 for task in tasks.values()):
         yield Fault("tasks", message("a loss weight of 0 for every task"), message("a loss weight above 0 for at least one task"))
-    for table in _group(_group(_group(values, "sampling"), "options"), "shares"):
+    shared = _group(_group(_group(values, "sampling"), "options"), "shares")
+    for table in shared:
         if table not in data:
             yield Fault(f"sampling.options.shares.{table}", message("an unknown name"), nearest(str(table), data))
+    if shared and not any(shared.get(table, 1) for table in data):
+        yield Fault("sampling.options.shares", message("a share of 0 for every table"), message("a share above 0 for at least one table"))
     objective = _group(values, "early_stopping").get("objective", "mean")
-    if isinstance(objective, str) and tasks and objective not in tasks and objective != "mean":
-        wanted = message("mean, or a task: {names}", names=_listed(tasks))
+    if isinstance(objective, str) and tasks and objective not in tasks and objective not in OBJECTIVES:
+        wanted = message("{rules}, or a task: {names}", rules=", ".join(OBJECTIVES), names=_listed(tasks))
         yield Fault("early_stopping.objective", found_value(objective), wanted)
 
 

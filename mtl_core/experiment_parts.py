@@ -223,14 +223,52 @@ class Schedule(Part):
     )
 
 
+OBJECTIVES = {
+    "mean": N_("Mean of the main metrics"),
+    "mean_rank": N_("Mean rank"),
+    "mean_delta": N_("Mean delta to the peaks"),
+    "worst": N_("Worst delta to a peak"),
+}
+"""Rules for the best step, beside the tasks' names; what they do is in `training/endings.py`."""
+
+
 class EarlyStopping(Part):
     objective: Name = Field(
-        "mean", title=N_("Objective"), description=N_("mean: the average of the tasks' main metrics; or the name of one task.")
+        "mean",
+        title=N_("Objective"),
+        description=N_(
+            "What makes a step the best: the tasks' main metrics by a rule (delta: how far behind a task's own peak), or one task."
+        ),
     )
     patience: int = Field(
         0, ge=0, le=1000, title=N_("Patience"), description=N_("Evaluations without gain before training ends; 0 never ends early.")
     )
     minimum_gain: float = Field(0.0, ge=0, le=1, title=N_("Least gain"), description=N_("What counts as a gain of the objective."))
+
+
+class Endings(Part):
+    then: Literal["train_on", "rehearse", "freeze"] = Field(
+        "train_on",
+        title=N_("A task that has stopped gaining"),
+        description=N_("Trains on; is rehearsed: takes part in a step now and then; or is frozen: takes no part in training any more."),
+        json_schema_extra={"choices": {"train_on": N_("Trains on"), "rehearse": N_("Is rehearsed"), "freeze": N_("Is frozen")}},
+    )
+    patience: int = Field(
+        3,
+        ge=1,
+        le=1000,
+        title=N_("Patience with a task"),
+        description=N_("Evaluations without gain of the task's main metric before it counts as having stopped."),
+    )
+    rehearse_every: int = Field(
+        10, ge=2, le=100_000, title=N_("Steps between rehearsals"), description=N_("A rehearsed task takes part in one of so many steps.")
+    )
+    keep: Literal["nothing", "heads", "models"] = Field(
+        "heads",
+        title=N_("Kept of each task's best step"),
+        description=N_("What is its own, such as its head; or the whole model, each as large as the best model of the run."),
+        json_schema_extra={"choices": {"nothing": N_("Nothing"), "heads": N_("What is its own"), "models": N_("The whole model")}},
+    )
 
 
 class Training(Part):

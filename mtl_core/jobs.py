@@ -6,24 +6,28 @@ version of this file either (Streamlit loads changed modules again). torch is lo
 
 import errno
 import gc
+import shutil
 import sys
 import threading
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from mtl_core.data.problems import DataError, Problem
 from mtl_core.faults import ExperimentError
-from mtl_core.messages import N_, message
+from mtl_core.messages import N_, Message, message
 from mtl_core.mlflow_mirror import MlflowMirror
 from mtl_core.runs import Owner, Recorder, Run, RunError, RunState, Series, create_run, list_runs, run
 from mtl_core.training.control import Control
-from mtl_core.training.events import Event, Failed
+from mtl_core.training.events import Event, Failed, Finished
 from mtl_core.workspace import Workspace
+
+if TYPE_CHECKING:
+    from mtl_core.experiment import Experiment
 
 Work = Callable[[Control], Iterator[Event]]
 """What a job executes: the events of a training that `control` steers."""
@@ -98,14 +102,21 @@ class Jobs:
         self._mirrors: dict[Path, MlflowMirror] = {}
 
     def submit(
-        self, experiment_yaml: str, workspace: Workspace, base: Path | None, work: Work | None = None, *, contained: bool = True
+        self,
+        experiment_yaml: str,
+        workspace: Workspace,
+        base: Path | None,
+        work: Work | None = None,
+        *,
+        contained: bool = True,
+        about: Mapping[str, Any] | None = None,
     ) -> str:
         """Makes a run and gives it a thread. base: where relative paths of the experiment start; None: in the workspace.
 
         work: what to execute instead of the training that the experiment describes. contained: take tables from the workspace
-        and the sample shop only, as anybody's browser may have sent the experiment. Returns the run's id.
+        and the sample shop only, as anybody's browser may have sent the experiment. about: more of status.json. Returns the run's id.
         """
-        created = create_run(experiment_yaml, workspace, base, contained)
+        created = create_run(experiment_yaml, workspace, base, contained, about)
         self._start(created, workspace, work or training(created, workspace, resume=False))
         return created.id
 
@@ -123,6 +134,58 @@ class Jobs:
             self._jobs.pop(run_id, None)
         self._start(found, workspace, work or training(found, workspace, resume=found.checkpoint("last") is not None))
         return run_id
+
+    def steer(self, run_id: str, changes: Mapping[str, Any], workspace: Workspace | None = None) -> None:
+        """Changes settings of a run at work, or waiting, from its next step on: path in the experiment → value.
+
+        Raises RunError: no such run, ended, or at work elsewhere; ExperimentError: what cannot be changed, or not to that value.
+        """
+        found = run(workspace or Workspace.default(), run_id)
+        control = self.control(run_id)
+        if control is None:
+            raise RunError(_no_handle(found))
+        from mtl_core.training.steering import steered
+
+        steered(self.experiment_now(found), changes)
+        control.steer(changes)
+
+    def experiment_now(self, found: Run) -> "Experiment":
+        """A run's experiment with what was changed on the way. Loads torch. Raises ExperimentError: the file is not one."""
+        from mtl_core.experiment import experiment_from_yaml
+        from mtl_core.training.steering import steered
+
+        experiment = experiment_from_yaml(found.experiment_yaml)
+        for change in self.snapshot(found.id, Workspace(found.folder.parents[1])).series.steered:
+            if not change.refused:
+                experiment = steered(experiment, change.new)
+        return experiment
+
+    def go_back(self, run_id: str, step: int, workspace: Workspace | None = None) -> None:
+        """Goes on from the checkpoint that was taken at `step`, before a change; what came after it is forgotten.
+
+        Raises RunError: no such run or checkpoint, at work elsewhere, or the test split was looked at: what is chosen then is no test.
+        """
+        workspace = workspace or Workspace.default()
+        found = run(workspace, run_id)
+        if found.checkpoint(f"before-{step}") is None:
+            raise RunError(message("The run “{run}” has no checkpoint of step {step} any more.", run=run_id, step=step))
+        if control := self.control(run_id):
+            control.go_back(step)
+            return
+        if found.state.live or found.state in (RunState.FINISHED, RunState.STOPPED):
+            raise RunError(_no_handle(found))
+        from mtl_core.training.checkpoints import restore_before
+
+        restore_before(found.folder, step)
+        self.resume(run_id, workspace)
+
+    def replay(self, run_id: str, workspace: Workspace | None = None) -> str:
+        """Trains a run again as its events say. Returns the id of the new run. Raises RunError: no such run, or it has not ended."""
+        workspace = workspace or Workspace.default()
+        original = run(workspace, run_id)
+        created = replay_of(original, workspace)
+        self._start(created, workspace, replaying(created, original, workspace))
+        return created.id
 
     def snapshot(self, run_id: str, workspace: Workspace | None = None) -> Snapshot:
         """A run of this process costs no file access; another's journal is read from where the last look ended.
@@ -284,9 +347,41 @@ def training(target: Run, workspace: Workspace, resume: bool) -> Work:
 
         experiment = experiment_from_yaml(target.experiment_yaml)
         prepared = prepare(experiment, workspace, target.base, contained=target.contained)
-        yield from train(experiment, prepared, control, target.folder, resume=resume)
+        for event in train(experiment, prepared, control, target.folder, resume=resume):
+            if target.purpose and isinstance(event, Finished) and event.state == "finished":
+                shutil.rmtree(target.folder / "checkpoints", ignore_errors=True)  # a comparison needs its numbers, and has many
+            yield event
 
     return work
+
+
+def replay_of(original: Run, workspace: Workspace) -> Run:
+    """A new run that repeats `original`. Raises RunError: that one has not ended."""
+    if original.state.live:
+        raise RunError(message("The run “{run}” is still being trained; replay it when it has ended.", run=original.id))
+    about = {"name": f"{original.name} · replay", "replays": original.id}
+    return create_run(original.experiment_yaml, workspace, original.base, original.contained, about)
+
+
+def replaying(target: Run, original: Run, workspace: Workspace) -> Work:
+    """The training of `original` once more, with everything that was changed on the way."""
+
+    def work(control: Control) -> Iterator[Event]:
+        from mtl_core.training.steering import Replay, script_of
+
+        yield from training(target, workspace, resume=False)(Replay(script_of(original.events()), control))
+
+    return work
+
+
+def _no_handle(found: Run) -> Message:
+    if found.state.live:
+        return message("The run “{run}” is at work in another program: it can be watched here, not steered.", run=found.id)
+    return message(
+        "The run “{run}” has ended ({state}): nothing can be changed in it any more. Start a new run with other weights.",
+        run=found.id,
+        state=found.state.value,
+    )
 
 
 def perform(recorder: Recorder, work: Work, control: Control, listen: Callable[[Event], Any] = lambda event: None) -> RunState:
@@ -388,4 +483,4 @@ def _nothing(control: Control) -> Iterator[Event]:
     return iter(())
 
 
-__all__ = ["Jobs", "Owner", "Snapshot", "Work", "jobs", "perform", "resumable", "training", "training_device"]
+__all__ = ["Jobs", "Owner", "Snapshot", "Work", "jobs", "perform", "replay_of", "replaying", "resumable", "training", "training_device"]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from mtl_core.runs import Owner, Run, RunState, list_runs, write_atomically
-from mtl_core.training.events import Evaluated, Event, Finished, Started, StepDone, WeightsChanged
+from mtl_core.training.events import Evaluated, Event, Finished, Started, Steered, StepDone
 from mtl_core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -242,8 +242,8 @@ def event_metrics(event: Event) -> dict[str, float]:
     """What MLflow keeps of an event, by its name there."""
     if isinstance(event, Started):
         return {f"weight/{task}": weight for task, weight in event.weights.items()}
-    if isinstance(event, WeightsChanged):
-        return {f"weight/{task}": weight for task, weight in event.new.items()}
+    if isinstance(event, Steered):
+        return {f"weight/{task}": weight for task, weight in event.weights.items()}
     if isinstance(event, StepDone):
         speed = {"tokens_per_second": event.tokens / event.seconds} if event.seconds > 0 else {}
         return {

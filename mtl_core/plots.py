@@ -16,7 +16,10 @@ from mtl_core.messages import N_, Translate
 # Okabe and Ito: Color Universal Design, https://jfly.uni-koeln.de/color/ — without black, which a dark page swallows.
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#F0E442")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x")
 PATTERNS = ("", "/", ".", "x", "\\", "-")
+MOST_WORDS = 6
+"""Changes on a chart that are named beside their lines; of more the pointer tells."""
 MOST_POINTS = 1000
 """Of a line that is sent to the browser."""
 
@@ -97,8 +100,9 @@ def validation_curves(
     translate: Translate = str,
     tasks: Collection[str] | None = None,
     labels: Mapping[str, str] | None = None,
+    lower_is_better: Collection[str] = ("loss",),
 ) -> go.Figure:
-    """A validation metric by step, one line for each task that has it.
+    """A validation metric by step, one line for each task that has it, with a star at its best value.
 
     metric: its name, "loss", or task → name where tasks are judged differently. tasks: those to show, None = all.
     labels: metric → what people call it; None: its name.
@@ -112,6 +116,20 @@ def validation_curves(
         steps, values = series.validation(task, name)
         label = task if named else f"{task} · {labels.get(name, name)}"
         _line(figure, steps, values, label, colors[task], mode="lines+markers")
+        if len(values) > 1:
+            place = int(np.argmin(values) if name in lower_is_better else np.argmax(values))
+            star = {"symbol": "star", "size": 13, "color": colors[task], "line": {"color": "white", "width": 1}}
+            hover = translate("best at step {step}").format(step=steps[place])
+            figure.add_scatter(
+                x=[steps[place]],
+                y=[values[place]],
+                mode="markers",
+                marker=star,
+                legendgroup=task,
+                showlegend=False,
+                name=_text(label),
+                hovertemplate=f"%{{y:.4g}}, {hover}<extra></extra>",
+            )
     return figure
 
 
@@ -134,6 +152,27 @@ def effective_weights(series: Series, smoothing: float, tasks: Collection[str], 
     for task in _in_order(series.tasks, tasks):
         steps, factors = series.effective_weight(task)
         _line(figure, steps, smooth(factors, smoothing), task, colors[task])
+    return figure
+
+
+def mark(figure: go.Figure, changes: Iterable[tuple[int, str, str]], dash: str = "dot") -> go.Figure:
+    """A line for each step at which a person changed something: (step, what in a few words, all of it for the pointer)."""
+    found = list(changes)
+    for step, short, full in found:
+        figure.add_vline(x=step, line={"color": "#888888", "width": 1, "dash": dash}, opacity=0.8)
+        figure.add_annotation(
+            x=step,
+            y=1,
+            yref="paper",
+            yanchor="top",
+            xanchor="left",
+            xshift=1,
+            textangle=-90,
+            text=_text(short) if len(found) <= MOST_WORDS else "▼",
+            hovertext=_text(full),
+            showarrow=False,
+            font={"size": 10, "color": "#888888"},
+        )
     return figure
 
 
@@ -202,29 +241,45 @@ def shares(values: Mapping[str, float], title: str = "") -> go.Figure:
 
 def agreement(tasks: Sequence[str], cosine: np.ndarray, told: np.ndarray, translate: Translate = str) -> go.Figure:
     """(K, K) cosines of the tasks' gradients: blue where they agree, orange where they pull apart, grey where not told from 0."""
+    shown = ~np.eye(len(tasks), dtype=bool) & np.isfinite(cosine)
+    return _pairs(tasks, cosine, told, shown, 0.1, "+.2f", translate("%{x} and %{y}: cosine %{text}"))
+
+
+def affinity(tasks: Sequence[str], change: np.ndarray, told: np.ndarray, translate: Translate = str) -> go.Figure:
+    """(K, K), rows: whose step, columns: whose loss; blue where the step takes off the loss (in per cent of it), orange where it adds."""
+    hover = translate("A step of %{y} takes %{text} % off the loss of %{x}")
+    figure = _pairs(tasks, 100 * change, told, np.isfinite(change), 0.0, "+.2g", hover)
+    figure.update_xaxes(title=translate("Whose loss"))
+    return figure.update_yaxes(title=translate("Whose step"))
+
+
+def _pairs(
+    tasks: Sequence[str], values: np.ndarray, told: np.ndarray, shown: np.ndarray, least: float, number: str, hover: str
+) -> go.Figure:
+    """(K, K) values by colour: blue above 0, orange below, grey where not told from it. least: the deepest colour stands for this or more;
+    number: how they are written."""
     names = [_text(task) for task in tasks]
-    off = ~np.eye(len(tasks), dtype=bool) & np.isfinite(cosine)
-    most = max(0.1, float(np.abs(cosine[off]).max(initial=0)))
+    most = max(least, float(np.abs(values[shown]).max(initial=0)), 1e-12)
     figure = _figure("", "")
     common: dict[str, Any] = {"x": names, "y": names, "xgap": 1, "ygap": 1, "showscale": False, "hoverinfo": "skip"}
     grey = "#B8B8B8"  # cells are opaque and light, on a dark page too, so that dark numbers can be read on all of them
-    figure.add_heatmap(z=np.where(off & ~told, 0.0, np.nan), colorscale=[[0, grey], [1, grey]], **common)
+    figure.add_heatmap(z=np.where(shown & ~told, 0.0, np.nan), colorscale=[[0, grey], [1, grey]], **common)
     figure.add_heatmap(
-        z=np.where(off & told, cosine, np.nan),
+        z=np.where(shown & told, values, np.nan),
         zmin=-most,
         zmax=most,
         colorscale=[[0, "#F0913F"], [0.5, "#F4F4F4"], [1, "#56B4E9"]],
         **common,
     )
-    rows, columns = np.nonzero(off)
+    rows, columns = np.nonzero(shown)
     figure.add_scatter(
         x=[names[i] for i in columns],
         y=[names[i] for i in rows],
-        text=[f"{value:+.2f}" for value in cosine[off]],
+        text=[format(value, number) for value in values[shown]],
         mode="text",
         textfont={"color": "#111111"},
         showlegend=False,
-        hovertemplate=translate("%{x} and %{y}: cosine %{text}") + "<extra></extra>",
+        hovertemplate=hover + "<extra></extra>",
     )
     figure.update_xaxes(type="category", showgrid=False, tickangle=-35 if len(names) > 4 else 0)
     figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
@@ -237,6 +292,38 @@ def task_shares(values: Mapping[str, float], title: str = "") -> go.Figure:
     figure = shares(values, title)
     order = [name for name, _value in sorted(values.items(), key=lambda item: item[1])]
     return figure.update_traces(marker={"color": [colors[name] for name in order]})
+
+
+def changes(rows: Mapping[str, Mapping[str, tuple[float, float | None]]], translate: Translate = str) -> go.Figure:
+    """How tasks change by a way of training: way → task → (change, half its interval or None). Tasks below one another in their
+    colours, ways by the sign of the point; what is right of the line is better."""
+    tasks = list(dict.fromkeys(task for row in rows.values() for task in row))
+    colors = task_colors(tasks)
+    figure = _figure(translate("Change to training alone; right is better"), "")
+    figure.add_vline(x=0, line={"color": "#999999", "dash": "dot", "width": 1})
+    for n, ((way, row), symbol) in enumerate(zip(rows.items(), _cycle(SYMBOLS, len(rows)), strict=True)):
+        at = (n - (len(rows) - 1) / 2) * 0.5 / max(1, len(rows) - 1)
+        look = {"symbol": symbol, "size": 10}
+        figure.add_scatter(x=[None], y=[None], mode="markers", name=_text(way), marker={**look, "color": "#999999"})
+        for task, (change, half) in row.items():
+            figure.add_scatter(
+                x=[change],
+                y=[tasks.index(task) + at],
+                error_x={"array": [half], "color": colors[task]} if half is not None else None,
+                mode="markers",
+                name=_text(f"{task} · {way}"),
+                marker={**look, "color": colors[task]},
+                showlegend=False,
+                hovertemplate="%{x:+.4f}" + ("" if half is None else f" ± {half:.4f}"),
+            )
+    figure.update_yaxes(
+        tickvals=list(range(len(tasks))),
+        ticktext=[_text(task) for task in tasks],
+        range=[len(tasks) - 0.5, -0.5],
+        showgrid=False,
+        zeroline=False,
+    )
+    return figure.update_layout(height=150 + 56 * len(tasks), hovermode="closest")
 
 
 def gates(weights: Mapping[str, Mapping[str, float]], translate: Translate = str) -> go.Figure:

@@ -12,7 +12,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -28,7 +28,7 @@ from filelock import FileLock, Timeout
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.messages import Message, message
 from mtl_core.series import Curve, Series
-from mtl_core.training.events import Evaluated, Event, Failed, Finished, Paused, Reported, Resumed, Started, from_json
+from mtl_core.training.events import Evaluated, Event, Failed, Finished, Paused, Reported, Resumed, Started, Steered, from_json
 from mtl_core.workspace import OutsideWorkspaceError, Workspace, new_id
 
 __all__ = ["Curve", "Owner", "Record", "Recorder", "Run", "RunError", "RunState", "Series", "create_run", "list_runs", "run"]
@@ -134,6 +134,26 @@ class Run:
         return bool(self.status.get("contained"))
 
     @property
+    def steered(self) -> bool:
+        """Whether a person changed something while it trained: its experiment alone does not say how it came about."""
+        return bool(self.status.get("steered"))
+
+    @property
+    def replays(self) -> str | None:
+        """The run that this one repeats from its events."""
+        return self.status.get("replays")
+
+    @property
+    def purpose(self) -> dict[str, Any]:
+        """Of a run that a comparison made: `of` (the run compared), `part`, `key` (see mtl_core/alone.py); empty for a person's own."""
+        return dict(self.status.get("purpose") or {})
+
+    @property
+    def datasets(self) -> dict[str, str]:
+        """The experiment's name of a table → the hash of what it held when training began."""
+        return dict(self.status.get("datasets") or {})
+
+    @property
     def error(self) -> Failed | None:
         error = self.status.get("error")
         return Failed(**error) if error else None
@@ -189,7 +209,10 @@ class Run:
         return series
 
     def result(self) -> dict[str, Any]:
-        """{"tasks": {name: {"before": {metric: value}, "best": ..., "test": ...}}, "best_step", "why"}; what is not known is left out."""
+        """{"tasks": {name: {"before": {metric: value}, "best": ..., "test": ...}}, "best_step", "why"}; what is not known is left out.
+
+        "peak": as test, by the model of the task's own best step, where those are kept.
+        """
         if "result" in self.status:
             return dict(self.status["result"])
         series = self.series()
@@ -223,10 +246,12 @@ class Run:
         return Run(self.folder, _read_status(self.folder))
 
 
-def create_run(experiment_yaml: str, workspace: Workspace, base: Path | None, contained: bool = False) -> Run:
+def create_run(
+    experiment_yaml: str, workspace: Workspace, base: Path | None, contained: bool = False, about: Mapping[str, Any] | None = None
+) -> Run:
     """A new run, queued, owned by this process. base: where the relative paths of the experiment start; None: in the workspace.
 
-    contained: its tables are looked for in the workspace and the sample shop only.
+    contained: its tables are looked for in the workspace and the sample shop only. about: more entries of status.json, such as a name.
     """
     folder = workspace.folder("runs", new_id())
     write_atomically(folder / "experiment.yaml", experiment_yaml)
@@ -238,6 +263,7 @@ def create_run(experiment_yaml: str, workspace: Workspace, base: Path | None, co
         "owner": vars(Owner.current()),
         **({"base": str(base.resolve())} if base else {}),
         "contained": contained,
+        **(about or {}),
     }
     _write_status(folder, status)
     return Run(folder, status)
@@ -288,6 +314,10 @@ class Recorder:
     def state(self) -> RunState:
         return RunState(self.status["state"])
 
+    @property
+    def _steered(self) -> bool | None:
+        return any(not change.refused for change in self.series.steered) or None
+
     def set_state(self, state: RunState, **changes: Any) -> None:
         """Writes the state and other entries of status.json; an entry set to None is removed."""
         with self._lock:
@@ -307,11 +337,13 @@ class Recorder:
             self._copy = None
             self.quiet = False
         if isinstance(event, Started):
-            self.set_state(RunState.RUNNING, device=event.device)
+            self.set_state(RunState.RUNNING, device=event.device, precision=event.precision, datasets=event.datasets or None)
         elif isinstance(event, Paused):
             self.set_state(RunState.PAUSED)
         elif isinstance(event, Resumed):
-            self.set_state(RunState.RUNNING)
+            self.set_state(RunState.RUNNING, steered=self._steered)
+        elif isinstance(event, Steered):
+            self.set_state(self.state, steered=self._steered)
         elif isinstance(event, Evaluated):
             self.set_state(self.state, step=event.step, n_steps=self.series.n_steps)
         elif isinstance(event, Finished):
@@ -395,7 +427,7 @@ def _write_status(folder: Path, status: dict[str, Any]) -> None:
 
 
 def _result(event: Finished) -> dict[str, Any]:
-    parts = {"before": event.before, "best": event.best, "test": event.test}
+    parts = {"before": event.before, "best": event.best, "test": event.test, **({"peak": event.peaks} if event.peaks else {})}
     names = dict.fromkeys(task for metrics in parts.values() for task in metrics)
     tasks = {name: {part: metrics.get(name, {}) for part, metrics in parts.items()} for name in names}
     return {"tasks": tasks, "best_step": event.best_step, "why": event.why}

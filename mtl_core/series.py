@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from dataclasses import dataclass
 from typing import Any
 
 from mtl_core.training.events import (
@@ -15,8 +16,9 @@ from mtl_core.training.events import (
     Paused,
     Resumed,
     Started,
+    Steered,
     StepDone,
-    WeightsChanged,
+    TaskEnded,
 )
 
 Points = tuple[list[int], list[float]]
@@ -24,6 +26,9 @@ Points = tuple[list[int], list[float]]
 
 
 MOST_LOOKS = 400
+MOST_CHANGES = 1000
+SEEN_OFTEN = 20.0
+"""Times that a row was seen, above which a table counts as much repeated."""
 
 
 class Curve:
@@ -104,6 +109,25 @@ def _merge(
     return (*low, *high, a[4] + b[4], a[5] + b[5])
 
 
+@dataclass(frozen=True)
+class Seen:
+    """How much of a task was drawn. rows: its training rows; drawn: rows of all steps together, a row counted each time.
+
+    A table is gone through in a fresh permutation each time, so that each of its rows was seen `times`, rounded down or up.
+    """
+
+    rows: int
+    drawn: int
+
+    @property
+    def times(self) -> float:
+        return self.drawn / self.rows if self.rows else 0.0
+
+    @property
+    def often(self) -> bool:
+        return self.times > SEEN_OFTEN
+
+
 class Series:
     """What is drawn of a run. `extend` takes the events in order; memory is bounded.
 
@@ -127,8 +151,9 @@ class Series:
         self.losses: dict[str, Curve] = {}
         self.weights: dict[str, Curve] = {}
         self.effective: dict[str, Curve] = {}
-        self.left_out: dict[str, int] = {}
-        self.fell_back = 0
+        self._left_out: dict[str, Curve] = {}  # how many steps so far
+        self._fell_back = Curve()
+        self._drawn: dict[str, int] = {}
         self.validations: dict[str, dict[str, Curve]] = {}
         self.total_loss = Curve()
         self.learning_rate = Curve()
@@ -139,6 +164,8 @@ class Series:
         self.evaluations: deque[Evaluated] = deque(maxlen=100)
         self.recent: deque[Event] = deque(maxlen=50)
         self.conflicts: deque[Compared] = deque()
+        self.ended: dict[str, TaskEnded] = {}
+        self.steered: deque[Steered] = deque(maxlen=MOST_CHANGES)
         self.gates: deque[Gated] = deque()
         self.checkpoints: dict[str, CheckpointSaved] = {}
         self.paused = False
@@ -181,6 +208,20 @@ class Series:
         return _points(self.validations.get(task, {}).get(metric))
 
     @property
+    def seen(self) -> dict[str, Seen]:
+        """Task → how often its training rows were seen; empty until training starts."""
+        rows = self.started.rows if self.started else {}
+        return {task: Seen(splits.get("train", 0), self._drawn.get(task, 0)) for task, splits in rows.items()}
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        return {task: int(curve.last[1]) for task, curve in self._left_out.items() if curve.last}
+
+    @property
+    def fell_back(self) -> int:
+        return int(self._fell_back.last[1]) if self._fell_back.last else 0
+
+    @property
     def current_weights(self) -> dict[str, float]:
         return {task: curve.last[1] for task, curve in self.weights.items() if curve.last}
 
@@ -219,13 +260,20 @@ class Series:
         if isinstance(event, Started):
             self._cut(event.step)
             self.started, self.step = event, event.step
+            if event.drawn or not event.step:
+                self._drawn = dict(event.drawn)
             for task, weight in event.weights.items():
                 self.weights.setdefault(task, Curve()).add(event.step, weight)
         elif isinstance(event, Evaluated):
             self._evaluated(event)
-        elif isinstance(event, WeightsChanged):
-            for task, weight in event.new.items():
-                self.weights.setdefault(task, Curve()).add(event.step, weight)
+        elif isinstance(event, Steered):
+            self.steered.append(event)
+            for task, weight in event.weights.items():
+                curve = self.weights.setdefault(task, Curve())
+                curve.cut(event.step - 1)  # of several changes before one step the last one holds
+                curve.add(event.step, weight)
+        elif isinstance(event, TaskEnded):
+            self.ended[event.task] = event
         elif isinstance(event, Resumed):
             self.paused = False
             if event.from_checkpoint:
@@ -253,8 +301,9 @@ class Series:
         for task, factor in event.effective.items():
             self.effective.setdefault(task, Curve()).add(event.step, factor)
         for task in event.left_out:
-            self.left_out[task] = self.left_out.get(task, 0) + 1
-        self.fell_back += event.fell_back
+            self._left_out.setdefault(task, Curve()).add(event.step, self.left_out.get(task, 0) + 1)
+        if event.fell_back:
+            self._fell_back.add(event.step, self.fell_back + 1)
         self.total_loss.add(event.step, event.total_loss)
         self.learning_rate.add(event.step, event.learning_rate)
         self.gradient_norm.add(event.step, event.gradient_norm)
@@ -263,6 +312,8 @@ class Series:
             self.tokens_per_second.add(event.step, event.tokens / event.seconds)
         self.seconds += event.seconds
         self.tokens += event.tokens
+        for task, n in event.rows.items():
+            self._drawn[task] = self._drawn.get(task, 0) + n
         self._durations.append(event.seconds)
         self._steps_seen += 1
 
@@ -291,6 +342,8 @@ class Series:
         for curve in _curves(self.__dict__):
             curve.cut(step)
         self.conflicts = deque(look for look in self.conflicts if look.step < step)
+        self.ended = {task: event for task, event in self.ended.items() if event.step <= step}
+        self.steered = deque((change for change in self.steered if change.step <= step), maxlen=MOST_CHANGES)
         self.gates = deque(look for look in self.gates if look.step <= step)  # taken before the checkpoint of the same step
         self.best = next((e for e in reversed(self.evaluations) if e.is_best and e.step <= step), None)
 

@@ -12,7 +12,7 @@ class Options(BaseModel):
     """Base of the typed options of what is chosen by name (a task kind, a strategy); every field has bounds, a default and a
     one-sentence `description`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class Setting:
     bounds:    lowest and highest value, None where there is none; `above`: the lowest itself is not allowed.
     optional:  None is a value, too.
     labels:    choice → what people call it, where that is not its name.
+    keys:      the group of the experiment ("data") whose names are the keys of a mapping; its `choices` are then those names.
+    each:      the number that a key has which is not in the mapping.
     """
 
     path: str
@@ -37,6 +39,8 @@ class Setting:
     choices: tuple[str, ...] = ()
     optional: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
+    keys: str = ""
+    each: float = 0.0
 
 
 _TYPES: dict[Any, Any] = {bool: "bool", int: "int", float: "float", str: "text", list: "list", dict: "mapping", Literal: "choice"}
@@ -57,8 +61,8 @@ def widgets(model: BaseModel | type[BaseModel], prefix: str = "") -> list[Settin
             settings += [s for key, part in models.items() for s in widgets(part, f"{path}.{key}")]
         elif not is_model(annotation) and not _holds_models(annotation):
             limits = {k: getattr(m, k) for m in info.metadata for k in ("ge", "gt", "le", "lt") if getattr(m, k, None) is not None}
-            labels = info.json_schema_extra.get("choices", {}) if isinstance(info.json_schema_extra, dict) else {}
-            assert isinstance(labels, dict)
+            extra: dict[str, Any] = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+            labels = extra.get("choices", {})
             choices = labels or (get_args(annotation) if get_origin(annotation) is Literal else info.examples or ())
             settings.append(
                 Setting(
@@ -73,6 +77,8 @@ def widgets(model: BaseModel | type[BaseModel], prefix: str = "") -> list[Settin
                     tuple(map(str, choices)),
                     annotation is not info.annotation,
                     {str(choice): str(label) for choice, label in labels.items()},
+                    extra.get("keys", ""),
+                    extra.get("each", 0.0),
                 )
             )
     return settings

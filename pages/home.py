@@ -33,12 +33,14 @@ if start:
     st.switch_page(page("train"), query_params={"run": run_id})
 
 st.subheader(_("Recent runs"))
-runs = list_runs(workspace())[:5]
+runs = [run for run in list_runs(workspace()) if not run.purpose][:5]
 if not runs:
     st.caption(_("No run yet. Train the sample shop, or add tasks from your own tables on the page Data."))
 for run in runs:
     with st.container(horizontal=True, vertical_alignment="center", key=f"run_{run.id}"):
         states.badge(run.state, _)
+        if run.steered:
+            states.steered(_)
         st.page_link(page("train"), label=plain(run.name), query_params={"run": run.id}, icon=":material/monitoring:")
         st.caption(f"{states.moment(run.created)} · {run.id}")
 

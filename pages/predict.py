@@ -22,6 +22,8 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     tasks = list(run.experiment.get("tasks", {}))
     keep("task", tasks[0], tasks, remember=True)
     task = st.selectbox(_("Task"), tasks, key="task", width=260)
+    own, own_help = run.checkpoint(f"peak-{task}"), _("Instead of the model that was best for all tasks together.")
+    peak = own is not None and st.toggle(_("Best step of this task"), key="own_best", help=own_help)
 
 with st.spinner(_("Loading the model …")):
     from mtl_core.inference.predictor import InputError
@@ -29,7 +31,7 @@ with st.spinner(_("Loading the model …")):
     from pages.parts.model import load
 
     try:
-        predictor = load(run)
+        predictor = load(run, f"peak-{task}" if peak else "best")
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         st.error(plain(error), title=_("The model of this run cannot be loaded"), icon=":material/error:")
         st.stop()
@@ -45,7 +47,7 @@ if kind.ranks:
     label = _("What to do")
     st.segmented_control(label, list(views), format_func=views.__getitem__, key="view", required=True, label_visibility="collapsed")
 view = st.session_state.view if kind.ranks else "one"
-place = f"{run.id}.{task}"
+place = f"{run.id}.{task}.{peak}" if peak else f"{run.id}.{task}"
 answers = st.session_state.setdefault("answers", {})
 
 if view == "one":

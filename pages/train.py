@@ -4,14 +4,14 @@ import streamlit as st
 
 from mtl_core.jobs import jobs
 from mtl_core.runs import list_runs
-from pages.parts import charts, conflicts, gates, live, report, states, steer
+from pages.parts import alone, changes, charts, conflicts, gates, live, replay, report, states, steer
 from pages.parts.frame import begin, workspace
 from pages.parts.text import plain
 from pages.parts.url import keep
 
 _ = begin("train")
 
-runs = {run.id: run for run in list_runs(workspace())}
+runs = {run.id: run for run in sorted(list_runs(workspace()), key=lambda run: bool(run.purpose))}  # those of comparisons at the end
 asked = st.query_params.get("run")
 if asked and asked not in runs:
     st.warning(_("There is no run “{run}” in this workspace.").format(run=plain(asked)))
@@ -38,8 +38,10 @@ st.fragment(conflicts.show, run_every=seconds_curves)(run_id, _)
 st.fragment(gates.show, run_every=seconds_curves)(run_id, _)
 if not run.state.live:
     steer.afterwards(run, _)
+    replay.verdict(run, runs, _)
     st.subheader(_("Results"))
     report.show(run, _)
+    alone.show(run, _)
 if jobs().snapshot(run_id).series.weights:
     st.subheader(_("Loss weights"))
     left, right = st.columns(2)
@@ -47,3 +49,4 @@ if jobs().snapshot(run_id).series.weights:
         st.fragment(steer.show)(run_id, _)
     with right:
         charts.weights(run_id, _)
+    changes.show(run, _)

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from mtl_core.cli import main, progress_text
+from mtl_core.faults import ExperimentError
 from mtl_core.jobs import Jobs
-from mtl_core.runs import RunState, Series, list_runs, run
+from mtl_core.runs import RunError, RunState, Series, list_runs, run
 from mtl_core.training.events import CheckpointSaved, Evaluated, Finished, Resumed, Started, StepDone
 from mtl_core.workspace import Workspace
 
@@ -93,6 +94,10 @@ class TestTrain:
         assert "macro_f1" in text
         assert "shoes" in text
         assert "log_loss" not in text
+        assert "times each row was seen" in text
+        seen = report["seen"]
+        assert seen["kind"]["training_rows"] == 36 and sum(row["drawn"] for row in seen.values()) == 6 * 8
+        assert seen["click"]["times"] == pytest.approx(seen["click"]["drawn"] / seen["click"]["training_rows"])
 
         rows = '{"text": "boot lace"}\n\n{"text": "song"}\n'
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(rows.encode()), "utf-8"))
@@ -119,7 +124,18 @@ class TestTrain:
             results.append(last_json(capsys)["tasks"])
         assert results[0] == results[1]
 
-    @pytest.mark.parametrize("override", ["tasks.click.weight=-1", "surprise=1", "training.steps=0", "tasks.nothing.weight=1"])
+    @pytest.mark.parametrize(
+        "override",
+        [
+            "tasks.click.weight=-1",
+            "tasks.click.weight=.inf",
+            "tasks.click.weight=-inf",
+            "tasks.click.weight=.nan",
+            "surprise=1",
+            "training.steps=0",
+            "tasks.nothing.weight=1",
+        ],
+    )
     def test_an_experiment_that_is_wrong_is_a_wrong_call(
         self, experiment: Path, workspace: Workspace, override: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -128,6 +144,10 @@ class TestTrain:
         assert override.partition("=")[0].split(".")[-2 if "nothing" in override else -1] in output.err
         assert output.out == ""
         assert list_runs(workspace) == []
+
+    def test_weights_that_are_all_zero_are_a_wrong_call(self, experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["train", str(experiment), "--set", "tasks.click.weight=0", "tasks.kind.weight=0"]) == 2
+        assert "a loss weight above 0 for at least one task" in capsys.readouterr().err
 
     def test_no_such_file(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["train", "nothing.yaml"]) == 2
@@ -238,6 +258,53 @@ class TestJobsWithRealTraining:
         assert set(found.result()["tasks"]) == {"kind", "click"}
         registry.mirror(workspace).stop(60)
 
+    def test_steered_back_and_replayed(self, experiment: Path, workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+        registry = Jobs()
+        text = experiment.read_text().replace("steps: 6", "steps: 2000")
+        run_id = registry.submit(text, workspace, experiment.parent, contained=False)
+        control = registry.control(run_id)
+        assert control is not None
+
+        def until_paused() -> int:
+            control.pause()
+            while registry.snapshot(run_id).state is not RunState.PAUSED:
+                assert not registry.wait(run_id, 0.05), registry.snapshot(run_id).error
+            return registry.snapshot(run_id).series.step
+
+        first = until_paused()
+        with pytest.raises(ExperimentError, match="at least 0"):
+            registry.steer(run_id, {"tasks.kind.weight": -1.0}, workspace)
+        with pytest.raises(RunError, match="still being trained"):
+            registry.replay(run_id, workspace)
+        registry.steer(run_id, {"tasks.kind.weight": 7.0}, workspace)
+        registry.steer(run_id, {"optimizer.learning_rate": 0.002}, workspace)
+        control.resume()
+        while len(registry.snapshot(run_id).series.steered) < 2:
+            assert not registry.wait(run_id, 0.05), registry.snapshot(run_id).error
+        until_paused()
+        assert run(workspace, run_id).steered
+        registry.go_back(run_id, first, workspace)
+        while registry.snapshot(run_id).series.steered:
+            assert not registry.wait(run_id, 0.05), registry.snapshot(run_id).error
+        until_paused()
+        assert not run(workspace, run_id).steered, "nothing of what was changed is left"
+        registry.steer(run_id, {"tasks.click.weight": 3.0}, workspace)
+        control.resume()
+        while not registry.snapshot(run_id).series.steered:
+            assert not registry.wait(run_id, 0.05), registry.snapshot(run_id).error
+        control.stop()
+        assert registry.wait(run_id, 60)
+        with pytest.raises(RunError, match="ended"):
+            registry.steer(run_id, {"tasks.kind.weight": 1.0}, workspace)
+        with pytest.raises(RunError, match="ended"):
+            registry.go_back(run_id, first, workspace)
+
+        assert main(["replay", run_id, "--json"]) == 0
+        found = last_json(capsys)
+        assert found["equal"] and found["difference"] is None and found["steps"] == registry.snapshot(run_id).series.step
+        again = run(workspace, found["run_id"])
+        assert again.replays == run_id and again.steered and again.name.endswith("· replay")
+
     def test_tables_outside_the_workspace_are_not_read_for_a_browser(self, experiment: Path, workspace: Workspace) -> None:
         registry = Jobs()
         run_id = registry.submit(experiment.read_text(), workspace, experiment.parent)
@@ -272,8 +339,10 @@ class TestStrategies:
         (pair,) = found["pairs"]
         assert {pair["task"], pair["and"]} == {"kind", "click"}
         assert sum(found["shares"].values()) == pytest.approx(1)
+        assert {(row["step_of"], row["loss_of"]) for row in found["affinity"]} == {(a, b) for a in found["shares"] for b in found["shares"]}
         assert main(["conflicts", run_id]) == 0
-        assert "share of the gradient" in capsys.readouterr().out
+        out = capsys.readouterr().out
+        assert "share of the gradient" in out and "% taken off" in out
         assert main(["gates", run_id]) == 2, "hard sharing has no experts"
         assert main(["train", str(experiment), "--set", "diagnostics.conflicts_every=0", "--json"]) == 0
         assert main(["conflicts", last_json(capsys)["run_id"]]) == 2

@@ -149,7 +149,8 @@ def test_all_faults_at_once_each_with_line_path_found_and_wanted():
         "wanted a known name, such as weight, kind, data, options, columns.",
         "training.batch_size": 'line 27: training.batch_size: Found "many", wanted a whole number.',
         "training.device": 'line 28: training.device: Found "gpu", wanted auto, cpu, cuda, cuda:N or mps.',
-        "early_stopping.objective": 'line 30: early_stopping.objective: Found "precision", wanted mean, or a task: search, intent.',
+        "early_stopping.objective": 'line 30: early_stopping.objective: Found "precision", wanted mean, mean_rank, mean_delta, worst, '
+        "or a task: search, intent.",
     }  # fmt: skip
 
 
@@ -173,6 +174,10 @@ def test_all_faults_at_once_each_with_line_path_found_and_wanted():
         ("file: messages.csv", 'file: "a\\0b"', "data.客服.file", "the name of a file"),
         ("file: messages.csv", "fiel: messages.csv", "data.客服.file", "Found nothing, wanted a value"),
         ("weight: 0.5", "weight: .nan", "tasks.intent.weight", "a finite number"),
+        ("weight: 0.5", "weight: .inf", "tasks.intent.weight", "Found Infinity, wanted a finite number"),
+        ("weight: 0.5", "weight: -.inf", "tasks.intent.weight", "Found -Infinity, wanted a finite number"),
+        ("weight: 0.5", "weight: -0.5", "tasks.intent.weight", "a number of at least 0"),
+        ("weight: 0.5", "weight: 0.5\n  nothing: {weight: 1}", "tasks.nothing.kind", "Found nothing, wanted a value"),
         ("weight: 0.5", "weight: 1000", "tasks.intent.weight", "a number of at most 100"),
         ("name: two tasks", "name: 5", "name", "quotation marks"),
         ("name: two tasks", "name: ../x", "name", "a name of at most 64 letters"),
@@ -288,9 +293,31 @@ def test_a_strategy_brings_its_own_options():
     assert "uncertainty" in found["balancing.name"]
 
 
+def test_shares_of_tables():
+    experiment = experiment_from_yaml(TEXT, ["sampling.name=fixed_shares", "sampling.options.shares={客服: 3}"])
+    assert experiment.sampling.options.shares == {"客服": 3}
+    assert experiment_from_yaml(experiment.to_yaml()) == experiment
+    shares = {s.path: s for s in widgets(experiment)}["sampling.options.shares"]
+    assert (shares.type, shares.keys, shares.each, shares.value) == ("mapping", "data", 1.0, {"客服": 3})
+    for wrong, path, words in (
+        ("{nowhere: 1}", "sampling.options.shares.nowhere", "such as"),
+        ("{客服: -1}", "sampling.options.shares.客服", "at least 0"),
+        ("{客服: .inf}", "sampling.options.shares.客服", "a finite number"),
+        ("{客服: 0, shop v1: 0}", "sampling.options.shares", "a share above 0 for at least one table"),
+    ):
+        found = faults(TEXT, "sampling.name=fixed_shares", f"sampling.options.shares={wrong}")
+        assert words in found[path], found
+
+
 def test_weights_that_are_all_zero_are_refused():
     experiment = experiment_from_yaml(TEXT)
-    assert set(faults(TEXT, *(f"tasks.{name}.weight=0" for name in experiment.tasks))) == {"tasks"}
+    for found in (
+        faults(TEXT, *(f"tasks.{name}.weight=0" for name in experiment.tasks)),
+        faults(TEXT.replace("weight: 0.5", "weight: 0").replace("label: relevance", "label: relevance\n    weight: 0.0")),
+    ):
+        assert set(found) == {"tasks"}
+        assert "a loss weight above 0 for at least one task" in found["tasks"]
+    assert experiment_from_yaml(TEXT, ["tasks.search.weight=0"]).tasks["search"].weight == 0, "one of them may be"
 
 
 # ---- widgets ---------------------------------------------------------------------------------------------------------

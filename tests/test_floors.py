@@ -26,8 +26,9 @@ FLOORS: list[set[str]] = [
     {"runs", "inference", "drafts"},
     {"mlflow_mirror"},
     {"jobs"},
+    {"alone"},
     {"cli_text"},
-    {"cli_show"},
+    {"cli_show", "cli_alone"},
     {"cli"},
     {"__main__"},
 ]

@@ -15,7 +15,7 @@ from mtl_core.jobs import Jobs, Work, jobs
 from mtl_core.messages import message
 from mtl_core.runs import Recorder, RunError, RunState, create_run, run
 from mtl_core.training.control import Control
-from mtl_core.training.events import CheckpointSaved, Event, Failed, Finished, Paused, Resumed, Started, StepDone, WeightsChanged
+from mtl_core.training.events import CheckpointSaved, Event, Failed, Finished, Paused, Resumed, Started, Steered, StepDone
 from mtl_core.workspace import Workspace
 
 YAML = "name: test\ntraining: {device: cpu}\n"
@@ -46,9 +46,9 @@ class Gate:
                 self.seen.release()
                 control.wait_while_paused()
                 yield Resumed(n - 1)
-            commands = control.take()
-            if commands.weights:
-                yield WeightsChanged(n, {"a": 1.0}, commands.weights)
+            commands = control.take(n - 1)
+            for changes in commands.changes:
+                yield Steered(n, {"tasks.a.weight": 1.0}, changes)
             if commands.stop:
                 yield Finished(n - 1, "stopped", "asked", 0)
                 return

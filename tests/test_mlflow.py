@@ -24,8 +24,8 @@ from mtl_core.training.events import (
     Reported,
     Resumed,
     Started,
+    Steered,
     StepDone,
-    WeightsChanged,
 )
 from mtl_core.workspace import Workspace
 
@@ -48,7 +48,7 @@ def events(n_steps: int) -> Iterator[Event]:
     yield Evaluated(0, "validation", {"ads": 0.7}, {"ads": {"auc": 0.5}}, 0.5, 1.0, True)
     for n in range(1, n_steps + 1):
         if n == 3:
-            yield WeightsChanged(3, {"ads": 2.0}, {"ads": 5.0})
+            yield Steered(3, {"tasks.ads.weight": 2.0}, {"tasks.ads.weight": 5.0})
         yield step(n)
     yield Evaluated(n_steps, "validation", {"ads": 0.4}, {"ads": {"auc": 0.8}}, 0.8, 1.0, True)
     yield CheckpointSaved(n_steps, "best", "checkpoints/best")

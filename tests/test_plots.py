@@ -93,9 +93,11 @@ def test_training_curves_draw_chosen_tasks_in_the_runs_colours() -> None:
 
 def test_validation_curves_by_one_metric_or_each_tasks_own() -> None:
     by_name = plots.validation_curves(Run(), "ndcg@10")
-    assert [(t.name, list(t.y)) for t in by_name.data if len(t.y)] == [("search", [0.4, 0.6])]
+    line, star = (t for t in by_name.data if len(t.y))
+    assert (line.name, list(line.y)) == ("search", [0.4, 0.6])
+    assert (star.mode, star.marker.symbol, list(star.y)) == ("markers", "star", [0.6])
     own = plots.validation_curves(Run(), {"search": "ndcg@10", "ads": "auc"})
-    assert [(t.name, list(t.y)) for t in own.data] == [("search · ndcg@10", [0.4, 0.6]), ("ads · auc", [0.5, 0.7])]
+    assert [(t.name, list(t.y)) for t in own.data if t.mode != "markers"] == [("search · ndcg@10", [0.4, 0.6]), ("ads · auc", [0.5, 0.7])]
 
 
 def test_weights_are_stairs() -> None:
@@ -137,6 +139,15 @@ def test_gates_leave_a_gap_where_an_expert_is_not_the_tasks() -> None:
     assert lower.line.color != upper.line.color
 
 
+def test_affinity_shows_whose_step_takes_off_whose_loss() -> None:
+    change = np.array([[0.01, -0.002], [np.nan, 0.0001]])
+    grey, color, text = plots.affinity(["a", "b"], change, np.array([[True, True], [False, False]])).data
+    assert color.z[0].tolist() == [1, -0.2] and (color.zmin, color.zmax) == (-1, 1)
+    assert grey.z[1][1] == 0 and np.isnan(grey.z[1][0])
+    written = {(y, x): words for x, y, words in zip(text.x, text.y, text.text, strict=True)}
+    assert written == {("a", "a"): "+1", ("a", "b"): "-0.2", ("b", "b"): "+0.01"}, "rows: whose step; per cent"
+
+
 def test_shares_of_tasks_are_in_their_colours() -> None:
     (bars,) = plots.task_shares({"search": 0.75, "ads": 0.25}).data
     colors = plots.task_colors(["search", "ads"])
@@ -146,7 +157,7 @@ def test_shares_of_tasks_are_in_their_colours() -> None:
 def test_metrics_are_called_as_people_call_them() -> None:
     labels = {"auc": "AUC", "ndcg@10": "NDCG@10"}
     figure = plots.validation_curves(Run(), {"search": "ndcg@10", "ads": "auc"}, labels=labels)
-    assert [t.name for t in figure.data] == ["search · NDCG@10", "ads · AUC"]
+    assert [t.name for t in figure.data if t.mode != "markers"] == ["search · NDCG@10", "ads · AUC"]
     figure = plots.validation_curves(Run(), "auc", labels=labels)
     assert figure.layout.yaxis.title.text == "AUC"
 
@@ -206,3 +217,30 @@ def test_every_chart_lets_the_theme_through_and_keeps_the_zoom(figure: go.Figure
 def test_words_on_the_charts_are_translated() -> None:
     figure = plots.training_curves(Run(), 0.0, ["ads"], lambda text: f"<{text}>")
     assert (figure.layout.xaxis.title.text, figure.layout.yaxis.title.text) == ("<Step>", "<Training loss>")
+
+
+def test_a_star_where_less_is_better_stands_at_the_least() -> None:
+    figure = plots.validation_curves(Run(), "ndcg@10", lower_is_better={"ndcg@10"})
+    (star,) = (t for t in figure.data if t.mode == "markers")
+    assert list(star.y) == [0.4]
+
+
+def test_changes_are_marked_at_their_steps_with_all_that_was_changed() -> None:
+    few = plots.mark(plots.weights(Run()), [(3, "search: 1 → 2", "Step 3: search: 1 → 2"), (5, "<b>", "…")])
+    assert [shape.x0 for shape in few.layout.shapes] == [3, 5]
+    assert [(a.text, a.hovertext) for a in few.layout.annotations] == [("search: 1 → 2", "Step 3: search: 1 → 2"), ("&lt;b&gt;", "…")]
+    many = plots.mark(plots.weights(Run()), [(n, "words", "all") for n in range(20)])
+    assert {a.text for a in many.layout.annotations} == {"▼"}
+
+
+def test_changes_have_a_point_with_its_interval_for_every_task_and_way() -> None:
+    rows = {"joint": {"search": (0.02, 0.01), "ads": (-0.1, None)}, "<b>": {"search": (0.0, 0.2)}}
+    figure = plots.changes(rows)
+    points = [trace for trace in figure.data if trace.y[0] is not None]
+    assert [(t.name, t.x[0]) for t in points] == [("search · joint", 0.02), ("ads · joint", -0.1), ("search · &lt;b&gt;", 0.0)]
+    assert [t.error_x.array for t in points] == [(0.01,), None, (0.2,)]
+    colors = plots.task_colors(["ads", "search"])
+    assert [t.marker.color for t in points] == [colors["search"], colors["ads"], colors["search"]]
+    assert points[0].marker.symbol != points[2].marker.symbol
+    assert round(points[0].y[0]) == round(points[2].y[0]) == 0  # the same task on the same line
+    assert points[0].y[0] != points[2].y[0]

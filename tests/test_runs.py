@@ -23,8 +23,8 @@ from mtl_core.training.events import (
     Reported,
     Resumed,
     Started,
+    Steered,
     StepDone,
-    WeightsChanged,
 )
 from mtl_core.workspace import Workspace
 
@@ -92,7 +92,14 @@ class TestCurve:
 class TestSeries:
     def test_curves_by_task(self) -> None:
         series = Series()
-        for event in (started(), evaluated(0, 0.5), step(1), step(2, 0.4), WeightsChanged(3, {"a": 1.0}, {"a": 4.0}), step(3, 0.3)):
+        for event in (
+            started(),
+            evaluated(0, 0.5),
+            step(1),
+            step(2, 0.4),
+            Steered(3, {"tasks.a.weight": 1.0}, {"tasks.a.weight": 4.0}),
+            step(3, 0.3),
+        ):
             series.extend(event)
         assert series.tasks == ["a", "b"]
         assert series.loss("a") == ([1, 2, 3], [0.5, 0.4, 0.3])
@@ -126,6 +133,21 @@ class TestSeries:
         assert series.loss("a") == ([1, 2, 3], [0.5, 0.5, 0.1])
         assert series.validation("a", "auc") == ([2], [0.6])
 
+    def test_how_often_rows_were_seen(self) -> None:
+        series = Series()
+        assert series.seen == {}
+        series.extend(started())
+        for number in range(1, 6):
+            series.extend(step(number))
+        found = series.seen["a"]
+        assert (found.rows, found.drawn, found.times, found.often) == (8, 20, 2.5, False)
+        series.extend(Resumed(2, from_checkpoint=True))
+        series.extend(replace(started(2), drawn={"a": 8}))  # what the lost steps had does not count
+        series.extend(step(3))
+        assert series.seen["a"].drawn == 12
+        series.extend(replace(step(4), rows={"a": 200}))
+        assert series.seen["a"].often
+
     def test_effective_weights_and_what_went_wrong_with_them(self) -> None:
         series = Series()
         series.extend(started())
@@ -135,6 +157,8 @@ class TestSeries:
             )
         assert series.effective_weight("a") == ([1, 2, 3], pytest.approx([0.1, 0.2, 0.3]))
         assert (series.left_out, series.fell_back) == ({"b": 1}, 2)
+        series.extend(Resumed(1, from_checkpoint=True))
+        assert (series.left_out, series.fell_back) == ({}, 0), "steps that are done again count once"
 
     def test_looks_at_conflicts_are_thinned_and_cut(self) -> None:
         series = Series()

@@ -21,7 +21,7 @@ def unit(gramian: np.ndarray) -> np.ndarray:
 
 
 class MultipleGradientDescent(GradientBalancing):
-    """The shortest vector in the convex hull of g_k / w_k, d: d · g_k ≥ w_k · |d|² for every task."""
+    """The shortest vector in the convex hull of g_k / w_k (w with mean 1), d: d · g_k ≥ w_k · |d|² for every task."""
 
     name = "mgda"
     label = N_("MGDA")
@@ -30,6 +30,7 @@ class MultipleGradientDescent(GradientBalancing):
     source = "Multi-Task Learning as Multi-Objective Optimization, https://arxiv.org/abs/1810.04650"
 
     def weigh(self, gramian: np.ndarray, weights: np.ndarray, losses: np.ndarray, tasks: np.ndarray) -> np.ndarray:
+        weights = weights / weights.mean()
         found = MGDAWeighting()(torch.from_numpy(unit(gramian / np.outer(weights, weights))))
         return found.numpy() / weights
 

@@ -21,8 +21,9 @@ class ImpartialGradients(GradientBalancing):
     source = "Towards Impartial Multi-task Learning, https://openreview.net/forum?id=IMPnRXEWpvr"
 
     def weigh(self, gramian: np.ndarray, weights: np.ndarray, losses: np.ndarray, tasks: np.ndarray) -> np.ndarray:
-        found = np.linalg.pinv(gramian, hermitian=True) @ (weights * np.sqrt(np.diag(gramian)))
-        if abs(found.sum()) < 1e-12:
+        wanted = weights * np.sqrt(np.diag(gramian))
+        found = np.linalg.pinv(gramian, hermitian=True) @ wanted
+        if abs(found.sum()) < 1e-12 or np.linalg.norm(gramian @ found - wanted) > 1e-3 * np.linalg.norm(wanted):  # as of opposite gradients
             raise ArithmeticError("The projections cannot be made equal.")
         return found / found.sum()
 
@@ -41,22 +42,18 @@ def fair_weights(gramian: np.ndarray, preferred: np.ndarray, alpha: float) -> np
     def excess(x: np.ndarray) -> np.ndarray:
         return scaled @ x - target * x ** (-1 / alpha)
 
-    def utility(x: np.ndarray) -> float:
-        own = target * np.log(x) if alpha == 1 else target * x ** (1 - 1 / alpha) / (1 - 1 / alpha)
-        return float(x @ scaled @ x / 2 - own.sum())
-
     x = target ** (alpha / (alpha + 1))
     for _ in range(200):
         gap = excess(x)
-        if np.abs(gap * x ** (1 / alpha) / target).max() < 1e-10:
+        if np.abs(gap * x ** (1 / alpha) / target).max() < 1e-7:
             return x * scale
         curvature = scaled + np.diag(target / alpha * x ** (-1 / alpha - 1))
         step = np.linalg.solve(curvature, -gap)
         falling = step < 0
         size = min(1.0, 0.9 * float((x[falling] / -step[falling]).min())) if falling.any() else 1.0
-        before = utility(x)
-        while size > 1e-12 and utility(x + size * step) > before + 1e-4 * size * float(gap @ step) + 1e-14 * abs(before):
-            size /= 2
+        slope = float(gap @ step)
+        while size > 1e-12 and float(excess(x + size * step) @ step) > -slope / 2:  # too far: it rises there. Not by the values: near
+            size /= 2  # opposite gradients they are small differences of large numbers
         x = x + size * step
     raise ArithmeticError("No fair weights were found in 200 steps.")
 

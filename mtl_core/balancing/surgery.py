@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from pydantic import Field as Setting
 from torch import Tensor
-from torchjd.aggregation import GradDrop as TorchJDGradDrop
 from torchjd.aggregation import GradVacWeighting, PCGradWeighting
 
 from mtl_core.balancing.base import GradientBalancing
@@ -14,7 +13,7 @@ from mtl_core.messages import N_
 from mtl_core.settings import Options
 
 _SLIDER = N_("A factor on the task's loss, and so on its gradient, before conflicts are looked for.")
-_BLOCK = 1 << 20  # parameters at once
+_BLOCK = 1 << 17  # parameters at once, whose gradients stay in the processor's cache
 
 
 def scaled(gramian: np.ndarray, weights: np.ndarray) -> Tensor:
@@ -83,14 +82,16 @@ class GradientDropout(GradientBalancing):
         return weights
 
     def combine(self, gradients: Tensor, effective: np.ndarray) -> tuple[Tensor, np.ndarray]:
+        """The positive gradients of a parameter pass where U · Σ|g| < Σ max(g, 0), U uniform in [0, 1], else the negative ones."""
         weights = torch.from_numpy(effective).to(gradients)
-        update, passed = torch.empty_like(gradients[0]), torch.zeros(len(weights), dtype=torch.float64, device=gradients.device)
-        energy = torch.zeros_like(passed)
-        for start in range(0, gradients.shape[1], _BLOCK):  # in blocks: its intermediate values take several times the gradients
-            block = gradients[:, start : start + _BLOCK] * weights[:, None]
-            mixed = TorchJDGradDrop()(block).nan_to_num_()  # 0 / 0 where no task has a gradient
-            update[start : start + _BLOCK] = mixed
-            kept = block * ((block * mixed) > 0)
-            passed += (kept.double() ** 2).sum(1)
-            energy += (block.double() ** 2).sum(1)
-        return update, effective * (passed / energy).cpu().numpy()
+        update = torch.empty_like(gradients[0])
+        passed, energy = (torch.zeros(len(weights), dtype=torch.float64, device=gradients.device) for _ in range(2))
+        for block, mixed in zip(gradients.split(_BLOCK, dim=1), update.split(_BLOCK), strict=True):
+            sizes = block.abs()
+            total, size = weights @ block, weights @ sizes
+            sign = torch.where(torch.rand_like(size) * size * 2 < total + size, size, -size)
+            torch.add(total, sign, out=mixed).div_(2)  # the sum of the gradients of this sign
+            energies = sizes.mul_(block)  # with the gradient's sign
+            passed += energies @ sign.sign_()
+            energy += torch.mm(block, block.T).diagonal()
+        return update, effective * ((passed + energy) / (2 * energy)).cpu().numpy()

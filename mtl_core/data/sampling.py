@@ -1,6 +1,6 @@
 """Which rows of each table a step draws. A small table is cycled with its own permutations; nothing ever ends early."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -24,19 +24,31 @@ class Sampler:
         self._rows = dict(rows)
         self._batch_size = batch_size
         self._seed = seed
-        self.sampling = sampling(list(rows), np.array([len(r) for r in rows.values()]), options)
+        self.change(sampling, options)
         self._step = 0
         self._credits = np.zeros(len(self._rows))
         self._position = dict.fromkeys(self._rows, 0)  # rows drawn since the start
         self._permutations: dict[str, tuple[int, np.ndarray]] = {}
 
-    def draw(self, progress: float = 0.0) -> dict[str, np.ndarray]:
-        """table → row numbers for the next step; a table whose turn it is not has none. progress: of the training, in [0, 1]."""
-        self._credits += self.sampling.shares(self._step, progress) * self._batch_size
+    def change(self, sampling: type[Sampling], options: Any) -> None:
+        """Another way of sampling from the next step on; every table goes on where it is. Raises ValueError: as `sampling` does."""
+        self.sampling = sampling(list(self._rows), np.array([len(r) for r in self._rows.values()]), options)
+
+    def draw(self, progress: float = 0.0, resting: Collection[str] = ()) -> dict[str, np.ndarray]:
+        """table → row numbers for the next step; a table whose turn it is not has none.
+
+        progress: of the training, in [0, 1]; resting: tables that get none, whose share goes to the others in proportion.
+        """
+        awake = np.array([table not in resting for table in self._rows])
+        shares = self.sampling.shares(self._step, progress)
+        if not awake.all():
+            shares = shares * awake if (shares * awake).any() else awake.astype(np.float64)
+            shares = shares / shares.sum()
+        self._credits += shares * self._batch_size
         self._step += 1
-        counts = np.maximum(np.floor(self._credits + 1e-9), 0).astype(int)
+        counts = np.maximum(np.floor(self._credits + 1e-9), 0).astype(int) * awake
         while missing := self._batch_size - int(counts.sum()):  # largest remainders first; taken back where a debt was left out
-            counts[np.argmax((self._credits - counts) * np.sign(missing))] += np.sign(missing)
+            counts[np.argmax(np.where(awake, (self._credits - counts) * np.sign(missing), -np.inf))] += np.sign(missing)
         self._credits -= counts
         return {table: self._next(table, n) for table, n in zip(self._rows, counts, strict=True)}
 

@@ -142,7 +142,10 @@ class RoundRobin(Sampling):
 
 class FixedSharesOptions(SamplingOptions):
     shares: dict[str, NonNegativeFloat] = Setting(
-        {}, title=N_("Shares"), description=N_("Table → its share, in proportion to the others; tables not named have 1.")
+        {},
+        title=N_("Shares"),
+        description=N_("Table → its share, in proportion to the others; tables not named have 1."),
+        json_schema_extra={"keys": "data", "each": 1.0},
     )
 
 

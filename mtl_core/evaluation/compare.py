@@ -17,6 +17,7 @@ class RunResult:
 
     name: unique among the runs; experiment: plain data, as its YAML; tasks: task → part → metric → value;
     datasets: the experiment's name of a table → hash of the dataset, split included; rows: task → split → rows; examples: rows trained on.
+    steered: whether a person changed something on the way.
     """
 
     name: str
@@ -25,6 +26,7 @@ class RunResult:
     datasets: Mapping[str, str] = field(default_factory=dict)
     rows: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     examples: int | None = None
+    steered: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def compare(runs: Sequence[RunResult], baseline: str | None = None, part: Part =
         part,
         _metrics([base, *others], part),
         settings({run.name: run.experiment for run in runs}),
-        [warning for run in others for warning in _warnings(base, run, part)],
+        [*_steered(runs), *(warning for run in others for warning in _warnings(base, run, part))],
     )
 
 
@@ -92,11 +94,16 @@ def _metrics(runs: list[RunResult], part: Part) -> list[MetricRow]:
     return rows
 
 
+def _steered(runs: Sequence[RunResult]) -> list[Message]:
+    text = "“{run}” was steered: what its settings say held only until something was changed."
+    return [message(text, run=run.name) for run in runs if run.steered]
+
+
 def _warnings(base: RunResult, run: RunResult, part: Part) -> list[Message]:
     found = []
     names = {"run": run.name, "baseline": base.name}
     for task in base.tasks:
-        if task in run.tasks and (why := _incomparable(task, base, run, part)):
+        if task in run.tasks and (why := incomparable(task, base, run, part)):
             found.append(message("“{task}” of “{run}” and of “{baseline}” cannot be compared: {why}", task=task, why=why, **names))
     if base.examples and run.examples and base.examples != run.examples:
         found.append(
@@ -107,7 +114,7 @@ def _warnings(base: RunResult, run: RunResult, part: Part) -> list[Message]:
     return found
 
 
-def _incomparable(task: str, base: RunResult, run: RunResult, part: Part) -> Message | None:
+def incomparable(task: str, base: RunResult, run: RunResult, part: Part) -> Message | None:
     """The first reason why the task's numbers of two runs do not mean the same."""
     own, other = (r.experiment.get("tasks", {}).get(task, {}) for r in (base, run))
     tables = [r.experiment.get("data", {}).get(t.get("data"), {}) for r, t in ((base, own), (run, other))]

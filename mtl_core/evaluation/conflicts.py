@@ -29,6 +29,8 @@ class Look(Protocol):
     def cosines(self) -> list[list[float]]: ...
     @property
     def layers(self) -> dict[str, list[list[float]]]: ...
+    @property
+    def affinity(self) -> dict[str, dict[str, float]]: ...
 
 
 @dataclass(frozen=True)
@@ -64,14 +66,59 @@ def agreement(looks: Sequence[Look], step: int | None = None, layer: str | None 
         places = [tasks.index(task) for task in look.tasks]
         values[n][np.ix_(places, places)] = np.array(look.cosines if layer is None else look.layers[layer], dtype=np.float64)
         norms[n, places] = look.norms
+    with np.errstate(invalid="ignore", divide="ignore"):
+        lengths = np.nansum(norms, 0) / np.isfinite(norms).sum(0)
+        share = lengths / lengths.sum()  # nan before any head has learned to hand a gradient on
+    return Agreement(chosen[-1].step, tasks, *_mean(values), share, len(chosen))
+
+
+def _mean(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(L, K, K), with nan where nothing is known → mean over the looks, low and high end of its interval: (K, K) each."""
     count = np.isfinite(values).sum(0)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.nansum(values, 0) / count
         deviation = np.sqrt(np.nansum((values - mean) ** 2, 0) / (count - 1))
         half = np.where(count > 1, stdtrit(np.maximum(count - 1, 1), (1 + CONFIDENCE) / 2) * deviation / np.sqrt(count), np.inf)
-        lengths = np.nansum(norms, 0) / np.isfinite(norms).sum(0)
     half[np.isnan(mean)] = np.nan
-    return Agreement(chosen[-1].step, tasks, mean, mean - half, mean + half, lengths / lengths.sum(), len(chosen))
+    return mean, mean - half, mean + half
+
+
+@dataclass(frozen=True)
+class Affinity:
+    """What a step along one task's gradient alone takes off each task's loss, as a share of it (below 0: adds to it).
+
+    change, low, high: (K, K), rows: whose step, columns: whose loss; nan where it was never looked at. looks: (K,) of each task's step.
+    "Efficiently Identifying Task Groupings for Multi-Task Learning", https://arxiv.org/abs/2109.04617.
+    """
+
+    tasks: list[str]
+    change: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    looks: list[int]
+
+    @property
+    def told(self) -> np.ndarray:
+        """(K, K) bool: whether the change is told from 0."""
+        return (self.low > 0) | (self.high < 0)
+
+
+def affinity(looks: Sequence[Look], step: int | None = None) -> Affinity | None:
+    """Over the last LOOKS looks at each task's step, up to `step` (None: the last one). None: no look."""
+    found: dict[str, list[dict[str, float]]] = {}
+    for look in looks:
+        if step is None or look.step <= step:
+            for source, changes in look.affinity.items():
+                found.setdefault(source, []).append(changes)
+    if not found:
+        return None
+    tasks = list(dict.fromkeys(task for rows in found.values() for changes in rows for task in changes))
+    values = np.full((LOOKS, len(tasks), len(tasks)), np.nan)
+    for source, rows in found.items():
+        for n, changes in enumerate(rows[-LOOKS:]):
+            for task, change in changes.items():
+                values[n, tasks.index(source), tasks.index(task)] = change
+    return Affinity(tasks, *_mean(values), [len(found.get(task, [])[-LOOKS:]) for task in tasks])
 
 
 def sentence(looks: Sequence[Look]) -> Message | None:

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from mtl_core.messages import Message, message
 from mtl_core.model.packing import Packed, layout
+from mtl_core.model.taps import by_task, hook, overlap, record, recorded
 
 transformers.utils.logging.disable_progress_bar()  # loading takes a second; its bars would break ours
 transformers.utils.logging.set_verbosity_error()  # an unused pooler is not worth a report
@@ -284,7 +285,10 @@ class Encoder(nn.Module):
         if self.rows is None:
             return inputs | {"input_ids": ids}
         assert self.row_ids is not None  # set together with rows
-        return inputs | {"inputs_embeds": F.embedding(torch.searchsorted(self.row_ids, ids), self.rows)}
+        rows, places = self.rows, torch.searchsorted(self.row_ids, ids)
+        words = F.embedding(places, rows)
+        record(lambda i: F.embedding(i, rows), [rows], places, words)
+        return inputs | {"inputs_embeds": words}
 
     def _padded_states(self, packed: Packed) -> Tensor:
         """For models that transformers cannot give another attention: padded to the longest, (S, L) → (N, hidden)."""
@@ -299,13 +303,16 @@ class Encoder(nn.Module):
         output = self.model(**{k: v for k, v in inputs.items() if k in accepted}, attention_mask=mask.long())
         return output.last_hidden_state[mask]
 
+    def _sample(self) -> Packed:
+        """Three short texts."""
+        vocabulary, lengths = self.model.config.vocab_size, (min(9, self.max_length), 5, 5)
+        texts = [np.arange(n, dtype=np.int64) * 7 % (vocabulary - 5) + 5 for n in lengths]
+        return Packed.of(texts, [np.zeros(n, np.int64) for n in lengths], self.embeddings.device)
+
     @torch.no_grad()
     def _packing_agrees(self) -> bool:
         """Whether this architecture gives the same states packed as padded, tried on three short texts."""
-        vocabulary, lengths = self.model.config.vocab_size, (min(9, self.max_length), 5, 5)
-        texts = [np.arange(n, dtype=np.int64) * 7 % (vocabulary - 5) + 5 for n in lengths]
-        packed = Packed.of(texts, [np.zeros(n, np.int64) for n in lengths], self.embeddings.device)
-        training = self.model.training
+        packed, training = self._sample(), self.model.training
         self.model.train(False)
         padded = self._padded_states(packed)
         self.packs = True
@@ -315,6 +322,46 @@ class Encoder(nn.Module):
             return False
         finally:
             self.model.train(training)
+
+    def splits(self) -> bool:
+        """Whether the gradients of several tasks can be had from one way back (see `taps`), tried on three short texts of two tasks.
+        Not where parameters work on other than single tokens, or where texts must be padded."""
+        if not self.packs or not self.learning():
+            return False
+        for module in self.modules():
+            if not [*module.children()] and [*module.parameters()] and hook not in module._forward_hooks.values():
+                module.register_forward_hook(hook)
+        packed, training = self._sample(), self.model.training
+        owners = torch.tensor([0, 1, 0]).repeat_interleave(torch.tensor(packed.lengths))
+        order, sizes = owners.argsort(stable=True).to(self.embeddings.device), owners.bincount().tolist()
+        if self.embeddings.requires_grad:
+            self.open_rows(np.unique(packed.ids.cpu().numpy()))
+        self.model.train(False)
+        try:
+            learning = self.learning()
+            with recorded() as taps:
+                vectors = self(packed)
+            outward = torch.arange(vectors.numel(), device=vectors.device).view_as(vectors).sin()
+            found = [[torch.zeros_like(p) for p in learning] for _ in range(2)]
+            places = {id(p): i for i, p in enumerate(learning)}
+            if overlap(taps):
+                return False
+            uses = [use for tap in taps for use in tap.uses]
+            outwards = iter(torch.autograd.grad(vectors, [use.output for use in uses], outward, retain_graph=True, allow_unused=True))
+            for tap in taps:
+                for task, parameter, gradient in by_task([tap], [[next(outwards) for _ in tap.uses]], order, sizes):
+                    found[task][places[id(parameter)]] += gradient
+            for task, texts in enumerate(([0, 2], [1])):
+                wanted = torch.autograd.grad(vectors[texts], learning, outward[texts], retain_graph=True, allow_unused=True)
+                for ours, theirs in zip(found[task], wanted, strict=True):
+                    if not torch.allclose(ours, torch.zeros_like(ours) if theirs is None else theirs, rtol=1e-2, atol=1e-3):
+                        return False
+            return True
+        except (RuntimeError, TypeError, ValueError, KeyError):
+            return False
+        finally:
+            self.model.train(training)
+            self.close_rows()
 
     def save(self, folder: Path, tokenizer: Any) -> None:
         """As transformers saves a model: safetensors, config and tokenizer; without adapters."""

@@ -27,11 +27,13 @@ class StepBatch:
     """Rows of several tasks, ready for the model.
 
     packed: micro-batches; their vectors, one after another, are the (S, hidden) that the tasks' slot indices point into.
+    owners: (S,) int64, of each text the place of its task among `tasks` (of a text that several share: the first).
     token_ids: the distinct token ids of all of them, ascending.
     tokens: useful ones, as if every row brought its own texts.
     """
 
     packed: list[Packed]
+    owners: np.ndarray
     tasks: dict[str, TaskBatch]
     token_ids: np.ndarray
     tokens: int
@@ -44,16 +46,17 @@ def assemble(
     micro_batch_tokens: int,
     device: torch.device,
     lanes: int = 1,
+    apart: bool = False,
 ) -> StepBatch:
     """blocks: task → its rows of the step (at least one each); stores: task → slot → where its text codes point (of a pair two);
-    micro_batch_tokens: of all that is encoded at once, by `lanes` micro-batches side by side."""
-    keys, end = [np.empty((0, 3), np.uint64)], 0
+    micro_batch_tokens: of all that is encoded at once, by `lanes` micro-batches side by side; apart: no text is shared by two tasks."""
+    keys, owners, end = [np.empty((0, 3), np.uint64)], [np.empty(0, np.int64)], 0
     spans: dict[tuple[str, str], tuple[int, int]] = {}
     sources: list[tuple[int, Texts, Texts | None, np.ndarray]] = []
-    for task, block in blocks.items():
+    for place, (task, block) in enumerate(blocks.items()):
         for slot, (codes, _) in block.slots.items():
             store = stores[task][slot]
-            key = np.zeros((len(codes), 3), np.uint64)  # (texts, hash, hash of the second)
+            key = np.zeros((len(codes), 3), np.uint64)  # (texts and task, hash, hash of the second)
             if codes.ndim == 2:
                 pair = store if isinstance(store, tuple) else (store, store)
                 key[:, 0], key[:, 1], key[:, 2] = 2, pair[0].hashes[codes[:, 0]], pair[1].hashes[codes[:, 1]]
@@ -62,22 +65,23 @@ def assemble(
                 single = store[0] if isinstance(store, tuple) else store
                 key[:, 0], key[:, 1] = 1, single.hashes[codes]
                 sources.append((end + len(key), single, None, codes))
+            key[:, 0] += np.uint64(4 * place * apart)
             keys.append(key)
+            owners.append(np.full(len(key), place))
             spans[task, slot] = (end, end := end + len(key))
     _, chosen, inverse = np.unique(np.concatenate(keys), axis=0, return_index=True, return_inverse=True)
     inverse = inverse.reshape(-1)
     sequences = [_sequence(i, sources, template) for i in chosen.tolist()]
     lengths = np.array([len(ids) for ids, _ in sequences], np.int64)
     order = np.argsort(-lengths, kind="stable")
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    position = place[inverse]
+    position = np.argsort(order)[inverse]
 
     return StepBatch(
         packed=[
             Packed.of([sequences[i][0] for i in part], [sequences[i][1] for i in part], device)
             for part in _cut(order, lengths[order], micro_batch_tokens, lanes)
         ],
+        owners=np.concatenate(owners)[chosen][order],
         tasks={
             task: _task_batch(block, {slot: position[slice(*spans[task, slot])] for slot in block.slots}, device)
             for task, block in blocks.items()

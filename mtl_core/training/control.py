@@ -3,15 +3,20 @@
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Commands:
-    """What was asked since the last look."""
+    """What was asked since the last look. changes: one mapping a request, in their order, path in the experiment → value.
 
-    weights: dict[str, float] = field(default_factory=dict)
+    back: the step of the checkpoint to go back to, None: on.
+    """
+
+    changes: list[dict[str, Any]] = field(default_factory=list)
     stop: bool = False
     evaluate: bool = False
+    back: int | None = None
 
 
 class Control:
@@ -19,19 +24,35 @@ class Control:
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
-        self._weights: dict[str, float] = {}
+        self._changes: list[dict[str, Any]] = []
+        self._back: int | None = None
         self._stop = self._evaluate = self._pause = False
 
+    def steer(self, changes: Mapping[str, Any]) -> None:
+        """New values of settings from the next step on: path in the experiment → value, such as {"tasks.search.weight": 2.0}.
+
+        What several people ask before the same step is done in the order of asking. The loop refuses what is no valid experiment;
+        `jobs().steer` says so at once.
+        """
+        with self._condition:
+            self._changes.append(dict(changes))
+
     def set_weights(self, weights: Mapping[str, float]) -> None:
-        """New loss weights (≥ 0, finite) from the next step on; tasks not named keep theirs.
+        """New loss weights (≥ 0, finite); tasks not named keep theirs.
 
         Raises ValueError: a weight that is negative or not finite.
         """
         for task, weight in weights.items():
             if not 0 <= weight < float("inf"):
                 raise ValueError(f"The weight of {task!r} should be finite and at least 0. Found {weight}.")
+        self.steer({f"tasks.{task}.weight": weight for task, weight in weights.items()})
+
+    def go_back(self, step: int) -> None:
+        """Go on from the checkpoint that was taken at `step` before a change; what came after it is forgotten."""
         with self._condition:
-            self._weights.update(weights)
+            self._back = step
+            self._pause = False
+            self._condition.notify_all()
 
     def pause(self) -> None:
         with self._condition:
@@ -61,12 +82,11 @@ class Control:
     def stopping(self) -> bool:
         return self._stop
 
-    def take(self) -> Commands:
-        """What was asked since the last call; weights and evaluate are cleared, stop stays."""
+    def take(self, step: int) -> Commands:
+        """What was asked since the last call, cleared; a stop stays. step: steps done."""
         with self._condition:
-            commands = Commands(dict(self._weights), self._stop, self._evaluate)
-            self._weights.clear()
-            self._evaluate = False
+            commands = Commands(self._changes, self._stop, self._evaluate, self._back)
+            self._changes, self._evaluate, self._back = [], False, None
             return commands
 
     def wait_while_paused(self) -> None:

@@ -41,3 +41,14 @@ def memory_bytes(device: torch.device) -> int:
         torch.cuda.reset_peak_memory_stats(device)
         return peak
     return psutil.Process().memory_info().rss
+
+
+def random_state(device: torch.device) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Where the random numbers of the processor and of the device stand."""
+    return torch.get_rng_state(), torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+
+
+def set_random_state(device: torch.device, state: tuple[torch.Tensor, torch.Tensor | None]) -> None:
+    torch.set_rng_state(state[0])
+    if state[1] is not None:
+        torch.cuda.set_rng_state(state[1], device)

@@ -16,7 +16,11 @@ class Event:
 
 @dataclass(frozen=True)
 class Started(Event):
-    """n_steps: planned; rows: task → split → rows; device, precision: what was chosen; parameters: trainable, total."""
+    """n_steps: planned; rows: task → split → rows; device, precision: what was chosen; parameters: trainable, total.
+
+    drawn: task → rows that steps before this one had; empty at the first step.
+    datasets: the experiment's name of a table → the hash of what it held.
+    """
 
     n_steps: int
     device: str
@@ -25,6 +29,8 @@ class Started(Event):
     trainable_parameters: int
     total_parameters: int
     weights: dict[str, float]
+    drawn: dict[str, int] = field(default_factory=dict)
+    datasets: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,12 +72,14 @@ class Compared(Event):
 
     tasks: K names, those with rows and a loss weight above 0. norms: (K,) lengths of the gradients of their losses, without weights.
     cosines: (K, K) over all shared parameters; layers: the same for each part of the encoder. nan where a gradient is zero.
+    affinity: of some tasks, what a step along their gradient alone takes off every task's loss, as a share of it (below 0: adds to it).
     """
 
     tasks: list[str]
     norms: list[float]
     cosines: list[list[float]]
     layers: dict[str, list[list[float]]]
+    affinity: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -93,11 +101,31 @@ class Reported(Event):
 
 
 @dataclass(frozen=True)
-class WeightsChanged(Event):
-    """`step` is the first step taken with the new weights."""
+class Steered(Event):
+    """A person changed settings; `step` is the first step taken with them. old, new: path in the experiment → value.
 
-    old: dict[str, float]
-    new: dict[str, float]
+    checkpoint: the one taken before the change, None: the run keeps none. refused: why nothing was changed; empty: it was.
+    """
+
+    old: dict[str, Any]
+    new: dict[str, Any]
+    checkpoint: str | None = None
+    refused: str = ""
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The loss weights among what changed: task → weight."""
+        paths = {} if self.refused else {tuple(path.split(".")): value for path, value in self.new.items()}
+        return {path[1]: float(value) for path, value in paths.items() if path[0] == "tasks" and path[-1] == "weight"}
+
+
+@dataclass(frozen=True)
+class TaskEnded(Event):
+    """The task has stopped gaining: from the next step on it is rehearsed or frozen (`then`). peak: the step of its best evaluation."""
+
+    task: str
+    then: str
+    peak: int
 
 
 @dataclass(frozen=True)
@@ -114,7 +142,7 @@ class Resumed(Event):
 
 @dataclass(frozen=True)
 class CheckpointSaved(Event):
-    """name: last or best; path: relative to the run's folder."""
+    """name: last, best, or before-<step> (before a change); path: relative to the run's folder."""
 
     name: str
     path: str
@@ -132,7 +160,10 @@ class Failed(Event):
 
 @dataclass(frozen=True)
 class Finished(Event):
-    """The end. state: finished or stopped; why: steps, patience, asked."""
+    """The end. state: finished or stopped; why: steps, patience, asked.
+
+    peaks: task → test metrics of the model of its own best step, where those models are kept.
+    """
 
     state: str
     why: str
@@ -141,12 +172,12 @@ class Finished(Event):
     best: Metrics = field(default_factory=dict)
     test: Metrics = field(default_factory=dict)
     seconds: float = 0.0
+    peaks: Metrics = field(default_factory=dict)
 
 
-EVENTS: dict[str, type[Event]] = {
-    c.__name__: c
-    for c in (Started, StepDone, Evaluated, Compared, Gated, Reported, WeightsChanged, Paused, Resumed, CheckpointSaved, Failed, Finished)
-}
+_IN_A_RUN = (Started, StepDone, Evaluated, Compared, Gated, Reported, Steered, TaskEnded)
+_AROUND_IT = (Paused, Resumed, CheckpointSaved, Failed, Finished)
+EVENTS: dict[str, type[Event]] = {c.__name__: c for c in (*_IN_A_RUN, *_AROUND_IT)}
 
 
 def from_json(record: dict[str, Any]) -> Event:

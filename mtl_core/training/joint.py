@@ -8,6 +8,7 @@ task's gradient comes through that task's vectors only, so the gradients are tho
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -18,7 +19,9 @@ from mtl_core.balancing.fixed import FixedWeights
 from mtl_core.data.compiled import RowBlock
 from mtl_core.experiment_parts import Balancing
 from mtl_core.model.multitask import MultiTaskModel
+from mtl_core.tasks.base import TaskBatch
 from mtl_core.training.batches import StepBatch
+from mtl_core.training.devices import random_state, set_random_state
 from mtl_core.training.events import Compared
 from mtl_core.training.gradients import TaskGradients
 from mtl_core.training.lanes import Lanes, Pass
@@ -47,11 +50,18 @@ class Joint:
         strategy = BALANCING[options.name] if len(tasks) > 1 else FixedWeights
         self.balancing = strategy(len(tasks), options.options, lanes.device)
         self._gradients = TaskGradients()
+        self.apart = isinstance(self.balancing, GradientBalancing)
 
-    def parts(self, blocks: Mapping[str, RowBlock]) -> list[Mapping[str, RowBlock]]:
-        """How the rows of a step go through the encoder: together, or task by task."""
-        apart = isinstance(self.balancing, GradientBalancing) or self.model.sharing.by_task
-        return [{name: block} for name, block in blocks.items()] if apart else [blocks]
+    @cached_property
+    def _splits(self) -> bool:
+        return not self.model.sharing.by_task and self.model.encoder.splits()
+
+    def parts(self, blocks: Mapping[str, RowBlock], apart: bool | None = None) -> list[Mapping[str, RowBlock]]:
+        """How the rows of a step go through the encoder: together, or task by task. apart: whether task gradients are wanted (None: as
+        the strategy works on them)."""
+        apart = self.apart if apart is None else apart
+        by_task = self.model.sharing.by_task or (apart and not self._splits)
+        return [{name: block} for name, block in blocks.items()] if by_task else [blocks]
 
     def gradients(self, batches: Sequence[StepBatch], weights: Mapping[str, float]) -> Found:
         """Forward and back; sets the `.grad` of all parameters. batches: as by `parts`; weights: task → its loss weight."""
@@ -76,52 +86,109 @@ class Joint:
             with torch.enable_grad():
                 self.balancing.updated(losses, self._at([found.names[p] for p in places]))
 
-    def compare(self, batches: Sequence[StepBatch], weights: Mapping[str, float], step: int) -> Compared:
-        """How the tasks' gradients stand to each other at the model as it is; changes nothing. batches: one a task."""
+    def compare(self, batches: Sequence[StepBatch], weights: Mapping[str, float], step: int, rate: float = 0.0, turn: int = 0) -> Compared:
+        """How the tasks' gradients stand to each other at the model as it is; changes nothing. batches: as by `parts`, apart.
+
+        rate: of a step that is taken for a look at the losses behind it, and taken back (0: none); turn: whose, counted through the tasks.
+        """
         encoder = self.model.encoder
         rows = self._gradients if isinstance(self.balancing, GradientBalancing) else TaskGradients()  # K × P floats, held for the look only
-        kept = [batch for batch in batches if weights[next(iter(batch.tasks))] > 0]
         if encoder.embeddings.requires_grad:
-            encoder.open_rows(np.unique(np.concatenate([batch.token_ids for batch in kept])))
-        rows.begin(self.model.shared(), len(kept))
-        for batch in kept:
-            self._switch(batch)
-            encoded = Pass(self.lanes, batch.packed)
-            (loss,) = self._losses(encoded.vectors, batch)
-            sharing = self._back(loss, encoded, [])
-            rows.add([*encoded.gradients(), *sharing])
-            for parameter in encoder.own():
-                parameter.grad = None
+            encoder.open_rows(np.unique(np.concatenate([batch.token_ids for batch in batches])))
+        names = [name for batch in batches for name in batch.tasks]
+        factors = {name: float(weights[name] > 0) for name in names}
+        self._task_gradients(rows, batches, factors, heads=False)
         layers = rows.gramians(self.model.parts())
+        kept = [name for name in names if factors[name]]
+        affinity = {}
+        if rate and kept:
+            changes = dict(zip(names, self._look_ahead(rows, turn % len(kept), batches, rate).tolist(), strict=True))
+            affinity[kept[turn % len(kept)]] = {name: changes[name] for name in kept}
         encoder.close_rows()
-        total = sum(layers.values(), np.zeros((len(kept), len(kept))))
+        total = sum(layers.values(), np.zeros(2 * rows.matrix.shape[:1]))
         return Compared(
-            step,
-            [next(iter(batch.tasks)) for batch in kept],
-            np.sqrt(np.diag(total)).tolist(),
-            _cosines(total),
-            {part: _cosines(gramian) for part, gramian in layers.items()},
+            step, kept, np.sqrt(np.diag(total)).tolist(), _cosines(total), {part: _cosines(g) for part, g in layers.items()}, affinity
         )
 
-    def _losses(self, vectors: Tensor, batch: StepBatch) -> Tensor:
-        """(K,): the mean loss of each task of the batch."""
-        losses, logits = [], self.model.logits_of(vectors, batch.tasks)
-        for name, inputs in batch.tasks.items():
-            task = self.tasks[name]
-            losses.append(task.kind.loss(logits[name], inputs, task.spec, task.options).mean())
+    @torch.no_grad()
+    def _look_ahead(self, rows: TaskGradients, row: int, batches: Sequence[StepBatch], rate: float) -> Tensor:
+        """(K,): 1 - L(θ - rate · g) / L(θ) for each task's loss L, where g is the row, which is lost; θ, the shared parameters, is not.
+
+        "Efficiently Identifying Task Groupings for Multi-Task Learning", https://arxiv.org/abs/2109.04617.
+        """
+        learning, random = self.model.shared(), random_state(self.lanes.device)
+
+        def losses() -> Tensor:
+            """In float32: one step changes losses by less than bfloat16 can tell. With the same dropout every time."""
+            set_random_state(self.lanes.device, random)
+            found = []
+            for batch in batches:
+                self._switch(batch)
+                found.append(self._losses(self.lanes.encode(batch.packed, "float32"), batch))
+            return torch.cat(found).double()
+
+        before, here = losses(), [p.data for p in learning]
+        try:
+            for parameter, ahead in zip(learning, rows.turn_into_step(row, rate), strict=True):
+                parameter.data = ahead
+            return 1 - losses() / before
+        finally:
+            for parameter, data in zip(learning, here, strict=True):
+                parameter.data = data
+
+    def _task_gradients(self, rows: TaskGradients, batches: Sequence[StepBatch], factors: Mapping[str, float], heads: bool) -> Tensor:
+        """Fills a row for each task with a factor above 0: of its loss times the factor. heads: whether theirs are set. → (K,) losses."""
+        row_of = {name: row for row, name in enumerate(name for batch in batches for name in batch.tasks if factors[name] > 0)}
+        rows.begin(self.model.shared(), len(row_of))
+        losses = []
+        for batch in batches:
+            self._switch(batch)
+            encoded = Pass(self.lanes, batch.packed)
+            for name, inputs in batch.tasks.items():
+                loss = self._loss(name, encoded.vectors, inputs)
+                losses.append(loss.detach())
+                if name in row_of:
+                    self._back(loss * factors[name], encoded.vectors, self.model.own(name) if heads else [], rows, row_of[name])
+            if self._splits:
+                encoded.by_task(rows, np.array([row_of.get(name, -1) for name in batch.tasks])[batch.owners])
+            elif (row := row_of.get(next(iter(batch.tasks)))) is not None:
+                for parameter, gradient in zip(self.model.encoder.learning(), encoded.gradients(), strict=True):
+                    if gradient is not None:
+                        rows.put(row, parameter, gradient)
+            if not heads:
+                for adapter in self.model.encoder.own():
+                    adapter.grad = None
         return torch.stack(losses)
 
-    def _back(self, loss: Tensor, encoded: Pass, own: Sequence[Tensor]) -> list[Tensor | None]:
-        """From the loss of one task: sets the `.grad` of the vectors and of `own`; → the gradients of the sharing's shared parameters,
-        whose `.grad` is left alone."""
+    def _back(self, loss: Tensor, vectors: Tensor, own: Sequence[Tensor], rows: TaskGradients, row: int) -> None:
+        """From the loss of one task to the text vectors, to what is its `own`, and to the shared parameters above the encoder: into the
+        row."""
         shared = self.model.sharing.shared()
-        ends = [*shared, *own, *([encoded.vectors] if encoded.vectors.requires_grad else [])]
+        ends = [*shared, *own, *([vectors] if vectors.requires_grad else [])]
         if not (ends and loss.requires_grad):
-            return [None] * len(shared)
-        found = torch.autograd.grad(loss, ends, allow_unused=True)
-        for end, gradient in zip(ends[len(shared) :], found[len(shared) :], strict=True):
-            end.grad = gradient
-        return list(found[: len(shared)])
+            return
+        found = iter(torch.autograd.grad(loss, ends, allow_unused=True))
+        for parameter in shared:
+            if (gradient := next(found)) is not None:
+                rows.put(row, parameter, gradient)
+        for end in own:
+            end.grad = next(found)
+        for gradient in found:  # of the vectors, each of which belongs to one task
+            if gradient is not None:
+                vectors.grad = gradient if vectors.grad is None else vectors.grad.add_(gradient)
+
+    def _loss(self, name: str, vectors: Tensor, inputs: TaskBatch) -> Tensor:
+        """The mean loss of a task."""
+        return self._mean_loss(name, self.model.logits(name, vectors, inputs), inputs)
+
+    def _losses(self, vectors: Tensor, batch: StepBatch) -> Tensor:
+        """(K,): of each task of the batch."""
+        logits = self.model.logits_of(vectors, batch.tasks)
+        return torch.stack([self._mean_loss(name, logits[name], inputs) for name, inputs in batch.tasks.items()])
+
+    def _mean_loss(self, name: str, logits: Tensor, inputs: TaskBatch) -> Tensor:
+        task = self.tasks[name]
+        return task.kind.loss(logits, inputs, task.spec, task.options).mean()
 
     def _at(self, names: Sequence[str]) -> Tensor:
         return torch.tensor([self._places[name] for name in names], device=self.lanes.device)
@@ -157,17 +224,8 @@ class Joint:
         """A head's gradient is that of its task's loss times the loss weight."""
         names = [name for batch in batches for name in batch.tasks]
         counting = [p for p, name in enumerate(names) if weights[name] > 0]
-        rows, losses = self._gradients, []
-        rows.begin(self.model.shared(), len(counting))
-        for place, (name, batch) in enumerate(zip(names, batches, strict=True)):
-            self._switch(batch)
-            encoded = Pass(self.lanes, batch.packed)
-            (loss,) = self._losses(encoded.vectors, batch)
-            losses.append(loss.detach())
-            if place in counting:
-                sharing = self._back(loss * weights[name], encoded, self.model.own(name))
-                rows.add([*encoded.gradients(), *sharing])
-        stacked = torch.stack(losses)
+        rows = self._gradients
+        stacked = self._task_gradients(rows, batches, weights, heads=True)
         if not rows.matrix.numel():  # nothing is shared that learns: the heads have their gradients
             effective = torch.tensor([weights[name] for name in names]).to(stacked)
             return Found(names, stacked, effective, (stacked * effective).sum())

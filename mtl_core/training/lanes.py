@@ -11,17 +11,20 @@ each lane holds the activations of one; as in "Scaling Deep Contrastive Learning
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import reduce
 from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint as recomputed
 
 from mtl_core.model.encoder import Encoder
 from mtl_core.model.packing import Packed
+from mtl_core.model.taps import Tap, by_task, parameters_of, recorded
 from mtl_core.tasks.base import no_text_vectors
-from mtl_core.training.devices import autocast
+from mtl_core.training.devices import autocast, random_state, set_random_state
+from mtl_core.training.gradients import TaskGradients
 
 T = TypeVar("T")
 MOST_LANES = 2  # each holds a gradient of its own
@@ -47,11 +50,11 @@ class Lanes:
             self._pool.shutdown(wait=False)
 
     @torch.no_grad()
-    def encode(self, packed: Sequence[Packed]) -> Tensor:
-        """→ (S, hidden) float32, without a way back."""
+    def encode(self, packed: Sequence[Packed], precision: str | None = None) -> Tensor:
+        """→ (S, hidden) float32, without a way back. precision: None for that of the lanes."""
         if not packed:
             return no_text_vectors(self.encoder.hidden, self.device)
-        return torch.cat(self.each(packed, lambda i: self._forward(packed[i], torch.no_grad(), recompute=False)))
+        return torch.cat(self.each(packed, lambda i: self._forward(packed[i], torch.no_grad(), precision)))
 
     def each(self, parts: Sequence[object], work: Callable[[int], T]) -> list[T]:
         """`work(i)` for each of `parts`; lane k takes the parts k, k + n, ... one after another."""
@@ -61,11 +64,18 @@ class Lanes:
         found = dict(pair for lane in self._pool.map(lambda lane: [(i, work(i)) for i in lane], lanes) for pair in lane)
         return [found[i] for i in range(len(parts))]
 
-    def _forward(self, part: Packed, mode: torch.no_grad | torch.enable_grad, recompute: bool) -> Tensor:
-        with mode, autocast(self.device, self.precision):  # both belong to a thread
-            if recompute:
-                return recomputed(self.encoder, part, use_reentrant=False, preserve_rng_state=self.encoder.drops)
+    def _forward(self, part: Packed, mode: torch.no_grad | torch.enable_grad, precision: str | None = None) -> Tensor:
+        with mode, autocast(self.device, precision or self.precision):  # both belong to a thread
             return self.encoder(part)
+
+
+@dataclass
+class _Way:
+    """A micro-batch on its way. vectors: with a graph that leads back, or without one; then `random` is where random numbers stood."""
+
+    vectors: Tensor
+    taps: list[Tap]
+    random: tuple[Tensor, Tensor | None] | None = None
 
 
 class Pass:
@@ -73,14 +83,40 @@ class Pass:
 
     def __init__(self, lanes: Lanes, packed: Sequence[Packed]):
         """The encoder's rows of the texts' words are open, if it learns them."""
-        self._lanes, self._encoder = lanes, lanes.encoder
+        self._lanes, self._encoder, self._packed = lanes, lanes.encoder, packed
         self._learns = bool(packed) and any(p.requires_grad for p in self._encoder.parameters())
         if not self._learns:
             self.vectors = lanes.encode(packed)
             return
-        recompute = len(packed) > lanes.n  # then the activations of one micro-batch a lane are held, and computed again on the way back
-        self._parts = lanes.each(packed, lambda i: lanes._forward(packed[i], torch.enable_grad(), recompute))
-        self.vectors = torch.cat([part.detach() for part in self._parts]).requires_grad_()
+        self._again = len(packed) > lanes.n  # then the activations of one micro-batch a lane are held, and computed again on the way back
+        self._ways = lanes.each(packed, self._there)
+        self.vectors = torch.cat([way.vectors.detach() for way in self._ways]).requires_grad_()
+
+    def _there(self, i: int) -> _Way:
+        if not self._again:
+            with recorded() as taps:
+                return _Way(self._lanes._forward(self._packed[i], torch.enable_grad()), taps)
+        random = random_state(self._lanes.device) if self._encoder.drops else None
+        return _Way(self._lanes._forward(self._packed[i], torch.no_grad()), [], random)
+
+    def _way_back(self, i: int) -> _Way:
+        """With a graph: as held, or computed again as it was."""
+        if not self._again:
+            return self._ways[i]
+        now, then = random_state(self._lanes.device), self._ways[i].random
+        if then is not None:
+            set_random_state(self._lanes.device, then)
+        with recorded() as taps:
+            way = _Way(self._lanes._forward(self._packed[i], torch.enable_grad()), taps)
+        if then is not None:
+            set_random_state(self._lanes.device, now)
+        return way
+
+    def _outwards(self) -> Sequence[Tensor]:
+        """The gradient of `vectors` by micro-batch; empty where there is no way back."""
+        if not self._learns or self.vectors.grad is None:
+            return ()
+        return self.vectors.grad.split([len(part.lengths) for part in self._packed])
 
     def backward(self) -> None:
         """Takes the gradient of `vectors` to the encoder's parameters (and to its open rows), whose `.grad` is set."""
@@ -91,17 +127,15 @@ class Pass:
         """The gradient of what the encoder learns, in the order of `Encoder.learning`, from that of `vectors`; `Encoder.own` gets its
         `.grad`."""
         learning, own = self._encoder.learning(), self._encoder.own()
-        if not self._learns or self.vectors.grad is None:
-            return [None] * len(learning)
-        parameters = [*learning, *own]
-        outwards = self.vectors.grad.split([len(part) for part in self._parts])
+        parameters, outwards = [*learning, *own], self._outwards()
 
         def back(lane: int) -> list[Tensor | None]:
             totals: list[Tensor | None] = [None] * len(parameters)
-            for i in range(lane, len(self._parts), self._lanes.n):
-                if not self._parts[i].requires_grad:
+            for i in range(lane, len(outwards), self._lanes.n):
+                vectors = self._way_back(i).vectors
+                if not vectors.requires_grad:
                     continue
-                for p, found in enumerate(torch.autograd.grad(self._parts[i], parameters, outwards[i], allow_unused=True)):
+                for p, found in enumerate(torch.autograd.grad(vectors, parameters, outwards[i], allow_unused=True)):
                     totals[p] = _sum(totals[p], found)
             return totals
 
@@ -110,6 +144,45 @@ class Pass:
         for parameter, gradient in zip(own, totals[len(learning) :], strict=True):
             parameter.grad = gradient
         return totals[: len(learning)]
+
+    def by_task(self, rows: TaskGradients, owners: np.ndarray) -> None:
+        """The same for each task apart, into its row. owners: (S,) the row of each text, -1: none. Wants an encoder that `splits`."""
+        outwards, n = self._outwards(), self._lanes.n
+        tokens = np.split(owners, np.cumsum([len(part.lengths) for part in self._packed])[:-1])
+        for start in range(0, len(outwards), n):
+            numbers = range(start, min(start + n, len(outwards)))
+            back = self._lanes.each(numbers, lambda k, first=start: self._to_taps(first + k, outwards))  # type: ignore[misc]
+            self._sum_up(rows, back, np.concatenate([np.repeat(tokens[i], self._packed[i].lengths) for i in numbers]))
+
+    def _to_taps(self, i: int, outwards: Sequence[Tensor]) -> "_Back":
+        way = self._way_back(i)
+        ends = [use.output for tap in way.taps for use in tap.uses]
+        found = iter(torch.autograd.grad(way.vectors, ends, outwards[i], allow_unused=True))
+        return way.taps, [[next(found) for _ in tap.uses] for tap in way.taps]
+
+    def _sum_up(self, rows: TaskGradients, back: "Sequence[_Back]", owners: np.ndarray) -> None:
+        """owners: (N,) the row of each token of all micro-batches in `back`."""
+        order = np.argsort(owners, kind="stable")[(owners < 0).sum() :]
+        sizes, chosen = np.bincount(owners[order], minlength=len(rows.matrix)).tolist(), torch.from_numpy(order).to(self._lanes.device)
+        calls: dict[tuple[int, ...], list[int]] = {}  # the same layer may be passed several times
+        for number, tap in enumerate(back[0][0]):
+            calls.setdefault(tuple(map(id, parameters_of(tap))), []).append(number)
+        left = iter(sorted(calls.values(), key=lambda numbers: -sum(p.numel() for p in parameters_of(back[0][0][numbers[0]]))))
+
+        def add(_: int) -> None:
+            with autocast(self._lanes.device, self._lanes.precision):
+                for numbers in left:  # whichever lane is free takes the next
+                    for number in numbers:
+                        taps, outwards = [taps[number] for taps, _ in back], [found[number] for _, found in back]
+                        for row, parameter, gradient in by_task(taps, outwards, chosen, sizes):
+                            rows.put(row, parameter, gradient)
+                    for parameter in parameters_of(taps[0]):
+                        rows.multiply(parameter)
+
+        self._lanes.each(range(self._lanes.n), add)
+
+
+_Back = tuple[list[Tap], list[list[Tensor | None]]]  # taps of a micro-batch, and for each of their uses the gradient of what came out
 
 
 def _use_threads(n: int) -> None:

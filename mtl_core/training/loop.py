@@ -8,7 +8,7 @@ screens: whoever consumes the events does.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,26 @@ from mtl_core.data.compiled import RowBlock
 from mtl_core.data.sampling import Sampler
 from mtl_core.data.shares import SAMPLING
 from mtl_core.experiment import Experiment
+from mtl_core.faults import ExperimentError
 from mtl_core.messages import N_
 from mtl_core.model.encoder import Encoder, Template
 from mtl_core.model.multitask import MultiTaskModel, make_heads, make_sharing
 from mtl_core.training.batches import assemble
-from mtl_core.training.checkpoints import State, checkpoint_folder, load_checkpoint, save_checkpoint
+from mtl_core.training.checkpoints import (
+    State,
+    checkpoint_folder,
+    copy_checkpoint,
+    forget_after,
+    keep_before,
+    load_checkpoint,
+    restore_before,
+    save_checkpoint,
+    save_own,
+    steps_before,
+)
 from mtl_core.training.control import Control
 from mtl_core.training.devices import device_of, memory_bytes, precision_of
+from mtl_core.training.endings import Judge
 from mtl_core.training.events import (
     CheckpointSaved,
     Evaluated,
@@ -41,14 +54,16 @@ from mtl_core.training.events import (
     Reported,
     Resumed,
     Started,
+    Steered,
     StepDone,
-    WeightsChanged,
+    TaskEnded,
 )
 from mtl_core.training.joint import Joint
 from mtl_core.training.lanes import Lanes
 from mtl_core.training.optimizer import Optimizer
 from mtl_core.training.prepare import Prepared
-from mtl_core.training.scoring import Scored, objective_of, panels_json, sample_groups, score
+from mtl_core.training.scoring import Scored, panels_json, sample_groups, score
+from mtl_core.training.steering import differing, steered
 
 SPLITS = ("train", "validation", "test")
 _NOT_FINITE_ADVICE = N_(
@@ -66,8 +81,11 @@ def train(
     control: read between steps. folder: the run's, for checkpoints (None: none are kept, and the last model is tested).
     resume: go on from <folder>/checkpoints/last; the numbers are those of a run that never stopped (bit for bit on the CPU).
     """
+    control = control or Control()
     try:
-        yield from _Trainer(experiment, prepared, control or Control(), folder, resume).run()
+        while (back := (yield from _Trainer(experiment, prepared, control, folder, resume).run())) is not None and folder:
+            restore_before(folder, back)
+            resume = True
     except torch.OutOfMemoryError as error:
         del error.__traceback__
         if torch.cuda.is_available():
@@ -88,8 +106,12 @@ def _mask(rows: np.ndarray, n_rows: int) -> np.ndarray:
 
 
 class NotFinite(Exception):
-    def __init__(self, step: int, task: str, loss: float):
-        self.step, self.task, self.loss = step, task, loss
+    """What, the loss of a task or the joint gradient, was found not to be finite; of the gradient, task is that with the largest loss."""
+
+    def __init__(self, step: int, task: str, value: float, gradient: bool = False):
+        what = f"The gradient (the largest loss is that of task {task})" if gradient else f"The loss of task {task}"
+        super().__init__(f"{what} became {value} in step {step}.")
+        self.step, self.task = step, task
 
 
 class _Trainer:
@@ -114,18 +136,23 @@ class _Trainer:
         )
         self.resumed = resume
         optimizer_tensors = self._load() if resume else None
+        if self.state.changes:
+            self._use(steered(experiment, self.state.changes))
         if not resume:
             self._build()
         self.model.to(self.device).train()
         self.lanes = Lanes(self.model.encoder, self.device, self.precision)
         self.template = Template.of(prepared.tokenizer, self.model.encoder.max_length)
-        self.optimizer = Optimizer(self.model, experiment.optimizer, experiment.schedule, self.state.n_steps)
+        self.optimizer = Optimizer(self.model, self.experiment.optimizer, experiment.schedule, self.state.n_steps)
         if optimizer_tensors is not None:
             self.optimizer.load(optimizer_tensors, self.state.optimizer)
             self.sampler.state = self.state.sampler
         self.joint = Joint(self.model, self.lanes, prepared.tasks, experiment.balancing)
+        primaries = {name: task.kind.primary for name, task in prepared.tasks.items()}
+        self.judge = Judge(self.experiment.early_stopping, experiment.endings, primaries)
         if resume:
             self.joint.balancing.load(self.state.balancing)
+            self.judge.load(self.state.judge)
         self.watched = {
             name: sample_groups(rows := data.rows("validation"), data.take(rows).groups, self.options.evaluation_rows, experiment.seed)
             for name, data in self.rows.items()
@@ -150,12 +177,14 @@ class _Trainer:
             raise ValueError("A run without a folder has no checkpoint to resume from.")
         loaded = load_checkpoint(checkpoint_folder(self.folder, "last"))
         self.model, self.state = loaded.model, loaded.state
+        forget_after(self.folder, self.state.step)
         for name, task in self.prepared.tasks.items():
             if task.spec != loaded.specs[name]:
                 raise ValueError(f"The data of task {name!r} is not what the run was started with; start a new run.")
         return loaded.optimizer
 
-    def run(self) -> Iterator[Event]:
+    def run(self) -> Generator[Event, None, int | None]:
+        """Returns the step to go back to, None at the end."""
         trainable = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
         sizes = {name: {split: len(data.rows(split)) for split in SPLITS} for name, data in self.rows.items()}
         state = self.state
@@ -170,24 +199,27 @@ class _Trainer:
             trainable,
             sum(p.numel() for p in self.model.parameters()),
             dict(state.weights),
+            dict(state.drawn),
+            self.prepared.datasets,
         )
         try:
             if not self.resumed:
                 yield from self._evaluate()
-            yield from self._steps()
+            return (yield from self._steps())
         except NotFinite as found:
             yield Failed(
                 found.step,
                 "not_finite",
-                f"The loss of task {found.task} became {found.loss} in step {found.step}.",
+                str(found),
                 _NOT_FINITE_ADVICE,
                 found.task,
             )
         finally:
             self.lanes.close()
+        return None
 
-    def _steps(self) -> Iterator[Event]:
-        state, patience = self.state, self.experiment.early_stopping.patience
+    def _steps(self) -> Generator[Event, None, int | None]:
+        state = self.state
         why = "steps"
         while state.step < state.n_steps:
             if self.control.paused:
@@ -197,38 +229,73 @@ class _Trainer:
                 self.control.wait_while_paused()
                 yield Resumed(state.step)
                 continue
-            commands = self.control.take()
+            commands = self.control.take(state.step)
             if commands.stop:
                 why = "asked"
                 break
-            if new := {name: w for name, w in commands.weights.items() if name in state.weights and w != state.weights[name]}:
-                old = dict(state.weights)
-                state.weights = old | new
-                yield WeightsChanged(state.step + 1, old, dict(state.weights))
+            if commands.back is not None and self.folder is not None and commands.back in steps_before(self.folder):
+                yield from self._flush()
+                return commands.back
+            for changes in commands.changes:
+                yield from self._steer(changes)
             yield from self._step()
             if state.step % self.every == 0 or commands.evaluate or state.step == state.n_steps:
                 yield from self._evaluate()
-                if patience and state.without_gain >= patience:
+                patience = self.experiment.early_stopping.patience
+                if (patience and state.without_gain >= patience) or self.judge.over:
                     why = "patience"
                     break
         yield from self._flush()
         yield from self._finish(why)
+        return None
+
+    def _steer(self, changes: Mapping[str, Any]) -> Iterator[Event]:
+        """What a person changed holds from the next step on; before it a checkpoint is taken, unless one was in this step."""
+        yield from self._flush()
+        step, name = self.state.step, f"before-{self.state.step}"
+        try:
+            wanted = steered(self.experiment, changes)
+            old, new = differing(self.experiment, wanted)
+        except ExperimentError as error:
+            yield Steered(step + 1, {}, dict(changes), refused=str(error))
+            return
+        if not new:
+            return
+        if self.folder is not None and step not in steps_before(self.folder):
+            yield from self._save(name)
+            keep_before(self.folder, step)
+        self._use(wanted)
+        self.optimizer.change(wanted.optimizer)
+        self.state.changes |= new
+        yield Steered(step + 1, old, new, checkpoint=None if self.folder is None else name)
+
+    def _use(self, experiment: Experiment) -> None:
+        """Takes over what may be steered."""
+        if experiment.sampling != self.experiment.sampling:
+            self.sampler.change(SAMPLING[experiment.sampling.name], experiment.sampling.options)
+        self.experiment = experiment
+        self.state.weights = {name: task.weight for name, task in experiment.tasks.items()}
 
     def _step(self) -> Iterator[Event]:
         """Draws, goes forward and back, updates. Losses are read one step later on a GPU, so that it never waits for the screen."""
         state, begun = self.state, time.perf_counter()
         seed = self.experiment.seed * 1_000_003 + state.step
         torch.manual_seed(seed)
-        drawn = self.sampler.draw(state.step / state.n_steps)
-        rows = {name: drawn[task.data][self.learns[name][drawn[task.data]]] for name, task in self.prepared.tasks.items()}
+        resting = self.judge.resting(state.step)
+        awake = {name: task for name, task in self.prepared.tasks.items() if name not in resting}
+        resting_tables = {task.data for task in self.prepared.tasks.values()} - {task.data for task in awake.values()}
+        drawn = self.sampler.draw(state.step / state.n_steps, resting_tables)
+        rows = {name: drawn[task.data][self.learns[name][drawn[task.data]]] for name, task in awake.items()}
         blocks = {name: self.rows[name].take(numbers) for name, numbers in rows.items() if len(numbers)}
+        for name, numbers in rows.items():
+            state.drawn[name] = state.drawn.get(name, 0) + len(numbers)
         looks = self.experiment.diagnostics.conflicts_every
         if looks and state.step % looks == 0 and sum(state.weights[name] > 0 for name in blocks) > 1 and self.model.shared():
             yield from self._compare(blocks)
             torch.manual_seed(seed)  # a look changes nothing
             begun = time.perf_counter()
         batches = [
-            assemble(part, self.stores, self.template, self.options.micro_batch_tokens, self.device, self.lanes.n)
+            assemble(part, self.stores, self.template, self.options.micro_batch_tokens, self.device, self.lanes.n, self.joint.apart)
             for part in self.joint.parts(blocks)
         ]
         found = self.joint.gradients(batches, state.weights)
@@ -258,8 +325,11 @@ class _Trainer:
         """How the tasks' gradients agree on the rows of this step."""
         yield from self._flush()
         budget, n = self.options.micro_batch_tokens, self.lanes.n
-        alone = [assemble({name: block}, self.stores, self.template, budget, self.device, n) for name, block in blocks.items()]
-        yield self.joint.compare(alone, self.state.weights, self.state.step)
+        batches = [
+            assemble(p, self.stores, self.template, budget, self.device, n, apart=True) for p in self.joint.parts(blocks, apart=True)
+        ]
+        step, every = self.state.step, self.experiment.diagnostics.conflicts_every
+        yield self.joint.compare(batches, self.state.weights, step, self.optimizer.rate(step), step // every)
 
     def _flush(self) -> Iterator[Event]:
         if self.pending is None:
@@ -272,7 +342,7 @@ class _Trainer:
             if not np.isfinite(loss):
                 raise NotFinite(done.step, name, loss)
         if not np.isfinite(norm):
-            raise NotFinite(done.step, max(zip(losses, names, strict=True))[1], norm)
+            raise NotFinite(done.step, max(zip(losses, names, strict=True))[1], norm, gradient=True)
         tables: dict[str, list[float]] = {}
         for name, loss in zip(names, losses, strict=True):
             tables.setdefault(self.prepared.tasks[name].data, []).append(loss)
@@ -299,22 +369,36 @@ class _Trainer:
         begun, state = time.perf_counter(), self.state
         scored = {name: self._score(name, rows) for name, rows in self.watched.items() if len(rows)}
         metrics = self._metrics(scored)
-        stopping = self.experiment.early_stopping
-        objective = objective_of(metrics, self.prepared.tasks, stopping.objective)
-        is_best = state.step == 0 or objective > state.best_objective + stopping.minimum_gain
+        judged = self.judge.judge(state.step, metrics)
         if state.step == 0:
             state.before = metrics
-        if is_best:
-            state.best_objective, state.best_step, state.best, state.without_gain = objective, state.step, metrics, 0
+        if judged.is_best:
+            state.best_step, state.best, state.without_gain = state.step, metrics, 0
         else:
             state.without_gain += 1
         losses = {name: s.loss for name, s in scored.items()}
-        yield Evaluated(state.step, "validation", losses, metrics, objective, time.perf_counter() - begun, is_best)
+        yield Evaluated(state.step, "validation", losses, metrics, judged.objective, time.perf_counter() - begun, judged.is_best)
         if gates := {name: s.gates for name, s in scored.items() if s.gates}:
             yield Gated(state.step, gates)
-        if is_best:
+        for name in judged.ended:
+            yield TaskEnded(state.step, name, self.experiment.endings.then, self.judge.peaks[name].step)
+        if judged.is_best:
             yield from self._save("best")
+        yield from self._keep(judged.peaked, "best" if judged.is_best else None)
         yield from self._save("last")
+
+    def _keep(self, peaked: list[str], saved: str | None) -> Iterator[Event]:
+        """The best of each task that was never better. saved: a checkpoint of this very step."""
+        if self.folder is None:
+            return
+        for task in peaked:
+            if self.experiment.endings.keep == "heads":
+                save_own(self.folder, task, self.model)
+            elif self.experiment.endings.keep == "models" and saved is not None:
+                copy_checkpoint(self.folder, saved, f"peak-{task}")
+            elif self.experiment.endings.keep == "models":
+                saved = f"peak-{task}"
+                yield from self._save(saved)
 
     def _save(self, name: str) -> Iterator[Event]:
         if self.folder is None:
@@ -322,7 +406,8 @@ class _Trainer:
         state = self.state
         state.sampler, state.balancing, state.seconds = self.sampler.state, self.joint.balancing.state(), time.monotonic() - self.started
         tensors: dict[str, Tensor] | None = None
-        if name == "last":
+        state.judge = self.judge.state()
+        if name == "last" or name.startswith("before-"):
             tensors, state.optimizer = self.optimizer.state()
         specs: dict[str, Any] = {n: task.spec for n, task in self.prepared.tasks.items()}
         save_checkpoint(self.folder / "checkpoints" / name, self.model, self.prepared.tokenizer, self.experiment, specs, state, tensors)
@@ -349,9 +434,19 @@ class _Trainer:
                 },
             )
         metrics = self._metrics(scored)
-        objective = objective_of(metrics, self.prepared.tasks, self.experiment.early_stopping.objective)
-        yield Evaluated(state.step, "test", {n: s.loss for n, s in scored.items()}, metrics, objective, time.perf_counter() - begun)
-        seconds = time.monotonic() - self.started
-        yield Finished(
-            state.step, "stopped" if why == "asked" else "finished", why, state.best_step, state.before, state.best, metrics, seconds
-        )
+        losses = {n: s.loss for n, s in scored.items()}
+        yield Evaluated(state.step, "test", losses, metrics, self.judge.score(metrics), time.perf_counter() - begun)
+        peaks = self._test_peaks(metrics)
+        seconds, ended = time.monotonic() - self.started, "stopped" if why == "asked" else "finished"
+        yield Finished(state.step, ended, why, state.best_step, state.before, state.best, metrics, seconds, peaks)
+
+    def _test_peaks(self, tested: Metrics) -> Metrics:
+        """Test metrics of each task by the model of its own best step, where those are kept. tested: by the run's best model."""
+        if self.folder is None or self.experiment.endings.keep != "models":
+            return {}
+        found = {name: metrics for name, metrics in tested.items() if self.judge.peaks[name].step == self.state.best_step}
+        for name in (n for n in tested if n not in found):
+            peak = load_checkpoint(checkpoint_folder(self.folder, f"peak-{name}")).model
+            self.model.load_state_dict(peak.state_dict())
+            found |= self._metrics({name: self._score(name, self.rows[name].rows("test"))})
+        return {name: found[name] for name in tested}

@@ -74,21 +74,29 @@ class Optimizer:
         table = model.encoder.embeddings
         self.rows = RowOptimizer(table.data, options) if table.requires_grad else None
         self._encoder = model.encoder
-        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+        groups: dict[tuple[str, float], list[nn.Parameter]] = {}
         self._names: list[str] = []
         in_encoder = {id(p) for name, p in model.encoder.named_parameters() if ".lora_" not in name}  # adapters begin from nothing
         for parameter in model.parameters():
             if parameter.requires_grad and parameter is not table:
-                rate = options.learning_rate if id(parameter) in in_encoder else options.head_learning_rate
+                rate = "learning_rate" if id(parameter) in in_encoder else "head_learning_rate"
                 decay = options.weight_decay if parameter.ndim >= 2 else 0.0
                 groups.setdefault((rate, decay), []).append(parameter)
         self._rates = [rate for rate, _ in groups]
-        arguments: list[dict[str, Any]] = [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]
+        arguments: list[dict[str, Any]] = [{"params": p, "weight_decay": decay} for (_, decay), p in groups.items()]
         self.parameters = [p for group in groups.values() for p in group]
         if options.name == "adamw":
             self._dense: torch.optim.Optimizer = torch.optim.AdamW(arguments, fused=True)
         else:
             self._dense = torch.optim.SGD(arguments, momentum=options.momentum, fused=True)
+
+    def change(self, options: OptimizerOptions) -> None:
+        """Other learning rates from the next step on."""
+        self._options = options
+
+    def rate(self, step: int) -> float:
+        """The learning rate of the encoder in step `step` (from 0)."""
+        return self._options.learning_rate * schedule_factor(self._schedule, step, self._n_steps)
 
     def step(self, step: int) -> tuple[float, Tensor]:
         """One update from the gradients as they stand, which are then cleared. → (learning rate of the encoder, gradient norm)."""
@@ -99,7 +107,7 @@ class Optimizer:
         if self._options.clip:
             torch.nn.utils.clip_grads_with_norm_(learning, self._options.clip, norm)
         for group, rate in zip(self._dense.param_groups, self._rates, strict=True):
-            group["lr"] = rate * factor
+            group["lr"] = getattr(self._options, rate) * factor
         self._dense.step()
         self._dense.zero_grad(set_to_none=True)
         if self.rows and rows is not None and rows.grad is not None and (touched := self._encoder.row_ids) is not None:

@@ -1,6 +1,6 @@
 """Scores, losses and reports of a model on stored rows: what evaluation is made of."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -82,14 +82,6 @@ def sample_groups(rows: np.ndarray, groups: np.ndarray | None, most: int, seed: 
     order = rng.permutation(len(names))
     taken = order[: max(1, int(np.searchsorted(counts[order].cumsum(), most, side="right")))]
     return rows[np.isin(codes, taken)]
-
-
-def objective_of(metrics: Mapping[str, Mapping[str, float]], tasks: Mapping[str, PreparedTask], wanted: str) -> float:
-    """What early stopping maximises: the main metric of the task `wanted`, or with `mean` the average over the tasks that have one."""
-    main = {name: metrics[name][task.kind.primary] for name, task in tasks.items() if task.kind.primary in metrics.get(name, {})}
-    if wanted != "mean":
-        return main.get(wanted, float("-inf"))
-    return float(np.mean(list(main.values()))) if main else float("-inf")
 
 
 def panels_json(panels: list[Panel]) -> list[dict[str, object]]:

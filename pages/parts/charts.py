@@ -6,7 +6,7 @@ from mtl_core import plots
 from mtl_core.jobs import jobs
 from mtl_core.messages import Translate
 from mtl_core.runs import run
-from pages.parts import report
+from pages.parts import changes, report
 from pages.parts.frame import language, workspace
 from pages.parts.text import plain
 
@@ -29,20 +29,28 @@ def curves(run_id: str, _: Translate) -> None:
         smoothing = st.slider(_("Smoothing"), 0.0, 0.99, 0.6, 0.01, key="smoothing", width=200, persist_state="session")
     judged: str | dict[str, str] = {task: kind.primary for task, kind in infos.items()} if metric == "main" else metric
     left, right = st.columns(2)
+    marks = changes.marks(series, _)
+    lower = {"loss", *(m.name for kind in infos.values() for m in kind.metrics if not m.higher_is_better)}
     with left:
-        figure = plots.training_curves(series, smoothing, shown, translate=_)
+        figure = plots.mark(plots.training_curves(series, smoothing, shown, translate=_), marks)
         st.plotly_chart(figure, key=f"training.{run_id}", alt=_("Training loss of each task by step"), config=PLOTLY)
     with right:
-        figure = plots.validation_curves(series, judged, translate=_, tasks=shown, labels=names)
+        figure = plots.mark(plots.validation_curves(series, judged, _, shown, names, lower), marks)
         ends = series.n_steps or max(series.step, 1)
         figure.update_xaxes(range=[-0.02 * ends, 1.02 * ends])
         st.plotly_chart(figure, key=f"validation.{run_id}", alt=_("Validation metric of each task by step"), config=PLOTLY)
     if series.effective:
-        figure = plots.effective_weights(series, smoothing, shown, translate=_)
+        figure = plots.mark(plots.effective_weights(series, smoothing, shown, translate=_), marks)
         st.plotly_chart(figure, key=f"effective.{run_id}", alt=_("Effective weight of each task by step"), config=PLOTLY)
         st.caption(_("What the strategy makes of the loss weights: the factor of each task's gradient in the shared encoder's update."))
     if series.fell_back:
         st.caption(_("Steps without an answer of the strategy, taken with the loss weights alone: {n}").format(n=f"{series.fell_back:,}"))
+    for ended in series.ended.values():
+        says = {
+            "freeze": _("{task} has not gained since step {peak}: frozen after step {step}."),
+            "rehearse": _("{task} has not gained since step {peak}: only rehearsed after step {step}."),
+        }
+        st.caption(says[ended.then].format(task=plain(ended.task), peak=ended.peak, step=ended.step))
     if series.left_out:
         counts = ", ".join(f"{plain(task)} {n:,}" for task, n in series.left_out.items())
         st.caption(_("Steps that left out a task whose gradient was zero or not finite: {counts}").format(counts=counts))
@@ -52,5 +60,5 @@ def weights(run_id: str, _: Translate) -> None:
     """The loss weights by step. Drawn anew when they change, with the whole page."""
     series = jobs().snapshot(run_id).series
     if series.weights:
-        figure = plots.weights(series, translate=_, until=series.n_steps)
+        figure = plots.mark(plots.weights(series, translate=_, until=series.n_steps), changes.marks(series, _))
         st.plotly_chart(figure, key=f"weights.{run_id}", alt=_("Loss weight of each task by step"), config=PLOTLY)

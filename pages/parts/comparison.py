@@ -11,7 +11,7 @@ from mtl_core.evaluation.compare import Comparison, RunResult, compare
 from mtl_core.jobs import jobs
 from mtl_core.messages import N_, Translate
 from mtl_core.runs import Run, Series
-from pages.parts import report
+from pages.parts import changes, report
 from pages.parts.text import plain
 from pages.parts.url import keep
 
@@ -57,7 +57,8 @@ def _result(run: Run, name: str, series: Series) -> RunResult:
     experiment = run.experiment
     batch = experiment.get("training", {}).get("batch_size")
     rows = series.started.rows if series.started else {}
-    return RunResult(name, experiment, run.result()["tasks"], rows=rows, examples=series.step * batch if batch else None)
+    examples = series.step * batch if batch else None
+    return RunResult(name, experiment, run.result()["tasks"], rows=rows, examples=examples, steered=run.steered)
 
 
 def warnings(found: Comparison, _: Translate) -> None:
@@ -124,6 +125,8 @@ def curves(of: Mapping[str, Series], task_kinds: Mapping[str, Any], _: Translate
                 metric = main.name if main else "training" if chosen == "training" else "loss"
                 title = _(main.label) if main else None
                 figure = plots.overlay(of, task, metric, _, smoothing=0.6, color=colors[task], title=title)
+                for one, dash in zip(of.values(), plots.run_dashes(of).values(), strict=True):
+                    plots.mark(figure, changes.marks(one, _), dash)
                 st.plotly_chart(figure, key=f"curve.{task}", alt=_("{task}: all runs by step").format(task=task))
 
 

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from mtl_core import plots
-from mtl_core.evaluation.conflicts import LOOKS, agreement, sentence
+from mtl_core.evaluation.conflicts import LOOKS, affinity, agreement, sentence
 from mtl_core.jobs import jobs
 from mtl_core.messages import Translate
 from pages.parts.charts import PLOTLY
@@ -38,7 +38,18 @@ def show(run_id: str, _: Translate) -> None:
         st.caption(
             _("Blue: what helps one helps the other. Orange: they pull apart. Grey: not told from 0 over {n} looks.").format(n=LOOKS)
         )
-    with right:
+    steps_ahead = affinity(looks, step)
+    if steps_ahead is not None:
+        with right:
+            title = _("What one task's step does to the others")
+            st.markdown(f"**{plain(title)}**")
+            figure = plots.affinity(steps_ahead.tasks, steps_ahead.change, steps_ahead.told, _)
+            st.plotly_chart(figure, key=f"affinity.{run_id}", alt=_("Change of every task's loss by every task's step"), config=PLOTLY)
+            st.caption(
+                _("Per cent of a task's loss (column) that one step of a task alone (row) takes off it. Orange: the step adds to it.")
+            )
+        left, right = st.columns(2)
+    with left if steps_ahead is not None else right:
         title = _("Share of the gradient")
         st.markdown(f"**{plain(title)}**")
         shares = dict(zip(now.tasks, now.share.tolist(), strict=True))

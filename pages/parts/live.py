@@ -28,7 +28,7 @@ def show(run_id: str, _: Translate) -> None:
     """A fragment: what changes while a run is at work. When training begins, is steered or ends, the whole page is drawn once more."""
     now = jobs().snapshot(run_id)
     live = now.state.live
-    phase = (run_id, live, now.series.current_weights, pace(now))
+    phase = (run_id, live, len(now.series.steered), pace(now))
     before = st.session_state.get("phase", phase)
     st.session_state.phase = phase
     if before[0] == run_id and before != phase:
@@ -46,6 +46,8 @@ def _progress(now: Snapshot, _: Translate) -> None:
     before = waiting.index(now.run_id) if now.run_id in waiting else 0
     with st.container(horizontal=True, vertical_alignment="center"):
         states.badge(now.state, _)
+        if any(not change.refused for change in series.steered):
+            states.steered(_)
         if before:
             st.caption(_("Waiting for its turn. Runs before it: {n}").format(n=before), width="content")
         elif now.preparing or now.state == "queued":

@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from mtl_core.inference.predictor import Predictor
 
 
-def load(run: Run) -> "Predictor":
-    """The best checkpoint of `run`, which has one."""
-    checkpoint = run.checkpoint()
+def load(run: Run, name: str = "best") -> "Predictor":
+    """A checkpoint of `run`, which has it."""
+    checkpoint = run.checkpoint(name)
     assert checkpoint is not None
-    return _load(run.id, (checkpoint / "state.json").stat().st_mtime_ns, checkpoint)
+    return _load(f"{run.id}/{name}", (checkpoint / "state.json").stat().st_mtime_ns, checkpoint)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _load(run_id: str, written: int, _checkpoint: Path) -> "Predictor":
+def _load(which: str, written: int, _checkpoint: Path) -> "Predictor":
     from mtl_core.inference.predictor import Predictor
 
     return Predictor(_checkpoint)

@@ -7,8 +7,10 @@ from typing import Any
 import streamlit as st
 
 from mtl_core import plots
+from mtl_core.jobs import jobs
 from mtl_core.messages import Translate
 from mtl_core.runs import Run
+from mtl_core.series import SEEN_OFTEN, Seen
 from pages.parts.text import plain
 
 
@@ -24,6 +26,7 @@ def show(run: Run, _: Translate) -> None:
         st.caption(_("There is no result yet: the run ended before its first evaluation."))
         return
     metrics(run, tasks, _)
+    seen(jobs().snapshot(run.id).series.seen, _)
     size = run.journal.stat().st_size if run.journal.exists() else 0
     reports = _reports(run.folder, "test", size, run) or _reports(run.folder, "validation", size, run)
     if reports:
@@ -45,6 +48,8 @@ def kinds(run: Run) -> dict[str, Any]:
 def metrics(run: Run, tasks: dict[str, dict[str, dict[str, float]]], _: Translate) -> None:
     """One row a task and metric, the main metric of a task first; `tasks` as of `Run.result`."""
     parts = {"before": _("Before training"), "best": _("Best, validation"), "test": _("Test")}
+    if any("peak" in found for found in tasks.values()):
+        parts["peak"] = _("Test, at the task's own best step")
     rows: list[dict[str, Any]] = []
     for task, kind in kinds(run).items():
         found = tasks.get(task, {})
@@ -60,6 +65,24 @@ def metrics(run: Run, tasks: dict[str, dict[str, dict[str, float]]], _: Translat
         key="results",
         alt=_("Metrics of each task before training, at the best checkpoint and on the test split"),
     )
+
+
+def seen(tasks: dict[str, Seen], _: Translate) -> None:
+    """How often the training rows of each task were seen."""
+    if not any(found.drawn for found in tasks.values()):
+        return
+    times = _("Times each row was seen")
+    columns = {
+        _("Task"): list(tasks),
+        _("Training rows"): [found.rows for found in tasks.values()],
+        _("Examples drawn"): [found.drawn for found in tasks.values()],
+        times: [found.times for found in tasks.values()],
+    }
+    config = {times: st.column_config.NumberColumn(format="%.1f")}
+    st.dataframe(columns, hide_index=True, column_config=config, key="seen", alt=_("How often the training rows of each task were seen"))
+    if often := [plain(task) for task, found in tasks.items() if found.often]:
+        said = _("Rows of {tasks} were seen more than {n} times each. Look whether the validation loss rises; other sampling repeats less.")
+        st.warning(said.format(tasks=", ".join(often), n=f"{SEEN_OFTEN:.0f}"), icon=":material/repeat:")
 
 
 def panel(part: Mapping[str, Any], key: str, _: Translate) -> None:

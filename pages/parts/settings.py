@@ -1,7 +1,7 @@
 """The widget that a setting's type and bounds ask for."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,9 @@ DRAWN = {"int", "float", "bool", "choice", "text"}
 
 
 def drawable(setting: Setting) -> bool:
-    """Whether there is something to choose: not for lists and mappings, nor for a choice of one."""
+    """Whether there is something to choose: not for lists, nor for a choice of one, nor for a mapping whose keys may be anything."""
+    if setting.type == "mapping":
+        return bool(setting.keys)
     return setting.type in DRAWN and not (setting.type == "choice" and len(setting.choices) < 2)
 
 
@@ -26,8 +28,10 @@ def draw_all(settings: Iterable[Setting], prefix: str, _: Translate, width: int 
 
 
 def draw(setting: Setting, prefix: str, _: Translate) -> Any:
-    """One widget, kept in the session by `prefix` and path. Returns its value."""
+    """One widget (of a mapping one for each key), kept in the session by `prefix` and path. Returns its value."""
     key = f"{prefix}.{setting.path}"
+    if setting.type == "mapping":
+        return {name: _number(setting, name, f"{key}.{name}", _) for name in setting.choices}
     if key not in st.session_state or (setting.type == "choice" and st.session_state[key] not in setting.choices):
         st.session_state[key] = setting.value
     low, high = setting.bounds
@@ -36,7 +40,7 @@ def draw(setting: Setting, prefix: str, _: Translate) -> Any:
         return st.toggle(**common)
     if setting.type == "choice":
         common["format_func"] = lambda choice: _(setting.labels.get(choice, choice))
-        if len(setting.choices) <= 4:
+        if len(setting.choices) <= 4 and not setting.keys:  # a widget of another sort under the same key would have no value
             return st.segmented_control(options=setting.choices, required=True, wrap=True, **common)
         return st.selectbox(options=setting.choices, **common)
     if setting.type == "text" and setting.choices:
@@ -57,6 +61,13 @@ def draw(setting: Setting, prefix: str, _: Translate) -> Any:
     return st.number_input(min_value=least, max_value=most, step=step, format="%g", **common)
 
 
+def _number(setting: Setting, name: str, key: str, _: Translate) -> float:
+    """What the key `name` of a mapping has, at least 0."""
+    st.session_state.setdefault(key, float(setting.value.get(name, setting.each)))
+    label = f"{plain(_(setting.label))} · {plain(name)}"
+    return st.number_input(label, min_value=0.0, step=0.5, format="%g", help=plain(_(setting.help)), key=key, persist_state="session")
+
+
 def weight_slider(name: str, value: float, key: str, _: Translate, meaning: str, disabled: bool = False) -> float:
     """The loss weight of a task: 0 to 5 by twentieths, further where the experiment asks for more. meaning: as its strategy says."""
     st.session_state.setdefault(key, float(value))
@@ -72,9 +83,18 @@ def weight_slider(name: str, value: float, key: str, _: Translate, meaning: str,
     )
 
 
-def with_choices(settings: Iterable[Setting], path: str, choices: Iterable[str]) -> list[Setting]:
-    """`settings`, the one at `path` made a choice of `choices`."""
-    return [replace(s, type="choice", choices=tuple(choices)) if s.path == path else s for s in settings]
+def with_choices(settings: Iterable[Setting], path: str, group: str, choices: Iterable[str], labels: Mapping[str, str]) -> list[Setting]:
+    """`settings`, the one at `path` made a choice of `choices`, which come and go with the names of `group`.
+
+    labels: choice → what people call it, where that is not its name.
+    """
+    return [replace(s, type="choice", choices=tuple(choices), keys=group, labels=labels) if s.path == path else s for s in settings]
+
+
+def with_keys(settings: Iterable[Setting], group: str, names: Iterable[str]) -> list[Setting]:
+    """`settings`, mappings by the names of `group` made to have these."""
+    names = tuple(names)
+    return [replace(s, choices=names) if s.type == "mapping" and s.keys == group else s for s in settings]
 
 
 def set_path(values: dict[str, Any], path: str, value: Any) -> None:

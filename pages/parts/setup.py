@@ -6,6 +6,7 @@ import streamlit as st
 
 from mtl_core.balancing import BALANCING
 from mtl_core.experiment import Experiment, ExperimentError, experiment_from_dict, experiment_from_yaml
+from mtl_core.experiment_parts import OBJECTIVES
 from mtl_core.jobs import jobs
 from mtl_core.messages import Translate
 from mtl_core.model.sharing import SHARING
@@ -46,14 +47,14 @@ def show(_: Translate) -> None:
             experiment = experiment.model_copy(update={part: type(found)(name=name)})
     st.subheader(_("Tasks and their loss weights"))
     tasks = _tasks(experiment, prefix, _)
-    balancing = _balancing(experiment, prefix, _)
+    balancing = _balancing(experiment, len(tasks), prefix, _)
     st.subheader(_("Settings"))
     values = experiment.model_dump(mode="json")
-    for path, value in (balancing | _settings(experiment, list(tasks), prefix, _)).items():
+    used = {experiment.tasks[name].data for name in tasks}
+    values["data"] = {name: table for name, table in values["data"].items() if name in used}
+    for path, value in (balancing | _settings(experiment, list(tasks), list(values["data"]), prefix, _)).items():
         settings.set_path(values, path, value)
     values["tasks"] = {name: {**values["tasks"][name], **changed} for name, changed in tasks.items()}
-    used = {task["data"] for task in values["tasks"].values()}
-    values["data"] = {name: table for name, table in values["data"].items() if name in used}
     if not tasks:
         st.info(_("Choose at least one task."), icon=":material/info:")
         return
@@ -107,19 +108,22 @@ def _tasks(experiment: Experiment, prefix: str, _: Translate) -> dict[str, dict[
     return chosen
 
 
-def _balancing(experiment: Experiment, prefix: str, _: Translate) -> dict[str, Any]:
-    """Which strategy, and its options. Returns path → value."""
+def _balancing(experiment: Experiment, n_tasks: int, prefix: str, _: Translate) -> dict[str, Any]:
+    """Which strategy for the tasks that take part, and its options. Returns path → value."""
     values = settings.draw_all([s for s in widgets(experiment.balancing, "balancing") if settings.drawable(s)], prefix, _)
     strategy = BALANCING[experiment.balancing.name]
     st.caption(_(strategy.help) + " " + _("What a loss weight is here:") + " " + _(strategy.slider))
+    if n_tasks == 1:
+        st.caption(_("With one task there is nothing to balance: it is trained with its loss weight alone, whatever the strategy."))
     return values
 
 
-def _settings(experiment: Experiment, names: list[str], prefix: str, _: Translate) -> dict[str, Any]:
-    """Every setting that is not a table's or a task's. Returns path → value."""
+def _settings(experiment: Experiment, names: list[str], tables: list[str], prefix: str, _: Translate) -> dict[str, Any]:
+    """Every setting that is not a table's or a task's. names, tables: the tasks that take part, and theirs. Returns path → value."""
     elsewhere = ("data", "tasks", "balancing")
     everything = [s for s in widgets(experiment) if settings.drawable(s) and s.path.split(".")[0] not in elsewhere]
-    everything = settings.with_choices(everything, "early_stopping.objective", ["mean", *names])
+    everything = settings.with_choices(everything, "early_stopping.objective", "tasks", [*OBJECTIVES, *names], OBJECTIVES)
+    everything = settings.with_keys(everything, "data", tables)
     by_path = {s.path: s for s in everything}
     values = settings.draw_all([by_path[path] for path in OFTEN if path in by_path], prefix, _)
     with st.expander(_("All other settings"), icon=":material/tune:"):

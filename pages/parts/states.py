@@ -25,6 +25,11 @@ def badge(state: str, translate: Translate) -> None:
     st.badge(translate(word), icon=icon, color=color)
 
 
+def steered(translate: Translate) -> None:
+    """Beside a run whose experiment alone does not say how it came about."""
+    st.badge(translate("Steered"), icon=":material/tune:", color="yellow", help=translate("Something was changed while it trained."))
+
+
 def word(state: str, translate: Translate) -> str:
     return translate(LOOKS[state][0])
 

@@ -1,38 +1,98 @@
 """The weights of a running training, and what can be done with a run that has ended."""
 
+from typing import TYPE_CHECKING, Any
+
 import streamlit as st
 
+from mtl_core.faults import ExperimentError
 from mtl_core.jobs import jobs, resumable
 from mtl_core.messages import Translate
 from mtl_core.runs import Run, RunError, run
+from mtl_core.settings import widgets
+from pages.parts import replay
 from pages.parts.frame import page, workspace
-from pages.parts.settings import weight_slider
+from pages.parts.settings import draw_all, drawable, set_path, weight_slider
 from pages.parts.text import plain
+
+if TYPE_CHECKING:
+    from mtl_core.experiment import Experiment
 
 
 def show(run_id: str, _: Translate) -> None:
-    """A fragment of its own: sliders that are being moved are not drawn anew by the clock."""
+    """A fragment of its own: sliders that are being moved are not drawn anew by the clock. Loads torch, as training has done."""
     now = jobs().snapshot(run_id)
     weights = now.series.current_weights
-    control = jobs().control(run_id) if now.state.live else None
-    if control is None:
+    if jobs().control(run_id) is None:
         table = {_("Task"): list(weights), _("Loss weight"): list(weights.values())}
         st.dataframe(table, hide_index=True, key="last_weights", alt=_("The last loss weight of each task"))
+        if not now.state.live:
+            st.caption(_("The run has ended: nothing can be changed in it any more. Start a new one with other weights."))
         return
-    meaning = _meaning(run(workspace(), run_id))
-    wanted = {task: weight_slider(task, weight, f"steer.{run_id}.{task}", _, meaning) for task, weight in weights.items()}
-    changed = {task: weight for task, weight in wanted.items() if abs(weight - weights[task]) > 1e-9}
-    if st.button(_("Apply weights"), type="primary", icon=":material/tune:", key="apply", disabled=not changed):
-        control.set_weights(changed)
-        st.toast(_("The new weights hold from the next step on."), icon=":material/check:")
-    st.caption(_("Nothing changes until you apply. The next step of the training uses the new weights."))
+    from mtl_core.training.steering import differing, steered
+    from pages.parts.source import show_faults
+
+    current = jobs().experiment_now(run(workspace(), run_id))
+    strategy = _strategy(current.balancing.name)
+    moved = []
+    for task, part in current.tasks.items():
+        moved += [plain(task)] if _follow(f"steer.{run_id}.{task}", part.weight) else []
+    wanted: dict[str, Any] = {
+        f"tasks.{task}.weight": weight_slider(task, part.weight, f"steer.{run_id}.{task}", _, strategy.slider)
+        for task, part in current.tasks.items()
+    }
+    with st.expander(_("Learning rate, sampling, patience"), icon=":material/tune:"):
+        wanted |= _others(current, run_id, _)
+    try:
+        changes = differing(current, steered(current, wanted))[1]
+    except ExperimentError as error:
+        show_faults(error.faults, _)
+        changes = {}
+    if st.button(_("Apply"), type="primary", icon=":material/check:", key="apply", disabled=not changes):
+        try:
+            jobs().steer(run_id, changes, workspace())
+            st.toast(_("What you changed holds from the next step on."), icon=":material/check:")
+        except (RunError, ExperimentError) as error:
+            st.error(plain(error.message.text(_) if isinstance(error, RunError) else error), icon=":material/error:")
+    if moved:
+        st.info(_("Changed elsewhere in the meantime: {what}").format(what=", ".join(moved)), icon=":material/group:")
+    st.caption(_("Nothing changes until you apply. A checkpoint is taken first, so that you can go back."))
 
 
-def _meaning(found: Run) -> str:
-    """What the loss weights are to the run's strategy. Loads torch, as training has done."""
+def _others(current: "Experiment", run_id: str, _: Translate) -> dict[str, Any]:
+    """Widgets for what may be changed beside the weights. Returns path → value."""
+    from mtl_core.training.steering import STEERABLE
+
+    prefix = f"steer.{run_id}"
+    name = st.session_state.get(f"{prefix}.sampling.name", current.sampling.name)
+    sampling = current.sampling if name == current.sampling.name else type(current.sampling)(name=name)
+    chosen = [s for s in widgets(current) if s.path in STEERABLE]
+    own = [s for s in widgets(sampling, "sampling") if drawable(s)]
+    for setting in (*chosen, *(own if sampling is current.sampling else ())):
+        _follow(f"{prefix}.{setting.path}", setting.value)
+    values = draw_all([*chosen, *own], prefix, _, width=180)
+    made: dict[str, Any] = {"sampling": sampling.model_dump(mode="json")}
+    for path, value in values.items():
+        if path.startswith("sampling."):
+            set_path(made, path, value)
+        else:
+            made[path] = value
+    return made
+
+
+def _follow(key: str, value: Any) -> bool:
+    """Sets a widget to what holds now, when that changed since it was last drawn. Returns whether it stood at something else."""
+    before, st.session_state[f"{key}.seen"] = st.session_state.get(f"{key}.seen", value), value
+    if before == value:
+        return False
+    stood = st.session_state.get(key, value)
+    st.session_state[key] = value
+    return bool(stood != value)
+
+
+def _strategy(name: str) -> Any:
     from mtl_core.balancing import BALANCING
 
-    return BALANCING[found.experiment.get("balancing", {}).get("name", "fixed")].slider
+    return BALANCING[name]
 
 
 def afterwards(run: Run, _: Translate) -> None:
@@ -43,6 +103,9 @@ def afterwards(run: Run, _: Translate) -> None:
         st.page_link(page("compare"), label=_("Compare"), icon=":material/compare_arrows:", query_params={"runs": run.id})
         if run.checkpoint("best"):
             st.page_link(page("predict"), label=_("Predict"), icon=":material/online_prediction:", query_params={"run": run.id})
+        if run.steered:
+            help_text = _("Trains the run again as its events say, with everything that was changed on the way, and compares the numbers.")
+            st.button(_("Replay"), icon=":material/replay:", key="replay", on_click=replay.start, args=(run.id,), help=help_text)
         st.download_button(
             _("Download experiment"),
             run.experiment_yaml,

@@ -19,8 +19,8 @@ from mtl_core.training.events import (
     Reported,
     Resumed,
     Started,
+    Steered,
     StepDone,
-    WeightsChanged,
 )
 from mtl_core.workspace import Workspace
 
@@ -90,10 +90,11 @@ class Script:
                 yield Paused(step)
                 control.wait_while_paused()
                 yield Resumed(step)
-            asked = control.take()
-            if asked.weights:
-                yield WeightsChanged(step, self.weights, {**self.weights, **asked.weights})
-                self.weights = {**self.weights, **asked.weights}
+            asked = control.take(step - 1)
+            for changes in asked.changes:
+                steered = Steered(step, dict.fromkeys(changes, 1.0), changes)
+                yield steered
+                self.weights = {**self.weights, **steered.weights}
             if asked.stop:
                 break
             losses = {"intent": 2 / step, "search": 1 / step}

@@ -14,7 +14,7 @@ from mtl_core.runs import Run, RunState, create_run, run
 from mtl_core.training.control import Control
 from mtl_core.training.events import Compared, Event, Finished, Gated, Started, StepDone
 from mtl_core.workspace import Workspace
-from tests.app.conftest import EXPERIMENT, ROOT, Open, Script, no_exception
+from tests.app.conftest import EXPERIMENT, METRICS, ROOT, Open, Script, no_exception
 
 
 def experiment_of(at: AppTest) -> dict[str, Any]:
@@ -60,6 +60,44 @@ def test_a_strategy_says_what_the_sliders_mean_and_brings_its_options(opened: Op
     assert any("helps least" in caption.value for caption in at.caption)
 
 
+@pytest.mark.slow
+def test_shares_of_the_tables_are_set_and_started(opened: Open, workspace: Workspace) -> None:
+    at = opened("train", **{"from": "sample"})
+    at.selectbox(key="sample.sampling.name").set_value("fixed_shares")
+    no_exception(at.run())
+    tables = list(experiment_of(at)["data"])
+    shares = [n for n in at.number_input if n.key.startswith("sample.sampling.options.shares.")]
+    assert [n.key.rpartition(".")[2] for n in shares] == tables and {n.value for n in shares} == {1.0}
+    at.number_input(key=f"sample.sampling.options.shares.{tables[0]}").set_value(3.0)
+    at.number_input(key=f"sample.sampling.options.shares.{tables[1]}").set_value(0.0)
+    no_exception(at.run())
+    wanted = dict.fromkeys(tables, 1.0) | {tables[0]: 3.0, tables[1]: 0.0}
+    assert experiment_of(at)["sampling"]["options"]["shares"] == wanted
+    for name, task in experiment_of(at)["tasks"].items():  # a table that no task uses has no share
+        if task["data"] == tables[-1]:
+            at.toggle(key=f"sample.use.{name}").set_value(False)
+    no_exception(at.run())
+    left = {table: share for table, share in wanted.items() if table != tables[-1]}
+    assert experiment_of(at)["sampling"]["options"]["shares"] == left
+    for table in tables[:-1]:
+        at.number_input(key=f"sample.sampling.options.shares.{table}").set_value(0.0)
+    no_exception(at.run())
+    assert any("a share above 0 for at least one table" in wanted for wanted in at.dataframe[0].value["Wanted"])
+    assert not [b for b in at.button if b.key == "start"]
+    for table, share in left.items():
+        at.number_input(key=f"sample.sampling.options.shares.{table}").set_value(share)
+    at.number_input(key="sample.training.steps").set_value(1)
+    no_exception(at.run())
+    at.button(key="start").click().run()
+    no_exception(at)
+    (run_id,) = jobs().active(workspace)
+    assert run(workspace, run_id).experiment["sampling"] == {"name": "fixed_shares", "options": {"most": 1.0, "shares": left}}
+    control = jobs().control(run_id)
+    assert control is not None
+    control.stop()
+    assert jobs().wait(run_id, timeout=120)
+
+
 def test_another_way_of_sharing_brings_its_options(opened: Open) -> None:
     at = opened("train", **{"from": "sample"})
     assert experiment_of(at)["sharing"] == {"name": "hard"}
@@ -78,6 +116,30 @@ def test_no_task_chosen_cannot_be_started(opened: Open) -> None:
     no_exception(at.run())
     assert any("at least one task" in info.value for info in at.info)
     assert not [b for b in at.button if b.key == "start"]
+
+
+def test_all_weights_at_zero_cannot_be_started(opened: Open) -> None:
+    at = opened("train", **{"from": "sample"})
+    sliders = [s for s in at.slider if s.key.startswith("sample.weight.")]
+    for slider in sliders:
+        assert slider.min == 0 and 5 <= slider.max <= 100, "nothing negative or infinite can be set"
+        slider.set_value(0.0)
+    no_exception(at.run())
+    assert "a loss weight above 0 for at least one task" in at.dataframe[0].value["Wanted"].tolist()
+    assert not [b for b in at.button if b.key == "start"]
+
+
+def test_one_task_says_that_there_is_nothing_to_balance(opened: Open) -> None:
+    at = opened("train", **{"from": "sample"})
+    at.selectbox(key="sample.balancing.name").set_value("pcgrad")
+    no_exception(at.run())
+    assert not any("nothing to balance" in caption.value for caption in at.caption)
+    for name in list(experiment_of(at)["tasks"])[1:]:
+        at.toggle(key=f"sample.use.{name}").set_value(False)
+    no_exception(at.run())
+    assert any("nothing to balance" in caption.value for caption in at.caption)
+    assert experiment_of(at)["early_stopping"]["objective"] == "mean"
+    assert [b for b in at.button if b.key == "start"]
 
 
 def test_tasks_of_the_draft_are_trained(opened: Open, workspace: Workspace) -> None:
@@ -145,23 +207,85 @@ def test_a_running_job_is_watched_and_steered(opened: Open, workspace: Workspace
     assert not [b for b in at.button if b.key == "stop"]
 
 
+def test_what_is_changed_is_marked_listed_and_badged(
+    opened: Open, workspace: Workspace, script: Script, start: Callable[[Work], str]
+) -> None:
+    run_id = start(script)
+    script.go(2)
+    script.wait_for_step(2)
+    at = opened("train", run=run_id)
+    at.number_input(key=f"steer.{run_id}.optimizer.learning_rate").set_value(5e-4)
+    at.selectbox(key=f"steer.{run_id}.sampling.name").set_value("uniform").run()
+    no_exception(at)
+    at.button(key="apply").click().run()
+    no_exception(at)
+    script.go()
+    script.wait_for_step(3)
+    no_exception(at.run())
+    (change,) = jobs().snapshot(run_id).series.steered
+    assert change.new == {"optimizer.learning_rate": 5e-4, "sampling": {"name": "uniform", "options": {"most": 1.0}}}
+    assert at.button(key="apply").disabled, "what holds now is what the widgets show"
+    for chart in at.get("plotly_chart"):
+        figure = json.loads(chart.proto.spec)
+        assert [shape["x0"] for shape in figure["layout"]["shapes"]] == [3]
+        assert "Learning rate: 1 → 0.0005" in figure["layout"]["annotations"][0]["hovertext"]
+    assert any("→ 0\\.0005" in text.value for text in at.markdown)
+    assert run(workspace, run_id).steered
+    script.go(7)
+
+
+def test_two_people_see_what_the_other_changed(opened: Open, script: Script, start: Callable[[Work], str]) -> None:
+    run_id = start(script)
+    script.go(1)
+    script.wait_for_step(1)
+    one, other = opened("train", run=run_id), opened("train", run=run_id)
+    one.slider(key=f"steer.{run_id}.intent").set_value(3.0).run()
+    other.slider(key=f"steer.{run_id}.search").set_value(0.5).run()
+    other.button(key="apply").click().run()
+    script.go()
+    script.wait_for_step(2)
+    no_exception(one.run())
+    assert one.slider(key=f"steer.{run_id}.search").value == 0.5
+    assert one.slider(key=f"steer.{run_id}.intent").value == 3.0, "what was not applied yet stays"
+    one.button(key="apply").click().run()
+    script.go()
+    script.wait_for_step(3)
+    assert script.weights == {"intent": 3.0, "search": 0.5}
+    assert [list(e.new) for e in jobs().snapshot(run_id).series.steered] == [["tasks.search.weight"], ["tasks.intent.weight"]]
+    other.slider(key=f"steer.{run_id}.intent").set_value(2.0)
+    no_exception(other.run())
+    assert any("Changed elsewhere" in info.value for info in other.info)
+    assert other.slider(key=f"steer.{run_id}.intent").value == 3.0
+    script.go(7)
+
+
+def test_an_ended_run_says_that_nothing_can_be_changed(opened: Open, finished: Run) -> None:
+    at = opened("train", run=finished.id)
+    assert not [s for s in at.slider if s.key.startswith("steer.")]
+    assert any("nothing can be changed" in caption.value for caption in at.caption)
+
+
 def test_effective_weights_and_conflicts_are_shown(opened: Open, start: Callable[[Work], str]) -> None:
     def work(control: Control) -> Iterator[Event]:
         weights = {"intent": 1.0, "search": 2.0}
         yield Started(0, 10, "cpu", "float32", {t: {"train": 8, "validation": 2, "test": 2} for t in weights}, 10, 20, weights)
         for step in range(1, 6):
             table = [[1.0, -0.3 - step / 100], [-0.3 - step / 100, 1.0]]
-            yield Compared(step - 1, list(weights), [1.0, 3.0], table, {"layer 1": table})
+            ahead = {["intent", "search"][step % 2]: {"intent": 0.01, "search": -0.02}}
+            yield Compared(step - 1, list(weights), [1.0, 3.0], table, {"layer 1": table}, ahead)
             losses = {"intent": 2 / step, "search": 1 / step}
-            yield StepDone(step, losses, 1.0, 1e-4, 1.0, {}, 100, 0.1, 1, {"intent": 0.2, "search": 0.8}, ["intent"] if step == 2 else [])
+            yield StepDone(
+                step, losses, 1.0, 1e-4, 1.0, {}, 100, 0.1, 1, {"intent": 0.2, "search": 0.8}, ["intent"] if step == 2 else [], step > 3
+            )
         yield Finished(5, "finished", "steps", 5)
 
     run_id = start(work)
     assert jobs().wait(run_id, timeout=60)
     at = opened("train", run=run_id)
-    assert len(at.get("plotly_chart")) == 6
+    assert len(at.get("plotly_chart")) == 7
     assert any("pull apart since step" in text.value for text in at.markdown)
     assert any("not finite: intent 1" in caption.value for caption in at.caption)
+    assert any("without an answer of the strategy" in caption.value and caption.value.endswith(" 2") for caption in at.caption)
     at.selectbox(key=f"part.{run_id}.en").set_value("layer 1")
     at.select_slider(key=f"look.{run_id}").set_value(0)
     no_exception(at.run())
@@ -208,6 +332,21 @@ def test_a_finished_run_shows_its_results(opened: Open, finished: Run) -> None:
     assert set(results["Task"]) == {"intent", "search"}
     assert [tab.label for tab in at.tabs] == ["intent"]
     assert not [b for b in at.button if b.key in ("stop", "pause", "resume")]
+
+
+def test_how_often_rows_were_seen_is_shown(opened: Open, finished: Run, start: Callable[[Work], str]) -> None:
+    table = next(d.value for d in opened("train", run=finished.id).dataframe if "Training rows" in d.value)
+    assert table["Examples drawn"].tolist() == [40, 40] and table["Times each row was seen"].tolist() == [5, 5]
+
+    def work(control: Control) -> Iterator[Event]:
+        yield Started(0, 1, "cpu", "float32", {"intent": {"train": 2}, "search": {"train": 50}}, 1, 1, {"intent": 1.0, "search": 1.0})
+        yield StepDone(1, {"intent": 1.0, "search": 1.0}, 2.0, 1e-4, 1.0, {"intent": 50, "search": 50}, 100, 0.1, 1)
+        yield Finished(1, "finished", "steps", 1, METRICS, METRICS, METRICS, 1.0)
+
+    run_id = start(work)
+    assert jobs().wait(run_id, timeout=60)
+    at = opened("train", run=run_id)
+    assert [w.value for w in at.warning if "more than 20 times" in w.value and "intent" in w.value and "search" not in w.value]
 
 
 def test_a_failed_run_says_why_and_what_to_do(opened: Open, start: Callable[[Work], str]) -> None:

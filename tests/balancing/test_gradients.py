@@ -1,5 +1,6 @@
 """Strategies on gradients: values worked out by hand, TorchJD's aggregators on the stacked gradients, what the papers promise."""
 
+import itertools
 import json
 import math
 
@@ -62,7 +63,7 @@ def test_by_hand() -> None:
 
 def test_weighted_by_hand() -> None:
     orthogonal = torch.eye(2, dtype=torch.float64)
-    assert mix(make("mgda", 2), orthogonal, [3, 1])[1] == pytest.approx([0.3, 0.1])  # of (1/3, 0) and (0, 1): 9/10 and 1/10, divided by w
+    assert mix(make("mgda", 2), orthogonal, [3, 1])[1] == pytest.approx([0.6, 0.2])  # of (2/3, 0) and (0, 2): 9/10 and 1/10, divided by w
     assert mix(make("nash_mtl", 2), orthogonal, [3, 1])[1] == pytest.approx([math.sqrt(1.5), math.sqrt(0.5)])  # α² = p
     assert mix(make("fairgrad", 2, fairness=2.0), orthogonal, [3, 1])[1] == pytest.approx(
         [1.5 ** (1 / 3), 0.5 ** (1 / 3)]
@@ -121,11 +122,20 @@ def test_fair_weights_solve_their_equation(alpha: float) -> None:
         assert (found > 0).all() and gramian @ found == pytest.approx((found / preferred) ** (-1 / alpha), rel=1e-6)
 
 
+@pytest.mark.parametrize("alpha", [1.0, 2.0, 10.0])
+def test_fair_weights_of_gradients_that_are_nearly_opposite(alpha: float) -> None:
+    """Values are differences of large numbers there; a search that compares them stands still."""
+    for angle, length in itertools.product((1e-1, 1e-2, 1e-3), (1.0, 5.0, 100.0)):
+        cosine = -math.cos(angle)
+        gramian = np.array([[1, cosine * length], [cosine * length, length**2]])
+        found = fair_weights(gramian, np.array([1.0, 1.0]), alpha)
+        assert gramian @ found == pytest.approx(found ** (-1 / alpha), rel=1e-5)
+
+
 def test_what_has_no_solution_falls_back_to_the_loss_weights() -> None:
-    opposite = np.array([[1.0, -1.0], [-1.0, 1.0]])
-    for name in ("nash_mtl", "fairgrad", "imtl_g"):
-        strategy = make(name, 2)
-        decision = strategy.decide(opposite, np.array([1.0, 2.0]), np.ones(2), np.arange(2))
+    for name, length in itertools.product(("nash_mtl", "fairgrad", "imtl_g"), (1.0, 3.0)):
+        opposite = np.array([[1.0, -length], [-length, length**2]])
+        decision = make(name, 2).decide(opposite, np.array([1.0, 2.0]), np.ones(2), np.arange(2))
         assert decision.fell_back and decision.effective.tolist() == [1, 2]
 
 
@@ -193,6 +203,19 @@ def test_gradient_normalisation_brings_gradients_to_one_length() -> None:
     for step in range(1000):
         _, effective = mix(strategy, torch.eye(2, dtype=torch.float64), losses=[1.0, 1.0 if step == 0 else 0.5])
     assert effective == pytest.approx([4 / 3, 2 / 3], rel=0.02), "the second fell to half of its loss, the first did not: 2 to 1"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_task_alone_in_a_step_goes_down_its_own_gradient(name: str) -> None:
+    """As with round robin sampling, or where all other loss weights are 0; a larger weight never makes the step shorter."""
+    gradients, found = problem(6, n_tasks=1), []
+    for weight in (1.0, 2.5):
+        strategy = make(name, 3)
+        decision = strategy.decide((gradients @ gradients.T).numpy(), np.array([weight]), np.array([0.7]), np.array([1]))
+        update, effective = strategy.combine(gradients, decision.effective)
+        assert not decision.fell_back and effective[0] > 0 and torch.allclose(update, effective[0] * gradients[0])
+        found.append(effective[0])
+    assert found[1] >= found[0] * (1 - 1e-12)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -113,6 +113,20 @@ def test_uncertainty_finds_its_optimum_and_stays_bounded_where_the_original_does
     assert original.learned.values.exp().tolist() == pytest.approx([4, 0.5], rel=1e-3)
 
 
+def test_uncertainty_neither_collapses_nor_goes_negative_over_a_long_run() -> None:
+    """One loss falls to a ten thousandth, one stays, one is a hundred times as large; all are noisy."""
+    torch.manual_seed(0)
+    bounded, tasks = make("uncertainty", 3), torch.arange(3)
+    for number in range(2000):
+        clean = torch.tensor([max(4 * 0.99**number, 4e-4), 0.7, 70.0])
+        losses = (clean * torch.empty(3).uniform_(0.5, 1.5)).tolist()
+        total, effective = step(bounded, losses, tasks=tasks)
+        assert total > 0 and min(effective) > 0
+    parts = [factor * loss for factor, loss in zip(effective, clean.tolist(), strict=True)]
+    assert min(parts) > 1e-3 and max(parts) < 2, "each still counts, none is all"
+    assert effective[0] < 1 / math.sqrt(2 * 4e-4), "L / 2x with x = √(L / 2) at most"
+
+
 def test_imtl_l_brings_all_losses_to_one_size() -> None:
     strategy = make("imtl_l")
     for _ in range(4000):

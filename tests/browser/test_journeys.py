@@ -131,15 +131,20 @@ def test_from_a_table_to_a_prediction(tab: Page, server: Server, messages: Path,
     assert reloaded > first
     wait_until(lambda: step_shown(tab) > reloaded, "the run to go on after the reload")
     nudge(tab, "Loss weight of messages", "ArrowRight", 10)
-    tab.get_by_role("button", name="Apply weights").click()
-    wait_until(lambda: any(e["event"] == "WeightsChanged" for e in server.events(runs[0])), "the new weight to be used")
+    tab.get_by_role("button", name="Apply", exact=True).click()
+    wait_until(lambda: any(e["event"] == "Steered" for e in server.events(runs[0])), "the new weight to be used")
+    tab.get_by_role("button", name=re.compile("Go back to step")).click()
+    wait_until(lambda: any(e["event"] == "Resumed" for e in server.events(runs[0])), "the run to go on from before the change")
+    nudge(tab, "Loss weight of messages", "ArrowRight", 10)
+    tab.get_by_role("button", name="Apply", exact=True).click()
+    wait_until(lambda: sum(e["event"] == "Steered" for e in server.events(runs[0])) == 2, "the weight to be changed again")
     stop(tab)
     runs.append(train_messages(tab, server, "ArrowLeft", tiny_encoder))
     stop(tab)
 
-    changed = next(e for e in server.events(runs[0]) if e["event"] == "WeightsChanged")
-    assert changed["old"] == {"messages": pytest.approx(1.5)}
-    assert changed["new"] == {"messages": pytest.approx(2.0)}
+    changed = next(e for e in server.events(runs[0]) if e["event"] == "Steered")
+    assert changed["old"] == {"tasks.messages.weight": pytest.approx(1.5)}
+    assert changed["new"] == {"tasks.messages.weight": pytest.approx(2.0)}
 
     open_page(tab, server, "compare", runs=runs[0] + "&runs=" + runs[1])
     expect(tab.get_by_role("heading", name="Reports")).to_be_visible()

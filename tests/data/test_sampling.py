@@ -48,7 +48,7 @@ def test_a_largest_share_is_kept_to_and_the_rest_goes_to_the_others() -> None:
 
 @pytest.mark.parametrize("wrong", [{"3": 1.0}, {"0": 0.0, "1": 0.0}, {"0": float("inf")}])
 def test_shares_that_cannot_be(wrong: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="should name tables"):
+    with pytest.raises(ValueError, match=r"should name tables|finite number"):
         shares("fixed_shares", [5, 5], shares=wrong)
 
 
@@ -89,6 +89,19 @@ def test_a_small_table_is_cycled() -> None:
     made = sampler({"big": 1000, "small": 3}, 8, "uniform")
     seen = np.concatenate([made.draw()["small"] for _ in range(9)])
     assert np.bincount(seen).tolist() == [12, 12, 12]
+
+
+@pytest.mark.parametrize("name", SAMPLING)
+def test_all_rows_of_a_table_are_seen_equally_often(name: str) -> None:
+    sizes = {"big": 300, "small": 10, "middle": 37}
+    made = sampler(sizes, 16, name)
+    drawn: dict[str, list[int]] = {table: [] for table in sizes}
+    for step in range(100):
+        for table, rows in made.draw(step / 100).items():
+            drawn[table] += rows.tolist()
+    for table, rows in drawn.items():
+        counts = np.bincount(rows, minlength=sizes[table])
+        assert {*counts.tolist()} <= {len(rows) // sizes[table], -(-len(rows) // sizes[table])}
 
 
 @pytest.mark.parametrize("name", SAMPLING)

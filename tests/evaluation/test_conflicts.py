@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mtl_core.evaluation.conflicts import LOOKS, agreement, sentence
+from mtl_core.evaluation.conflicts import LOOKS, affinity, agreement, sentence
 from mtl_core.training.events import Compared
 
 
@@ -51,3 +51,24 @@ def test_the_sentence_names_the_strongest_conflict_and_since_when() -> None:
     calm = sentence(looks[:12])
     assert calm is not None and calm.text().startswith("No two tasks pull apart")
     assert sentence(looks[:2]) is None
+
+
+def test_affinity_over_the_last_looks_at_each_tasks_step() -> None:
+    def step_of(number: int, source: str, changes: dict[str, float]) -> Compared:
+        return Compared(number, [], [], [], {}, {source: changes})
+
+    values = [0.01, 0.02, 0.03, 0.02]
+    looks = [look(0, 0.5)]
+    for n, value in enumerate(values):
+        looks += [step_of(2 * n, "search", {"search": 0.1, "ads": -value}), step_of(2 * n + 1, "ads", {"search": value})]
+    found = affinity(looks)
+    assert found is not None and found.tasks == ["search", "ads"] and found.looks == [4, 4]
+    low, high = stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
+    assert (found.change[1, 0], found.low[1, 0], found.high[1, 0]) == pytest.approx((0.02, low, high))
+    assert found.change[0].tolist() == pytest.approx([0.1, -0.02]) and np.isnan(found.change[1, 1])
+    assert found.told.tolist() == [[True, True], [True, False]]
+    first = affinity(looks, 1)
+    assert first is not None and first.looks == [1, 1] and not first.told.any(), "one look tells nothing"
+    many = affinity([step_of(n, "ads", {"ads": 1.0 if n < 30 else 2.0}) for n in range(30 + LOOKS)])
+    assert many is not None and many.looks == [LOOKS] and many.change.item() == 2
+    assert affinity([look(0, 0.5)]) is None and affinity([]) is None

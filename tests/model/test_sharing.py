@@ -143,7 +143,7 @@ def test_stitches_by_hand() -> None:
         adds(layer.towers[1], 0.3)
     # 11 and 13 → 0.9 · 11 + 0.1 · 13 = 11.2 and 12.8 → 12.32 and 16.64 → 12.752 and 16.208
     assert ten(sharing) == {"a": pytest.approx(12.752), "b": pytest.approx(16.208)}
-    assert sharing.listens(torch.ones(1, 1), "b") == pytest.approx({"a": 0.1, "b": 0.9})
+    assert sharing.listens(torch.ones(1, 1), "b") == pytest.approx({"tower a": 0.1, "tower b": 0.9})
 
 
 def test_with_identity_stitches_every_task_has_its_tower_alone() -> None:

@@ -58,6 +58,24 @@ def test_by_hand() -> None:
     assert types[: 3 * 7].reshape(3, 7).sum() == 2 + 4, "the second text of a pair is of the other type"
 
 
+def test_apart_no_text_is_shared_by_two_tasks() -> None:
+    texts = Texts([3, 1, 5])
+    blocks = {
+        "a": RowBlock({"text": (np.array([0, 1, 0]), None)}),
+        "b": RowBlock({"text": (np.array([1, 2]), None), "pair": (np.array([[0, 1], [0, 1]]), None)}),
+    }
+    stores = {"a": {"text": texts}, "b": {"text": texts, "pair": (texts, texts)}}
+    for apart in (False, True):
+        batch = assemble(blocks, stores, TEMPLATE, 1000, CPU, apart=apart)
+        found = texts_of(batch)
+        assert sorted(map(len, found)) == ([3, 3, 5, 7, 7] if apart else [3, 5, 7, 7])
+        for task, place in (("a", 0), ("b", 1)):
+            for slot in batch.tasks[task].slots.values():
+                owners = batch.owners[slot.index.numpy()].tolist()
+                assert set(owners) == {place} if apart else 0 in owners or place in owners
+        assert [found[i] for i in batch.tasks["b"].slots["text"].index] == [[1, 11, 2], [1, 12, 12, 12, 12, 12, 2]]
+
+
 def test_a_task_without_texts_needs_no_encoder() -> None:
     batch = assemble({"table": RowBlock({}, np.zeros(4, np.float32), None, {"x": np.ones((4, 2))})}, {"table": {}}, TEMPLATE, 100, CPU)
     assert batch.packed == [] and batch.tokens == 0 and batch.tasks["table"].n_rows == 4

@@ -12,11 +12,11 @@ def test_take_clears_what_it_gives() -> None:
     control.set_weights({"a": 1.0, "b": 2.0})
     control.set_weights({"b": 0.0})
     control.evaluate()
-    first, second = control.take(), control.take()
-    assert first.weights == {"a": 1.0, "b": 0.0} and first.evaluate
-    assert second.weights == {} and not second.evaluate and not second.stop
+    first, second = control.take(0), control.take(0)
+    assert first.changes == [{"tasks.a.weight": 1.0, "tasks.b.weight": 2.0}, {"tasks.b.weight": 0.0}] and first.evaluate
+    assert second.changes == [] and not second.evaluate and not second.stop
     control.stop()
-    assert control.take().stop and control.take().stop, "a stop stays"
+    assert control.take(0).stop and control.take(0).stop, "a stop stays"
 
 
 @pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
@@ -24,7 +24,7 @@ def test_weights_that_mean_nothing_are_refused(weight: float) -> None:
     control = Control()
     with pytest.raises(ValueError, match="'a' should be finite and at least 0"):
         control.set_weights({"b": 1.0, "a": weight})
-    assert control.take().weights == {}
+    assert control.take(0).changes == []
 
 
 @pytest.mark.parametrize("end", ["resume", "stop"])

@@ -7,10 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import transformers
+from torch.nn.utils.parametrizations import weight_norm
 
 from mtl_core.model.encoder import Encoder
 from mtl_core.model.packing import Packed
+from mtl_core.training.gradients import TaskGradients
 from mtl_core.training.lanes import Lanes, Pass
+from tests.model.test_packing import FAMILIES, SMALL, encoder_of
 
 CPU = torch.device("cpu")
 LENGTHS = (14, 11, 11, 9, 7, 7, 5, 3, 2)
@@ -114,3 +118,87 @@ def test_an_error_in_a_lane_is_raised(two: Lanes) -> None:
     broken = [*packed(1), Packed(torch.tensor([10_000]), torch.tensor([0]), torch.tensor([0]), (1,))]
     with pytest.raises(IndexError):
         two.encode(broken)
+
+
+def loss(vectors: torch.Tensor) -> torch.Tensor:
+    return torch.logsumexp(vectors @ vectors.T, dim=(0, 1))
+
+
+def of_tasks(lanes: Lanes, n_parts: int, owners: np.ndarray, apart: bool) -> torch.Tensor:
+    """(3, P): the gradients of three tasks, from one way back or from one a task."""
+    if lanes.encoder.embeddings.requires_grad:
+        lanes.encoder.open_rows(TOKEN_IDS)
+    rows, learning = TaskGradients(), lanes.encoder.learning()
+    rows.begin(learning, 3)
+    for tasks in [(0, 1, 2)] if apart else [(0,), (1,), (2,)]:
+        torch.manual_seed(5)
+        encoded = Pass(lanes, packed(n_parts))
+        for task in tasks:
+            if (owners == task).any():
+                loss(encoded.vectors[torch.from_numpy(owners == task)]).backward()
+        if apart:
+            encoded.by_task(rows, owners)
+        else:
+            for parameter, gradient in zip(learning, encoded.gradients(), strict=True):
+                if gradient is not None:
+                    rows.put(tasks[0], parameter, gradient)
+    np.testing.assert_allclose(rows.gramian(), (rows.matrix.double() @ rows.matrix.double().T).numpy(), rtol=1e-4, atol=1e-5)
+    lanes.encoder.close_rows()
+    return rows.matrix
+
+
+OWNERS = np.array([1, 0, -1, 2, 0, 2, 1, 0, 2])
+
+
+@pytest.mark.parametrize("n_parts", [1, 2, 3, 6], ids="{} parts".format)
+@pytest.mark.parametrize("trainable", ["full", "top:1"])
+def test_one_way_back_gives_the_gradients_of_every_task(encoder: Encoder, two: Lanes, n_parts: int, trainable: str) -> None:
+    encoder.train_only(trainable)
+    assert encoder.splits()
+    owners = np.where(OWNERS == 1, -1, OWNERS) if n_parts == 2 else OWNERS  # one without texts
+    found = of_tasks(two, n_parts, owners, apart=True)
+    torch.testing.assert_close(found, of_tasks(two, n_parts, owners, apart=False), rtol=1e-4, atol=1e-6)
+    assert all(torch.equal(found, of_tasks(two, n_parts, owners, apart=True)) for _ in range(5)), "the same numbers every time"
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, "albert", "gpt2"])
+def test_one_way_back_through_other_architectures(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FAMILIES, "gpt2", transformers.GPT2Config(n_embd=32, n_layer=2, n_head=4, vocab_size=120, n_positions=64))
+    monkeypatch.setitem(FAMILIES, "albert", transformers.AlbertConfig(**SMALL, embedding_size=16, max_position_embeddings=64))
+    encoder = encoder_of(family, "mean")
+    assert encoder.splits()
+    encoder.eval()
+    lanes = Lanes(encoder, CPU, "float32", n=2)
+    torch.testing.assert_close(of_tasks(lanes, 3, OWNERS, apart=True), of_tasks(lanes, 3, OWNERS, apart=False), rtol=1e-3, atol=1e-5)
+    lanes.close()
+
+
+@pytest.mark.parametrize("n_parts", [1, 3])
+def test_one_way_back_with_dropout(tiny_encoder: Path, n_parts: int) -> None:
+    lanes = Lanes(Encoder.load(str(tiny_encoder), max_length=16, dropout=0.3), CPU, "float32")
+    lanes.encoder.train()
+    assert lanes.encoder.splits() and lanes.encoder.training
+    found = of_tasks(lanes, n_parts, OWNERS, apart=True)
+    torch.testing.assert_close(found, of_tasks(lanes, n_parts, OWNERS, apart=False), rtol=1e-4, atol=1e-6)
+    lanes.encoder.eval()
+    assert not torch.allclose(found, of_tasks(lanes, n_parts, OWNERS, apart=True), rtol=1e-2)
+
+
+def test_what_is_not_finite_stays_in_its_task(encoder: Encoder, two: Lanes) -> None:
+    assert encoder.splits()
+    encoder.open_rows(TOKEN_IDS)
+    rows, encoded = TaskGradients(), Pass(two, packed(2))
+    rows.begin(encoder.learning(), 3)
+    encoded.vectors.grad = torch.ones_like(encoded.vectors)
+    encoded.vectors.grad[torch.from_numpy(OWNERS == 1)] = torch.nan
+    encoded.by_task(rows, OWNERS)
+    assert rows.matrix[1].isnan().any() and rows.matrix[[0, 2]].isfinite().all()
+    assert np.isfinite(rows.gramian()).tolist() == [[True, False, True], [False] * 3, [True, False, True]]
+
+
+def test_an_encoder_whose_parameters_are_not_used_token_by_token_does_not_split(encoder: Encoder) -> None:
+    assert encoder.splits()
+    weight_norm(encoder.model.encoder.layer[0].output.dense)
+    assert not encoder.splits()
+    encoder.packs = False
+    assert not encoder.splits()

@@ -10,7 +10,7 @@ import torch
 from mtl_core.experiment import Experiment, experiment_from_dict
 from mtl_core.training.checkpoints import load_checkpoint
 from mtl_core.training.control import Control
-from mtl_core.training.events import Evaluated, Event, Failed, Finished, Paused, Reported, Resumed, Started, StepDone, WeightsChanged
+from mtl_core.training.events import Evaluated, Event, Failed, Finished, Paused, Reported, Resumed, Started, Steered, StepDone
 from mtl_core.training.loop import _Trainer, train
 from mtl_core.training.prepare import Prepared, prepare
 from mtl_core.workspace import Workspace
@@ -123,6 +123,8 @@ def test_resumed_numbers_are_those_of_a_run_that_never_stopped(
     start = kill_after - kill_after % 4  # the last evaluation's checkpoint
     assert isinstance(resumed[0], Resumed) and resumed[0].step == start and resumed[0].from_checkpoint
     assert steps(resumed) == steps(whole)[start:]
+    begun = next(e for e in resumed if isinstance(e, Started))
+    assert begun.drawn == {name: sum(e["rows"].get(name, 0) for e in steps(whole)[:start]) for name in experiment.tasks}
     assert evaluations(resumed) == [e for e in evaluations(whole) if e["step"] > start or e["split"] == "test"]
     one, other = (load_checkpoint(tmp_path / name / "checkpoints" / "last") for name in ("whole", "cut"))
     for (name, a), b in zip(one.model.state_dict().items(), other.model.state_dict().values(), strict=True):
@@ -135,9 +137,11 @@ def test_a_weight_takes_effect_on_the_very_next_step(experiment: Experiment, pre
     for event in train(experiment, prepared, control):
         events.append(event)
         if isinstance(event, StepDone) and event.step == 5:
-            control.set_weights({"search": 4.0, "unknown": 1.0})
-    changed = next(e for e in events if isinstance(e, WeightsChanged))
-    assert changed.step == 6 and changed.old["search"] == 1.0 and changed.new["search"] == 4.0 and "unknown" not in changed.new
+            control.set_weights({"search": 4.0})
+            control.set_weights({"unknown": 1.0})
+    changed, refused = (e for e in events if isinstance(e, Steered))
+    assert (changed.step, changed.old, changed.new) == (6, {"tasks.search.weight": 1.0}, {"tasks.search.weight": 4.0})
+    assert refused.step == 6 and "tasks.unknown.weight" in refused.refused and not refused.weights
     weights = {name: task.weight for name, task in experiment.tasks.items()}
     for event in events:
         if isinstance(event, StepDone):
@@ -194,6 +198,18 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_good_checkpoi
     assert failed.step > 0 and failed.task in experiment.tasks and "learning rate" in failed.advice
     state = load_checkpoint(tmp_path / "checkpoints" / "last")
     assert all(torch.isfinite(p).all() for p in state.model.parameters())
+
+
+def test_a_gradient_that_is_not_finite_is_not_called_a_loss(description: dict, workspace: Workspace) -> None:
+    """Fixed weights cannot tell whose it is: the run ends."""
+    experiment = experiment_from_dict(description)
+    trainer = _Trainer(experiment, prepare(experiment, workspace), Control(), None, False)
+    with torch.no_grad():
+        weights = [p for p in trainer.model.heads["recommended"].parameters() if p.ndim == 2]
+        weights[-1].fill_(1e25)  # the same for all classes: the loss is finite, its gradient is not
+        weights[-1][0].mul_(1.0001)
+    failed = list(trainer.run())[-1]
+    assert isinstance(failed, Failed) and failed.reason == "not_finite" and failed.message.startswith("The gradient ("), failed
 
 
 def test_early_stopping(description: dict, workspace: Workspace, tmp_path: Path) -> None:

@@ -1,0 +1,287 @@
+"""Every balancing strategy beside training each task alone and beside tuned fixed weights, at equal budget, over three seeds.
+
+    python benchmarks/strategies.py --data DIR [--workspace DIR] [--strategies pcgrad famo] [--seeds 3] [--set training.steps=40]
+    python benchmarks/strategies.py --report [--workspace DIR]
+
+Five tasks of four kinds on pieces of the real tables in DIR (benchmarks/strategies.yaml). Every training is written to
+results.jsonl in the workspace as soon as it has ended; after an interruption the same command goes on. One seed is finished for all
+strategies before the next begins, and after each the table is printed as Markdown; --report prints it from the file alone.
+
+The learning rate is the one of LEARNING_RATES that has the best mean of the main metrics on the validation split with equal fixed
+weights and the first seed; all others use it. What is trained for a row, and how it is compared, is that of `python -m mtl_core alone`.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import numpy as np
+import pandas as pd
+
+from mtl_core.alone import TRIALS, WEIGHTS, Facts, alone, draw_weights, facts, key_of, together
+from mtl_core.balancing import BALANCING, GradientBalancing
+from mtl_core.evaluation.alone import Mean, Trained, best_trial, main_values, verdicts
+from mtl_core.evaluation.compare import RunResult
+from mtl_core.experiment import Experiment, load_experiment
+from mtl_core.jobs import perform, quiet_libraries, training
+from mtl_core.runs import Recorder, Run, RunState, create_run
+from mtl_core.tasks import KINDS
+from mtl_core.training.control import Control
+from mtl_core.training.events import StepDone
+from mtl_core.training.prepare import store
+from mtl_core.workspace import Workspace
+
+LEARNING_RATES = (1e-4, 3e-4, 1e-3)
+SIGNS = {"helps": "▲", "hurts": "▼", "not told apart": ""}
+
+
+@dataclass(frozen=True)
+class Result:
+    """A line of results.jsonl. step_seconds: median; seconds: the whole training with its evaluations."""
+
+    label: str
+    key: str
+    seed: int
+    experiment: dict[str, Any]
+    tasks: dict[str, dict[str, dict[str, float]]]
+    datasets: dict[str, str]
+    rows: dict[str, dict[str, int]]
+    examples: dict[str, int]
+    steps: int
+    computed: str
+    step_seconds: float
+    seconds: float
+
+    @property
+    def trained(self) -> Trained:
+        return Trained(
+            self.seed, RunResult(self.label, self.experiment, self.tasks, self.datasets, self.rows), self.examples, self.computed
+        )
+
+
+class Missing(Exception):
+    """Asked for a report, and a training is not there."""
+
+
+class Bench:
+    """Trains what is wanted, unless a result with its key is there. used: those that were asked for."""
+
+    def __init__(self, workspace: Workspace, report: bool):
+        self.workspace, self.report = workspace, report
+        self.tables = workspace.folder("tables")
+        self.file = workspace.root / "results.jsonl"
+        lines = self.file.read_text("utf-8").splitlines() if self.file.exists() else []
+        self.results = {one.key: one for one in (Result(**json.loads(line)) for line in lines if line.endswith("}"))}
+        self.used: dict[str, Result] = {}
+        self.hashes: dict[str, str] = {}
+        if report:
+            self.hashes = {name: found for one in self.results.values() for name, found in one.datasets.items()}
+
+    def __call__(self, label: str, experiment: Experiment) -> Result:
+        if not self.hashes:
+            self.hashes = {name: store(experiment, name, self.workspace, self.tables, False).hash for name in experiment.data}
+        assert experiment.training.steps
+        key = key_of(experiment, self.hashes, experiment.training.steps)
+        if key not in self.results:
+            if self.report:
+                raise Missing
+            self._train(label, key, experiment)
+        self.used[key] = self.results[key]
+        return self.results[key]
+
+    def _train(self, label: str, key: str, experiment: Experiment) -> None:
+        print(f"{time.strftime('%H:%M:%S')}  {label}", file=sys.stderr, flush=True)
+        about = {"name": label, "purpose": {"of": "strategies", "part": label, "key": key}}
+        target = create_run(experiment.to_yaml(), self.workspace, self.tables, about=about)
+        recorder = Recorder(target.folder)
+        state = perform(recorder, training(target, self.workspace, False), Control())
+        recorder.close()
+        done = target.refreshed()
+        if state is not RunState.FINISHED:
+            raise SystemExit(f"{label}: {done.error.message if done.error else state}")
+        result = result_of(label, key, experiment, done)
+        with self.file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(result)) + "\n")
+        self.results[key] = result
+
+
+def result_of(label: str, key: str, experiment: Experiment, done: Run) -> Result:
+    known = facts(done)
+    return Result(
+        label=label,
+        key=key,
+        seed=experiment.seed,
+        experiment=done.experiment,
+        tasks=done.result()["tasks"],
+        datasets=done.datasets,
+        rows={task: dict(parts) for task, parts in known.rows.items()},
+        examples=dict(known.examples),
+        steps=known.steps,
+        computed=known.computed,
+        step_seconds=statistics.median(event.seconds for event in done.events() if isinstance(event, StepDone)),
+        seconds=done.seconds or 0.0,
+    )
+
+
+def make_tables(data: Path, folder: Path) -> None:
+    """The pieces, drawn with a seed: 400 customers, 240 questions, 60 intents of 20 + 6 + 10 rows, 2,000 reviews."""
+    rng = np.random.default_rng(0)
+
+    def some(values: pd.Series, n: int) -> set[Any]:
+        return set(rng.choice(np.sort(values.dropna().unique()), n, replace=False).tolist())
+
+    def write(name: str, table: pd.DataFrame) -> None:
+        if not (folder / name).exists():
+            table.reset_index(drop=True).to_parquet(folder / f".{name}")
+            (folder / f".{name}").rename(folder / name)
+
+    retail = pd.read_parquet(data / "online_retail_uk" / "online_retail.parquet")
+    write("retail.parquet", retail[retail.CustomerID.isin(some(retail.CustomerID, 400))])
+    answers = pd.read_parquet(data / "epqa_dev" / "dev.parquet")
+    write("answers.parquet", answers[answers.qid.isin(some(answers.qid, 240))])
+    intents = pd.read_parquet(data / "clinc150" / "clinc150_full.parquet")
+    intents = intents[intents.intent.isin(some(intents.intent[intents.intent != "oos"], 60))]
+    parts = [intents[intents.split == part].groupby("intent").head(n) for part, n in (("train", 20), ("val", 6), ("test", 10))]
+    write("intents.parquet", pd.concat(parts))
+    reviews = pd.read_parquet(data / "womens_clothing_reviews" / "reviews.parquet").drop(columns="Unnamed: 0")
+    write("reviews.parquet", reviews.iloc[np.sort(rng.choice(len(reviews), 2000, replace=False))])
+
+
+def with_strategy(experiment: Experiment, name: str) -> Experiment:
+    values = experiment.model_dump(mode="json")
+    return Experiment.model_validate({**values, "balancing": {"name": name}})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="folder with the tables")
+    parser.add_argument("--workspace", type=Path, default=ROOT / "workspace" / "strategies", help="default workspace/strategies")
+    parser.add_argument("--strategies", nargs="+", default=list(BALANCING), choices=list(BALANCING), metavar="NAME")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--trials", type=int, default=TRIALS, help="of fixed weights")
+    parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="a setting of the experiment")
+    parser.add_argument("--report", action="store_true", help="train nothing, print what there is")
+    arguments = parser.parse_args()
+    bench = Bench(Workspace(arguments.workspace.resolve()), arguments.report)
+    if not arguments.report:
+        if arguments.data is None:
+            parser.error("--data is needed to train")
+        make_tables(arguments.data, bench.tables)
+        quiet_libraries()
+    run(arguments, bench)
+
+
+def run(arguments: argparse.Namespace, bench: Bench) -> None:
+    experiment = load_experiment(ROOT / "benchmarks" / "strategies.yaml", arguments.set)
+    n_steps = experiment.training.steps
+    assert n_steps
+    tasks, first = list(experiment.tasks), experiment.seed
+    metrics = {name: KINDS[task.kind].primary for name, task in experiment.tasks.items()}
+    singles: dict[str, list[Result]] = {task: [] for task in tasks}
+    rows: dict[str, list[Result]] = {}
+    trials: list[Result] = []
+    chosen = complete = 0
+    equal = dict.fromkeys(tasks, 1.0)
+    rates: dict[float, float] = {}
+    try:
+        for rate in LEARNING_RATES:
+            candidate = load_experiment(ROOT / "benchmarks" / "strategies.yaml", [*arguments.set, f"optimizer.learning_rate={rate}"])
+            found = bench(f"learning rate {rate:g}", together(candidate, first, n_steps, equal))
+            rates[rate] = statistics.fmean(main_values(found.trained.result, metrics, "best").values())
+        rate = max(rates, key=rates.__getitem__)
+        experiment = load_experiment(ROOT / "benchmarks" / "strategies.yaml", [*arguments.set, f"optimizer.learning_rate={rate}"])
+        base = bench(f"learning rate {rate:g}", together(experiment, first, n_steps, equal))
+        joint = Facts(base.examples, base.steps, base.rows, base.computed, False)
+        weights = draw_weights(tasks, arguments.trials, first)
+        for seed in range(first, first + arguments.seeds):
+            fixed = base if seed == first else bench("fixed", together(experiment, seed, n_steps, equal))
+            rows.setdefault("fixed", []).append(fixed)
+            for task in tasks:
+                singles[task].append(bench(f"alone {task}", alone(experiment, task, seed, n_steps, joint)))
+            if seed == first:
+                for t, drawn in enumerate(weights[1:], 2):
+                    trials.append(bench(f"trial {t}", together(experiment, seed, n_steps, drawn)))
+                trials.insert(0, base)
+                chosen = best_trial([r.trained.result for r in trials], {t: r[0].trained.result for t, r in singles.items()}, metrics)
+            if chosen == 0:
+                tuned = fixed
+            elif seed == first:
+                tuned = trials[chosen]
+            else:
+                tuned = bench("tuned", together(experiment, seed, n_steps, weights[chosen]))
+            rows.setdefault("tuned", []).append(tuned)
+            for name in arguments.strategies:
+                if name != "fixed":
+                    rows.setdefault(name, []).append(bench(name, together(with_strategy(experiment, name), seed, n_steps)))
+            complete += 1
+            if not arguments.report:
+                print(markdown(bench, singles, rows, metrics, rates, weights[chosen]), flush=True)
+    except Missing:
+        if not rows:
+            raise SystemExit("There is too little yet.") from None
+    if arguments.report:  # a seed that is not complete is left out, unless it is the first
+        singles, rows = ({name: one[: max(1, complete)] for name, one in group.items()} for group in (singles, rows))
+        print(markdown(bench, singles, rows, metrics, rates, weights[chosen]))
+
+
+def markdown(
+    bench: Bench,
+    singles: dict[str, list[Result]],
+    rows: dict[str, list[Result]],
+    metrics: dict[str, str],
+    rates: dict[float, float],
+    weights: dict[str, float],
+) -> str:
+    alone_runs, joint_runs = ({name: [r.trained for r in one] for name, one in group.items()} for group in (singles, rows))
+    told = verdicts(alone_runs, joint_runs, metrics)
+    head = " | ".join(f"{task}, {metric}" for task, metric in metrics.items())
+    lines = [f"| strategy | {head} | mean change | step |", "|---|" + "---|" * (len(metrics) + 2)]
+    base = {one.task: one.alone.text("{:.3f}") for one in told.rows[0].tasks}
+    lines.append(f"| **alone** (the metric itself) | {' | '.join(base.get(task, '') for task in metrics)} | | |")
+    fixed_step = statistics.median(r.step_seconds for r in rows["fixed"])
+    for row in told.rows:
+        changes = {one.task: signed(one.change, "{:+.3f}") for one in row.tasks}
+        step = statistics.median(r.step_seconds for r in rows[row.name])
+        name = {"fixed": "fixed, equal weights", "tuned": "**fixed, tuned weights**"}.get(row.name, f"`{row.name}`")
+        if row.name in BALANCING and issubclass(BALANCING[row.name], GradientBalancing):
+            name += " (gradients)"
+        overall = signed(row.overall, "{:+.1%}") if row.overall else ""
+        cells = [name, *(changes.get(task, "") for task in metrics), overall, f"{step:.2f} s ({step / fixed_step:.2f}×)"]
+        lines.append(f"| {' | '.join(cells)} |")
+    n_told = sum(one.verdict != "not told apart" for row in told.rows for one in row.tasks)
+    n_all = sum(len(row.tasks) for row in told.rows)
+    joint = statistics.fmean(sum(r.examples.values()) for r in rows["fixed"])
+    apart = statistics.fmean(sum(r.examples.values()) for one in singles.values() for r in one) * len(singles)
+    validation = ", ".join(f"{rate:g} {value:.4f}" for rate, value in rates.items())
+    tuned = ", ".join(f"{task} {weight:g}" for task, weight in weights.items())
+    minutes = sum(r.seconds for r in bench.used.values()) / 60
+    lines += [
+        "",
+        "Change of the main metric on the test split to training alone, paired by seed, mean ± half the 95 % interval over the "
+        f"seeds ({len(rows['fixed'])}); ▲ helps, ▼ hurts: the interval does not hold 0 ({n_told} of {n_all}; by chance about one in twenty "
+        "would not). Mean change: Δm, relative to alone. Step: median time, in brackets beside fixed weights.",
+        "",
+        f"Budget of a row and seed: {joint:,.0f} labels jointly, {apart:,.0f} in the {len(singles)} trainings alone. Tuned weights: of the "
+        f"trials (equal weights, else log-uniform in {WEIGHTS[0]:g} to {WEIGHTS[1]:g}, mean 1) the best by mean change on the validation "
+        f"split with the first seed: {tuned}. Learning rate: mean of the main metrics on the validation split {validation}.",
+        "",
+        f"Computed on {rows['fixed'][0].computed}; {len(bench.used)} trainings of {minutes:.0f} min together.",
+    ]
+    lines += [f"\n{warning}" for warning in told.warnings]
+    return "\n".join(lines) + "\n"
+
+
+def signed(mean: Mean, pattern: str) -> str:
+    return f"{mean.text(pattern)} {SIGNS[mean.verdict]}".rstrip()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""Alone or together: a button that trains what a joint run is compared with, how far that is, and what came of it."""
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import streamlit as st
+
+from mtl_core import plots
+from mtl_core.jobs import jobs
+from mtl_core.messages import N_, Translate
+from mtl_core.runs import Run, RunError, RunState
+from pages.parts.charts import PLOTLY
+from pages.parts.frame import workspace
+from pages.parts.text import duration, plain
+from pages.parts.url import keep
+
+if TYPE_CHECKING:
+    from mtl_core.alone import Plan
+    from mtl_core.evaluation.alone import Verdicts
+
+WAYS = {"alone": N_("Alone"), "joint": N_("Joint, this run"), "tuned": N_("Joint, fixed weights, tuned")}
+LOOKS = {  # verdict → word, sign, how it is written
+    "helps": (N_("helps"), "▲", "color: #009E73"),
+    "hurts": (N_("hurts"), "▼", "color: #D55E00"),
+    "not told apart": (N_("not told apart"), "≈", ""),
+}
+
+
+def show(run: Run, _: Translate) -> None:
+    """Nothing for a run that is no finished joint run, or was itself made for a comparison."""
+    if run.state is not RunState.FINISHED or len(run.experiment.get("tasks", {})) < 2 or run.purpose:
+        return
+    from mtl_core.alone import TRIALS, plan
+
+    st.subheader(_("Alone or together"))
+    st.caption(_("Does joint training pay? Each task is trained alone on as many of its rows, with the same encoder and seeds."))
+    keep("seeds", 3)
+    keep("trials", TRIALS)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        seeds = st.number_input(_("Seeds"), 1, 20, key="seeds", width=130, help=_("From three on there is an interval."))
+        hint = _("Fixed weights are drawn so often, and the best on the validation split is taken; 0: none.")
+        trials = st.number_input(_("Trials of fixed weights"), 0, 50, key="trials", width=200, help=hint)
+    try:
+        live = bool(plan(run, workspace(), seeds, trials).of_state("live"))
+    except RunError as error:
+        st.info(plain(error.message.text(_)), icon=":material/info:")
+        return
+    st.fragment(_body, run_every=3.0 if live else None)(run, seeds, trials, live, _)
+
+
+def _body(run: Run, seeds: int, trials: int, was_live: bool, _: Translate) -> None:
+    from mtl_core.alone import plan
+
+    now = plan(run, workspace(), seeds, trials)
+    live = now.of_state("live")
+    if bool(live) != was_live:
+        st.rerun()
+    _progress(now, (run, workspace(), seeds, trials), _)
+    if now.note:
+        st.info(plain(now.note.text(_)), icon=":material/info:")
+    for part in now.of_state("failed"):
+        why = part.run.error.message if part.run and part.run.error else ""
+        st.error(plain(f"{part.label}: {_(why)}"), title=_("A training for the comparison failed"), icon=":material/error:")
+    told = now.verdicts()
+    if any(row.tasks for row in told.rows):
+        _verdicts(now, told, _)
+
+
+def _progress(now: "Plan", asked: tuple[Any, ...], _: Translate) -> None:
+    live, missing = now.of_state("live"), now.missing
+    if refused := st.session_state.pop("alone_refused", None):
+        st.error(plain(refused.text(_)), icon=":material/error:")
+    if now.complete:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if live:
+            st.button(_("Stop the comparison"), icon=":material/stop:", key="alone_stop", on_click=_do, args=("stop", *asked))
+        else:
+            again = any(part.run is not None for part in missing)
+            label = _("Go on with the comparison") if again else _("Compare with training alone")
+            st.button(label, icon=":material/balance:", key="alone_start", type="primary", on_click=_do, args=("start", *asked))
+        told = _("{done} of {n} trainings are there.").format(done=now.n_done, n=now.n)
+        if now.of.seconds:
+            single = sum(part.task is not None for part in (*missing, *live))
+            whole = len(missing) + len(live) - single + now.to_come + single / len(now.metrics)
+            told += " " + _("The others take about {time}.").format(time=duration(now.of.seconds * whole, _))
+        st.caption(told, width="content")
+    if live:
+        at_work = sum(jobs().snapshot(part.run.id, workspace()).progress or 0.0 for part in live if part.run)
+        st.progress(min(1.0, (now.n_done + at_work) / now.n))
+        st.caption(_("They are trained one after another, behind this page; you may close it."))
+
+
+def _verdicts(now: "Plan", told: "Verdicts", _: Translate) -> None:
+    if hurt := [one.task for row in told.rows for one in row.tasks if row.name == "joint" and one.verdict == "hurts"]:
+        st.warning(_("Joint training hurts: {tasks}.").format(tasks=plain(", ".join(hurt))), icon=":material/trending_down:")
+    if told.warnings and not now.of_state("live"):  # on the way one side always has a seed more
+        lines = "\n".join(f"- {plain(warning.text(_))}" for warning in told.warnings)
+        st.warning(lines, title=_("Compare with care"), icon=":material/warning:")
+    frame = pd.DataFrame(_cells(told, _))
+    verdict = _("Verdict")
+    styled = frame.style.map(lambda text: next((look for _w, sign, look in LOOKS.values() if text.startswith(sign)), ""), subset=[verdict])
+    st.dataframe(styled, hide_index=True, height="content", key="alone_table", alt=_("Each task trained alone and jointly"))
+    st.caption(
+        _(
+            "On the test split: mean over the seeds ± half the 95 % interval. Changes are paired by seed, and more is better; a verdict is "
+            "given where the interval does not hold 0. Overall: mean of the changes relative to training alone."
+        )
+    )
+    halves = {_(WAYS[row.name]): {one.task: (one.change.value, one.change.half) for one in row.tasks} for row in told.rows}
+    st.plotly_chart(plots.changes(halves, _), key="alone_chart", alt=_("Change of each task to training alone"), config=PLOTLY)
+    if now.weights:
+        weights = ", ".join(f"{plain(task)} {weight:g}" for task, weight in now.weights.items())
+        st.caption(_("Fixed weights, the best of the trials on the validation split: {weights}").format(weights=weights))
+    rows = [(_(WAYS[row]), runs, examples) for row, (runs, examples) in now.budgets().items()]
+    table = dict(zip((_("Way of training"), _("Runs"), _("Rows trained on")), zip(*rows, strict=True), strict=True))
+    st.dataframe(table, hide_index=True, key="alone_budget", alt=_("What each way of training took"))
+
+
+def _cells(told: "Verdicts", _: Translate) -> list[dict[str, Any]]:
+    from mtl_core.tasks import KINDS
+
+    labels = {info.name: info.label for kind in KINDS.values() for info in kind.metrics}
+    columns = [_("Way of training"), _("Task"), _("Metric"), _("Alone"), _("Together"), _("Change"), _("Verdict")]
+    cells = []
+    for row in told.rows:
+        way = _(WAYS[row.name])
+        for one in row.tasks:
+            metric, change = _(labels.get(one.metric, one.metric)), one.change.text("{:+.4f}")
+            cells.append([way, one.task, metric, one.alone.text(), one.together.text(), change, _verdict(one.verdict, _)])
+        if row.overall:
+            overall = row.overall
+            cells.append([way, _("Overall"), _("Mean change"), "", "", overall.text("{:+.2%}"), _verdict(overall.verdict, _)])
+    return [dict(zip(columns, line, strict=True)) for line in cells]
+
+
+def _verdict(verdict: str, _: Translate) -> str:
+    word, sign, _look = LOOKS[verdict]
+    return f"{sign} {_(word)}"
+
+
+def _do(what: str, *asked: Any) -> None:
+    from mtl_core import alone
+
+    try:
+        {"start": alone.start, "stop": alone.stop}[what](*asked)
+    except RunError as error:
+        st.session_state.alone_refused = error.message

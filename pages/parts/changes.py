@@ -1,0 +1,89 @@
+"""What a person changed while a run trained: in words, as marks on charts, and the way back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.faults import ExperimentError
+from mtl_core.jobs import jobs
+from mtl_core.messages import N_, Translate
+from mtl_core.runs import Run, RunError, RunState, Series
+from mtl_core.training.events import Steered
+from pages.parts.text import plain
+
+
+def marks(series: Series, _: Translate) -> list[tuple[int, str, str]]:
+    """For `plots.mark`: every change that took effect."""
+    found = []
+    for change in series.steered:
+        if not change.refused:
+            words = [in_words(path, change.old.get(path), new, _) for path, new in change.new.items()]
+            short = words[0] if len(words) == 1 else _("{n} changes").format(n=len(words))
+            found.append((change.step, short, _("Step {step}").format(step=change.step) + ": " + "; ".join(words)))
+    return found
+
+
+def in_words(path: str, old: Any, new: Any, _: Translate) -> str:
+    """`search: 1 → 2`, `Learning rate: 0.0001 → 0.0002`, `Sampling: uniform → temperature`."""
+    what = path.split(".")[1] if path.startswith("tasks.") else _(_TITLES.get(path, path))
+    return f"{what}: {_short(old)} → {_short(new)}"
+
+
+_TITLES = {  # as the settings are called on the page
+    "optimizer.learning_rate": N_("Learning rate"),
+    "optimizer.head_learning_rate": N_("Learning rate of the heads"),
+    "early_stopping.patience": N_("Patience"),
+    "sampling": N_("Sampling"),
+}
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping):
+        options = ", ".join(f"{name} {_short(own)}" for name, own in (value.get("options") or {}).items())
+        return f"{value.get('name', '')} ({options})" if options else str(value.get("name", ""))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def show(run: Run, _: Translate) -> None:
+    """The changes in their order, each with the way back to before it, where there is one."""
+    series = jobs().snapshot(run.id).series
+    if not series.steered:
+        return
+    st.markdown(f"**{_('Changed while it trained')}**")
+    for number, change in enumerate(series.steered):
+        with st.container(horizontal=True, vertical_alignment="center", key=f"change_{number}"):
+            _line(change, _)
+            step = change.step - 1
+            if not change.refused and _can_go_back(run) and run.checkpoint(f"before-{step}"):
+                st.button(
+                    _("Go back to step {step}").format(step=step),
+                    icon=":material/undo:",
+                    key=f"back_{number}",
+                    on_click=_go_back,
+                    args=(run.id, step),
+                    help=_("Training goes on from the checkpoint before this change; what came after it is forgotten."),
+                )
+    if refused := st.session_state.pop("back_refused", None):
+        st.error(plain(refused.text(_)), icon=":material/error:")
+
+
+def _line(change: Steered, _: Translate) -> None:
+    step = _("Step {step}").format(step=change.step)
+    if change.refused:
+        st.markdown(f":material/block: **{step}** {_('Refused:')} {plain(change.refused)}", width="content")
+        return
+    words = "; ".join(in_words(path, change.old.get(path), new, _) for path, new in change.new.items())
+    st.markdown(f":material/tune: **{step}** {plain(words)}", width="content")
+
+
+def _can_go_back(run: Run) -> bool:
+    """Not after the test split was looked at, nor where another program trains."""
+    return jobs().control(run.id) is not None or run.state in (RunState.INTERRUPTED, RunState.FAILED)
+
+
+def _go_back(run_id: str, step: int) -> None:
+    try:
+        jobs().go_back(run_id, step)
+    except (RunError, ExperimentError) as error:
+        st.session_state.back_refused = getattr(error, "message", None)

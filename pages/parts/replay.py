@@ -1,0 +1,52 @@
+"""A run that repeats another one from its events: whether it came to the same numbers."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from mtl_core.jobs import jobs
+from mtl_core.messages import Translate
+from mtl_core.runs import Run, RunError
+from pages.parts.frame import page
+from pages.parts.text import plain
+
+if TYPE_CHECKING:
+    from mtl_core.training.steering import Verdict
+
+
+@st.cache_data(max_entries=10, show_spinner=False)
+def _verdict(folders: tuple[Path, Path], sizes: tuple[int, int], _original: Run, _replay: Run) -> "Verdict":
+    """Read again only when a journal has grown. Loads torch."""
+    from mtl_core.training.steering import verdict
+
+    return verdict(_original.events(), _replay.events())
+
+
+def verdict(run: Run, runs: Mapping[str, Run], _: Translate) -> None:
+    """Nothing, but for a replay."""
+    if run.replays is None:
+        return
+    original = runs.get(run.replays)
+    if original is None:
+        st.caption(_("The run that was repeated is not in this workspace any more."))
+        return
+    sizes = (original.journal.stat().st_size, run.journal.stat().st_size)
+    with st.spinner(_("Comparing every number …")):
+        found = _verdict((original.folder, run.folder), sizes, original, run)
+    if found.difference is None:
+        text = _("The replay came to the same numbers, bit for bit: {steps} steps and {evaluations} evaluations.")
+        st.success(text.format(steps=f"{found.steps:,}", evaluations=found.evaluations), icon=":material/verified:")
+    else:
+        text = _("The replay came to other numbers. The first one: {difference}").format(difference=plain(found.difference))
+        st.warning(text, icon=":material/difference:")
+    st.page_link(page("train"), label=_("The run that was repeated"), icon=":material/monitoring:", query_params={"run": original.id})
+
+
+def start(run_id: str) -> None:
+    """Goes to the new run."""
+    try:
+        st.session_state.run = jobs().replay(run_id)
+    except RunError as error:
+        st.session_state.resume_refused = error.message
