@@ -5,7 +5,8 @@
 Five tasks of the sample shop, MiniLM, a model for each way; in every round each takes a step (drawing, packing, forward, back,
 update) with the same rows, in an order that turns from round to round. Printed: the median over the rounds of the time relative to
 that of hard sharing in the same round, the same of the processor's time (which what else runs on a machine disturbs less), and the
-parameters that it adds. Wanted: at most 1.1 for MMoE with four experts.
+parameters that it adds. Wanted: at most 1.1 for MMoE with four experts. On a machine that others use, too, threads wait for each
+other longer than they compute: run it with OMP_NUM_THREADS=1.
 """
 
 import argparse
