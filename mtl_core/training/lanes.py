@@ -165,14 +165,14 @@ class Pass:
         left = iter(sorted(calls.values(), key=lambda numbers: -sum(p.numel() for p in parameters_of(back[0][0][numbers[0]]))))
 
         def add(_: int) -> None:
-            with autocast(self._lanes.device, self._lanes.precision):
-                for numbers in left:  # whichever lane is free takes the next
-                    for number in numbers:
-                        taps, outwards = [taps[number] for taps, _ in back], [found[number] for _, found in back]
+            for numbers in left:  # whichever lane is free takes the next
+                for number in numbers:
+                    taps, outwards = [taps[number] for taps, _ in back], [found[number] for _, found in back]
+                    with autocast(self._lanes.device, self._lanes.precision):
                         for row, parameter, gradient in by_task(taps, outwards, chosen, sizes):
                             rows.put(row, parameter, gradient)
-                    for parameter in parameters_of(taps[0]):
-                        rows.multiply(parameter)
+                for parameter in parameters_of(taps[0]):
+                    rows.multiply(parameter)
 
         self._lanes.each(range(self._lanes.n), add)
 
