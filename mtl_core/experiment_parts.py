@@ -320,9 +320,9 @@ class Diagnostics(Part):
     """What is looked at on the way."""
 
     conflicts_every: int = Field(
-        50,
+        70,
         ge=0,
         le=1_000_000,
         title=N_("Steps between looks at conflicts"),
-        description=N_("How often the tasks' gradients are compared, which takes the time of one or two steps; 0: never."),
+        description=N_("How often the tasks' gradients are compared, which takes the time of about three steps; 0: never."),
     )

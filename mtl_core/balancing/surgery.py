@@ -82,16 +82,15 @@ class GradientDropout(GradientBalancing):
         return weights
 
     def combine(self, gradients: Tensor, effective: np.ndarray) -> tuple[Tensor, np.ndarray]:
-        """The positive gradients of a parameter pass where U · Σ|g| < Σ max(g, 0), U uniform in [0, 1], else the negative ones."""
+        """The positive gradients of a parameter pass where (2U - 1) · Σ|g| < Σg, U uniform in [0, 1], else the negative ones."""
         weights = torch.from_numpy(effective).to(gradients)
         update = torch.empty_like(gradients[0])
         passed, energy = (torch.zeros(len(weights), dtype=torch.float64, device=gradients.device) for _ in range(2))
         for block, mixed in zip(gradients.split(_BLOCK, dim=1), update.split(_BLOCK), strict=True):
             sizes = block.abs()
             total, size = weights @ block, weights @ sizes
-            sign = torch.where(torch.rand_like(size) * size * 2 < total + size, size, -size)
+            sign = torch.copysign(size, total - torch.rand_like(size).mul_(2).sub_(1).mul_(size))
             torch.add(total, sign, out=mixed).div_(2)  # the sum of the gradients of this sign
-            energies = sizes.mul_(block)  # with the gradient's sign
-            passed += energies @ sign.sign_()
-            energy += torch.mm(block, block.T).diagonal()
+            passed += sizes.mul_(block) @ sign.sign_()
+            energy += torch.linalg.vector_norm(block, dim=1) ** 2
         return update, effective * ((passed + energy) / (2 * energy)).cpu().numpy()

@@ -158,31 +158,33 @@ class Pass:
         way = self._way_back(i)
         ends = [use.output for tap in way.taps for use in tap.uses]
         found = iter(torch.autograd.grad(way.vectors, ends, outwards[i], allow_unused=True))
-        return way.taps, [[next(found) for _ in tap.uses] for tap in way.taps]
+        back: _Back = {number: (tap, [next(found) for _ in tap.uses]) for number, tap in enumerate(way.taps)}
+        way.taps.clear()
+        return back
 
     def _sum_up(self, rows: TaskGradients, back: "Sequence[_Back]", owners: np.ndarray) -> None:
         """owners: (N,) the row of each token of all micro-batches in `back`."""
         order = np.argsort(owners, kind="stable")[(owners < 0).sum() :]
         sizes, chosen = np.bincount(owners[order], minlength=len(rows.matrix)).tolist(), torch.from_numpy(order).to(self._lanes.device)
         calls: dict[tuple[int, ...], list[int]] = {}  # the same layer may be passed several times
-        for number, tap in enumerate(back[0][0]):
+        for number, (tap, _) in back[0].items():
             calls.setdefault(tuple(map(id, parameters_of(tap))), []).append(number)
-        left = iter(sorted(calls.values(), key=lambda numbers: -sum(p.numel() for p in parameters_of(back[0][0][numbers[0]]))))
+        left = iter(sorted(calls.values(), key=lambda numbers: -sum(p.numel() for p in parameters_of(back[0][numbers[0]][0]))))
 
         def add(_: int) -> None:
-            with autocast(self._lanes.device, self._lanes.precision):
-                for numbers in left:  # whichever lane is free takes the next
-                    for number in numbers:
-                        taps, outwards = [taps[number] for taps, _ in back], [found[number] for _, found in back]
+            for numbers in left:  # whichever lane is free takes the next
+                for number in numbers:
+                    taps, outwards = zip(*(found.pop(number) for found in back), strict=True)  # which lets go of them
+                    with autocast(self._lanes.device, self._lanes.precision):
                         for row, parameter, gradient in by_task(taps, outwards, chosen, sizes):
                             rows.put(row, parameter, gradient)
-                    for parameter in parameters_of(taps[0]):
-                        rows.multiply(parameter)
+                for parameter in parameters_of(taps[0]):
+                    rows.multiply(parameter)
 
         self._lanes.each(range(self._lanes.n), add)
 
 
-_Back = tuple[list[Tap], list[list[Tensor | None]]]  # taps of a micro-batch, and for each of their uses the gradient of what came out
+_Back = dict[int, tuple[Tap, list[Tensor | None]]]  # taps of a micro-batch, and for each of their uses the gradient of what came out
 
 
 def _use_threads(n: int) -> None:

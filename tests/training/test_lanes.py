@@ -161,6 +161,14 @@ def test_one_way_back_gives_the_gradients_of_every_task(encoder: Encoder, two: L
     assert all(torch.equal(found, of_tasks(two, n_parts, owners, apart=True)) for _ in range(5)), "the same numbers every time"
 
 
+def test_one_way_back_in_bfloat16_keeps_inner_products_in_float32(encoder: Encoder) -> None:
+    lanes = Lanes(encoder, CPU, "bfloat16", n=2)
+    assert encoder.splits()
+    found, exact = of_tasks(lanes, 2, OWNERS, apart=True), of_tasks(Lanes(encoder, CPU, "float32", n=1), 2, OWNERS, apart=True)
+    assert 1e-5 < (found - exact).norm() / exact.norm() < 5e-2
+    lanes.close()
+
+
 @pytest.mark.parametrize("family", [*FAMILIES, "albert", "gpt2"])
 def test_one_way_back_through_other_architectures(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(FAMILIES, "gpt2", transformers.GPT2Config(n_embd=32, n_layer=2, n_head=4, vocab_size=120, n_positions=64))
