@@ -214,6 +214,7 @@ def alone(experiment: Experiment, task: str, seed: int, n_steps: int, joint: Fac
     values["data"] = {table: values["data"][table]}
     values["balancing"], values["sampling"] = {"name": "fixed"}, {"name": "proportional"}
     values["early_stopping"]["objective"] = "mean"
+    values["endings"]["then"] = "train_on"  # alone it would end before it has seen its examples
     values["training"]["batch_size"] = batch
     values["training"]["evaluate_every"] = max(1, round(_every(experiment, n_steps) * steps / n_steps))
     return experiment_from_dict(values)

@@ -17,7 +17,7 @@ class MultiTaskModel(nn.Module):
     def __init__(self, encoder: Encoder, heads: Mapping[str, nn.Module], sharing: Sharing):
         super().__init__()
         self.encoder = encoder
-        self.heads = nn.ModuleDict(dict(heads))
+        self.heads = _Heads(heads)
         self.sharing = sharing
         sharing.attach(encoder)
 
@@ -41,6 +41,14 @@ class MultiTaskModel(nn.Module):
     def own(self, task: str) -> list[nn.Parameter]:
         """What the loss of this task alone moves."""
         return [p for p in (*self.heads[task].parameters(), *self.sharing.own(task)) if p.requires_grad]
+
+
+class _Heads(nn.ModuleDict):
+    """Task → head. A task may be called like something that every module has (type, keys), which ModuleDict refuses."""
+
+    def __init__(self, heads: Mapping[str, nn.Module]):
+        super().__init__()
+        self._modules.update(heads)
 
 
 def make_heads(hidden: int, tasks: Mapping[str, tuple[str, Any]], specs: Mapping[str, Spec]) -> dict[str, nn.Module]:

@@ -179,13 +179,14 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         heads = make_heads(encoder.hidden, {name: (t.kind, t.options) for name, t in experiment.tasks.items()}, specs)
         sharing = make_sharing(encoder.hidden, list(experiment.tasks), experiment.sharing.name, experiment.sharing.options)
         model = MultiTaskModel(encoder, heads, sharing)
+    learns = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
     model.heads.load_state_dict(_tensors(folder / "heads.safetensors"), assign=True)
     if encoder.adapters is not None:
         encoder.adapters.load(folder / "adapters")
     if sharing.state_dict():
         sharing.load_state_dict(_tensors(folder / "sharing.safetensors"), assign=True)
-    for parameter in (*model.heads.parameters(), *sharing.parameters()):
-        parameter.requires_grad_(True)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(learns[name])
     left_out = [name for name, tensor in (*model.named_parameters(), *model.named_buffers()) if tensor.is_meta]
     if left_out:
         raise ValueError(f"The checkpoint {folder} lacks {', '.join(left_out)}. Heads and sharing must keep every buffer in their state.")

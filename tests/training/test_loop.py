@@ -269,3 +269,23 @@ def test_an_encoder_that_cannot_be_had_and_a_table_that_is_gone_say_so(descripti
     description["encoder"]["name"] = "nobody/never-downloaded"
     with pytest.raises(EncoderError, match="already in the Hugging Face cache"):
         prepare(experiment_from_dict(description), workspace)
+
+
+def test_what_a_head_does_not_learn_it_does_not_learn_after_resuming(description: dict, workspace: Workspace, tmp_path: Path) -> None:
+    description["tasks"]["search"]["options"] = {"bias": False}
+    experiment = experiment_from_dict(description)
+    list(train(experiment, prepare(experiment, workspace), folder=tmp_path))
+    loaded = load_checkpoint(tmp_path / "checkpoints" / "last").model
+    fresh = _Trainer(experiment, prepare(experiment, workspace), Control(), None, False).model
+    assert {n for n, p in loaded.named_parameters() if p.requires_grad} == {n for n, p in fresh.named_parameters() if p.requires_grad}
+    assert not loaded.heads["search"].threshold.requires_grad
+
+
+@pytest.mark.parametrize("name", ["type", "keys", "training"])
+def test_a_task_may_be_called_like_a_part_of_every_module(description: dict, workspace: Workspace, tmp_path: Path, name: str) -> None:
+    description["tasks"] = {name: description["tasks"]["department"], "ads": description["tasks"]["ads"]}
+    description["training"]["steps"] = 2
+    experiment = experiment_from_dict(description)
+    end = list(train(experiment, prepare(experiment, workspace), folder=tmp_path))[-1]
+    assert isinstance(end, Finished) and end.test.keys() == {name, "ads"}
+    assert load_checkpoint(tmp_path / "checkpoints" / "best").model.heads.keys() == {name, "ads"}
