@@ -43,12 +43,16 @@ class MultiTaskModel(nn.Module):
         return [p for p in (*self.heads[task].parameters(), *self.sharing.own(task)) if p.requires_grad]
 
 
-class _Heads(nn.ModuleDict):
-    """Task → head. A task may be called like something that every module has (type, keys), which ModuleDict refuses."""
+class _Heads(nn.Module):
+    """heads[task]. A task may be called like something that every module has (type, training): nn.ModuleDict cannot hold it."""
 
     def __init__(self, heads: Mapping[str, nn.Module]):
         super().__init__()
-        self._modules.update(heads)
+        for task, head in heads.items():
+            self.add_module(f"{task} head", head)
+
+    def __getitem__(self, task: str) -> nn.Module:
+        return self.get_submodule(f"{task} head")
 
 
 def make_heads(hidden: int, tasks: Mapping[str, tuple[str, Any]], specs: Mapping[str, Spec]) -> dict[str, nn.Module]:

@@ -129,7 +129,7 @@ def _kept(folder: Path) -> list[Path]:
 def save_own(run: Path, task: str, model: MultiTaskModel) -> None:
     """What belongs to one task alone, its head and its part of the sharing: <run>/checkpoints/heads/<task>.safetensors."""
     own = {id(parameter) for parameter in model.own(task)}
-    tensors = {f"heads.{task}.{name}": tensor for name, tensor in model.heads[task].state_dict().items()}
+    tensors = {f"heads.{task} head.{name}": tensor for name, tensor in model.heads[task].state_dict().items()}
     tensors |= {name: parameter for name, parameter in model.named_parameters() if id(parameter) in own}
     folder = run / "checkpoints" / "heads"
     folder.mkdir(parents=True, exist_ok=True)

@@ -123,7 +123,7 @@ def test_the_head_of_each_tasks_best_step_is_kept(description: dict, workspace: 
     best = load_checkpoint(tmp_path / "checkpoints" / "best")
     for task in experiment.tasks:
         kept = load_file(tmp_path / "checkpoints" / "heads" / f"{task}.safetensors")
-        own = {f"heads.{task}.{name}": tensor for name, tensor in best.model.heads[task].state_dict().items()}
+        own = {f"heads.{task} head.{name}": tensor for name, tensor in best.model.heads[task].state_dict().items()}
         assert kept.keys() == own.keys()
         if best.state.judge["peaks"][task]["step"] == end.best_step:
             assert all(torch.equal(kept[name], own[name]) for name in own)

@@ -98,7 +98,7 @@ def test_heads_learn_from_their_own_loss_times_its_weight(description: dict, wor
         trainer = trainer_of(description, workspace, strategy)
         trainer.joint.gradients(batches_of(trainer), trainer.state.weights)
         heads.append({name: p.grad for name, p in trainer.model.heads.named_parameters() if p.grad is not None and p.grad.any()})
-    assert heads[0].keys() == heads[1].keys() and not any(name.startswith("ads.") for name in heads[0])
+    assert heads[0].keys() == heads[1].keys() and not any(name.startswith("ads head.") for name in heads[0])
     for name, gradient in heads[0].items():
         torch.testing.assert_close(heads[1][name], gradient, atol=1e-6, rtol=1e-4, msg=name)
 
