@@ -282,11 +282,14 @@ class _Trainer:
         seed = self.experiment.seed * 1_000_003 + state.step
         torch.manual_seed(seed)
         resting = self.judge.resting(state.step)
-        awake = {name: task for name, task in self.prepared.tasks.items() if name not in resting}
-        resting_tables = {task.data for task in self.prepared.tasks.values()} - {task.data for task in awake.values()}
-        drawn = self.sampler.draw(state.step / state.n_steps, resting_tables)
-        rows = {name: drawn[task.data][self.learns[name][drawn[task.data]]] for name, task in awake.items()}
-        blocks = {name: self.rows[name].take(numbers) for name, numbers in rows.items() if len(numbers)}
+        tables = {name: task.data for name, task in self.prepared.tasks.items()}
+        drawn = self.sampler.draw(
+            state.step / state.n_steps, {*tables.values()} - {table for name, table in tables.items() if name not in resting}
+        )
+        every = {name: drawn[table][self.learns[name][drawn[table]]] for name, table in tables.items()}
+        rows = {name: numbers for name, numbers in every.items() if len(numbers)}
+        rows = {name: numbers for name, numbers in rows.items() if name not in resting} or rows  # no row without any of its tasks
+        blocks = {name: self.rows[name].take(numbers) for name, numbers in rows.items()}
         for name, numbers in rows.items():
             state.drawn[name] = state.drawn.get(name, 0) + len(numbers)
         looks = self.experiment.diagnostics.conflicts_every

@@ -129,6 +129,18 @@ def test_the_head_of_each_tasks_best_step_is_kept(description: dict, workspace: 
             assert all(torch.equal(kept[name], own[name]) for name in own)
 
 
+def test_rows_that_only_a_frozen_task_has_a_label_for(description: dict, workspace: Workspace) -> None:
+    description["tasks"] = {name: description["tasks"][name] for name in ("department", "recommended")}
+    description["training"] |= {"steps": 40, "batch_size": 1, "evaluate_every": 1}
+    description["endings"] = {"then": "freeze", "patience": 2}
+    experiment = experiment_from_dict(description)
+    events = list(train(experiment, prepare(experiment, workspace)))
+    done = [e for e in events if isinstance(e, StepDone)]
+    ended = {e.task: e.step for e in events if isinstance(e, TaskEnded)}
+    assert all(sum(e.rows.values()) in (1, 2) for e in done), "a row for each task that has a label for it"
+    assert isinstance(events[-1], Finished) and ended
+
+
 def test_a_run_ends_when_every_task_has_stopped_gaining(description: dict, workspace: Workspace) -> None:
     description["training"] |= {"steps": 200, "evaluate_every": 1}
     description["optimizer"] = {"learning_rate": 1e-9, "head_learning_rate": 1e-9}
