@@ -1,14 +1,27 @@
 """A shop small enough to train in a test: three tables, five tasks, one of each kind and two on one table."""
 
 import csv
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mtl_core.experiment import Experiment, experiment_from_dict
+from mtl_core.training.events import Event, StepDone
 
 COLORS, THINGS = ["red", "blue", "green"], ["shoe", "hat", "coat", "sock"]
+
+
+def cut_at(step: int, events: Iterator[Event], folder: Path) -> list[Event]:
+    """All events of a training in folder/whole; folder/cut is what a kill after `step` would have left."""
+    found = []
+    for event in events:
+        found.append(event)
+        if isinstance(event, StepDone) and event.step == step:
+            shutil.copytree(folder / "whole", folder / "cut")
+    return found
 
 
 def write(path: Path, header: list[str], rows: list[list[object]]) -> None:

@@ -1,6 +1,5 @@
 """Forward and back for several tasks: every strategy in a real training, the gradients of the tasks, what is left out."""
 
-import itertools
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from mtl_core.training.events import Compared, Finished, Steered, StepDone
 from mtl_core.training.loop import _Trainer, train
 from mtl_core.training.prepare import prepare
 from mtl_core.workspace import Workspace
+from tests.shop import cut_at
 
 WEIGHTS = {"department": 2.0, "recommended": 0.5, "search": 1.5, "ads": 0.0, "next_item": 3.0}
 
@@ -159,7 +159,7 @@ def test_every_strategy_trains_and_resumes_exactly(description: dict, workspace:
     description["tasks"]["ads"]["weight"] = 0
     experiment = experiment_from_dict(description)
     prepared = prepare(experiment, workspace)
-    whole = list(train(experiment, prepared, folder=tmp_path / "whole"))
+    whole = cut_at(6, train(experiment, prepared, folder=tmp_path / "whole"), tmp_path)
     assert isinstance(whole[-1], Finished)
     done = [e for e in whole if isinstance(e, StepDone)]
     for event in done:
@@ -168,9 +168,6 @@ def test_every_strategy_trains_and_resumes_exactly(description: dict, workspace:
         assert event.effective.keys() == (set() if strategy == "fixed" else event.losses.keys())
         assert event.effective.get("ads", 0) == 0
 
-    cut = train(experiment, prepared, folder=tmp_path / "cut")
-    list(itertools.takewhile(lambda e: not (isinstance(e, StepDone) and e.step == 6), cut))
-    cut.close()
     resumed = [e for e in train(experiment, prepared, folder=tmp_path / "cut", resume=True) if isinstance(e, StepDone)]
     assert [(e.step, e.losses, e.effective) for e in resumed] == [(e.step, e.losses, e.effective) for e in done[4:]]
 
