@@ -28,7 +28,7 @@ def show(run_id: str, _: Translate) -> None:
     """A fragment: what changes while a run is at work. When training begins, is steered or ends, the whole page is drawn once more."""
     now = jobs().snapshot(run_id)
     live = now.state.live
-    phase = (run_id, live, len(now.series.steered), pace(now))
+    phase = (run_id, live, now.series.started is None, [change.step for change in now.series.steered], pace(now))
     before = st.session_state.get("phase", phase)
     st.session_state.phase = phase
     if before[0] == run_id and before != phase:

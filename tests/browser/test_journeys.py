@@ -125,6 +125,7 @@ def test_from_a_table_to_a_prediction(tab: Page, server: Server, messages: Path,
     runs = [train_messages(tab, server, "ArrowRight", tiny_encoder)]
     first = step_shown(tab)
     wait_until(lambda: step_shown(tab) > first and points_drawn(tab) > first, "the curve to grow")
+    expect(tab.get_by_role("button", name="Apply", exact=True)).to_be_visible()  # without a reload
     tab.reload()
     drawn(tab)
     reloaded = step_shown(tab)
