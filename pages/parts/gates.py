@@ -6,13 +6,15 @@ from mtl_core import plots
 from mtl_core.evaluation.gates import collapse, expert_name, sentence
 from mtl_core.jobs import jobs
 from mtl_core.messages import Translate
+from pages.parts import changes
 from pages.parts.charts import PLOTLY
 from pages.parts.text import plain
 
 
 def show(run_id: str, _: Translate) -> None:
     """A fragment; nothing where the tasks share no experts."""
-    looks = list(jobs().snapshot(run_id).series.gates)
+    series = jobs().snapshot(run_id).series
+    looks = list(series.gates)
     if not looks:
         return
     now = looks[-1]
@@ -34,4 +36,5 @@ def show(run_id: str, _: Translate) -> None:
         of_task = [(look.step, look.weights[task]) for look in looks if task in look.weights]
         shares = {names[key]: [row.get(key, 0.0) for _step, row in of_task] for key in now.weights[task]}
         figure = plots.gates_by_step([step for step, _row in of_task], shares, _)
+        plots.mark(figure, changes.marks(series, _))
         st.plotly_chart(figure, key=f"gates.steps.{run_id}", alt=_("What the task gives each expert, by step"), config=PLOTLY)
