@@ -35,7 +35,6 @@ from mtl_core.runs import Recorder, Run, RunError, RunState, create_run, list_ru
 from mtl_core.tasks import KINDS
 from mtl_core.training.control import Control
 from mtl_core.training.events import Evaluated, Event, Resumed, Started, Steered, StepDone, from_json
-from mtl_core.training.loop import EVALUATIONS_OF_A_RUN
 from mtl_core.training.prepare import store
 from mtl_core.workspace import Workspace
 
@@ -216,21 +215,17 @@ def alone(experiment: Experiment, task: str, seed: int, n_steps: int, joint: Fac
     values["early_stopping"]["objective"] = "mean"
     values["endings"]["then"] = "train_on"  # alone it would end before it has seen its examples
     values["training"]["batch_size"] = batch
-    values["training"]["evaluate_every"] = max(1, round(_every(experiment, n_steps) * steps / n_steps))
+    values["training"]["evaluate_every"] = max(1, round(experiment.training.interval(n_steps) * steps / n_steps))
     return experiment_from_dict(values)
 
 
 def _without_patience(experiment: Experiment, seed: int, steps: int) -> dict[str, Any]:
     values = experiment.model_dump(mode="json")
     values["seed"] = seed % 2**31
-    values["training"]["evaluate_every"] = _every(experiment, steps)
+    values["training"]["evaluate_every"] = experiment.training.interval(steps)
     values["training"]["steps"] = steps
     values["early_stopping"]["patience"] = 0
     return values
-
-
-def _every(experiment: Experiment, n_steps: int) -> int:
-    return experiment.training.evaluate_every or max(1, -(-n_steps // EVALUATIONS_OF_A_RUN))
 
 
 def draw_weights(tasks: list[str], trials: int, seed: int) -> list[dict[str, float]]:
@@ -256,7 +251,7 @@ def key_of(experiment: Experiment, datasets: Mapping[str, str], n_steps: int) ->
     values = experiment.model_dump(mode="json")
     used = {task["data"] for task in values["tasks"].values()}
     values["data"] = {name: [table, datasets.get(name)] for name, table in values["data"].items() if name in used}
-    values["training"] |= {"steps": n_steps, "epochs": None, "evaluate_every": _every(experiment, n_steps)}
+    values["training"] |= {"steps": n_steps, "epochs": None, "evaluate_every": experiment.training.interval(n_steps)}
     del values["name"], values["diagnostics"]
     if len(values["tasks"]) == 1:  # one loss, one table: nothing to balance, to share out, or to average over
         del values["balancing"], values["sampling"], values["early_stopping"]["objective"]
@@ -295,7 +290,7 @@ def _facts(journal: Path, size: int) -> Facts:
         for task, n in seen.items():
             examples[task] = examples.get(task, 0) + n
     n_steps = started.n_steps if started else 0
-    every = _every(experiment_from_dict(Run(journal.parent, {}).experiment), n_steps)
+    every = experiment_from_dict(Run(journal.parent, {}).experiment).training.interval(n_steps)
     asked = any(step % every and step != n_steps for step in looks)
     computed = f"{started.device.partition(':')[0]} {started.precision}" if started else ""
     return Facts(examples, len(rows), started.rows if started else {}, computed, altered or asked)

@@ -271,7 +271,14 @@ class Endings(Part):
     )
 
 
+EVALUATIONS_OF_A_RUN = 10  # when the experiment does not say how often
+
+
 class Training(Part):
+    def interval(self, n_steps: int) -> int:
+        """Steps between evaluations in a run of `n_steps`."""
+        return self.evaluate_every or max(1, -(-n_steps // EVALUATIONS_OF_A_RUN))
+
     epochs: float = Field(
         3.0,
         gt=0,

@@ -154,11 +154,10 @@ class Jobs:
         from mtl_core.experiment import experiment_from_yaml
         from mtl_core.training.steering import steered
 
-        experiment = experiment_from_yaml(found.experiment_yaml)
+        changes: dict[str, Any] = {}
         for change in self.snapshot(found.id, Workspace(found.folder.parents[1])).series.steered:
-            if not change.refused:
-                experiment = steered(experiment, change.new)
-        return experiment
+            changes |= {} if change.refused else change.new
+        return steered(experiment_from_yaml(found.experiment_yaml), changes)
 
     def go_back(self, run_id: str, step: int, workspace: Workspace | None = None) -> None:
         """Goes on from the checkpoint that was taken at `step`, before a change; what came after it is forgotten.

@@ -84,6 +84,14 @@ def widgets(model: BaseModel | type[BaseModel], prefix: str = "") -> list[Settin
     return settings
 
 
+def set_path(values: dict[str, Any], path: str, value: Any) -> None:
+    """values["a"]["b"] = value for the path "a.b"."""
+    *groups, name = path.split(".")
+    for group in groups:
+        values = values.setdefault(group, {})
+    values[name] = value
+
+
 def _holds_models(annotation: Any) -> bool:
     return any(is_model(a) for a in get_args(annotation))
 

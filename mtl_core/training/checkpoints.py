@@ -99,8 +99,8 @@ def keep_before(run: Path, step: int) -> None:
 
 def steps_before(run: Path) -> list[int]:
     """The steps that a person can go back to."""
-    folders = (run / "checkpoints").glob("before-*")
-    return sorted(int(found.name.partition("-")[2]) for found in folders if found.name[7:].isdigit() and (found / "state.json").is_file())
+    folders = (run / "checkpoints").glob("before-*/state.json")
+    return sorted(int(step) for found in folders if (step := found.parent.name.partition("-")[2]).isdigit())
 
 
 def restore_before(run: Path, step: int) -> None:
@@ -165,6 +165,10 @@ class Checkpoint:
 
 def load_checkpoint(folder: Path) -> Checkpoint:
     """The model is on the CPU. Draws no random numbers: it may be called while another thread trains."""
+    try:
+        state = State(**json.loads((folder / "state.json").read_text()))
+    except TypeError as error:
+        raise ValueError(f"The checkpoint {folder} is of another version of this program. Train the run again.") from error
     experiment = experiment_from_yaml((folder / "experiment.yaml").read_text(encoding="utf-8"))
     specs = json.loads((folder / "specs.json").read_text(encoding="utf-8"))
     options = experiment.encoder
@@ -196,7 +200,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         model,
         load_tokenizer(str(folder / "encoder")),
         specs,
-        State(**json.loads((folder / "state.json").read_text())),
+        state,
         _tensors(optimizer) if optimizer.is_file() else None,
     )
 

@@ -73,7 +73,7 @@ class Judge:
         self.peaks: dict[str, Peak] = {}
 
     def judge(self, step: int, metrics: Mapping[str, Mapping[str, float]]) -> Judged:
-        main = {task: metrics[task][name] for task, name in self._primaries.items() if name in metrics.get(task, {})}
+        main = self._main(metrics)
         self._history.append(main)
         scores = self._scores()
         is_best = bool(len(self._history) == 1 or scores[-1] > scores[self._best] + self.stopping.minimum_gain)
@@ -94,8 +94,7 @@ class Judge:
 
     def score(self, metrics: Mapping[str, Mapping[str, float]]) -> float:
         """What the rule gives to other numbers beside the history, which stays as it is."""
-        main = {task: metrics[task][name] for task, name in self._primaries.items() if name in metrics.get(task, {})}
-        return float(self._scores([main])[-1])
+        return float(self._scores([self._main(metrics)])[-1])
 
     def resting(self, step: int) -> set[str]:
         """Tasks that take no part in step `step` (from 0): frozen ones, and rehearsed ones between their turns."""
@@ -106,6 +105,9 @@ class Judge:
     def over(self) -> bool:
         """Whether every task has stopped gaining."""
         return len(self.peaks) == len(self._primaries) and all(peak.ended is not None for peak in self.peaks.values())
+
+    def _main(self, metrics: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+        return {task: metrics[task][name] for task, name in self._primaries.items() if name in metrics.get(task, {})}
 
     def _scores(self, more: Sequence[Mapping[str, float]] = ()) -> np.ndarray:
         wanted = self.stopping.objective

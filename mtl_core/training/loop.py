@@ -70,7 +70,6 @@ _NOT_FINITE_ADVICE = N_(
     "The last good checkpoint is kept. Lower the learning rate or the task's weight, and look for extreme values in its data."
 )
 _OUT_OF_MEMORY_ADVICE = N_("Start again with fewer tokens at once, a smaller batch or a shorter longest text; the memory is free again.")
-EVALUATIONS_OF_A_RUN = 10  # when the experiment does not say how often
 
 
 def train(
@@ -157,7 +156,7 @@ class _Trainer:
             name: sample_groups(rows := data.rows("validation"), data.take(rows).groups, self.options.evaluation_rows, experiment.seed)
             for name, data in self.rows.items()
         }
-        self.every = self.options.evaluate_every or max(1, -(-self.state.n_steps // EVALUATIONS_OF_A_RUN))
+        self.every = self.options.interval(self.state.n_steps)
         self.started = time.monotonic() - self.state.seconds
         self.pending: tuple[StepDone, list[str], Tensor] | None = None
 

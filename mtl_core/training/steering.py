@@ -3,11 +3,14 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import getitem
 from typing import Any
 
 from mtl_core.experiment import Experiment, experiment_from_dict
 from mtl_core.faults import NOTHING, ExperimentError, Fault
 from mtl_core.messages import message
+from mtl_core.settings import set_path
 from mtl_core.training.control import Commands, Control
 from mtl_core.training.events import Evaluated, Event, Failed, Finished, Resumed, Steered, StepDone
 
@@ -22,11 +25,7 @@ def steered(experiment: Experiment, changes: Mapping[str, Any]) -> Experiment:
     if faults:
         raise ExperimentError(faults)
     for path, value in changes.items():
-        *groups, name = path.split(".")
-        place = values
-        for group in groups:
-            place = place[group]
-        place[name] = value
+        set_path(values, path, value)
     return experiment_from_dict(values)
 
 
@@ -47,13 +46,7 @@ def _wanted(experiment: Experiment) -> Any:
 
 def _values(experiment: Experiment) -> dict[str, Any]:
     values = experiment.model_dump(mode="json")
-    found = {}
-    for path in _paths(experiment):
-        value = values
-        for name in path.split("."):
-            value = value[name]
-        found[path] = value
-    return found
+    return {path: reduce(getitem, path.split("."), values) for path in _paths(experiment)}
 
 
 @dataclass

@@ -97,14 +97,6 @@ def with_keys(settings: Iterable[Setting], group: str, names: Iterable[str]) -> 
     return [replace(s, choices=names) if s.type == "mapping" and s.keys == group else s for s in settings]
 
 
-def set_path(values: dict[str, Any], path: str, value: Any) -> None:
-    """values["a"]["b"] = value for the path "a.b"."""
-    *groups, name = path.split(".")
-    for group in groups:
-        values = values.setdefault(group, {})
-    values[name] = value
-
-
 def _whole(bound: float | None) -> int | None:
     return None if bound is None else int(bound)
 

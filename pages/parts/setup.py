@@ -10,7 +10,7 @@ from mtl_core.experiment_parts import OBJECTIVES
 from mtl_core.jobs import jobs
 from mtl_core.messages import Translate
 from mtl_core.model.sharing import SHARING
-from mtl_core.settings import widgets
+from mtl_core.settings import set_path, widgets
 from mtl_core.tasks import KINDS
 from pages.parts import settings, source
 from pages.parts.frame import workspace
@@ -53,7 +53,7 @@ def show(_: Translate) -> None:
     used = {experiment.tasks[name].data for name in tasks}
     values["data"] = {name: table for name, table in values["data"].items() if name in used}
     for path, value in (balancing | _settings(experiment, list(tasks), list(values["data"]), prefix, _)).items():
-        settings.set_path(values, path, value)
+        set_path(values, path, value)
     values["tasks"] = {name: {**values["tasks"][name], **changed} for name, changed in tasks.items()}
     if not tasks:
         st.info(_("Choose at least one task."), icon=":material/info:")

@@ -8,10 +8,10 @@ from mtl_core.faults import ExperimentError
 from mtl_core.jobs import jobs, resumable
 from mtl_core.messages import Translate
 from mtl_core.runs import Run, RunError, run
-from mtl_core.settings import widgets
+from mtl_core.settings import set_path, widgets
 from pages.parts import replay
 from pages.parts.frame import page, workspace
-from pages.parts.settings import draw_all, drawable, set_path, weight_slider
+from pages.parts.settings import draw_all, drawable, weight_slider, with_keys
 from pages.parts.text import plain
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _others(current: "Experiment", run_id: str, _: Translate) -> dict[str, Any]:
     name = st.session_state.get(f"{prefix}.sampling.name", current.sampling.name)
     sampling = current.sampling if name == current.sampling.name else type(current.sampling)(name=name)
     chosen = [s for s in widgets(current) if s.path in STEERABLE]
-    own = [s for s in widgets(sampling, "sampling") if drawable(s)]
+    own = with_keys([s for s in widgets(sampling, "sampling") if drawable(s)], "data", current.data)
     for setting in (*chosen, *(own if sampling is current.sampling else ())):
         _follow(f"{prefix}.{setting.path}", setting.value)
     values = draw_all([*chosen, *own], prefix, _, width=180)

@@ -234,6 +234,24 @@ def test_what_is_changed_is_marked_listed_and_badged(
     script.go(7)
 
 
+def test_shares_of_the_tables_can_be_steered(opened: Open, script: Script, start: Callable[[Work], str]) -> None:
+    run_id = start(script)
+    script.go(1)
+    script.wait_for_step(1)
+    at = opened("train", run=run_id)
+    at.selectbox(key=f"steer.{run_id}.sampling.name").set_value("fixed_shares").run()
+    no_exception(at)
+    at.button(key="apply").click().run()
+    no_exception(at)
+    script.go()
+    script.wait_for_step(2)
+    (change,) = jobs().snapshot(run_id).series.steered
+    assert change.new["sampling"] == {"name": "fixed_shares", "options": {"most": 1.0, "shares": {"t": 1.0}}}
+    no_exception(at.run())
+    assert at.button(key="apply").disabled
+    script.go(8)
+
+
 def test_two_people_see_what_the_other_changed(opened: Open, script: Script, start: Callable[[Work], str]) -> None:
     run_id = start(script)
     script.go(1)

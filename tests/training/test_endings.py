@@ -99,8 +99,6 @@ def test_a_task_that_stopped_gaining_takes_no_more_rows(description: dict, works
             for task in event.rows:
                 rests = task in ended and event.step > ended[task].step
                 assert not rests or (then == "rehearse" and (event.step - 1) % 5 == 0), (task, event.step)
-            if event.step - 1 not in {e.step for e in ended.values()}:
-                assert sum(event.rows.values()) > 0
     end = events[-1]
     assert isinstance(end, Finished) and end.peaks.keys() == experiment.tasks.keys()
     best = {e.step: e.metrics for e in events if isinstance(e, Evaluated) and e.split == "validation"}
