@@ -248,7 +248,7 @@ def agreement(tasks: Sequence[str], cosine: np.ndarray, told: np.ndarray, transl
 def affinity(tasks: Sequence[str], change: np.ndarray, told: np.ndarray, translate: Translate = str) -> go.Figure:
     """(K, K), rows: whose step, columns: whose loss; blue where the step takes off the loss (in per cent of it), orange where it adds."""
     hover = translate("A step of %{y} takes %{text} % off the loss of %{x}")
-    figure = _pairs(tasks, 100 * change, told, np.isfinite(change), 0.0, "+.2g", hover)
+    figure = _pairs(tasks, 100 * change, told, np.isfinite(change), 0.0, "+.2f", hover)
     figure.update_xaxes(title=translate("Whose loss"))
     return figure.update_yaxes(title=translate("Whose step"))
 

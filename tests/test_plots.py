@@ -145,7 +145,7 @@ def test_affinity_shows_whose_step_takes_off_whose_loss() -> None:
     assert color.z[0].tolist() == [1, -0.2] and (color.zmin, color.zmax) == (-1, 1)
     assert grey.z[1][1] == 0 and np.isnan(grey.z[1][0])
     written = {(y, x): words for x, y, words in zip(text.x, text.y, text.text, strict=True)}
-    assert written == {("a", "a"): "+1", ("a", "b"): "-0.2", ("b", "b"): "+0.01"}, "rows: whose step; per cent"
+    assert written == {("a", "a"): "+1.00", ("a", "b"): "-0.20", ("b", "b"): "+0.01"}, "rows: whose step; per cent"
 
 
 def test_shares_of_tasks_are_in_their_colours() -> None:
