@@ -126,7 +126,7 @@ def main() -> None:
                 if number >= 0:
                     seconds[name].append(time.perf_counter() - begun)
             begun = time.perf_counter()
-            list(trainer._compare(blocks))
+            list(trainer._compare(blocks, 0))
             if number >= 0:
                 looks.append(time.perf_counter() - begun)
         memory = max(joint._gradients.memory for joint in joints.values())

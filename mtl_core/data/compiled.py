@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -20,14 +20,15 @@ from mtl_core.workspace import new_id
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+ROWS_VERSION = 2  # of what a file of rows holds
 _LABEL, _GROUP = "label", "group"
-_SHAPES, _STORES = "shapes", "stores"  # schema metadata: slot → shape; slot → file names
+_SHAPES, _STORES = "shapes", "stores"  # schema metadata: slot → shape and reading; slot → file names
 
 
 Stores = dict[str, TextStore | tuple[TextStore, TextStore]]
 """Slot → the store of its texts; of a pair one for each half."""
-Store = Callable[[Column], tuple[TextStore, np.ndarray]]
-"""Column of texts → its store and (N,) codes."""
+Store = Callable[[Column, bool], tuple[TextStore, np.ndarray]]
+"""Column of texts, whether characters are wanted → its store and (N,) codes."""
 
 
 class SlotLike(Protocol):
@@ -37,6 +38,21 @@ class SlotLike(Protocol):
     def name(self) -> str: ...
     @property
     def shape(self) -> str: ...
+    @property
+    def reads(self) -> str: ...
+    @property
+    def masks(self) -> float: ...
+
+
+class Reading(NamedTuple):
+    """What is wanted of a slot's texts: see `Slot`."""
+
+    reads: str = "vector"
+    masks: float = 0.0
+
+    @classmethod
+    def of(cls, slot: SlotLike) -> "Reading":
+        return cls(slot.reads, slot.masks)
 
 
 @dataclass
@@ -46,12 +62,16 @@ class RowBlock:
     slots: name → (codes into the slot's store (S,) int32, offsets). Shape one: S = R, offsets None. Shape pair: codes (R, 2), offsets None.
         Shape many: row r has codes[offsets[r]:offsets[r + 1]], offsets (R + 1,) int64.
     labels: (R,) float32 or int64, None without; groups: (R,) int64, None without; features: name → (R, F).
+    readings: slot → what is wanted of it; vectors where it is not in here. lists: name → (values, offsets (R + 1,)); strings: name → (R,).
     """
 
     slots: dict[str, tuple[np.ndarray, np.ndarray | None]]
     labels: np.ndarray | None = None
     groups: np.ndarray | None = None
     features: dict[str, np.ndarray] = field(default_factory=dict)
+    readings: dict[str, Reading] = field(default_factory=dict)
+    lists: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    strings: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 class TaskRows:
@@ -65,7 +85,9 @@ class TaskRows:
         self.stores = stores
         self._codes: dict[str, np.ndarray] = {}
         self._offsets: dict[str, np.ndarray] = {}
-        for slot, shape in json.loads(batch.schema.metadata[_SHAPES.encode()]).items():
+        self._readings: dict[str, Reading] = {}
+        for slot, (shape, *reading) in json.loads(batch.schema.metadata[_SHAPES.encode()]).items():
+            self._readings[slot] = Reading(*reading)
             column = batch.column(f"slot:{slot}")
             if shape == "many":
                 self._codes[slot], self._offsets[slot] = column.values.to_numpy(), column.offsets.to_numpy()
@@ -76,6 +98,9 @@ class TaskRows:
             for name in batch.schema.names
             if name.startswith("feature:")
         }
+        lists = [name for name in batch.schema.names if name.startswith("list:")]
+        self._lists = {n.removeprefix("list:"): (batch.column(n).values.to_numpy(), batch.column(n).offsets.to_numpy()) for n in lists}
+        self._strings = {n.removeprefix("string:"): batch.column(n) for n in batch.schema.names if n.startswith("string:")}
         self._labels = batch.column(_LABEL).to_numpy() if _LABEL in batch.schema.names else None
         self._groups = batch.column(_GROUP).to_numpy() if _GROUP in batch.schema.names else None
         labelled = batch.column("labelled").to_numpy(zero_copy_only=False)
@@ -93,16 +118,20 @@ class TaskRows:
         slots: dict[str, tuple[np.ndarray, np.ndarray | None]] = {}
         for slot, codes in self._codes.items():
             offsets = self._offsets.get(slot)
-            slots[slot] = (codes[rows], None) if offsets is None else _ragged(codes, offsets, rows)
+            slots[slot] = (codes[rows], None) if offsets is None else ragged(codes, offsets, rows)
         return RowBlock(
             slots,
             None if self._labels is None else self._labels[rows],
             None if self._groups is None else self._groups[rows],
             {name: feature[rows] for name, feature in self._features.items()},
+            dict(self._readings),
+            {name: ragged(values, offsets, rows) for name, (values, offsets) in self._lists.items()},
+            {name: column.take(pa.array(rows)).to_numpy(zero_copy_only=False) for name, column in self._strings.items()},
         )
 
 
-def _ragged(codes: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def ragged(codes: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The lists of `rows` out of lists of which row r has codes[offsets[r]:offsets[r + 1]]. → (values, offsets)"""
     start = offsets[rows].astype(np.int64)
     lengths = offsets[np.asarray(rows) + 1] - start
     taken = np.concatenate([[0], np.cumsum(lengths)])
@@ -123,14 +152,14 @@ def compile_task(
 
     encoded: what `TaskKind.encode` made of the dataset's rows, all of them, whole or in pieces in order: one column a slot (string or
         dictionary; list of those for many; struct of two for pair), `label` (null: the task does not learn from the row), `group`,
-        and features (numbers or fixed_size_list of numbers).
+        features (numbers or fixed_size_list of numbers), lists (list of numbers) and strings.
     split: (N,) str, of the dataset. max_length: token ids kept of a text, without special tokens.
     key: names the file; it stands for all that `encoded` depends on (letters, digits, `-`, `_`).
     """
     made: Stores = {}
 
-    def store(texts: Column) -> tuple[TextStore, np.ndarray]:
-        return text_store(texts, tokenizer, max_length, folder)
+    def store(texts: Column, spans: bool) -> tuple[TextStore, np.ndarray]:
+        return text_store(texts, tokenizer, max_length, folder, spans=spans)
 
     table = encoded if isinstance(encoded, pa.Table) else pa.concat_tables(list(encoded), promote_options="default")
     batch = _batch(table, slots, store, made)
@@ -178,7 +207,7 @@ def _batch(table: pa.Table, slots: Sequence[SlotLike], store: Store, made: Store
     """The encoded table as codes, in one piece; the stores are put into `made`."""
     columns: dict[str, pa.Array] = {}
     for slot in slots:
-        columns[f"slot:{slot.name}"], made[slot.name] = _slot(table.column(slot.name), slot.shape, store)
+        columns[f"slot:{slot.name}"], made[slot.name] = _slot(table.column(slot.name), slot, store)
     labelled = pc.is_valid(table.column(_LABEL)) if _LABEL in table.column_names else pa.array(np.ones(table.num_rows, bool))
     columns["labelled"] = _whole(labelled)
     for name in table.column_names:
@@ -189,22 +218,28 @@ def _batch(table: pa.Table, slots: Sequence[SlotLike], store: Store, made: Store
             columns[name] = pc.fill_null(column, 0)
         elif name == _GROUP:
             columns[name] = pc.fill_null(column.cast(pa.int64()), -1)
+        elif pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+            lengths = np.asarray(pc.fill_null(pc.list_value_length(column), 0), np.int64)
+            columns[f"list:{name}"] = pa.LargeListArray.from_arrays(pa.array(np.concatenate([[0], np.cumsum(lengths)])), column.flatten())
+        elif pa.types.is_string(column.type):
+            columns[f"string:{name}"] = pc.fill_null(column, "")
         else:
             columns[f"feature:{name}"] = _feature(column)
-    shapes = json.dumps({slot.name: slot.shape for slot in slots})
+    shapes = json.dumps({slot.name: [slot.shape, *Reading.of(slot)] for slot in slots})
     return pa.record_batch(columns).replace_schema_metadata({_SHAPES: shapes})
 
 
-def _slot(column: pa.ChunkedArray, shape: str, store: Store) -> tuple[pa.Array, TextStore | tuple[TextStore, TextStore]]:
+def _slot(column: pa.ChunkedArray, slot: SlotLike, store: Store) -> tuple[pa.Array, TextStore | tuple[TextStore, TextStore]]:
+    shape, spans = slot.shape, slot.reads == "tokens"
     if shape == "one":
-        texts, codes = store(column)
+        texts, codes = store(column, spans)
         return pa.array(codes), texts
     if shape == "pair":
         struct = _whole(column)
-        (first, codes), (second, others) = (store(struct.field(i)) for i in range(2))
+        (first, codes), (second, others) = (store(struct.field(i), spans) for i in range(2))
         return pa.FixedSizeListArray.from_arrays(pa.array(np.stack([codes, others], axis=1).reshape(-1)), 2), (first, second)
     lengths = np.asarray(pc.fill_null(_whole(pc.list_value_length(column)), 0), np.int64)
-    texts, codes = store(pa.chunked_array([chunk.flatten() for chunk in column.chunks], type=column.type.value_type))
+    texts, codes = store(pa.chunked_array([chunk.flatten() for chunk in column.chunks], type=column.type.value_type), spans)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     return pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(codes)), texts
 

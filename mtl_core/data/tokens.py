@@ -26,6 +26,7 @@ class TextStore:
 
     values: (sum of lengths,) int32, all ids after each other; offsets: (T + 1,) int64; lengths: (T,) int32.
     hashes: (T,) uint64 of the ids: texts of equal hash encode alike, also across stores of one tokenizer and length.
+    spans: (sum of lengths, 2) int32, from and to which character of its text a token stands; None where that was not asked for.
     """
 
     def __init__(self, path: Path):
@@ -37,6 +38,9 @@ class TextStore:
         self.values: np.ndarray = ids.values.to_numpy()
         self.lengths: np.ndarray = batch.column("length").to_numpy()
         self.hashes: np.ndarray = batch.column("hash").to_numpy()
+        self.spans: np.ndarray | None = None
+        if "spans" in batch.schema.names:
+            self.spans = batch.column("spans").values.to_numpy().reshape(-1, 2)
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -45,22 +49,27 @@ class TextStore:
         """(lengths[i],) int32, a view into the map."""
         return self.values[self.offsets[i] : self.offsets[i + 1]]
 
+    def chars(self, i: int) -> np.ndarray:
+        """(lengths[i], 2) int32, of its `spans`; zeros without."""
+        return np.zeros((self.lengths[i], 2), np.int32) if self.spans is None else self.spans[self.offsets[i] : self.offsets[i + 1]]
+
 
 def text_store(
-    texts: Column, tokenizer: "PreTrainedTokenizerBase", max_length: int, folder: Path, key: str = ""
+    texts: Column, tokenizer: "PreTrainedTokenizerBase", max_length: int, folder: Path, key: str = "", spans: bool = False
 ) -> tuple[TextStore, np.ndarray]:
     """The store of the distinct `texts` (strings or dictionary of strings; null counts as empty) and (N,) int32 codes into it.
 
     The file is named by what it holds: the texts, the tokenizer, `max_length` (ids kept of a text) and `key` (anything else that matters).
+    spans: whether it says which characters a token stands for.
     The same texts therefore share one file, whatever table or task they are from; it is made when missing, and appears whole or not at all.
     """
     codes, distinct = _distinct(texts)
-    digest = hashlib.sha256(f"1 {fingerprint(tokenizer)} {max_length} {key} ".encode())
+    digest = hashlib.sha256(f"1 {fingerprint(tokenizer)} {max_length} {key}{' spans' * spans} ".encode())
     for start in range(0, len(distinct), _BATCH):
         digest.update("\0".join(distinct.slice(start, _BATCH).to_pylist()).encode() + b"\0")
     path = folder / f"texts-{digest.hexdigest()[:32]}.arrow"
     if not path.is_file():
-        _write(path, distinct, tokenizer, max_length)
+        _write(path, distinct, tokenizer, max_length, spans)
     return TextStore(path), codes
 
 
@@ -92,26 +101,32 @@ def _distinct(texts: Column) -> tuple[np.ndarray, pa.Array]:
     return codes, distinct.take(pa.array(order))
 
 
-def _write(path: Path, texts: pa.Array, tokenizer: "PreTrainedTokenizerBase", max_length: int) -> None:
+def _write(path: Path, texts: pa.Array, tokenizer: "PreTrainedTokenizerBase", max_length: int, spans: bool) -> None:
     """Ids go through a plain temporary file, so that the Arrow file is one batch and memory holds one batch of texts."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary, raw = (path.with_name(f"{path.name}.{new_id()}.{suffix}") for suffix in ("tmp", "ids"))
+    temporary, raw, where = (path.with_name(f"{path.name}.{new_id()}.{suffix}") for suffix in ("tmp", "ids", "spans"))
     lengths, hashes = np.zeros(len(texts), np.int32), np.zeros(len(texts), np.uint64)
     try:
-        with open(raw, "wb") as stream:
-            for i, ids in enumerate(_tokenised(texts, tokenizer, max_length)):
+        with open(raw, "wb") as stream, open(where, "wb") as characters:
+            for i, (ids, stands) in enumerate(_tokenised(texts, tokenizer, max_length, spans)):
                 data = np.asarray(ids, np.int32).tobytes()
                 stream.write(data)
+                characters.write(np.asarray(stands, np.int32).tobytes())
                 lengths[i] = len(ids)
                 hashes[i] = _hash(data)
         offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
         values = np.memmap(raw, np.int32, "r") if offsets[-1] else np.zeros(0, np.int32)
         ids = pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(values))
-        batch = pa.record_batch({"ids": ids, "length": pa.array(lengths), "hash": pa.array(hashes)})
+        columns = {"ids": ids, "length": pa.array(lengths), "hash": pa.array(hashes)}
+        if spans:
+            flat = np.memmap(where, np.int32, "r") if offsets[-1] else np.zeros(0, np.int32)
+            columns["spans"] = pa.LargeListArray.from_arrays(pa.array(2 * offsets), pa.array(flat))
+        batch = pa.record_batch(columns)
         write_batch(batch, temporary)
         os.replace(temporary, path)
     finally:
         raw.unlink(missing_ok=True)
+        where.unlink(missing_ok=True)
         temporary.unlink(missing_ok=True)
 
 
@@ -119,17 +134,22 @@ def _hash(data: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
 
 
-def _tokenised(texts: pa.Array, tokenizer: "PreTrainedTokenizerBase", max_length: int) -> Iterator[list[int]]:
+def _tokenised(
+    texts: pa.Array, tokenizer: "PreTrainedTokenizerBase", max_length: int, spans: bool
+) -> Iterator[tuple[list[int], list[tuple[int, int]]]]:
+    """(ids, the characters of each; none unless `spans`) of each text."""
     for start in range(0, len(texts), _BATCH):
         batch = pc.utf8_slice_codeunits(texts.slice(start, _BATCH), 0, max_length * _CHARACTERS_PER_TOKEN).to_pylist()
-        yield from tokenizer(
+        found = tokenizer(
             batch,
             add_special_tokens=False,
             truncation=True,
             max_length=max_length,
             return_attention_mask=False,
             return_token_type_ids=False,
-        )["input_ids"]
+            return_offsets_mapping=spans,
+        )
+        yield from zip(found["input_ids"], found["offset_mapping"] if spans else [[]] * len(batch), strict=True)
 
 
 def write_batch(batch: pa.RecordBatch, path: Path) -> None:

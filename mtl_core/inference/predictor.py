@@ -60,7 +60,7 @@ class Predictor:
         return self.kinds[task].choices(self._specs[task])
 
     def scores(self, task: str, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
-        """(R,) or (R, C) float32 in [0, 1]. rows: field → value. Raises InputError."""
+        """(R, ...) as by the kind's `scores`. rows: field → value. Raises InputError."""
         if not rows:
             return np.empty(0, np.float32)
         kind, spec, options = self.kinds[task], self._specs[task], self.experiment.tasks[task].options
@@ -73,7 +73,8 @@ class Predictor:
             with self._one_task if self._model.sharing.by_task else nullcontext():
                 self._model.sharing.switch(task)
                 vectors = self._lanes.encode(batch.packed)
-            return kind.scores(self._model.logits(task, vectors, batch.tasks[task]), spec)
+            inputs = batch.tasks[task]
+            return kind.scores(self._model.logits(task, vectors, inputs), inputs, spec)
 
     def predict(self, task: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """One answer a row, as the task's kind presents it. rows: field → value; a missing value is None or left out.
@@ -81,8 +82,9 @@ class Predictor:
         Raises InputError: an unknown field, a required one missing, a value of the wrong type.
         """
         answers: list[dict[str, Any]] = []
-        for start in range(0, len(rows), BLOCK_ROWS):
-            answers += self.kinds[task].present(self.scores(task, rows[start : start + BLOCK_ROWS]), self._specs[task])
+        most = min(BLOCK_ROWS, self.kinds[task].rows_at_once)
+        for start in range(0, len(rows), most):
+            answers += self.kinds[task].present(self.scores(task, rows[start : start + most]), self._specs[task])
         return answers
 
     def rank(self, task: str, query: Mapping[str, Any], catalogue: Sequence[Any], k: int = 10) -> list[tuple[int, float]]:

@@ -5,6 +5,7 @@ import inspect
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol
@@ -98,12 +99,15 @@ class Template:
     """How bare token ids become a sequence: special tokens around one text or two. Arrays of int64.
 
     single: (before, after); pair: (before, between, after); second_type: the token type of the second text.
+    mask: the id that stands for a hidden token, None where the tokenizer has none; vocabulary: how many ids there are.
     """
 
     single: tuple[np.ndarray, np.ndarray]
     pair: tuple[np.ndarray, np.ndarray, np.ndarray]
     second_type: int
     max_length: int
+    mask: int | None = None
+    vocabulary: int = 0
 
     @classmethod
     def of(cls, tokenizer: Any, max_length: int) -> "Template":
@@ -119,24 +123,34 @@ class Template:
             ),
             second_type=two.type_ids[two.sequence_ids.index(1)],
             max_length=max_length,
+            mask=tokenizer.mask_token_id,
+            vocabulary=len(tokenizer),
         )
+
+    def places(self, first: int, second: int | None = None) -> list[tuple[int, int]]:
+        """Of texts of so many tokens: (where it begins in the sequence, how many of its tokens are kept). The longer is cut first."""
+        if second is None:
+            before, after = self.single
+            return [(len(before), min(first, self.max_length - len(before) - len(after)))]
+        before, between, after = self.pair
+        room = self.max_length - len(before) - len(between) - len(after)
+        first = min(first, max(room - second, (room + 1) // 2))
+        return [(len(before), first), (len(before) + first + len(between), min(second, room - first))]
 
     def one(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(ids with special tokens, token types), cut to max_length."""
         before, after = self.single
-        sequence = np.concatenate([before, ids[: self.max_length - len(before) - len(after)], after])
+        [(_, kept)] = self.places(len(ids))
+        sequence = np.concatenate([before, ids[:kept], after])
         return sequence, np.zeros(len(sequence), np.int64)
 
     def two(self, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """As `one` for a pair; the longer text is cut first."""
+        """As `one` for a pair."""
         before, between, after = self.pair
-        room = self.max_length - len(before) - len(between) - len(after)
-        keep_first = min(len(first), max(room - len(second), (room + 1) // 2))
-        first, second = first[:keep_first], second[: room - keep_first]
-        head = np.concatenate([before, first, between])
-        sequence = np.concatenate([head, second, after])
+        (_, kept), (start, kept_second) = self.places(len(first), len(second))
+        sequence = np.concatenate([before, first[:kept], between, second[:kept_second], after])
         types = np.zeros(len(sequence), np.int64)
-        types[len(head) :] = self.second_type
+        types[start:] = self.second_type
         return sequence, types
 
 
@@ -187,6 +201,7 @@ class Encoder(nn.Module):
         self.rows: Tensor | None = None
         self.row_ids: Tensor | None = None
         self.adapters: TaskAdapters | None = None
+        self.name = ""
         self.packs = bool(getattr(model, "_supports_attention_backend", False)) and self._packing_agrees()
 
     @classmethod
@@ -202,6 +217,7 @@ class Encoder(nn.Module):
         for tensor in (*model.parameters(), *model.buffers()):
             tensor.data = tensor.data.clone()  # out of the file, whose slices begin anywhere: slower, and rounded by where they begin
         encoder = cls(model, _pooling_of(name, config) if pooling == "auto" else pooling, max_length)
+        encoder.name = name
         encoder.train_only(trainable)
         return encoder
 
@@ -217,6 +233,11 @@ class Encoder(nn.Module):
     def embeddings(self) -> nn.Parameter:
         """(V, E): the word embeddings."""
         return self.model.get_input_embeddings().weight
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """Of the model that was loaded."""
+        return load_tokenizer(self.name)
 
     @property
     def drops(self) -> bool:
@@ -257,9 +278,10 @@ class Encoder(nn.Module):
         self.rows = self.row_ids = None
 
     def forward(self, packed: Packed) -> Tensor:
-        """→ (S, hidden) float32, one vector a text, in the order of `packed`."""
+        """→ (S + M, hidden) float32: one vector a text, in the order of `packed`, then the states of the tokens that it keeps."""
         states = self.states(packed)
-        return self.pool(states, packed)
+        vectors = self.pool(states, packed)
+        return vectors if packed.kept is None else torch.cat([vectors, states[packed.kept].float()])
 
     def states(self, packed: Packed) -> Tensor:
         """→ (N, hidden): one vector a token."""

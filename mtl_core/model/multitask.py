@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from mtl_core.model.encoder import Encoder
 from mtl_core.model.sharing import SHARING, Sharing
 from mtl_core.tasks import KINDS
-from mtl_core.tasks.base import Spec, TaskBatch
+from mtl_core.tasks.base import Spec, TaskBatch, WordHead
 
 
 class MultiTaskModel(nn.Module):
@@ -20,9 +20,12 @@ class MultiTaskModel(nn.Module):
         self.heads = _Heads(heads)
         self.sharing = sharing
         sharing.attach(encoder)
+        for head in heads.values():
+            if isinstance(head, WordHead):
+                head.tie(encoder)
 
     def logits(self, task: str, vectors: Tensor, batch: TaskBatch) -> Tensor:
-        """vectors: (S, hidden) float32, the distinct texts of the step."""
+        """vectors: (L, hidden) float32, of the distinct texts of the step and of their tokens."""
         return self.logits_of(vectors, {task: batch})[task]
 
     def logits_of(self, vectors: Tensor, batches: Mapping[str, TaskBatch]) -> dict[str, Tensor]:

@@ -29,16 +29,20 @@ class Packed:
 
     ids, positions, token_types: (N,) int64; positions count from 0 within each text.
     lengths: the S lengths, not increasing.
+    kept: (M,) int64: the tokens whose states are wanted beside the texts' vectors; None: of no token.
     """
 
     ids: Tensor
     positions: Tensor
     token_types: Tensor
     lengths: tuple[int, ...]
+    kept: Tensor | None = None
 
     @classmethod
-    def of(cls, texts: Sequence[np.ndarray], token_types: Sequence[np.ndarray], device: torch.device) -> "Packed":
-        """texts: token ids with special tokens, longest first; token_types: of the same shapes."""
+    def of(
+        cls, texts: Sequence[np.ndarray], token_types: Sequence[np.ndarray], device: torch.device, kept: Sequence[bool] = ()
+    ) -> "Packed":
+        """texts: token ids with special tokens, longest first; token_types: of the same shapes; kept: texts all of whose tokens are."""
         lengths = tuple(len(t) for t in texts)
         if any(a < b for a, b in pairwise(lengths)):
             raise ValueError("Packed texts should be sorted, longest first.")
@@ -48,7 +52,13 @@ class Packed:
         if device.type == "cuda":
             host = host.pin_memory().to(device, non_blocking=True)
         ids, positions, types = host.to(device)
-        return cls(ids, positions, types, lengths)
+        wanted = torch.from_numpy(np.flatnonzero(np.repeat(kept, lengths))).to(device) if any(kept) else None
+        return cls(ids, positions, types, lengths, wanted)
+
+    @property
+    def n_rows(self) -> int:
+        """Of what the encoder makes of it: a vector of each text, then the states of the tokens that are kept."""
+        return len(self.lengths) + (0 if self.kept is None else len(self.kept))
 
     @property
     def groups(self) -> list[tuple[int, int]]:

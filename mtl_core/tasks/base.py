@@ -7,14 +7,14 @@ How rows go through a kind:
     table (columns renamed to fields) --fit--> spec        what the head must know, made from the training rows only
     table + spec --encode--> encoded table                 one column a text slot, `label`, `group`, feature columns
     encoded table --(data.compiled, training.batches)--> TaskBatch
-    vectors of the distinct texts + TaskBatch --head--> logits (R, ...) --loss--> (R,)
-    logits --scores--> numpy --evaluate, report--> metrics, panels
+    vectors of the distinct texts + TaskBatch --head--> outputs --loss--> (R,)
+    outputs --scores--> numpy, TaskBatch --truth--> numpy; both --evaluate, report--> metrics, panels
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -50,10 +50,19 @@ class Field:
 
 @dataclass(frozen=True)
 class Slot:
-    """A place for texts in a row of a kind. one: a text; many: a list of texts (a history); pair: two texts, read together."""
+    """A place for texts in a row of a kind.
+
+    shape:  one: a text; many: a list of texts (a history); pair: two texts, read together.
+    reads:  what the head is given of a text. vector: one for the text; tokens: that, and the state of each of its tokens; ids: its token
+            ids, and the encoder never sees it (a target to be written). Shape many has vectors only.
+    masks:  share of the tokens that the encoder does not see as they are, in [0, 1); above 0 with tokens only. Drawn anew in every
+            step, and always the same in an evaluation.
+    """
 
     name: str
     shape: Literal["one", "many", "pair"] = "one"
+    reads: Literal["vector", "tokens", "ids"] = "vector"
+    masks: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -70,25 +79,61 @@ class MetricInfo:
 
 
 @dataclass
+class Tokens:
+    """The tokens of a slot's texts, those of one row after those of another, T in all; row r has offsets[r]:offsets[r + 1].
+
+    index:   (T,) long, into `vectors`: each token's state; None where the slot reads ids only.
+    offsets: (R + 1,) long.
+    ids:     (T,) long, as they stand in the text, also where the encoder saw another.
+    part:    (T,) long. 0: of the text, or the first of a pair; 1: of the second; -1: a special token.
+    chars:   (T, 2) long: from and to which character of its text a token stands; (0, 0) for special tokens.
+    masked:  (T,) bool: hidden from the encoder, to be guessed.
+    """
+
+    index: Tensor | None
+    offsets: Tensor
+    ids: Tensor
+    part: Tensor
+    chars: Tensor
+    masked: Tensor
+
+    @property
+    def rows(self) -> Tensor:
+        """(T,) long: the row of each token."""
+        return torch.repeat_interleave(torch.arange(len(self.offsets) - 1, device=self.ids.device), self.offsets.diff())
+
+
+@dataclass
 class SlotIndex:
     """Which of the step's distinct encoded texts a slot's rows use.
 
-    index:   (S,) long, into `vectors`; S = R for shapes one and pair.
+    index:   (S,) long, into `vectors`; S = R for shapes one and pair. Empty where the slot reads ids only.
     offsets: (R + 1,) long for shape many: row r uses index[offsets[r]:offsets[r + 1]] (may be empty); None otherwise.
+    tokens:  where the slot reads tokens or ids.
     """
 
     index: Tensor
     offsets: Tensor | None = None
+    tokens: Tokens | None = None
 
 
 @dataclass
 class TaskBatch:
-    """The rows of one task in one step, on the training device. R rows."""
+    """The rows of one task in one step, on the training device. R rows.
+
+    features: name → (R, F): int64 codes or float32 numbers.
+    lists:    name → (values (V,), offsets (R + 1,)): a list of numbers a row, for instance where spans begin.
+    strings:  name → (R,) object: texts as they are, for answers and for measuring; on the processor.
+    labels:   (R,) float32 or int64; None when predicting.
+    groups:   (R,) int64; None when the kind has no groups.
+    """
 
     slots: dict[str, SlotIndex]
-    features: dict[str, Tensor] = field(default_factory=dict)  # name → (R, F): int64 codes or float32 numbers
-    labels: Tensor | None = None  # (R,) float32 or int64; None when predicting
-    groups: Tensor | None = None  # (R,) int64; None when the kind has no groups
+    features: dict[str, Tensor] = field(default_factory=dict)
+    labels: Tensor | None = None
+    groups: Tensor | None = None
+    lists: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    strings: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def n_rows(self) -> int:
@@ -97,7 +142,31 @@ class TaskBatch:
         for feature in self.features.values():
             return len(feature)
         slot = next(iter(self.slots.values()))
-        return len(slot.index) if slot.offsets is None else len(slot.offsets) - 1
+        offsets = slot.offsets if slot.tokens is None else slot.tokens.offsets
+        return len(slot.index) if offsets is None else len(offsets) - 1
+
+
+class Vocabulary(Protocol):
+    """What a head that reads or writes words needs of the encoder."""
+
+    @property
+    def embeddings(self) -> Tensor:
+        """(V, E): the word embeddings."""
+
+    @property
+    def tokenizer(self) -> Any:
+        """A fast tokenizer of transformers."""
+
+
+class WordHead(nn.Module):
+    """A head that uses the encoder's own words: their embeddings, and what they are called. `tie` is called once, before all else."""
+
+    def tie(self, words: Vocabulary) -> None:
+        self._words = (words,)  # not a module of its own: its parameters are the encoder's
+
+    @property
+    def words(self) -> Vocabulary:
+        return self._words[0]
 
 
 @dataclass(frozen=True)
@@ -126,6 +195,7 @@ class TaskKind(ABC):
     metrics: ClassVar[tuple[MetricInfo, ...]]
     primary: ClassVar[str]  # the metric that early stopping and the comparison look at first
     ranks: ClassVar[str | None] = None  # the field whose candidates an analyst ranks over a catalogue, None if nothing is ranked
+    rows_at_once: ClassVar[int] = 16_384  # most rows that are scored together; few where every token's state is held
 
     @abstractmethod
     def slots(self, options: Any, fields: Collection[str] | None = None) -> tuple[Slot, ...]:
@@ -146,24 +216,32 @@ class TaskKind(ABC):
         """Rows as the head wants them; also used to predict, then without `label`.
 
         Columns: one a slot (string for one, list<string> for many, struct<a, b: string> for pair), `label` (float32 or int64,
-        null = this task does not learn from the row), `group` (int64, optional), features (fixed_size_list<int64 | float32>).
+        null = this task does not learn from the row), `group` (int64, optional), features (fixed_size_list<int64 | float32>),
+        lists (list<int64 | float32>) and strings (string).
         """
 
     @abstractmethod
     def head(self, hidden: int, spec: Spec, options: Any) -> nn.Module:
-        """Module with `forward(vectors, batch) -> logits`; vectors (S, hidden) float32: the distinct texts of the step."""
+        """Module with `forward(vectors, batch) -> outputs`, of any shape; vectors (L, hidden) float32: one of each distinct text of the
+        step and one of each token whose state a slot reads. A `WordHead` if it needs the encoder's words."""
 
     @abstractmethod
-    def loss(self, logits: Tensor, batch: TaskBatch, spec: Spec, options: Any) -> Tensor:
-        """(R,) one loss a row; the step takes the mean."""
+    def loss(self, logits: Any, batch: TaskBatch, spec: Spec, options: Any) -> Tensor:
+        """(R,) one loss a row; the step takes the mean. logits: the head's outputs."""
 
     @abstractmethod
-    def scores(self, logits: Tensor, spec: Spec) -> np.ndarray:
-        """Probabilities or relevances in [0, 1]: (R,) or (R, C), float32."""
+    def scores(self, logits: Any, batch: TaskBatch, spec: Spec) -> np.ndarray:
+        """(R, ...): what is measured and presented. Probabilities or relevances in [0, 1], (R,) or (R, C) float32; or (R,) objects, where
+        an answer is no row of numbers. logits: the head's outputs, in evaluation mode."""
+
+    def truth(self, batch: TaskBatch, spec: Spec) -> np.ndarray:
+        """(R, ...): what `scores` is measured against."""
+        assert batch.labels is not None
+        return batch.labels.cpu().numpy()
 
     @abstractmethod
     def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
-        """Every metric of `metrics` that is defined here; an undefined one (one class only, say) is left out."""
+        """Every metric of `metrics` that is defined here; an undefined one (one class only, say) is left out. labels: as by `truth`."""
 
     @abstractmethod
     def report(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:

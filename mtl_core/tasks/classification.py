@@ -174,7 +174,7 @@ class Classification(TaskKind):
             return losses
         return losses * torch.tensor(spec["weights"], device=losses.device)[batch.labels]
 
-    def scores(self, logits: Tensor, spec: Spec) -> np.ndarray:
+    def scores(self, logits: Tensor, batch: TaskBatch, spec: Spec) -> np.ndarray:
         return torch.softmax(logits.detach().float(), dim=1).cpu().numpy()
 
     def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:

@@ -134,7 +134,7 @@ class Recommendation(TaskKind):
         assert batch.labels is not None
         return F.binary_cross_entropy_with_logits(logits.float(), batch.labels.float(), reduction="none")
 
-    def scores(self, logits: Tensor, spec: Spec) -> np.ndarray:
+    def scores(self, logits: Tensor, batch: TaskBatch, spec: Spec) -> np.ndarray:
         return torch.sigmoid(logits.detach().float()).cpu().numpy()
 
     def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:

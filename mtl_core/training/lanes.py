@@ -51,7 +51,7 @@ class Lanes:
 
     @torch.no_grad()
     def encode(self, packed: Sequence[Packed], precision: str | None = None) -> Tensor:
-        """→ (S, hidden) float32, without a way back. precision: None for that of the lanes."""
+        """→ (L, hidden) float32, without a way back. precision: None for that of the lanes."""
         if not packed:
             return no_text_vectors(self.encoder.hidden, self.device)
         return torch.cat(self.each(packed, lambda i: self._forward(packed[i], torch.no_grad(), precision)))
@@ -79,7 +79,8 @@ class _Way:
 
 
 class Pass:
-    """Once forward and back. vectors: (S, hidden) float32, the distinct texts of a step; a leaf that losses are computed from."""
+    """Once forward and back. vectors: (L, hidden) float32, of the distinct texts of a step and of the tokens that are kept, as the encoder
+    gives them for each micro-batch; a leaf that losses are computed from."""
 
     def __init__(self, lanes: Lanes, packed: Sequence[Packed]):
         """The encoder's rows of the texts' words are open, if it learns them."""
@@ -116,7 +117,7 @@ class Pass:
         """The gradient of `vectors` by micro-batch; empty where there is no way back."""
         if not self._learns or self.vectors.grad is None:
             return ()
-        return self.vectors.grad.split([len(part.lengths) for part in self._packed])
+        return self.vectors.grad.split([part.n_rows for part in self._packed])
 
     def backward(self) -> None:
         """Takes the gradient of `vectors` to the encoder's parameters (and to its open rows), whose `.grad` is set."""

@@ -293,11 +293,11 @@ class _Trainer:
             state.drawn[name] = state.drawn.get(name, 0) + len(numbers)
         looks = self.experiment.diagnostics.conflicts_every
         if looks and state.step % looks == 0 and sum(state.weights[name] > 0 for name in blocks) > 1 and self.model.shared():
-            yield from self._compare(blocks)
+            yield from self._compare(blocks, seed)
             torch.manual_seed(seed)  # a look changes nothing
             begun = time.perf_counter()
         batches = [
-            assemble(part, self.stores, self.template, self.options.micro_batch_tokens, self.device, self.lanes.n, self.joint.apart)
+            assemble(part, self.stores, self.template, self.options.micro_batch_tokens, self.device, self.lanes.n, self.joint.apart, seed)
             for part in self.joint.parts(blocks)
         ]
         found = self.joint.gradients(batches, state.weights)
@@ -323,12 +323,12 @@ class _Trainer:
         if self.device.type != "cuda":
             yield from self._flush()
 
-    def _compare(self, blocks: Mapping[str, RowBlock]) -> Iterator[Event]:
-        """How the tasks' gradients agree on the rows of this step."""
+    def _compare(self, blocks: Mapping[str, RowBlock], salt: int) -> Iterator[Event]:
+        """How the tasks' gradients agree on the rows of this step. salt: of what is drawn in it."""
         yield from self._flush()
         budget, n = self.options.micro_batch_tokens, self.lanes.n
         batches = [
-            assemble(p, self.stores, self.template, budget, self.device, n, apart=True) for p in self.joint.parts(blocks, apart=True)
+            assemble(p, self.stores, self.template, budget, self.device, n, True, salt) for p in self.joint.parts(blocks, apart=True)
         ]
         step, every = self.state.step, self.experiment.diagnostics.conflicts_every
         yield self.joint.compare(batches, self.state.weights, step, self.optimizer.rate(step), step // every)

@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from mtl_core.data.compiled import TaskRows, compile_task, open_task
+from mtl_core.data.compiled import ROWS_VERSION, TaskRows, compile_task, open_task
 from mtl_core.data.mapping import map_columns
 from mtl_core.data.problems import DataError, Problem, has_errors
 from mtl_core.data.split import check_leaks
 from mtl_core.data.store import Dataset, store_dataset
 from mtl_core.data.tokens import fingerprint
 from mtl_core.experiment import Experiment, Task, resolve_file
-from mtl_core.model.encoder import load_tokenizer
+from mtl_core.messages import Message, message
+from mtl_core.model.encoder import EncoderError, load_tokenizer
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import Spec, TaskKind, columns_of
 from mtl_core.tasks.common import located
@@ -119,13 +120,31 @@ def _prepare_task(
 ) -> PreparedTask:
     spec = mapped.kind.fit(mapped.table.filter(pa.array(mapped.split == "train")), task.options)
     fields = columns_of(mapped.kind.fields, task.columns)
-    depends_on = [dataset.hash, task.kind, fields, task.options.model_dump(), fingerprint(tokenizer), experiment.encoder.max_length]
+    depends_on = [
+        ROWS_VERSION,
+        dataset.hash,
+        task.kind,
+        fields,
+        task.options.model_dump(),
+        fingerprint(tokenizer),
+        experiment.encoder.max_length,
+    ]
     key = json.dumps(depends_on)
+    slots = mapped.kind.slots(task.options, fields)
+    if any(slot.masks for slot in slots) and tokenizer.mask_token_id is None:
+        raise EncoderError(
+            message(
+                "The tokenizer of the encoder “{name}” has no mask token, so words cannot be hidden from it. Choose an encoder with one, "
+                "as BERT and its kin have, or leave out the tasks of the kind “{kind}”.",
+                name=experiment.encoder.name,
+                kind=Message(mapped.kind.label),
+            )
+        )
     rows = open_task(workspace.tokens, key, mapped.split)
     if rows is None:
         rows = compile_task(
             mapped.kind.encode(mapped.table, spec, task.options),
-            mapped.kind.slots(task.options, fields),
+            slots,
             mapped.split,
             tokenizer=tokenizer,
             max_length=experiment.encoder.max_length,

@@ -13,12 +13,10 @@ from mtl_core.training.batches import assemble
 from mtl_core.training.lanes import Lanes
 from mtl_core.training.prepare import PreparedTask
 
-BLOCK_ROWS = 16_384  # of one task, encoded with each distinct text once; bounds the memory of an evaluation
-
 
 @dataclass
 class Scored:
-    """Rows of one task. scores: (R,) or (R, C); labels: (R,); groups: (R,) or None; loss: mean over the rows.
+    """Rows of one task. scores, labels: (R, ...), as by the kind's `scores` and `truth`; groups: (R,) or None; loss: mean over the rows.
 
     gates: expert → what the task gives it, the mean over the rows' distinct texts; empty without experts or without texts.
     """
@@ -41,18 +39,19 @@ def score(
     gates: dict[str, float] = {}
     n_texts = 0
     try:
-        for block in _blocks(rows):
+        for block in _blocks(rows, task.kind.rows_at_once):
             batch = assemble({name: task.rows.take(block)}, {name: task.rows.stores}, template, micro_batch_tokens, lanes.device, lanes.n)
             inputs = batch.tasks[name]
             model.sharing.switch(name)
             vectors = lanes.encode(batch.packed)
             logits = model.logits(name, vectors, inputs)
-            if len(vectors) and (listens := model.sharing.listens(vectors, name)):
-                gates = {expert: gates.get(expert, 0.0) + len(vectors) * share for expert, share in listens.items()}
-                n_texts += len(vectors)
+            texts = vectors[torch.cat([slot.index for slot in inputs.slots.values()]).unique()] if len(vectors) else vectors
+            if len(texts) and (listens := model.sharing.listens(texts, name)):
+                gates = {expert: gates.get(expert, 0.0) + len(texts) * share for expert, share in listens.items()}
+                n_texts += len(texts)
             losses.append(task.kind.loss(logits, inputs, task.spec, task.options).float().cpu().numpy())
-            scores.append(task.kind.scores(logits, task.spec))
-            labels.append(inputs.labels.cpu().numpy())  # type: ignore[union-attr]
+            scores.append(task.kind.scores(logits, inputs, task.spec))
+            labels.append(task.kind.truth(inputs, task.spec))
             if inputs.groups is not None:
                 groups.append(inputs.groups.cpu().numpy())
     finally:
@@ -66,9 +65,9 @@ def score(
     )
 
 
-def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, len(rows), BLOCK_ROWS):
-        yield rows[start : start + BLOCK_ROWS]
+def _blocks(rows: np.ndarray, most: int) -> Iterator[np.ndarray]:
+    for start in range(0, len(rows), most):
+        yield rows[start : start + most]
 
 
 def sample_groups(rows: np.ndarray, groups: np.ndarray | None, most: int, seed: int) -> np.ndarray:

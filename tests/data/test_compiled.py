@@ -14,6 +14,8 @@ from mtl_core.data.compiled import TaskRows, compile_task
 class Slot:
     name: str
     shape: str = "one"
+    reads: str = "vector"
+    masks: float = 0.0
 
 
 SLOTS = (Slot("history", "many"), Slot("item"), Slot("both", "pair"))

@@ -12,6 +12,8 @@ from mtl_core.data.memory import rows_in_memory
 class Slot:
     name: str
     shape: str = "one"
+    reads: str = "vector"
+    masks: float = 0.0
 
 
 SLOTS = (Slot("history", "many"), Slot("item"), Slot("both", "pair"))

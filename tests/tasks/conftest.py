@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from mtl_core.data.compiled import compile_task
+from mtl_core.model.encoder import Encoder, Template
 from mtl_core.tasks.base import SlotIndex, TaskBatch, TaskKind
 from mtl_core.tasks.common import matrix, plain
+from mtl_core.training.batches import assemble
+from mtl_core.workspace import new_id
 
 HIDDEN = 32
 Batch = tuple[Tensor, TaskBatch]
@@ -69,7 +74,7 @@ def train_head(kind: TaskKind, train: pa.Table, test: pa.Table, options: Any, st
     head.eval()
     vectors, batch = batch_of(kind.encode(test, spec, options))
     with torch.no_grad():
-        scores = kind.scores(head(vectors, batch), spec)
+        scores = kind.scores(head(vectors, batch), batch, spec)
     assert batch.labels is not None
     groups = None if batch.groups is None else batch.groups.numpy()
     return kind.evaluate(scores, batch.labels.numpy(), groups, spec)
@@ -78,3 +83,25 @@ def train_head(kind: TaskKind, train: pa.Table, test: pa.Table, options: Any, st
 @pytest.fixture(scope="session")
 def learn() -> Callable[..., dict[str, float]]:
     return train_head
+
+
+@pytest.fixture(scope="session")
+def small_encoder(tiny_encoder: Path) -> Encoder:
+    """With characters as tokens, of which a text has 120 at most."""
+    return Encoder.load(str(tiny_encoder), max_length=120)
+
+
+@pytest.fixture
+def compiled(small_encoder: Encoder, tmp_path: Path) -> Callable[..., Batch]:
+    """(kind, encoded table, options) → what the encoder gives for its rows, and the rows, as in a step."""
+
+    def made(kind: TaskKind, encoded: pa.Table, options: Any, salt: int = 0) -> tuple[Tensor, TaskBatch]:
+        slots = [slot for slot in kind.slots(options) if slot.name in encoded.column_names]
+        split, tokenizer = np.array(["train"] * len(encoded)), small_encoder.tokenizer
+        rows = compile_task(encoded, slots, split, tokenizer=tokenizer, max_length=120, folder=tmp_path / "tokens", key=new_id())
+        template = Template.of(tokenizer, 120)
+        batch = assemble({"task": rows.take(rows.rows("train"))}, {"task": rows.stores}, template, 4096, torch.device("cpu"), salt=salt)
+        with torch.no_grad():
+            return torch.cat([small_encoder(packed) for packed in batch.packed]), batch.tasks["task"]
+
+    return made

@@ -110,7 +110,7 @@ def test_any_of_the_fields_is_enough(columns: tuple[str, ...], to_batch: Callabl
     rows = whole.slice(0, 3).select(columns)
     vectors, batch = to_batch(KIND.encode(rows, spec, OPTIONS))
     assert batch.labels is None
-    answers = KIND.present(KIND.scores(KIND.head(32, spec, OPTIONS)(vectors, batch), spec), spec)
+    answers = KIND.present(KIND.scores(KIND.head(32, spec, OPTIONS)(vectors, batch), batch, spec), spec)
     assert len(answers) == 3 and all(0 <= a["probability"] <= 1 for a in answers)
     split = np.array(["train"] * 40 + ["test"] * 20)
     assert set(KIND.naive(table, split, spec, OPTIONS, "test")) == {m.name for m in KIND.metrics}
@@ -118,7 +118,7 @@ def test_any_of_the_fields_is_enough(columns: tuple[str, ...], to_batch: Callabl
 
 def test_the_loss_and_the_metrics_agree_with_scikit_learn() -> None:
     logits, labels = torch.randn(50, generator=torch.Generator().manual_seed(0)), torch.arange(50).remainder(3).eq(0).float()
-    scores = KIND.scores(logits, {})
+    scores = KIND.scores(logits, TaskBatch({}), {})
     losses = KIND.loss(logits, TaskBatch({}, labels=labels), {}, OPTIONS)
     found = KIND.evaluate(scores, labels.numpy(), None, {})
     assert float(losses.mean()) == pytest.approx(log_loss(labels, scores), rel=1e-5)

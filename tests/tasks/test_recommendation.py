@@ -65,7 +65,7 @@ def test_the_loss_is_binary_cross_entropy() -> None:
     losses = KIND.loss(logits, TaskBatch({}, labels=labels), {}, OPTIONS)
     wanted = [-np.log(1 / (1 + np.exp(-2.0))), -np.log(1 / (1 + np.exp(1.0))), -np.log(0.5)]
     np.testing.assert_allclose(losses, wanted, rtol=1e-6)
-    assert float(losses.mean()) == pytest.approx(log_loss(labels, KIND.scores(logits, {})), rel=1e-6)
+    assert float(losses.mean()) == pytest.approx(log_loss(labels, KIND.scores(logits, TaskBatch({}), {})), rel=1e-6)
 
 
 def test_the_first_guess_is_the_share_of_positives() -> None:
@@ -74,7 +74,7 @@ def test_the_first_guess_is_the_share_of_positives() -> None:
     batch = TaskBatch(
         {"history": SlotIndex(torch.tensor([], dtype=torch.long), torch.tensor([0, 0])), "item": SlotIndex(torch.tensor([0]))}
     )
-    assert KIND.scores(head(torch.randn(1, 3), batch), {}) == pytest.approx([0.2])
+    assert KIND.scores(head(torch.randn(1, 3), batch), batch, {}) == pytest.approx([0.2])
 
 
 def encode(table: pa.Table) -> pa.Table:
@@ -116,7 +116,7 @@ def test_rows_to_predict_need_neither_label_nor_user(to_batch: Callable[..., Any
     encoded = KIND.encode(rows, spec, OPTIONS)
     assert encoded.column_names == ["history", "item"]
     vectors, batch = to_batch(encoded)
-    answers = KIND.present(KIND.scores(KIND.head(32, spec, OPTIONS)(vectors, batch), spec), spec)
+    answers = KIND.present(KIND.scores(KIND.head(32, spec, OPTIONS)(vectors, batch), batch, spec), spec)
     assert len(answers) == 3 and all(0 <= a["relevance"] <= 1 for a in answers) and json.dumps(answers)
 
 

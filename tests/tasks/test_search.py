@@ -103,7 +103,7 @@ def test_rows_to_predict_need_no_label(options: Any, to_batch: Callable[..., Any
     encoded = KIND.encode(pa.table({"query": ["word1", None], "product": ["word1 word2", "word3"]}), spec, options)
     assert encoded.column_names == [s.name for s in KIND.slots(options)]
     vectors, batch = to_batch(encoded)
-    answers = KIND.present(KIND.scores(KIND.head(32, spec, options)(vectors, batch), spec), spec)
+    answers = KIND.present(KIND.scores(KIND.head(32, spec, options)(vectors, batch), batch, spec), spec)
     assert len(answers) == 2 and all(0 <= a["relevance"] <= 1 for a in answers)
 
 

@@ -1,13 +1,16 @@
 """A step holds each distinct text once, longest first, in micro-batches under the budget; every row finds its own texts."""
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtl_core.data.compiled import RowBlock
+from mtl_core.data.compiled import Reading, RowBlock
 from mtl_core.model.encoder import Template
-from mtl_core.training.batches import assemble
+from mtl_core.training.batches import StepBatch, assemble
 
 CPU = torch.device("cpu")
 TEMPLATE = Template((np.array([1]), np.array([2])), (np.array([1]), np.array([2]), np.array([2])), 1, 12)
@@ -25,6 +28,9 @@ class Texts:
 
     def ids(self, i: int) -> np.ndarray:
         return np.full(self._lengths[i], 10 + self._shift + i)
+
+    def chars(self, i: int) -> np.ndarray:
+        return np.stack([np.arange(self._lengths[i]), np.arange(self._lengths[i]) + 1], axis=1)
 
 
 def texts_of(batch: object) -> list[list[int]]:
@@ -74,6 +80,68 @@ def test_apart_no_text_is_shared_by_two_tasks() -> None:
                 owners = batch.owners[slot.index.numpy()].tolist()
                 assert set(owners) == {place} if apart else 0 in owners or place in owners
         assert [found[i] for i in batch.tasks["b"].slots["text"].index] == [[1, 11, 2], [1, 12, 12, 12, 12, 12, 2]]
+
+
+def states_of(batch: StepBatch) -> list[tuple[int, ...]]:
+    """What stands for each row that the encoder would give: (token ids of the text) or (token id,)."""
+    rows: list[tuple[int, ...]] = []
+    for packed in batch.packed:
+        rows += [tuple(ids.tolist()) for ids in packed.ids.split(packed.lengths)]
+        rows += [(int(token),) for token in packed.ids[packed.kept]] if packed.kept is not None else []
+    return rows
+
+
+@pytest.mark.parametrize("budget", [1000, 8])
+def test_tokens_find_their_states(budget: int) -> None:
+    texts = Texts([3, 1, 5, 20])
+    blocks = {
+        "spans": RowBlock({"text": (np.array([2, 0, 2, 3]), None)}, readings={"text": Reading("tokens")}),
+        "class": RowBlock({"text": (np.array([1, 0]), None)}),
+        "answer": RowBlock({"pair": (np.array([[0, 1], [3, 3]]), None)}, readings={"pair": Reading("tokens")}),
+        "write": RowBlock({"target": (np.array([1, 2]), None)}, readings={"target": Reading("ids")}),
+    }
+    stores = {"spans": {"text": texts}, "class": {"text": texts}, "answer": {"pair": (texts, texts)}, "write": {"target": texts}}
+    batch = assemble(blocks, stores, TEMPLATE, budget, CPU)
+    rows = states_of(batch)
+    assert sum(p.n_rows for p in batch.packed) == len(rows)
+    assert [rows[i] for i in batch.tasks["class"].slots["text"].index] == [(1, 11, 2), (1, 10, 10, 10, 2)]
+    for task, slot in (("spans", "text"), ("answer", "pair")):
+        found = batch.tasks[task].slots[slot]
+        assert found.tokens is not None and found.tokens.index is not None
+        assert [rows[i] for i in found.tokens.index] == [(int(t),) for t in found.tokens.ids]
+        for r, at in enumerate(found.index):
+            one = slice(*found.tokens.offsets[r : r + 2])
+            assert tuple(found.tokens.ids[one].tolist()) == rows[at]
+            assert (found.tokens.rows[one] == r).all()
+    tokens = batch.tasks["answer"].slots["pair"].tokens
+    assert tokens.part.tolist() == [-1, 0, 0, 0, -1, 1, -1, -1, *[0] * 5, -1, *[1] * 4, -1]
+    assert tokens.chars[5].tolist() == [0, 1] and tokens.chars[12].tolist() == [4, 5] and not tokens.masked.any()
+    target = batch.tasks["write"].slots["target"]
+    assert len(target.index) == 0 and target.tokens.index is None
+    assert target.tokens.ids.tolist() == [11, 12, 12, 12, 12, 12] and target.tokens.offsets.tolist() == [0, 1, 6]
+    assert batch.tasks["write"].n_rows == 2
+
+
+def test_masks_are_drawn_by_salt_and_text() -> None:
+    template = replace(TEMPLATE, max_length=60, mask=4, vocabulary=9)
+    texts = Texts([50, 50, 0])
+    block = RowBlock({"text": (np.array([0, 1, 0, 2]), None)}, readings={"text": Reading("tokens", 0.2)})
+    plain = RowBlock({"text": (np.array([0]), None)})
+    stores = {"words": {"text": texts}, "class": {"text": texts}}
+
+    def seen(salt: int) -> StepBatch:
+        return assemble({"words": block, "class": plain}, stores, template, 1000, CPU, salt=salt)
+
+    one, again, other = seen(1), seen(1), seen(2)
+    assert torch.equal(one.packed[0].ids, again.packed[0].ids) and not torch.equal(one.packed[0].ids, other.packed[0].ids)
+    tokens = one.tasks["words"].slots["text"].tokens
+    rows = states_of(one)
+    assert [int(tokens.masked[slice(*tokens.offsets[r : r + 2])].sum()) for r in range(4)] == [10, 10, 10, 0]
+    hidden = [(int(t), rows[i][0]) for t, i in zip(tokens.ids[tokens.masked], tokens.index[tokens.masked], strict=True)]
+    assert {t for t, _ in hidden} == {10, 11} and sum(now == 4 for _, now in hidden) > 15
+    kept = [(int(t), rows[i][0]) for t, i in zip(tokens.ids[~tokens.masked], tokens.index[~tokens.masked], strict=True)]
+    assert all(t == now for t, now in kept) and not tokens.masked[tokens.part < 0].any()
+    assert rows[one.tasks["class"].slots["text"].index[0]] == (1, *[10] * 50, 2), "another task sees the text as it is"
 
 
 def test_a_task_without_texts_needs_no_encoder() -> None:

@@ -210,3 +210,22 @@ def test_an_encoder_whose_parameters_are_not_used_token_by_token_does_not_split(
     assert not encoder.splits()
     encoder.packs = False
     assert not encoder.splits()
+
+
+def test_states_of_tokens_come_with_the_vectors(encoder: Encoder, two: Lanes) -> None:
+    texts, kept = [np.arange(5, 12), np.arange(7, 11), np.arange(6, 9)], [True, False, True]
+    parts = [Packed.of([t], [np.zeros_like(t)], CPU, [k]) for t, k in zip(texts, kept, strict=True)]
+    plain = [Packed.of([t], [np.zeros_like(t)], CPU) for t in texts]
+    encoded = Pass(two, parts)
+    with torch.no_grad():
+        wanted = [row for part, k in zip(plain, kept, strict=True) for row in (encoder(part), *([encoder.states(part)] if k else []))]
+    torch.testing.assert_close(encoded.vectors.detach(), torch.cat(wanted), atol=1e-5, rtol=1e-5)
+    encoded.vectors.sin().sum().backward()
+    found = dict(zip(map(id, encoder.learning()), encoded.gradients(), strict=True))
+    loss = sum(
+        row.sin().sum() for part, k in zip(plain, kept, strict=True) for row in (encoder(part), *([encoder.states(part)] if k else []))
+    )
+    loss.backward()
+    for parameter in encoder.learning():
+        if parameter.grad is not None:
+            torch.testing.assert_close(found[id(parameter)], parameter.grad, atol=1e-4, rtol=1e-4)
