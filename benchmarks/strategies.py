@@ -12,11 +12,8 @@ weights and the first seed; all others use it. What is trained for a row, and ho
 """
 
 import argparse
-import json
 import statistics
 import sys
-import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,109 +23,16 @@ sys.path.insert(0, str(ROOT))
 import numpy as np
 import pandas as pd
 
-from mtl_core.alone import TRIALS, WEIGHTS, Facts, alone, draw_weights, facts, key_of, together
+from benchmarks.trained import Bench, Missing, Result, signed, write
+from mtl_core.alone import TRIALS, WEIGHTS, Facts, alone, draw_weights, together
 from mtl_core.balancing import BALANCING, GradientBalancing
-from mtl_core.evaluation.alone import Mean, Trained, best_trial, main_values, verdicts
-from mtl_core.evaluation.compare import RunResult
+from mtl_core.evaluation.alone import best_trial, main_values, verdicts
 from mtl_core.experiment import Experiment, load_experiment
-from mtl_core.jobs import perform, quiet_libraries, training
-from mtl_core.runs import Recorder, Run, RunState, create_run
+from mtl_core.jobs import quiet_libraries
 from mtl_core.tasks import KINDS
-from mtl_core.training.control import Control
-from mtl_core.training.events import StepDone
-from mtl_core.training.prepare import store
 from mtl_core.workspace import Workspace
 
 LEARNING_RATES = (1e-4, 3e-4, 1e-3)
-SIGNS = {"helps": "▲", "hurts": "▼", "not told apart": ""}
-
-
-@dataclass(frozen=True)
-class Result:
-    """A line of results.jsonl. step_seconds: median; seconds: the whole training with its evaluations."""
-
-    label: str
-    key: str
-    seed: int
-    experiment: dict[str, Any]
-    tasks: dict[str, dict[str, dict[str, float]]]
-    datasets: dict[str, str]
-    rows: dict[str, dict[str, int]]
-    examples: dict[str, int]
-    steps: int
-    computed: str
-    step_seconds: float
-    seconds: float
-
-    @property
-    def trained(self) -> Trained:
-        return Trained(
-            self.seed, RunResult(self.label, self.experiment, self.tasks, self.datasets, self.rows), self.examples, self.computed
-        )
-
-
-class Missing(Exception):
-    """Asked for a report, and a training is not there."""
-
-
-class Bench:
-    """Trains what is wanted, unless a result with its key is there. used: those that were asked for."""
-
-    def __init__(self, workspace: Workspace, report: bool):
-        self.workspace, self.report = workspace, report
-        self.tables = workspace.folder("tables")
-        self.file = workspace.root / "results.jsonl"
-        lines = self.file.read_text("utf-8").splitlines() if self.file.exists() else []
-        self.results = {one.key: one for one in (Result(**json.loads(line)) for line in lines if line.endswith("}"))}
-        self.used: dict[str, Result] = {}
-        self.hashes: dict[str, str] = {}
-        if report:
-            self.hashes = {name: found for one in self.results.values() for name, found in one.datasets.items()}
-
-    def __call__(self, label: str, experiment: Experiment) -> Result:
-        if not self.hashes:
-            self.hashes = {name: store(experiment, name, self.workspace, self.tables, False).hash for name in experiment.data}
-        assert experiment.training.steps
-        key = key_of(experiment, self.hashes, experiment.training.steps)
-        if key not in self.results:
-            if self.report:
-                raise Missing
-            self._train(label, key, experiment)
-        self.used[key] = self.results[key]
-        return self.results[key]
-
-    def _train(self, label: str, key: str, experiment: Experiment) -> None:
-        print(f"{time.strftime('%H:%M:%S')}  {label}", file=sys.stderr, flush=True)
-        about = {"name": label, "purpose": {"of": "strategies", "part": label, "key": key}}
-        target = create_run(experiment.to_yaml(), self.workspace, self.tables, about=about)
-        recorder = Recorder(target.folder)
-        state = perform(recorder, training(target, self.workspace, False), Control())
-        recorder.close()
-        done = target.refreshed()
-        if state is not RunState.FINISHED:
-            raise SystemExit(f"{label}: {done.error.message if done.error else state}")
-        result = result_of(label, key, experiment, done)
-        with self.file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(result)) + "\n")
-        self.results[key] = result
-
-
-def result_of(label: str, key: str, experiment: Experiment, done: Run) -> Result:
-    known = facts(done)
-    return Result(
-        label=label,
-        key=key,
-        seed=experiment.seed,
-        experiment=done.experiment,
-        tasks=done.result()["tasks"],
-        datasets=done.datasets,
-        rows={task: dict(parts) for task, parts in known.rows.items()},
-        examples=dict(known.examples),
-        steps=known.steps,
-        computed=known.computed,
-        step_seconds=statistics.median(event.seconds for event in done.events() if isinstance(event, StepDone)),
-        seconds=done.seconds or 0.0,
-    )
 
 
 def make_tables(data: Path, folder: Path) -> None:
@@ -138,21 +42,16 @@ def make_tables(data: Path, folder: Path) -> None:
     def some(values: pd.Series, n: int) -> set[Any]:
         return set(rng.choice(np.sort(values.dropna().unique()), n, replace=False).tolist())
 
-    def write(name: str, table: pd.DataFrame) -> None:
-        if not (folder / name).exists():
-            table.reset_index(drop=True).to_parquet(folder / f".{name}")
-            (folder / f".{name}").rename(folder / name)
-
     retail = pd.read_parquet(data / "online_retail_uk" / "online_retail.parquet")
-    write("retail.parquet", retail[retail.CustomerID.isin(some(retail.CustomerID, 400))])
+    write(folder, "retail.parquet", retail[retail.CustomerID.isin(some(retail.CustomerID, 400))])
     answers = pd.read_parquet(data / "epqa_dev" / "dev.parquet")
-    write("answers.parquet", answers[answers.qid.isin(some(answers.qid, 240))])
+    write(folder, "answers.parquet", answers[answers.qid.isin(some(answers.qid, 240))])
     intents = pd.read_parquet(data / "clinc150" / "clinc150_full.parquet")
     intents = intents[intents.intent.isin(some(intents.intent[intents.intent != "oos"], 60))]
     parts = [intents[intents.split == part].groupby("intent").head(n) for part, n in (("train", 20), ("val", 6), ("test", 10))]
-    write("intents.parquet", pd.concat(parts))
+    write(folder, "intents.parquet", pd.concat(parts))
     reviews = pd.read_parquet(data / "womens_clothing_reviews" / "reviews.parquet").drop(columns="Unnamed: 0")
-    write("reviews.parquet", reviews.iloc[np.sort(rng.choice(len(reviews), 2000, replace=False))])
+    write(folder, "reviews.parquet", reviews.iloc[np.sort(rng.choice(len(reviews), 2000, replace=False))])
 
 
 def with_strategy(experiment: Experiment, name: str) -> Experiment:
@@ -277,10 +176,6 @@ def markdown(
     ]
     lines += [f"\n{warning}" for warning in told.warnings]
     return "\n".join(lines) + "\n"
-
-
-def signed(mean: Mean, pattern: str) -> str:
-    return f"{mean.text(pattern)} {SIGNS[mean.verdict]}".rstrip()
 
 
 if __name__ == "__main__":
