@@ -4,9 +4,9 @@
     python benchmarks/every_kind.py --report [--seeds 3] [--set ...] [--workspace DIR]
 
 Sixteen tasks of eleven kinds (benchmarks/every_kind.yaml). --rows: most rows of a table that is split here, most training rows of one
-that comes with a split, most customers of the log; 0 for all of them. Every training is kept as soon as it has ended; after an interruption the same command goes
-on. One seed is finished for all tasks before the next begins, and after each the table is printed as Markdown; --report prints it
-alone. What is trained, and how it is compared, is that of `python -m mtl_core alone`.
+that comes with a split, most customers of the log; 0 for all of them. Every training is kept as soon as it has ended; after an
+interruption the same command goes on. One seed is finished for all tasks before the next begins, and after each the table is printed
+as Markdown; --report prints it alone. What is trained, and how it is compared, is that of `python -m mtl_core alone`.
 """
 
 import argparse

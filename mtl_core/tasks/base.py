@@ -195,6 +195,7 @@ class TaskKind(ABC):
     metrics: ClassVar[tuple[MetricInfo, ...]]
     primary: ClassVar[str]  # the metric that early stopping and the comparison look at first
     ranks: ClassVar[str | None] = None  # the field whose candidates an analyst ranks over a catalogue, None if nothing is ranked
+    takes_logs: ClassVar[bool] = False  # whether its table may be a transaction log, whose fields `data.transactions` makes
     rows_at_once: ClassVar[int] = 16_384  # most rows that are scored together; few where every token's state is held
 
     @abstractmethod

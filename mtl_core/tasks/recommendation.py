@@ -93,6 +93,7 @@ class Recommendation(TaskKind):
     )
     primary = "auc"
     ranks = "item"
+    takes_logs = True
 
     def slots(self, options: RecommendationOptions, fields: Collection[str] | None = None) -> tuple[Slot, ...]:
         return (Slot("history", "many"), Slot("item"))

@@ -80,7 +80,7 @@ def map_fields(kind: TaskKind, table: pa.Table, split: np.ndarray, columns: Mapp
     if not has_errors(problems):
         found = kind.check(mapped, split, options)
         texts = [f.name for f in kind.fields if f.name in fields and f.type in ("text", "texts")]
-        if texts and not any(f.type == "texts" for f in kind.fields):  # histories come with a split of their own making
+        if texts and not kind.takes_logs:  # histories come with a split of their own making
             found += check_leaks(mapped, split, texts, "group" if "group" in fields else None)
         problems += located(found, fields, file)
     return Mapped(kind, mapped, split, problems)

@@ -12,7 +12,6 @@ from mtl_core.data.transactions import looks_like_log
 from mtl_core.messages import Translate
 from mtl_core.settings import widgets
 from mtl_core.tasks import KINDS
-from mtl_core.tasks.base import TaskKind
 from pages.parts import check, log, mapping, settings, splitting
 from pages.parts.frame import workspace
 from pages.parts.table import Chosen, columns
@@ -40,7 +39,7 @@ def build(chosen: Chosen, table: Table, _: Translate) -> None:
     st.caption(plain(_(kind.help)))
     key = f"{chosen.file}.{kind.name}"
     transactions = None
-    if _takes_logs(kind) and st.toggle(
+    if kind.takes_logs and st.toggle(
         _("The table is a transaction log (one row: who took what, when)"), is_log, key=f"{key}.is_log", persist_state="session"
     ):
         transactions = log.choose(names, f"{key}.log", _)
@@ -68,13 +67,9 @@ def build(chosen: Chosen, table: Table, _: Translate) -> None:
     _check_and_add(chosen, data, {"kind": kind.name, "columns": mapped, "options": options}, _)
 
 
-def _takes_logs(kind: TaskKind) -> bool:
-    return any(field.type == "texts" for field in kind.fields)
-
-
 def _likely_kind(table: Table, is_log: bool) -> str:
     """The kind that the names of the columns suit best."""
-    if is_log and (kind := next((name for name, kind in KINDS.items() if _takes_logs(kind)), None)):
+    if is_log and (kind := next((name for name, kind in KINDS.items() if kind.takes_logs), None)):
         return kind
     sample = table.table.slice(0, 1000)
     return max(KINDS, key=lambda name: suitability(sample, KINDS[name].fields))
