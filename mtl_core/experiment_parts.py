@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationInfo, field_validator
 
 from mtl_core.balancing import BALANCING
+from mtl_core.data.augment import Augmentation
 from mtl_core.data.shares import SAMPLING
 from mtl_core.data.split import SplitOptions
 from mtl_core.data.transactions import TransactionOptions
@@ -94,6 +95,9 @@ class Task(Part):
         validate_default=True,
         title=N_("Options"),
         description=N_("What only this task kind can set."),
+    )
+    augmentation: Augmentation = Field(
+        Augmentation(), title=N_("Augmentation"), description=N_("Texts of training steps as they might also have been written.")
     )
 
     @field_validator("kind")

@@ -63,13 +63,13 @@ def text_store(
     spans: whether it says which characters a token stands for.
     The same texts therefore share one file, whatever table or task they are from; it is made when missing, and appears whole or not at all.
     """
-    codes, distinct = _distinct(texts)
+    codes, distinct = distinct_codes(texts)
     digest = hashlib.sha256(f"1 {fingerprint(tokenizer)} {max_length} {key}{' spans' * spans} ".encode())
     for start in range(0, len(distinct), _BATCH):
         digest.update("\0".join(distinct.slice(start, _BATCH).to_pylist()).encode() + b"\0")
     path = folder / f"texts-{digest.hexdigest()[:32]}.arrow"
     if not path.is_file():
-        _write(path, distinct, tokenizer, max_length, spans)
+        write_texts(path, distinct, tokenizer, max_length, spans)
     return TextStore(path), codes
 
 
@@ -85,7 +85,12 @@ def fingerprint(tokenizer: "PreTrainedTokenizerBase") -> str:
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
-def _distinct(texts: Column) -> tuple[np.ndarray, pa.Array]:
+def distinct_texts(texts: Column) -> pa.Array:
+    """In the order of their store."""
+    return distinct_codes(texts)[1]
+
+
+def distinct_codes(texts: Column) -> tuple[np.ndarray, pa.Array]:
     """((N,) int32 codes, the distinct texts in order). A dictionary counts whole, also values that no row uses."""
     raw, values = codes_of(texts)
     values = pc.fill_null(values.cast(pa.string()), "")
@@ -101,8 +106,11 @@ def _distinct(texts: Column) -> tuple[np.ndarray, pa.Array]:
     return codes, distinct.take(pa.array(order))
 
 
-def _write(path: Path, texts: pa.Array, tokenizer: "PreTrainedTokenizerBase", max_length: int, spans: bool) -> None:
-    """Ids go through a plain temporary file, so that the Arrow file is one batch and memory holds one batch of texts."""
+def write_texts(path: Path, texts: pa.Array, tokenizer: "PreTrainedTokenizerBase", max_length: int, spans: bool = False) -> None:
+    """A store of these texts, in their order.
+
+    Ids go through a plain temporary file, so that the Arrow file is one batch and memory holds one batch of texts.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary, raw, where = (path.with_name(f"{path.name}.{new_id()}.{suffix}") for suffix in ("tmp", "ids", "spans"))
     lengths, hashes = np.zeros(len(texts), np.int32), np.zeros(len(texts), np.uint64)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from mtl_core.balancing.fixed import FixedWeights
+from mtl_core.data.augment import augmented
 from mtl_core.data.compiled import RowBlock
 from mtl_core.data.sampling import Sampler
 from mtl_core.data.shares import SAMPLING
@@ -120,7 +121,7 @@ class _Trainer:
         self.device = device_of(self.options.device)
         self.precision = precision_of(self.options.precision, self.device)
         self.rows = {name: task.rows for name, task in prepared.tasks.items()}
-        self.stores = {name: task.rows.stores for name, task in prepared.tasks.items()}
+        self.stores = {name: {**task.rows.stores, **task.varied} for name, task in prepared.tasks.items()}
         self.learns = {name: _mask(task.rows.rows("train"), task.dataset.n_rows) for name, task in prepared.tasks.items()}
         tables: dict[str, np.ndarray] = {}  # a row is drawn for all tasks of its table at once, so that its texts are encoded once
         for name, task in prepared.tasks.items():
@@ -288,7 +289,7 @@ class _Trainer:
         every = {name: drawn[table][self.learns[name][drawn[table]]] for name, table in tables.items()}
         rows = {name: numbers for name, numbers in every.items() if len(numbers)}
         rows = {name: numbers for name, numbers in rows.items() if name not in resting} or rows  # no row without any of its tasks
-        blocks = {name: self.rows[name].take(numbers) for name, numbers in rows.items()}
+        blocks = {name: self._block(name, numbers) for name, numbers in rows.items()}
         for name, numbers in rows.items():
             state.drawn[name] = state.drawn.get(name, 0) + len(numbers)
         looks = self.experiment.diagnostics.conflicts_every
@@ -322,6 +323,13 @@ class _Trainer:
         self.pending = done, found.names, torch.cat([found.losses, found.effective, torch.stack([found.total, norm])])
         if self.device.type != "cuda":
             yield from self._flush()
+
+    def _block(self, name: str, numbers: np.ndarray) -> RowBlock:
+        """Rows to learn from in this step."""
+        block, task, options = self.rows[name].take(numbers), self.prepared.tasks[name], self.experiment.tasks[name].augmentation
+        if not task.varied:
+            return block
+        return augmented(block, task.varied, options, np.random.default_rng([self.experiment.seed, self.state.step, *name.encode()]))
 
     def _compare(self, blocks: Mapping[str, RowBlock], salt: int) -> Iterator[Event]:
         """How the tasks' gradients agree on the rows of this step. salt: of what is drawn in it."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from mtl_core.data.augment import Varied, vary
 from mtl_core.data.compiled import ROWS_VERSION, TaskRows, compile_task, open_task
 from mtl_core.data.mapping import map_columns
 from mtl_core.data.problems import DataError, Problem, has_errors
@@ -26,7 +27,7 @@ from mtl_core.workspace import Workspace
 
 @dataclass
 class PreparedTask:
-    """A task with its rows. data: the experiment's name of its table."""
+    """A task with its rows. data: the experiment's name of its table; varied: texts with variants, for training."""
 
     kind: TaskKind
     options: Any
@@ -34,6 +35,7 @@ class PreparedTask:
     data: str
     dataset: Dataset
     rows: TaskRows
+    varied: Varied = field(default_factory=dict)
 
 
 @dataclass
@@ -140,10 +142,11 @@ def _prepare_task(
                 kind=Message(mapped.kind.label),
             )
         )
-    rows = open_task(workspace.tokens, key, mapped.split)
+    rows, varies = open_task(workspace.tokens, key, mapped.split), task.augmentation.share > 0
+    encoded = mapped.kind.encode(mapped.table, spec, task.options) if rows is None or varies else pa.table({})
     if rows is None:
         rows = compile_task(
-            mapped.kind.encode(mapped.table, spec, task.options),
+            encoded,
             slots,
             mapped.split,
             tokenizer=tokenizer,
@@ -151,4 +154,6 @@ def _prepare_task(
             folder=workspace.tokens,
             key=key,
         )
-    return PreparedTask(mapped.kind, task.options, spec, task.data, dataset, rows)
+    found = [slot for slot in slots if slot.name in rows.stores]
+    varied = vary(encoded, found, rows.stores, task.augmentation, tokenizer, experiment.encoder.max_length) if varies else {}
+    return PreparedTask(mapped.kind, task.options, spec, task.data, dataset, rows, varied)

@@ -5,12 +5,12 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.balancing import BALANCING
-from mtl_core.experiment import Experiment, ExperimentError, experiment_from_dict, experiment_from_yaml
+from mtl_core.experiment import Experiment, ExperimentError, Task, experiment_from_dict, experiment_from_yaml
 from mtl_core.experiment_parts import OBJECTIVES
 from mtl_core.jobs import jobs
 from mtl_core.messages import Translate
 from mtl_core.model.sharing import SHARING
-from mtl_core.settings import set_path, widgets
+from mtl_core.settings import Setting, set_path, widgets
 from mtl_core.tasks import KINDS
 from pages.parts import settings, source
 from pages.parts.frame import workspace
@@ -54,7 +54,7 @@ def show(_: Translate) -> None:
     values["data"] = {name: table for name, table in values["data"].items() if name in used}
     for path, value in (balancing | _settings(experiment, list(tasks), list(values["data"]), prefix, _)).items():
         set_path(values, path, value)
-    values["tasks"] = {name: {**values["tasks"][name], **changed} for name, changed in tasks.items()}
+    values["tasks"] = tasks
     if not tasks:
         st.info(_("Choose at least one task."), icon=":material/info:")
         return
@@ -88,7 +88,7 @@ def _submit(text: str) -> None:
 
 
 def _tasks(experiment: Experiment, prefix: str, _: Translate) -> dict[str, dict[str, Any]]:
-    """A card for each task. Returns those that take part → their weight and options."""
+    """A card for each task. Returns those that take part → what was set of them."""
     chosen: dict[str, dict[str, Any]] = {}
     meaning = BALANCING[experiment.balancing.name].slider
     with st.grid(2, min_column_width=320):
@@ -103,9 +103,20 @@ def _tasks(experiment: Experiment, prefix: str, _: Translate) -> dict[str, dict[
                 if own:
                     with st.expander(_("Options of this task")):
                         options = {s.path: settings.draw(s, f"{prefix}.options.{name}", _) for s in own}
+                with st.expander(_("When labels are scarce")):
+                    scarce = {s.path: settings.draw(s, f"{prefix}.scarce.{name}", _) for s in _scarce(task)}
             if used:
-                chosen[name] = {"weight": weight, "options": {**task.options.model_dump(mode="json"), **options}}
+                chosen[name] = {**task.model_dump(mode="json"), "weight": weight}
+                for path, value in ({f"options.{path}": value for path, value in options.items()} | scarce).items():
+                    set_path(chosen[name], path, value)
     return chosen
+
+
+def _scarce(task: Task) -> list[Setting]:
+    """What can be set of any task beside its weight and options."""
+    return [
+        s for s in widgets(task) if settings.drawable(s) and s.path.split(".")[0] not in ("kind", "data", "columns", "weight", "options")
+    ]
 
 
 def _balancing(experiment: Experiment, n_tasks: int, prefix: str, _: Translate) -> dict[str, Any]:
