@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.trained import Bench, Missing, Result, signed, write
-from mtl_core.alone import Facts, alone, together
+from mtl_core.comparisons import Facts, alone, together
 from mtl_core.evaluation.alone import verdicts
 from mtl_core.experiment import Experiment, load_experiment
 from mtl_core.jobs import quiet_libraries

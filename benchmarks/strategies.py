@@ -24,8 +24,9 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.trained import Bench, Missing, Result, signed, write
-from mtl_core.alone import TRIALS, WEIGHTS, Facts, alone, draw_weights, together
+from mtl_core.alone import TRIALS, WEIGHTS, draw_weights
 from mtl_core.balancing import BALANCING, GradientBalancing
+from mtl_core.comparisons import Facts, alone, together
 from mtl_core.evaluation.alone import best_trial, main_values, verdicts
 from mtl_core.experiment import Experiment, load_experiment
 from mtl_core.jobs import quiet_libraries

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from mtl_core.alone import facts, key_of
+from mtl_core.comparisons import facts, key_of
 from mtl_core.evaluation.alone import Mean, Trained
 from mtl_core.evaluation.compare import RunResult
 from mtl_core.experiment import Experiment

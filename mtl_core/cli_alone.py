@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mtl_core.cli_text import FAILED, OK, CallError, print_json, print_table
@@ -12,7 +13,8 @@ from mtl_core.runs import run
 from mtl_core.workspace import Workspace
 
 if TYPE_CHECKING:
-    from mtl_core.alone import Part, Plan
+    from mtl_core.alone import Plan
+    from mtl_core.comparisons import Needed, Part
     from mtl_core.evaluation.alone import Mean
 
 MIRROR_SECONDS = 30.0  # as of `train`
@@ -40,39 +42,51 @@ def alone(args: argparse.Namespace, workspace: Workspace) -> int:
     for name, least in (("seeds", 1), ("tuned", 0)):
         if not least <= getattr(args, name) <= 100:
             raise CallError(f"--{name}: should be from {least} to 100. Found {getattr(args, name)}.")
-    from mtl_core.alone import plan, train_missing
+    from mtl_core.alone import plan
 
     found = run(workspace, args.run)
-    now = plan(found, workspace, args.seeds, args.tuned)
+
+    def plans() -> "Plan":
+        return plan(found, workspace, args.seeds, args.tuned)
+
+    now = plans()
     if args.list:
-        return _list(now, args.json)
+        return list_trainings(now, args.json)
     if now.note:
         print(now.note, file=sys.stderr)
-    if not now.complete:
-        quiet_libraries()
-        mirror = MlflowMirror(workspace).start()
-        begun = time.monotonic()
-
-        def tell(plan: "Plan", part: "Part") -> None:
-            passed = time.monotonic() - begun
-            print(f"{plan.n_done + 1}/{plan.n}  {part.label}  ({passed:.0f} s so far)", file=sys.stderr, flush=True)
-
-        try:
-            now = train_missing(found, workspace, args.seeds, args.tuned, tell)
-        finally:
-            mirror.flush(MIRROR_SECONDS)
-            mirror.stop(timeout=1)
-    return _print(now, args)
+    train_missing(plans, workspace)
+    return _print(plans(), args)
 
 
-def _list(now: "Plan", as_json: bool) -> int:
+def train_missing(plans: "Callable[[], Needed]", workspace: Workspace) -> None:
+    """Trains what a comparison needs, and says what it is about to train."""
+    from mtl_core import comparisons
+
+    if plans().complete:
+        return
+    quiet_libraries()
+    mirror = MlflowMirror(workspace).start()
+    begun = time.monotonic()
+
+    def tell(now: "Needed", part: "Part") -> None:
+        passed = time.monotonic() - begun
+        print(f"{now.n_done + 1}/{now.n}  {part.label}  ({passed:.0f} s so far)", file=sys.stderr, flush=True)
+
+    try:
+        comparisons.train_missing(plans, workspace, tell)
+    finally:
+        mirror.flush(MIRROR_SECONDS)
+        mirror.stop(timeout=1)
+
+
+def list_trainings(now: "Needed", as_json: bool) -> int:
     rows = [[part.label, part.state, part.run.id if part.run else None, part.key] for part in now.distinct]
     if as_json:
         print_json({"run_id": now.of.id, "trainings": [dict(zip(("label", "state", "run_id", "key"), row, strict=True)) for row in rows]})
         return OK
     print_table(["training", "state", "run"], [row[:3] for row in rows])
     if now.to_come:
-        print(f"and {now.to_come} more with the fixed weights that are chosen")
+        print(f"and {now.to_come} more that depend on the outcome of these")
     return OK
 
 

@@ -2,14 +2,17 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from mtl_core import alone
-from mtl_core.alone import draw_weights, facts, key_of, plan, train_missing
+from mtl_core import comparisons
+from mtl_core.alone import Plan, draw_weights, plan
 from mtl_core.cli import main
+from mtl_core.comparisons import facts, key_of
 from mtl_core.experiment import experiment_from_dict
 from mtl_core.jobs import jobs, perform, training
 from mtl_core.runs import Recorder, Run, RunError, RunState, create_run, list_runs, run
@@ -25,6 +28,12 @@ def no_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/file/mlflow.db")
     monkeypatch.setattr("mtl_core.cli_alone.MIRROR_SECONDS", 0.0)
+
+
+def train_missing(joint: Run, workspace: Workspace, n_seeds: int, trials: int, **more: Any) -> Plan:
+    plans = partial(plan, joint, workspace, n_seeds, trials)
+    comparisons.train_missing(plans, workspace, **more)
+    return plans()
 
 
 @pytest.fixture
@@ -228,7 +237,7 @@ class TestRefusals:
             train_missing(joint, workspace, 1, 0)
         copy.unlink()
         with pytest.raises(RunError, match="no file"):
-            alone.start(joint, workspace, 1, 0)
+            comparisons.start(partial(plan, joint, workspace, 1, 0), workspace)
 
     def test_a_run_of_before_data_was_recorded(self, two: dict, workspace: Workspace) -> None:
         joint = train_run(two, workspace)
@@ -239,8 +248,8 @@ class TestRefusals:
 
 def test_in_the_background_the_second_stage_follows(two: dict, workspace: Workspace) -> None:
     joint = train_run(two, workspace)
-    alone.start(joint, workspace, 2, 2)
-    alone.start(joint, workspace, 2, 2)  # pressed twice: nothing is trained twice
+    comparisons.start(partial(plan, joint, workspace, 2, 2), workspace)
+    comparisons.start(partial(plan, joint, workspace, 2, 2), workspace)  # pressed twice: nothing is trained twice
     for _ in range(400):
         now = plan(joint, workspace, 2, 2)
         if now.complete:

@@ -26,9 +26,11 @@ FLOORS: list[set[str]] = [
     {"runs", "inference", "drafts"},
     {"mlflow_mirror"},
     {"jobs"},
-    {"alone"},
+    {"comparisons"},
+    {"alone", "efficiency"},
     {"cli_text"},
-    {"cli_show", "cli_alone"},
+    {"cli_alone"},
+    {"cli_show", "cli_efficiency"},
     {"cli"},
     {"__main__"},
 ]

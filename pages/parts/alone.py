@@ -1,17 +1,18 @@
 """Alone or together: a button that trains what a joint run is compared with, how far that is, and what came of it."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import streamlit as st
 
 from mtl_core import plots
-from mtl_core.jobs import jobs
 from mtl_core.messages import N_, Translate
 from mtl_core.runs import Run, RunError, RunState
+from pages.parts import needed
 from pages.parts.charts import PLOTLY
 from pages.parts.frame import workspace
-from pages.parts.text import duration, plain
+from pages.parts.text import plain
 from pages.parts.url import keep
 
 if TYPE_CHECKING:
@@ -55,40 +56,14 @@ def _body(run: Run, seeds: int, trials: int, was_live: bool, _: Translate) -> No
     live = now.of_state("live")
     if bool(live) != was_live:
         st.rerun()
-    _progress(now, (run, workspace(), seeds, trials), _)
+    single = sum(part.task is not None for part in now.distinct if part.state != "done")
+    whole = now.n - now.n_done - single + single / len(now.metrics)
+    needed.progress(now, partial(plan, run, workspace(), seeds, trials), whole, _("Compare with training alone"), "alone", _)
     if now.note:
         st.info(plain(now.note.text(_)), icon=":material/info:")
-    for part in now.of_state("failed"):
-        why = part.run.error.message if part.run and part.run.error else ""
-        st.error(plain(f"{part.label}: {_(why)}"), title=_("A training for the comparison failed"), icon=":material/error:")
     told = now.verdicts()
     if any(row.tasks for row in told.rows):
         _verdicts(now, told, _)
-
-
-def _progress(now: "Plan", asked: tuple[Any, ...], _: Translate) -> None:
-    live, missing = now.of_state("live"), now.missing
-    if refused := st.session_state.pop("alone_refused", None):
-        st.error(plain(refused.text(_)), icon=":material/error:")
-    if now.complete:
-        return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if live:
-            st.button(_("Stop the comparison"), icon=":material/stop:", key="alone_stop", on_click=_do, args=("stop", *asked))
-        else:
-            again = any(part.run is not None for part in missing)
-            label = _("Go on with the comparison") if again else _("Compare with training alone")
-            st.button(label, icon=":material/balance:", key="alone_start", type="primary", on_click=_do, args=("start", *asked))
-        told = _("{done} of {n} trainings are there.").format(done=now.n_done, n=now.n)
-        if now.of.seconds:
-            single = sum(part.task is not None for part in (*missing, *live))
-            whole = len(missing) + len(live) - single + now.to_come + single / len(now.metrics)
-            told += " " + _("The others take about {time}.").format(time=duration(now.of.seconds * whole, _))
-        st.caption(told, width="content")
-    if live:
-        at_work = sum(jobs().snapshot(part.run.id, workspace()).progress or 0.0 for part in live if part.run)
-        st.progress(min(1.0, (now.n_done + at_work) / now.n))
-        st.caption(_("They are trained one after another, behind this page; you may close it."))
 
 
 def _verdicts(now: "Plan", told: "Verdicts", _: Translate) -> None:
@@ -137,12 +112,3 @@ def _cells(told: "Verdicts", _: Translate) -> list[dict[str, Any]]:
 def _verdict(verdict: str, _: Translate) -> str:
     word, sign, _look = LOOKS[verdict]
     return f"{sign} {_(word)}"
-
-
-def _do(what: str, *asked: Any) -> None:
-    from mtl_core import alone
-
-    try:
-        {"start": alone.start, "stop": alone.stop}[what](*asked)
-    except RunError as error:
-        st.session_state.alone_refused = error.message

@@ -1,0 +1,57 @@
+"""The trainings that a comparison needs: a button that starts them, how far they are, a button that stops them."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from mtl_core.jobs import jobs
+from mtl_core.messages import Translate
+from mtl_core.runs import RunError
+from pages.parts.frame import workspace
+from pages.parts.text import duration, plain
+
+if TYPE_CHECKING:
+    from mtl_core.comparisons import Needed
+
+
+def progress(now: "Needed", plans: "Callable[[], Needed]", whole: float, start: str, key: str, _: Translate) -> None:
+    """Nothing once all are there. plans: what is needed, as it then stands; whole: how many joint trainings the rest is worth; start: the
+    words of the button; key: of the widgets."""
+    live, missing = now.of_state("live"), now.missing
+    if refused := st.session_state.pop(f"{key}_refused", None):
+        st.error(plain(refused.text(_)), icon=":material/error:")
+    for part in now.of_state("failed"):
+        why = part.run.error.message if part.run and part.run.error else ""
+        st.error(plain(f"{part.label}: {_(why)}"), title=_("A training for the comparison failed"), icon=":material/error:")
+    if now.complete:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if live:
+            st.button(_("Stop the comparison"), icon=":material/stop:", key=f"{key}_stop", on_click=_stop, args=(plans,))
+        else:
+            label = _("Go on with the comparison") if any(part.run is not None for part in missing) else start
+            st.button(label, icon=":material/balance:", key=f"{key}_start", type="primary", on_click=_start, args=(plans, key))
+        told = _("{done} of {n} trainings are there.").format(done=now.n_done, n=now.n)
+        if now.of.seconds:
+            told += " " + _("The others take about {time}.").format(time=duration(now.of.seconds * whole, _))
+        st.caption(told, width="content")
+    if live:
+        at_work = sum(jobs().snapshot(part.run.id, workspace()).progress or 0.0 for part in live if part.run)
+        st.progress(min(1.0, (now.n_done + at_work) / now.n))
+        st.caption(_("They are trained one after another, behind this page; you may close it."))
+
+
+def _start(plans: "Callable[[], Needed]", key: str) -> None:
+    from mtl_core import comparisons
+
+    try:
+        comparisons.start(plans, workspace())
+    except RunError as error:
+        st.session_state[f"{key}_refused"] = error.message
+
+
+def _stop(plans: "Callable[[], Needed]") -> None:
+    from mtl_core import comparisons
+
+    comparisons.stop(plans)
