@@ -145,7 +145,7 @@ class Run:
 
     @property
     def purpose(self) -> dict[str, Any]:
-        """Of a run that a comparison made: `of` (the run compared), `part`, `key` (see mtl_core/comparisons.py); empty for a person's own."""
+        """Of a run that a comparison made: `of` (the run compared), `part`, `key` (mtl_core/comparisons.py); empty for a person's own."""
         return dict(self.status.get("purpose") or {})
 
     @property
