@@ -103,8 +103,14 @@ def test_a_purchase_follows_a_click_and_lower_positions_are_seen_less():
     assert click[position == 1].mean() > 2 * click[position == 6].mean()
 
 
-def test_the_experiment_is_read_and_its_tables_have_no_faults(workspace: Workspace):
-    experiment = load_experiment(DATA / "shop.yaml")
+def test_the_quick_start_is_a_part_of_the_whole_shop():
+    quick, whole = load_experiment(DATA / "shop.yaml"), load_experiment(DATA / "whole_shop.yaml")
+    assert quick.tasks.items() <= whole.tasks.items()
+    assert quick.data.items() <= whole.data.items()
+
+
+def test_the_whole_shop_has_every_kind_and_its_tables_have_no_faults(workspace: Workspace):
+    experiment = load_experiment(DATA / "whole_shop.yaml")
     assert {task.kind for task in experiment.tasks.values()} == set(KINDS)
     prepared = prepare(experiment, workspace, DATA, contained=True)
     for task in prepared.tasks.values():
