@@ -2,7 +2,9 @@
 
 import csv
 import importlib.util
+import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from mtl_core.training.prepare import map_task, prepare
 from mtl_core.workspace import Workspace
 
 DATA = Path(__file__).parents[1] / "data"
-TABLES = ["catalogue.csv", "transactions.csv", "searches.csv", "ads.csv", "messages.csv", "products.csv"]
+TABLES = sorted(path.name for path in DATA.glob("*.csv"))
 
 
 def table(name: str) -> list[dict[str, str]]:
@@ -70,6 +72,10 @@ def test_tables_have_what_real_ones_have():
         ("ads.csv", "age"),
         ("messages.csv", "intent"),
         ("products.csv", "description"),
+        ("reviews.csv", "rating"),
+        ("reviews.csv", "department"),
+        ("reviews.csv", "themes"),
+        ("dialogues.csv", "reply"),
     ):
         assert 0 < (column(name, field) == "").mean() < 0.15, (name, field)
     intents = np.unique(column("messages.csv", "intent"), return_counts=True)[1]
@@ -77,8 +83,34 @@ def test_tables_have_what_real_ones_have():
     assert any(not row["item_text"].isascii() for row in table("transactions.csv"))
 
 
-def test_the_experiment_is_read_and_its_tables_have_no_faults(workspace: Workspace):
-    experiment = load_experiment(DATA / "shop.yaml")
+def test_what_is_marked_in_a_text_stands_there_once():
+    marked = [(row["title"], value) for row in table("titles.csv") for value in json.loads(row["attributes"]).values()]
+    marked += [(row["passage"], row["answer"]) for row in table("questions.csv") if row["answer"]]
+    found = np.array([len(re.findall(rf"(?<!\w){re.escape(value)}(?!\w)", text)) for text, value in marked])
+    assert found.all() and (found > 1).mean() < 0.005
+    assert 0.2 < (column("questions.csv", "answer") == "").mean() < 0.35
+
+
+def test_turns_say_who_speaks_and_the_customer_has_the_last_word():
+    for row in table("dialogues.csv"):
+        speakers = [turn.split(": ")[0] for turn in row["dialogue"].split(" | ")]
+        assert set(speakers) <= {"customer", "agent"} and speakers[-1] == "customer"
+
+
+def test_a_purchase_follows_a_click_and_lower_positions_are_seen_less():
+    click, conversion, position = (column("ads_conversions.csv", field).astype(int) for field in ("click", "conversion", "position"))
+    assert not (conversion > click).any() and 0.1 < conversion[click == 1].mean() < 0.5
+    assert click[position == 1].mean() > 2 * click[position == 6].mean()
+
+
+def test_the_quick_start_is_a_part_of_the_whole_shop():
+    quick, whole = load_experiment(DATA / "shop.yaml"), load_experiment(DATA / "whole_shop.yaml")
+    assert quick.tasks.items() <= whole.tasks.items()
+    assert quick.data.items() <= whole.data.items()
+
+
+def test_the_whole_shop_has_every_kind_and_its_tables_have_no_faults(workspace: Workspace):
+    experiment = load_experiment(DATA / "whole_shop.yaml")
     assert {task.kind for task in experiment.tasks.values()} == set(KINDS)
     prepared = prepare(experiment, workspace, DATA, contained=True)
     for task in prepared.tasks.values():

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 FOLDER = Path(__file__).parents[2] / "data"
-SHOP = FOLDER / "shop.yaml"
+SHOPS = {"sample": FOLDER / "shop.yaml", "whole": FOLDER / "whole_shop.yaml"}
+"""How the page Train calls it in its URL → its experiment. sample: five tasks, a quick start; whole: a task of every kind."""
 
 
 def tables() -> list[Path]:

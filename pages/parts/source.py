@@ -9,10 +9,10 @@ from mtl_core import drafts
 from mtl_core.faults import Fault
 from mtl_core.messages import N_, Translate
 from pages.parts.frame import page, workspace
-from pages.parts.sample import SHOP
+from pages.parts.sample import SHOPS
 from pages.parts.url import keep
 
-SOURCES = {"draft": N_("My tasks"), "sample": N_("Sample shop"), "file": N_("Experiment file")}
+SOURCES = {"draft": N_("My tasks"), "sample": N_("Sample shop"), "whole": N_("Whole sample shop"), "file": N_("Experiment file")}
 
 
 def choose(_: Translate) -> tuple[str, str] | None:
@@ -20,8 +20,8 @@ def choose(_: Translate) -> tuple[str, str] | None:
     draft = drafts.load(workspace())
     keep("from", "draft" if draft.tasks else "sample", list(SOURCES))
     chosen = st.segmented_control(_("Tasks to train"), list(SOURCES), key="from", required=True, format_func=lambda s: _(SOURCES[s]))
-    if chosen == "sample":
-        return "sample", SHOP.read_text(encoding="utf-8")
+    if chosen in SHOPS:
+        return chosen, SHOPS[chosen].read_text(encoding="utf-8")
     if chosen == "draft":
         if not draft.tasks:
             st.info(_("You have no tasks yet. Add one on the page Data, or take the sample shop."), icon=":material/info:")

@@ -60,6 +60,16 @@ def test_a_strategy_says_what_the_sliders_mean_and_brings_its_options(opened: Op
     assert any("helps least" in caption.value for caption in at.caption)
 
 
+def test_the_whole_shop_has_a_task_of_every_kind(opened: Open) -> None:
+    from mtl_core.tasks import KINDS
+
+    at = opened("train", **{"from": "whole"})
+    assert {task["kind"] for task in experiment_of(at)["tasks"].values()} == set(KINDS)
+    at.segmented_control(key="from").set_value("sample")
+    no_exception(at.run())
+    assert len(experiment_of(at)["tasks"]) == 5
+
+
 @pytest.mark.slow
 def test_shares_of_the_tables_are_set_and_started(opened: Open, workspace: Workspace) -> None:
     at = opened("train", **{"from": "sample"})

@@ -1,0 +1,39 @@
+"""Charts: data in, Plotly figure out. Pure, usable in a notebook.
+
+A task has one colour everywhere, a run one kind of line. Backgrounds are transparent so that the page's light or dark theme shows.
+Lines are thinned on the way out with their extremes kept; `uirevision` keeps the zoom while new points arrive.
+"""
+
+from mtl_core.plots.comparison import changes, metric_bars
+from mtl_core.plots.conflicts import affinity, agreement, task_shares
+from mtl_core.plots.curves import Points, Series, effective_weights, mark, overlay, smooth, training_curves, validation_curves, weights
+from mtl_core.plots.experts import gates, gates_by_step
+from mtl_core.plots.report import CHARTS, lengths, panel, shares
+from mtl_core.plots.style import COLORS, run_dashes, task_colors, thin
+
+__all__ = [
+    "CHARTS",
+    "COLORS",
+    "Points",
+    "Series",
+    "affinity",
+    "agreement",
+    "changes",
+    "effective_weights",
+    "gates",
+    "gates_by_step",
+    "lengths",
+    "mark",
+    "metric_bars",
+    "overlay",
+    "panel",
+    "run_dashes",
+    "shares",
+    "smooth",
+    "task_colors",
+    "task_shares",
+    "thin",
+    "training_curves",
+    "validation_curves",
+    "weights",
+]

@@ -1,0 +1,171 @@
+"""Charts of a training: losses, metrics and weights by step, with the changes that people made."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from mtl_core.messages import N_, Translate
+from mtl_core.plots.style import add_line, blank, escape, run_dashes, task_colors
+
+MOST_WORDS = 6
+"""Changes on a chart that are named beside their lines; of more the pointer tells."""
+
+Points = tuple[Sequence[int], Sequence[float]]
+"""Steps and the values there."""
+
+
+class Series(Protocol):
+    """What the charts read of a run."""
+
+    @property
+    def tasks(self) -> Sequence[str]: ...
+
+    def loss(self, task: str) -> Points:
+        """Training loss of the steps in which the task had rows; of a long run the extremes of each stretch of steps."""
+
+    def mean_loss(self, task: str) -> Points:
+        """The same, of a long run the mean of each stretch: what to smooth."""
+
+    def weight(self, task: str) -> Points:
+        """Loss weight: where it was set, and at the last step."""
+
+    def effective_weight(self, task: str) -> Points:
+        """The factor of the task's gradient in the update, as a strategy found it; empty with fixed weights."""
+
+    def validation(self, task: str, metric: str) -> Points:
+        """A metric of the validation split, or "loss"; empty where the task does not have it."""
+
+
+def smooth(y: Sequence[float], strength: float) -> np.ndarray:
+    """Exponential moving average of `y` that starts unbiased: weights strength^0, strength^1, ... going back. strength: in [0, 1)."""
+    values = pd.Series(np.asarray(y, dtype=np.float64))
+    return values.ewm(alpha=1 - strength, adjust=True).mean().to_numpy() if strength > 0 else values.to_numpy()
+
+
+def training_curves(series: Series, smoothing: float, tasks: Collection[str], translate: Translate = str) -> go.Figure:
+    """Training loss of `tasks` by step; with smoothing (in [0, 1)) the raw line is drawn faintly behind."""
+    figure = blank(translate("Step"), translate("Training loss"))
+    colors = task_colors(series.tasks)
+    for task in _in_order(series.tasks, tasks):
+        if smoothing > 0:
+            add_line(figure, *series.loss(task), task, colors[task], opacity=0.25, showlegend=False, hoverinfo="skip", hovertemplate=None)
+        steps, losses = series.mean_loss(task) if smoothing > 0 else series.loss(task)
+        add_line(figure, steps, smooth(losses, smoothing), task, colors[task])
+    return figure
+
+
+def validation_curves(
+    series: Series,
+    metric: str | Mapping[str, str],
+    translate: Translate = str,
+    tasks: Collection[str] | None = None,
+    labels: Mapping[str, str] | None = None,
+    lower_is_better: Collection[str] = ("loss",),
+) -> go.Figure:
+    """A validation metric by step, one line for each task that has it, with a star at its best value.
+
+    metric: its name, "loss", or task → name where tasks are judged differently. tasks: those to show, None = all.
+    labels: metric → what people call it; None: its name.
+    """
+    named, labels = metric if isinstance(metric, str) else None, labels or {}
+    title = translate("Validation loss") if named == "loss" else labels.get(named, named) if named else translate("Main metric, validation")
+    figure = blank(translate("Step"), title)
+    colors = task_colors(series.tasks)
+    for task in _in_order(series.tasks, series.tasks if tasks is None else tasks):
+        name = metric if isinstance(metric, str) else metric.get(task, "")
+        steps, values = series.validation(task, name)
+        label = task if named else f"{task} · {labels.get(name, name)}"
+        add_line(figure, steps, values, label, colors[task], mode="lines+markers")
+        if len(values) > 1:
+            place = int(np.argmin(values) if name in lower_is_better else np.argmax(values))
+            star = {"symbol": "star", "size": 13, "color": colors[task], "line": {"color": "white", "width": 1}}
+            hover = translate("best at step {step}").format(step=steps[place])
+            figure.add_scatter(
+                x=[steps[place]],
+                y=[values[place]],
+                mode="markers",
+                marker=star,
+                legendgroup=task,
+                showlegend=False,
+                name=escape(label),
+                hovertemplate=f"%{{y:.4g}}, {hover}<extra></extra>",
+            )
+    return figure
+
+
+def weights(series: Series, translate: Translate = str, until: int | None = None) -> go.Figure:
+    """The loss weights as they were set and steered, one stair for each task; the last ones hold up to the step `until`."""
+    figure = blank(translate("Step"), translate("Loss weight"))
+    colors = task_colors(series.tasks)
+    for task in series.tasks:
+        steps, values = map(list, series.weight(task))
+        if until is not None and steps and until > steps[-1]:
+            steps, values = [*steps, until], [*values, values[-1]]
+        add_line(figure, steps, values, task, colors[task], shape="hv")
+    return figure.update_yaxes(rangemode="tozero")
+
+
+def effective_weights(series: Series, smoothing: float, tasks: Collection[str], translate: Translate = str) -> go.Figure:
+    """What a balancing strategy made of the loss weights, by step: each task's factor. smoothing: in [0, 1)."""
+    figure = blank(translate("Step"), translate("Effective weight"))
+    colors = task_colors(series.tasks)
+    for task in _in_order(series.tasks, tasks):
+        steps, factors = series.effective_weight(task)
+        add_line(figure, steps, smooth(factors, smoothing), task, colors[task])
+    return figure
+
+
+def mark(figure: go.Figure, changes: Iterable[tuple[int, str, str]], dash: str = "dot") -> go.Figure:
+    """A line for each step at which a person changed something: (step, what in a few words, all of it for the pointer)."""
+    found = list(changes)
+    for step, short, full in found:
+        figure.add_vline(x=step, line={"color": "#888888", "width": 1, "dash": dash}, opacity=0.8)
+        figure.add_annotation(
+            x=step,
+            y=1,
+            yref="paper",
+            yanchor="top",
+            xanchor="left",
+            xshift=1,
+            textangle=-90,
+            text=escape(short) if len(found) <= MOST_WORDS else "▼",
+            hovertext=escape(full),
+            showarrow=False,
+            font={"size": 10, "color": "#888888"},
+        )
+    return figure
+
+
+def overlay(
+    runs: Mapping[str, Series],
+    task: str,
+    metric: str,
+    translate: Translate = str,
+    smoothing: float = 0.0,
+    color: str | None = None,
+    title: str | None = None,
+) -> go.Figure:
+    """One task in several runs: the task's colour, a kind of line for each run (its name is the key).
+
+    metric: "training" (its loss while training, smoothed), "loss" (on the validation split), or a metric of the task.
+    color: when the runs' tasks are not all that is on the page. title: of the axis, when the metric's name will not do.
+    """
+    titles = {"training": N_("Training loss"), "loss": N_("Validation loss")}
+    figure = blank(translate("Step"), title or (translate(titles[metric]) if metric in titles else metric))
+    color = color or task_colors(t for s in runs.values() for t in s.tasks)[task]
+    for (name, series), dash in zip(runs.items(), run_dashes(runs).values(), strict=True):
+        if task not in series.tasks:
+            continue
+        if metric == "training":
+            steps, losses = series.mean_loss(task)
+            add_line(figure, steps, smooth(losses, smoothing), name, color, dash=dash)
+        else:
+            add_line(figure, *series.validation(task, metric), name, color, dash=dash, mode="lines+markers")
+    return figure
+
+
+def _in_order(names: Sequence[str], chosen: Collection[str]) -> list[str]:
+    return [name for name in names if name in chosen]

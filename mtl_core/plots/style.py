@@ -1,0 +1,84 @@
+"""What all charts have in common: colours, kinds of line, the empty figure, thinned lines, labels as people wrote them."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+# Okabe and Ito: Color Universal Design, https://jfly.uni-koeln.de/color/ — without black, which a dark page swallows.
+COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#F0E442")
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x")
+PATTERNS = ("", "/", ".", "x", "\\", "-")
+
+MOST_POINTS = 1000
+"""Of a line that is sent to the browser."""
+
+
+def task_colors(names: Iterable[str]) -> dict[str, str]:
+    """A colour for each task, by its place among the sorted `names`: give all tasks of what is compared, not those shown."""
+    return {name: COLORS[i % len(COLORS)] for i, name in enumerate(sorted(set(names)))}
+
+
+def run_dashes(names: Iterable[str]) -> dict[str, str]:
+    """A kind of line for each run, in the order given."""
+    return {name: DASHES[i % len(DASHES)] for i, name in enumerate(names)}
+
+
+def thin(x: Sequence[float], y: Sequence[float], most: int = MOST_POINTS) -> tuple[np.ndarray, np.ndarray]:
+    """At most `most` points (≥ 4) of a line: the first, the last, and the lowest and highest of equal stretches. Not finite y are left out.
+
+    Returns x and y, in the order given.
+    """
+    xs, ys = np.asarray(x), np.asarray(y, dtype=np.float64)
+    finite = np.isfinite(ys)
+    xs, ys = xs[finite], ys[finite]
+    if len(ys) <= most:
+        return xs, ys
+    keep = {0, len(ys) - 1}
+    for stretch in np.array_split(np.arange(len(ys)), (most - 2) // 2):
+        keep.update((int(stretch[np.argmin(ys[stretch])]), int(stretch[np.argmax(ys[stretch])])))
+    chosen = np.array(sorted(keep))
+    return xs[chosen], ys[chosen]
+
+
+def blank(x_title: str, y_title: str) -> go.Figure:
+    return go.Figure(
+        layout={
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "height": 340,
+            "margin": {"l": 8, "r": 8, "t": 36, "b": 8},
+            "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0},
+            "hovermode": "x unified",
+            "uirevision": "keep",
+            "xaxis": {"title": {"text": x_title}, "automargin": True},
+            "yaxis": {"title": {"text": y_title}, "automargin": True},
+        }
+    )
+
+
+def add_line(
+    figure: go.Figure,
+    x: Sequence[float],
+    y: Sequence[float] | np.ndarray,
+    name: str,
+    color: str,
+    dash: str = "solid",
+    shape: str = "linear",
+    **trace: Any,
+) -> None:
+    xs, ys = thin(x, np.asarray(y, dtype=np.float64).tolist())
+    line = {"color": color, "dash": dash, "shape": shape, "width": 2}
+    options = {"mode": "lines", "hovertemplate": "%{y:.4g}", **trace}
+    figure.add_scatter(x=xs, y=ys, name=escape(name), legendgroup=name, line=line, **options)
+
+
+def cycle(kinds: Sequence[str], n: int) -> list[str]:
+    return [kinds[i % len(kinds)] for i in range(n)]
+
+
+def escape(text: object) -> str:
+    """Plotly reads a little HTML in labels; what people wrote is shown as it is."""
+    return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
