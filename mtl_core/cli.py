@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
-from mtl_core import cli_alone, cli_show
+from mtl_core import cli_alone, cli_efficiency, cli_show
 from mtl_core.cli_text import FAILED, OK, WRONG_CALL, CallError, print_json, print_metrics
 from mtl_core.faults import ExperimentError, pydantic_faults
 from mtl_core.jobs import Work, perform, quiet_libraries, replay_of, replaying, resumable, training
@@ -83,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     conflicts = command("conflicts", cli_show.conflicts, "Show how the gradients of a run's tasks agree.", as_json)
     conflicts.add_argument("run", metavar="RUN")
     cli_alone.options(command("alone", cli_alone.alone, cli_alone.HELP, as_json))
+    cli_efficiency.options(command("efficiency", cli_efficiency.efficiency, cli_efficiency.HELP, as_json))
     gates = command("gates", cli_show.gates, "Show which experts a run's tasks listen to.", as_json)
     gates.add_argument("run", metavar="RUN")
     predict = command("predict", _predict, "Predict for JSON lines on standard input: field → value, one row a line.")

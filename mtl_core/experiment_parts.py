@@ -96,6 +96,13 @@ class Task(Part):
         title=N_("Options"),
         description=N_("What only this task kind can set."),
     )
+    rows: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        title=N_("Share of training rows"),
+        description=N_("How many of its training rows the task learns from; fewer show what labels are worth. Drawn by the seed."),
+    )
     augmentation: Augmentation = Field(
         Augmentation(), title=N_("Augmentation"), description=N_("Texts of training steps as they might also have been written.")
     )

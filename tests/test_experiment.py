@@ -146,7 +146,7 @@ def test_all_faults_at_once_each_with_line_path_found_and_wanted():
         "wanted a known name, such as text, label, second.",
         "tasks.intent.weight": "line 24: tasks.intent.weight: Found -1, wanted a number of at least 0.",
         "tasks.intent.wieght": "line 25: tasks.intent.wieght: Found an unknown name, "
-        "wanted a known name, such as weight, augmentation, kind, data, options.",
+        "wanted a known name, such as weight, rows, kind, data, augmentation.",
         "training.batch_size": 'line 27: training.batch_size: Found "many", wanted a whole number.',
         "training.device": 'line 28: training.device: Found "gpu", wanted auto, cpu, cuda, cuda:N or mps.',
         "early_stopping.objective": 'line 30: early_stopping.objective: Found "precision", wanted mean, mean_rank, mean_delta, worst, '

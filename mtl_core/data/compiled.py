@@ -110,6 +110,18 @@ class TaskRows:
         """(n,) int32: the rows of `split` that have a label, in the order of the table."""
         return self._rows[split]
 
+    def fewer(self, split: str, share: float, seed: int) -> None:
+        """Keeps that share of the rows of a split, at least one of them; whole groups where there are any. With a seed, those of a smaller
+        share are among those of a larger one."""
+        rows = self._rows[split]
+        if share == 1 or not len(rows):
+            return
+        _, codes = np.unique(rows if self._groups is None else self._groups[rows], return_inverse=True)
+        sizes = np.bincount(codes)
+        order = np.random.default_rng(seed).permutation(len(sizes))
+        taken = order[: max(1, int(np.searchsorted(sizes[order].cumsum(), share * len(rows), side="right")))]
+        self._rows[split] = rows[np.isin(codes, taken)]
+
     def n_rows(self, split: str) -> int:
         return len(self._rows[split])
 

@@ -4,7 +4,7 @@ A task has one colour everywhere, a run one kind of line. Backgrounds are transp
 Lines are thinned on the way out with their extremes kept; `uirevision` keeps the zoom while new points arrive.
 """
 
-from mtl_core.plots.comparison import changes, metric_bars
+from mtl_core.plots.comparison import changes, efficiency, metric_bars
 from mtl_core.plots.conflicts import affinity, agreement, task_shares
 from mtl_core.plots.curves import Points, Series, effective_weights, mark, overlay, smooth, training_curves, validation_curves, weights
 from mtl_core.plots.experts import gates, gates_by_step
@@ -20,6 +20,7 @@ __all__ = [
     "agreement",
     "changes",
     "effective_weights",
+    "efficiency",
     "gates",
     "gates_by_step",
     "lengths",

@@ -1,11 +1,11 @@
 """Charts of several runs, or ways of training, side by side."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import plotly.graph_objects as go
 
 from mtl_core.messages import Translate
-from mtl_core.plots.style import PATTERNS, SYMBOLS, blank, cycle, escape, task_colors
+from mtl_core.plots.style import DASHES, PATTERNS, SYMBOLS, blank, cycle, escape, task_colors
 
 
 def metric_bars(values: Mapping[str, Mapping[str, float]], translate: Translate = str, title: str = "") -> go.Figure:
@@ -55,3 +55,39 @@ def changes(rows: Mapping[str, Mapping[str, tuple[float, float | None]]], transl
         zeroline=False,
     )
     return figure.update_layout(height=150 + 56 * len(tasks), hovermode="closest")
+
+
+def efficiency(
+    curves: Mapping[str, Sequence[tuple[float, int, float, float | None]]],
+    task: str,
+    tasks: Iterable[str],
+    metric: str,
+    translate: Translate = str,
+) -> go.Figure:
+    """How good a task gets with how many of its rows: way of training → points (share, rows, score, half its interval or None), by share.
+
+    The task has its colour among `tasks`; the first way a solid line, the next a dashed one. The band is the interval.
+    """
+    color = task_colors(tasks)[task]
+    figure = blank(translate("Training rows of the task"), metric)
+    for (way, points), dash, symbol in zip(curves.items(), cycle(DASHES, len(curves)), cycle(SYMBOLS, len(curves)), strict=True):
+        rows, scores = [point[1] for point in points], [point[2] for point in points]
+        halves = [point[3] for point in points]
+        if any(half is not None for half in halves):
+            edges = [s + (h or 0) for s, h in zip(scores, halves, strict=True)], [s - (h or 0) for s, h in zip(scores, halves, strict=True)]
+            band = {"x": [*rows, *rows[::-1]], "y": [*edges[0], *edges[1][::-1]], "fill": "toself", "fillcolor": color, "opacity": 0.15}
+            figure.add_scatter(**band, line={"width": 0}, mode="lines", hoverinfo="skip", showlegend=False, legendgroup=way)
+        half_texts = ["" if half is None else f" ± {half:.4f}" for half in halves]
+        figure.add_scatter(
+            x=rows,
+            y=scores,
+            name=escape(way),
+            legendgroup=way,
+            mode="lines+markers",
+            line={"color": color, "dash": dash, "width": 2},
+            marker={"symbol": symbol, "size": 9},
+            customdata=[[f"{point[0]:.0%}", text] for point, text in zip(points, half_texts, strict=True)],
+            hovertemplate="%{customdata[0]}: %{y:.4f}%{customdata[1]}",
+        )
+    ticks = sorted({point[1] for points in curves.values() for point in points})
+    return figure.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{n:,}" for n in ticks])

@@ -154,6 +154,7 @@ def _prepare_task(
             folder=workspace.tokens,
             key=key,
         )
+    rows.fewer("train", task.rows, experiment.seed)
     found = [slot for slot in slots if slot.name in rows.stores]
     varied = vary(encoded, found, rows.stores, task.augmentation, tokenizer, experiment.encoder.max_length) if varies else {}
     return PreparedTask(mapped.kind, task.options, spec, task.data, dataset, rows, varied)

@@ -1,0 +1,71 @@
+"""How many rows a task needs: a button that trains it on some of them, alone and jointly, and both curves."""
+
+from functools import partial
+
+import streamlit as st
+
+from mtl_core import plots
+from mtl_core.messages import N_, Translate
+from mtl_core.runs import Run, RunError, RunState
+from pages.parts import needed
+from pages.parts.charts import PLOTLY
+from pages.parts.frame import workspace
+from pages.parts.text import plain
+from pages.parts.url import keep
+
+WAYS = {"joint": N_("Jointly"), "alone": N_("Alone")}
+
+
+def show(run: Run, _: Translate) -> None:
+    """Nothing for a run that is no finished joint run, or was itself made for a comparison."""
+    tasks = list(run.experiment.get("tasks", {}))
+    if run.state is not RunState.FINISHED or len(tasks) < 2 or run.purpose:
+        return
+    from mtl_core.efficiency import SHARES, plan
+
+    st.subheader(_("How many labels does a task need?"))
+    shares = ", ".join(f"{share:.0%}" for share in SHARES)
+    st.caption(
+        _(
+            "One task learns from {shares} of its rows, alone and with the others. Where the curves part, joint training saves labels."
+        ).format(shares=shares)
+    )
+    keep("scarce", tasks[0], tasks)
+    keep("efficiency_seeds", 3)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        task = st.selectbox(_("Task with few labels"), tasks, key="scarce", width=260, format_func=plain)
+        seeds = st.number_input(_("Seeds"), 1, 20, key="efficiency_seeds", width=130, help=_("From three on there is an interval."))
+    try:
+        live = bool(plan(run, workspace(), task, n_seeds=seeds).of_state("live"))
+    except RunError as error:
+        st.info(plain(error.message.text(_)), icon=":material/info:")
+        return
+    st.fragment(_body, run_every=3.0 if live else None)(run, task, seeds, live, _)
+
+
+def _body(run: Run, task: str, seeds: int, was_live: bool, _: Translate) -> None:
+    from mtl_core.efficiency import plan
+    from mtl_core.tasks import KINDS
+
+    plans = partial(plan, run, workspace(), task, n_seeds=seeds)
+    now = plans()
+    if bool(now.of_state("live")) != was_live:
+        st.rerun()
+    whole = (now.n - now.n_done) * (1 + 1 / len(run.experiment["tasks"])) / 2
+    needed.progress(now, plans, whole, _("Train on some of the rows"), "efficiency", _)
+    curves = now.curves()
+    if not curves:
+        return
+    labels = {info.name: info.label for kind in KINDS.values() for info in kind.metrics}
+    metric = _(labels.get(now.metric, now.metric))
+    points = {_(WAYS[way]): [(p.share, p.rows, p.score.value, p.score.half) for p in found] for way, found in curves.items()}
+    figure = plots.efficiency(points, task, run.experiment["tasks"], metric, _)
+    st.plotly_chart(figure, key="efficiency_chart", alt=_("How good the task gets with how many rows, alone and jointly"), config=PLOTLY)
+    rows = [
+        {_("Way of training"): way, _("Share"): f"{p[0]:.0%}", _("Rows"): p[1], metric: p[2], _("± half the 95 % interval"): p[3]}
+        for way, found in points.items()
+        for p in found
+    ]
+    numbers = {name: st.column_config.NumberColumn(format="%.4f") for name in (metric, _("± half the 95 % interval"))}
+    with st.expander(_("The numbers")):
+        st.dataframe(rows, hide_index=True, column_config=numbers, key="efficiency_table", alt=_("The points of both curves"))
