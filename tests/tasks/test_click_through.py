@@ -1,4 +1,4 @@
-"""Click-through: categories, numbers and text as features, cross layers by hand, unseen and missing values."""
+"""Click-through: categories, numbers and text as features, cross layers by hand."""
 
 import json
 from collections.abc import Callable
@@ -13,7 +13,6 @@ from sklearn.metrics import log_loss, roc_auc_score
 from mtl_core.data.problems import Severity
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import TaskBatch
-from mtl_core.tasks.click_through import NumberEncoding
 from mtl_core.tasks.common import matrix
 
 KIND = KINDS["click_through"]
@@ -54,51 +53,13 @@ def test_the_cross_layers_by_hand() -> None:
     encoded = KIND.encode(table, spec, options)
     head = KIND.head(4, spec, options)
     numbers, missing = (torch.from_numpy(matrix(encoded[name]).copy()) for name in ("numbers", "missing"))
-    first = torch.cat([head.encoding(numbers), numbers, missing], dim=1)
+    first = torch.cat([head.features.encoding(numbers), numbers, missing], dim=1)
     width = first.shape[1]
     crossed = first * (first @ head.crosses[0].weight.T + head.crosses[0].bias) + first
     with torch.no_grad():
         head.output.weight[:, width:] = 0
     wanted = crossed @ head.output.weight[0, :width] + head.output.bias
     torch.testing.assert_close(head(torch.zeros(0, 4), TaskBatch({}, {"numbers": numbers, "missing": missing})), wanted)
-
-
-def test_a_number_is_cut_into_pieces() -> None:
-    encoding = NumberEncoding([[0.0, 1.0, 3.0], [0.0, 2.0]], size=2)
-    with torch.no_grad():  # shows the pieces themselves
-        encoding.weight[:] = torch.eye(2)
-        encoding.bias[:] = 0
-    found = encoding(torch.tensor([[-1.0, 1.0], [0.5, -1.0], [2.0, 2.0], [9.0, 9.0]]))
-    assert found.tolist() == [[0, 0, 0.5, 0], [0.5, 0, 0, 0], [1, 0.5, 1, 0], [1, 1, 1, 0]]
-
-
-def test_rare_and_unseen_categories_share_a_code() -> None:
-    options = KIND.Options(minimum_count=2)
-    table = pa.table({"categories": ["a", "a", "b", "b", "c", None, None], "label": [0, 1] * 3 + [0]})
-    spec = KIND.fit(table, options)
-    assert spec["vocabularies"] == [["", "a", "b"]]
-    rows = pa.table({"categories": ["b", "a", "c", "never", None]})
-    assert matrix(KIND.encode(rows, spec, options)["categories"])[:, 0].tolist() == [3, 2, 0, 0, 1]
-
-
-def test_missing_numbers_are_the_mean_and_flagged() -> None:
-    table = pa.table({"numbers": [[1.0, 5.0], [3.0, None]], "label": [0, 1]})
-    spec = KIND.fit(table, OPTIONS)
-    encoded = KIND.encode(pa.table({"numbers": [[None, 5.0], [4.0, None]]}), spec, OPTIONS)
-    assert matrix(encoded["numbers"]).tolist() == [[0, 0], [2, 0]]  # mean 2, standard deviation 1; a constant column stays 0
-    assert matrix(encoded["missing"]).tolist() == [[1, 0], [0, 1]]
-    empty = KIND.encode(pa.table({"_line": [2]}), spec, OPTIONS)
-    assert matrix(empty["missing"]).tolist() == [[1, 1]]
-
-
-def test_very_skewed_numbers_get_a_logarithm() -> None:
-    values = np.random.default_rng(0).lognormal(3, 2, 500)
-    table = pa.table({"numbers": np.stack([values, -values, np.log(values)], axis=1).tolist(), "label": [0, 1] * 250})
-    assert [n["log"] for n in KIND.fit(table, OPTIONS)["numbers"]] == [True, True, False]
-    assert not any(n["log"] for n in KIND.fit(table, KIND.Options(signed_log=False))["numbers"])
-    found = matrix(KIND.encode(table, KIND.fit(table, OPTIONS), OPTIONS)["numbers"])
-    np.testing.assert_allclose(found[:, 0], -found[:, 1], atol=1e-4)
-    np.testing.assert_allclose(found.std(axis=0), 1, atol=1e-4)
 
 
 @pytest.mark.parametrize("columns", [("categories",), ("numbers",), ("text",), ("categories", "numbers", "text")])
