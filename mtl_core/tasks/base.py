@@ -38,6 +38,7 @@ class Field:
     many:     several columns may be mapped to it (texts are joined by a space; categories and numbers stand side by side).
     aliases:  column names seen in the wild, lower case, for suggestions.
     help:     one sentence, marked with N_.
+    asked:    whether a prediction wants it, too; a label or a group is never asked for.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Field:
     required: bool = True
     many: bool = False
     aliases: tuple[str, ...] = ()
+    asked: bool = True
 
 
 @dataclass(frozen=True)
