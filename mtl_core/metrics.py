@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
-LOWER_IS_BETTER = frozenset({"loss"} | {prefix + name for prefix in ("", "cvr_", "ctcvr_") for name in ("log_loss", "calibration_error")})
+LOWER_IS_BETTER = frozenset(
+    {"loss", "in_scope_rejected"} | {prefix + name for prefix in ("", "cvr_", "ctcvr_") for name in ("log_loss", "calibration_error")}
+)
 
 
 def is_better(metric: str, value: float, than: float) -> bool:
