@@ -38,7 +38,7 @@ def naive_metrics(experiment: Experiment, prepared: Prepared) -> dict[str, dict[
     """Task → test metrics of its kind's naive baseline, fitted on the same training rows."""
     found = {}
     for name, task in prepared.tasks.items():
-        mapped = map_task(experiment.tasks[name], task.dataset)
+        mapped = map_task(experiment.tasks[name], task.dataset, experiment.seed)
         found[name] = task.kind.naive(mapped.table, mapped.split, task.spec, task.options, "test")
     return found
 

@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
-LOWER_IS_BETTER = frozenset({"log_loss", "calibration_error", "loss"})
+LOWER_IS_BETTER = frozenset(
+    {"loss", "in_scope_rejected"} | {prefix + name for prefix in ("", "cvr_", "ctcvr_") for name in ("log_loss", "calibration_error")}
+)
 
 
 def is_better(metric: str, value: float, than: float) -> bool:
@@ -32,6 +34,14 @@ def defined(values: Mapping[str, float]) -> dict[str, float]:
 def roc_auc(scores: np.ndarray, labels: np.ndarray) -> float:
     """Probability that a positive row scores above a negative one, ties counted half. nan: one class only."""
     return grouped_auc(scores, labels, np.zeros(len(scores), dtype=np.int64))
+
+
+def weighted_auc(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
+    """`roc_auc` of rows that count as often as their weight (≥ 0) says."""
+    _, block = np.unique(scores, return_inverse=True)
+    positive, negative = (np.bincount(block, weights=weights * side) for side in (labels > 0.5, labels <= 0.5))
+    pairs = positive.sum() * negative.sum()
+    return float((positive * (np.cumsum(negative) - negative / 2)).sum() / pairs) if pairs > 0 else math.nan
 
 
 def average_precision(scores: np.ndarray, labels: np.ndarray) -> float:

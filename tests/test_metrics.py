@@ -32,6 +32,16 @@ def test_auc_counts_pairs_in_order_and_ties_as_half() -> None:
     assert metrics.roc_auc(np.array([1.0, 1.0, 0.0]), np.array([1, 0, 0])) == 0.75
 
 
+def test_a_weight_counts_a_row_several_times() -> None:
+    weights = np.array([2, 1, 3, 1])
+    assert metrics.weighted_auc(SCORES, LABELS, weights) == pytest.approx((1 * (2 + 1) + 3 * 2) / (4 * 3))
+    assert metrics.weighted_auc(SCORES, LABELS, weights) == metrics.roc_auc(SCORES.repeat(weights), LABELS.repeat(weights))
+    scores, labels, _ = rows()
+    weights = np.random.default_rng(1).random(len(scores))
+    assert metrics.weighted_auc(scores, labels, weights) == pytest.approx(oracle.roc_auc_score(labels, scores, sample_weight=weights))
+    assert math.isnan(metrics.weighted_auc(SCORES, np.ones(4), np.ones(4)))
+
+
 def test_gauc_weights_groups_by_their_rows_and_leaves_out_groups_of_one_class() -> None:
     scores = np.array([0.9, 0.1, 0.2, 0.8, 0.5, 0.3])
     labels = np.array([1, 0, 1, 0, 0, 1])

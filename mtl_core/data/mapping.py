@@ -67,7 +67,8 @@ def suggest(columns_sample: pa.Table, fields: Sequence[FieldLike]) -> dict[str, 
         used.update(columns)
 
     named = [(_name_score(c, f), -i, f, c) for i, f in enumerate(fields) for c in facts if _holds(facts[c], f)]
-    for score, _, field, column in sorted(named, key=lambda x: (-x[0], -x[1])):
+    # Where names fit in full, required fields choose first: the only label of a table is not an optional second one.
+    for score, _, field, column in sorted(named, key=lambda x: (x[0] < _FULL_NAME or not x[2].required, -x[0], -x[1])):
         if score > 0 and column not in used and field.name not in found:
             columns = [column]
             if field.many and field.type == "text":

@@ -47,9 +47,9 @@ class Predictor:
         self.kinds: dict[str, TaskKind] = {name: KINDS[task.kind] for name, task in self.experiment.tasks.items()}
 
     def fields(self, task: str) -> list[Field]:
-        """What a row of the task consists of: the fields that were mapped when it was trained, less the label and the groups."""
+        """What a row of the task consists of: the fields that were mapped when it was trained, less what only teaches."""
         mapped = columns_of(self.kinds[task].fields, self.experiment.tasks[task].columns)
-        return [f for f in self.kinds[task].fields if f.name in mapped and f.type not in ("label", "group")]
+        return [f for f in self.kinds[task].fields if f.name in mapped and f.asked and f.type not in ("label", "group")]
 
     def columns(self, task: str) -> dict[str, list[str]]:
         """Field → the columns that were mapped to it; one value each is wanted where there are several categories or numbers."""

@@ -4,7 +4,8 @@ A new kind is one file with a `TaskKind` subclass, one line in `mtl_core/tasks/_
 
 How rows go through a kind:
 
-    table (columns renamed to fields) --fit--> spec        what the head must know, made from the training rows only
+    table (columns renamed to fields) --keep--> rows       those that the task uses
+    training rows --fit--> spec                            what the head must know
     table + spec --encode--> encoded table                 one column a text slot, `label`, `group`, feature columns
     encoded table --(data.compiled, training.batches)--> TaskBatch
     vectors of the distinct texts + TaskBatch --head--> outputs --loss--> (R,)
@@ -38,6 +39,7 @@ class Field:
     many:     several columns may be mapped to it (texts are joined by a space; categories and numbers stand side by side).
     aliases:  column names seen in the wild, lower case, for suggestions.
     help:     one sentence, marked with N_.
+    asked:    whether a prediction wants it, too; a label or a group is never asked for.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Field:
     required: bool = True
     many: bool = False
     aliases: tuple[str, ...] = ()
+    asked: bool = True
 
 
 @dataclass(frozen=True)
@@ -207,6 +210,11 @@ class TaskKind(ABC):
     def check(self, table: pa.Table, split: np.ndarray, options: Any) -> list[Problem]:
         """All problems of the labels and fields for this kind. table: one column per mapped *field*, and `_line` (the line
         in the source file); split: (N,) of "train" | "validation" | "test". Never raises for bad data."""
+
+    def keep(self, table: pa.Table, split: np.ndarray, options: Any, seed: int) -> np.ndarray:
+        """(N,) bool: the rows that the task uses; for it the others are in no part of the split. table, split: as for `check`; seed: the
+        experiment's, for what is drawn."""
+        return np.ones(table.num_rows, dtype=bool)
 
     @abstractmethod
     def fit(self, table: pa.Table, options: Any) -> Spec:

@@ -1,4 +1,4 @@
-"""Classification: a text, or two texts read together → one of N classes."""
+"""Classification: a text, or two texts read together → one of N classes, or none of them; classes may have parents."""
 
 from collections.abc import Collection
 from typing import Any, Literal
@@ -14,15 +14,14 @@ from torch.nn import functional as F
 from mtl_core import metrics
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.messages import N_, message
-from mtl_core.settings import Options
-from mtl_core.tasks import common
+from mtl_core.tasks import classes, common
 from mtl_core.tasks.base import Field, MetricInfo, Panel, Slot, Spec, TaskBatch, TaskKind
 
 SHOWN_CLASSES = 30  # of a confusion matrix
 MANY_CLASSES = 2000
 
 
-class ClassificationOptions(Options):
+class ClassificationOptions(classes.ClassOptions):
     class_weights: Literal["none", "balanced"] = Setting(
         "none",
         title=N_("Class weights"),
@@ -71,12 +70,26 @@ class Classification(TaskKind):
             aliases=("second", "text2", "text_b", "sentence2", "answer", "context"),
         ),
         Field("label", "label", N_("The class."), aliases=("label", "class", "intent", "category", "sentiment", "department", "target")),
+        Field(
+            "parent",
+            "label",
+            N_("The coarser class that the class belongs to: a domain of intents, a department of categories."),
+            required=False,
+            aliases=("parent", "domain", "division", "supercategory", "parent_category", "category_group"),
+        ),
     )
     Options = ClassificationOptions
     metrics = (
         MetricInfo("accuracy", N_("Accuracy"), N_("Share of rows whose class was found.")),
         MetricInfo("macro_f1", N_("Macro-F1"), N_("F1 averaged over the classes, each counting the same.")),
         MetricInfo("auc", N_("AUC"), N_("Chance that a row of the second class scores above one of the first; with two classes only.")),
+        MetricInfo(
+            "in_scope_accuracy", N_("In-scope accuracy"), N_("Of the rows within scope: share whose class is the best of the classes.")
+        ),
+        MetricInfo("out_of_scope_recall", N_("Out-of-scope recall"), N_("Share of the rows out of scope that were found to be so.")),
+        MetricInfo("out_of_scope_auc", N_("Out-of-scope AUC"), N_("Chance that a row out of scope is doubted more than one within it.")),
+        MetricInfo("in_scope_rejected", N_("Wrongly rejected"), N_("Share of the rows within scope that were called out of scope.")),
+        MetricInfo("parent_accuracy", N_("Parent accuracy"), N_("Share of rows whose parent was found; with a parent column.")),
     )
     primary = "accuracy"
 
@@ -91,40 +104,43 @@ class Classification(TaskKind):
         findings.texts("text")
         findings.texts("second")
         column = common.names(table["label"])
-        known = ~common.nulls(column)
-        if not findings.labels(known):
+        in_class = ~common.nulls(column) & ~classes.turned_away(column, options)
+        if not findings.labels(in_class):
             return findings.problems
-        train = findings.split == "train"
-        counts = pc.value_counts(column.filter(pa.array(train & known)))
-        classes, sizes = counts.field("values"), counts.field("counts").to_numpy()
-        if len(classes) == 1:
+        classes.check_scope(findings, column, options)
+        if "parent" in table.column_names:
+            classes.check_parents(findings, column)
+        train = (findings.split == "train") & in_class
+        counts = pc.value_counts(column.filter(pa.array(train)))
+        found, sizes = counts.field("values"), counts.field("counts").to_numpy()
+        if len(found) == 1:
             findings.table_wide(
                 Severity.ERROR,
                 "one_class",
                 "label",
                 message(
-                    "All training rows have the class “{label}”, so there is nothing to learn.", label=common.shorten(classes[0].as_py())
+                    "All training rows have the class “{label}”, so there is nothing to learn.", label=common.shorten(found[0].as_py())
                 ),
                 message("Choose another label column, or add rows of another class."),
             )
-        elif len(classes) == sizes.sum() and len(classes) > 20:
+        elif len(found) == sizes.sum() and len(found) > 20:
             findings.table_wide(
                 Severity.ERROR,
                 "labels_all_differ",
                 "label",
-                message("Each of the {count} training rows has a class of its own.", count=len(classes)),
+                message("Each of the {count} training rows has a class of its own.", count=len(found)),
                 message("Choose a column that names classes; this one looks like a number or a text."),
             )
             return findings.problems
-        elif len(classes) > MANY_CLASSES:
+        elif len(found) > MANY_CLASSES:
             findings.table_wide(
                 Severity.WARNING,
                 "many_classes",
                 "label",
-                message("There are {count} classes; training needs memory for each, and rare ones are hard to learn.", count=len(classes)),
+                message("There are {count} classes; training needs memory for each, and rare ones are hard to learn.", count=len(found)),
                 message("Check that this is the label column; join rare classes if you can."),
             )
-        single = pc.is_in(column, classes.filter(pa.array(sizes == 1))).to_numpy() & train
+        single = pc.is_in(column, found.filter(pa.array(sizes == 1))).to_numpy() & train
         first = common.shorten(column[int(np.argmax(single))].as_py()) if single.any() else ""
         findings.rows(
             Severity.WARNING,
@@ -134,7 +150,7 @@ class Classification(TaskKind):
             message("{count} classes have one training row only; the first is “{label}”.", label=first),
             message("Add rows of these classes, or join them with others."),
         )
-        unknown = known & ~train & (findings.split != "") & ~pc.is_in(column, classes).to_numpy()
+        unknown = in_class & ~train & (findings.split != "") & ~pc.is_in(column, found).to_numpy()
         first = common.shorten(column[int(np.argmax(unknown))].as_py()) if unknown.any() else ""
         findings.rows(
             Severity.WARNING,
@@ -146,14 +162,27 @@ class Classification(TaskKind):
         )
         return findings.problems
 
+    def keep(self, table: pa.Table, split: np.ndarray, options: ClassificationOptions, seed: int) -> np.ndarray:
+        return classes.kept(common.names(table["label"]), split, options, seed)
+
     def fit(self, table: pa.Table, options: ClassificationOptions) -> Spec:
-        """classes: strings, sorted by number where all are numbers; weights: one a class, mean 1 over the training rows."""
-        counts = pc.value_counts(pc.drop_null(common.names(table["label"])))
+        """classes: strings, sorted by number where all are numbers; weights: one a class, mean 1 over the training rows; parents: their
+        names, and which one each class is of."""
+        column = common.names(table["label"])
+        counts = pc.value_counts(pc.drop_null(column.filter(pa.array(~classes.turned_away(column, options)))))
         size = dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
-        classes = _sorted(list(size))
+        found = _sorted(list(size))
         total = sum(size.values())
-        weights = [total / (len(classes) * size[c]) if options.class_weights == "balanced" else 1.0 for c in classes]
-        return {"classes": classes, "weights": weights}
+        weights = [total / (len(found) * size[c]) if options.class_weights == "balanced" else 1.0 for c in found]
+        spec: Spec = {"classes": found, "weights": weights, "out_of_scope": options.out_of_scope}
+        if options.reject != "none":
+            spec |= {"reject": options.reject, "rejected_share": options.rejected_share}
+        if "parent" in table.column_names:
+            usual = classes.parents_of(column, common.names(table["parent"]))
+            parents = [usual.get(c, c) for c in found]
+            names = _sorted(list(set(parents)))
+            spec["parents"] = {"names": names, "of": [names.index(p) for p in parents]}
+        return spec
 
     def encode(self, table: pa.Table, spec: Spec, options: ClassificationOptions) -> pa.Table:
         text = common.texts(table["text"])
@@ -161,36 +190,63 @@ class Classification(TaskKind):
             {"pair": common.pairs(text, common.texts(table["second"]))} if "second" in table.column_names else {"text": text}
         )
         if "label" in table.column_names:
-            columns["label"] = pc.index_in(common.names(table["label"]), pa.array(spec["classes"], pa.string())).cast(pa.int64())
+            column = common.names(table["label"])
+            codes = pc.index_in(column, pa.array(spec["classes"], pa.string())).cast(pa.int64())
+            columns["label"] = pc.if_else(pa.array(classes.turned_away(column, options)), len(spec["classes"]), codes)
         return pa.table(columns)
 
     def head(self, hidden: int, spec: Spec, options: ClassificationOptions) -> ClassificationHead:
         return ClassificationHead(hidden, spec, options)
 
     def loss(self, logits: Tensor, batch: TaskBatch, spec: Spec, options: ClassificationOptions) -> Tensor:
+        """Cross-entropy of the class, and `parent_weight` times that of its parent, whose logit is the log-sum-exp of its classes'; times
+        the weight of the class. 0 for rows out of scope that are in no class."""
         assert batch.labels is not None
-        losses = F.cross_entropy(logits.float(), batch.labels, reduction="none")
-        if options.class_weights == "none":
-            return losses
-        return losses * torch.tensor(spec["weights"], device=losses.device)[batch.labels]
+        logits = logits.float()
+        inside = batch.labels < logits.shape[1]
+        labels = batch.labels * inside
+        losses = F.cross_entropy(logits, labels, reduction="none")
+        if "parents" in spec and options.parent_weight:
+            of = torch.tensor(spec["parents"]["of"], device=logits.device)
+            siblings = of == of[labels][:, None]  # (R, C)
+            likely = torch.logsumexp(torch.log_softmax(logits, dim=1).masked_fill(~siblings, -torch.inf), dim=1)
+            losses = losses - options.parent_weight * likely
+        if options.class_weights != "none":
+            losses = losses * torch.tensor(spec["weights"], device=losses.device)[labels]
+        return losses * inside
 
     def scores(self, logits: Tensor, batch: TaskBatch, spec: Spec) -> np.ndarray:
-        return torch.softmax(logits.detach().float(), dim=1).cpu().numpy()
+        """(R, C): the probabilities of the classes; with rejection (R, C + 1), last the doubt that it is any of them, in [0, 1]."""
+        logits = logits.detach().float()
+        scores = torch.softmax(logits, dim=1)
+        if "reject" in spec:
+            scores = torch.cat([scores, classes.doubt(logits, spec["reject"])[:, None]], dim=1)
+        return scores.cpu().numpy()
+
+    def tuned(self, scores: np.ndarray, labels: np.ndarray, spec: Spec) -> Spec:
+        """With the threshold of the doubt that turns away at most `rejected_share` of the rows within scope."""
+        within = labels < len(spec["classes"])
+        if "reject" not in spec or not within.any():
+            return spec
+        return {**spec, "threshold": classes.threshold(scores[within, -1], spec["rejected_share"])}
 
     def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
-        labels, predicted = labels.astype(np.int64), scores.argmax(axis=1)
+        """Out of scope counts as one more class in accuracy and macro-F1, its rows are left out of the AUC and of the parents."""
+        labels, predicted = labels.astype(np.int64), classes.called(scores, spec)
         values = {"accuracy": metrics.accuracy(predicted, labels), "macro_f1": metrics.macro_f1(predicted, labels)}
+        inside = labels < len(spec["classes"])
         if len(spec["classes"]) == 2:
-            values["auc"] = metrics.roc_auc(scores[:, 1], labels)
-        return metrics.defined(values)
+            values["auc"] = metrics.roc_auc(scores[inside, 1], labels[inside])
+        if "parents" in spec:
+            of = np.array(spec["parents"]["of"])
+            values["parent_accuracy"] = metrics.accuracy(classes.parent_scores(scores[inside], spec).argmax(axis=1), of[labels[inside]])
+        return metrics.defined(values | classes.scope_metrics(scores, labels, spec))
 
     def report(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
-        labels, predicted = labels.astype(np.int64), scores.argmax(axis=1)
+        labels, predicted, names = labels.astype(np.int64), classes.called(scores, spec), classes.names_of(spec)
         found = metrics.class_scores(predicted, labels)
         columns = (found.precision, found.recall, found.f1, found.support)
-        rows: list[list[Any]] = [
-            [spec["classes"][c], *map(float, values), int(n)] for c, *values, n in zip(found.classes, *columns, strict=True)
-        ]
+        rows: list[list[Any]] = [[names[c], *map(float, values), int(n)] for c, *values, n in zip(found.classes, *columns, strict=True)]
         total = len(labels)
         rows.append([N_("accuracy"), None, None, metrics.accuracy(predicted, labels), total])
         if total:
@@ -200,52 +256,76 @@ class Classification(TaskKind):
         shown = metrics.most_confused(predicted, labels, SHOWN_CLASSES)
         title = N_("Confusion matrix") if len(shown) == len(found.classes) else N_("Confusion matrix of the 30 classes confused most")
         matrix = metrics.confusion_matrix(predicted, labels, shown)
-        return [
+        panels = [
             Panel("table", N_("Classification report"), {"columns": header, "rows": rows}),
-            Panel("matrix", title, {"labels": [spec["classes"][c] for c in shown], "values": matrix.tolist()}),
+            Panel("matrix", title, {"labels": [names[c] for c in shown], "values": matrix.tolist()}),
         ]
+        if "parents" in spec:
+            inside, parents = labels < len(spec["classes"]), spec["parents"]["names"]
+            predicted, labels = classes.parent_scores(scores[inside], spec).argmax(axis=1), np.array(spec["parents"]["of"])[labels[inside]]
+            shown = metrics.most_confused(predicted, labels, SHOWN_CLASSES)
+            matrix = metrics.confusion_matrix(predicted, labels, shown)
+            panels.append(
+                Panel("matrix", N_("Confusion matrix of the parents"), {"labels": [parents[p] for p in shown], "values": matrix.tolist()})
+            )
+        return panels
 
     def naive(self, table: pa.Table, split: np.ndarray, spec: Spec, options: ClassificationOptions, part: str) -> dict[str, float]:
-        """TF-IDF of words and word pairs with a linear support vector machine; `majority_accuracy`: always the most frequent class."""
+        """TF-IDF of words and word pairs with a linear support vector machine; `majority_accuracy`: always the most frequent class.
+        What it rejects has a low score in every class."""
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.svm import LinearSVC
 
         encoded = self.encode(table, spec, options)
         known = ~common.nulls(encoded["label"])
         labels = pc.fill_null(encoded["label"], -1).to_numpy()
-        train = common.sample(np.flatnonzero((split == "train") & known), 50_000)
+        train = common.sample(np.flatnonzero((split == "train") & known & (labels < len(spec["classes"]))), 50_000)
         rows = np.flatnonzero((split == part) & known)
         if not len(rows) or len(np.unique(labels[train])) < 2:
             return {}
         texts = common.joined(encoded["pair"]) if "pair" in encoded.column_names else common.plain(encoded["text"])
-        words = [texts.take(pa.array(r)).to_pylist() for r in (train, rows)]
+        tuning = np.flatnonzero((split == "validation") & known) if "reject" in spec else rows[:0]
+        words = [texts.take(pa.array(r)).to_pylist() for r in (train, np.concatenate([tuning, rows]))]
         vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=common.WORD, max_features=100_000)
         vectorizer.fit([*words[0], "a"])  # at least one word
         weight = "balanced" if options.class_weights == "balanced" else None
         model = LinearSVC(class_weight=weight).fit(vectorizer.transform(words[0]), labels[train])
         decision = model.decision_function(vectorizer.transform(words[1]))
-        scores = np.zeros((len(rows), len(spec["classes"])))
+        scores = np.zeros((len(decision), len(spec["classes"])))
         if decision.ndim == 1:  # two classes
             decision = np.stack([-decision, decision], axis=1)
         scores[:, model.classes_] = 1 / (1 + np.exp(-decision))
+        if "reject" in spec:
+            scores = np.column_stack([scores, 1 - scores.max(axis=1)])
+            spec = self.tuned(scores[: len(tuning)], labels[tuning], spec)
         majority = np.bincount(labels[train]).argmax()
-        return self.evaluate(scores, labels[rows], None, spec) | {"majority_accuracy": float((labels[rows] == majority).mean())}
+        return self.evaluate(scores[len(tuning) :], labels[rows], None, spec) | {
+            "majority_accuracy": float((labels[rows] == majority).mean())
+        }
 
     def present(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
-        """The five most probable classes, the first of them as the answer."""
-        best = np.argsort(-scores, axis=1, kind="stable")[:, :5]
-        return [
+        """The answer, its parent, and the five most probable classes; `probability` is of the first of them, also where it is rejected."""
+        names = classes.names_of(spec)
+        inside, found = scores[:, : len(spec["classes"])], classes.called(scores, spec)
+        best = np.argsort(-inside, axis=1, kind="stable")[:, :5]
+        answers: list[dict[str, Any]] = [
             {
-                "label": spec["classes"][order[0]],
+                "label": names[called],
+                **({"closest": names[order[0]]} if called == len(spec["classes"]) else {}),
                 "probability": float(row[order[0]]),
-                "probabilities": {spec["classes"][c]: float(row[c]) for c in order},
+                "probabilities": {names[c]: float(row[c]) for c in order},
             }
-            for row, order in zip(scores, best, strict=True)
+            for row, order, called in zip(inside, best, found, strict=True)
         ]
+        if "parents" in spec:
+            parents = classes.parent_scores(scores, spec)
+            for answer, row in zip(answers, parents, strict=True):
+                answer |= {"parent": spec["parents"]["names"][int(row.argmax())], "parent_probability": float(row.max())}
+        return answers
 
 
-def _sorted(classes: list[str]) -> list[str]:
+def _sorted(found: list[str]) -> list[str]:
     try:
-        return sorted(classes, key=lambda c: (float(c), c))
+        return sorted(found, key=lambda c: (float(c), c))
     except ValueError:
-        return sorted(classes)
+        return sorted(found)

@@ -276,6 +276,21 @@ class Findings:
                 message("Nothing to do if the other fields say enough; else fill in the texts or leave out the rows."),
             )
 
+    def yes_no(self, field: str) -> tuple[np.ndarray, np.ndarray]:
+        """`yes_no` of a field's column; reports values of another type."""
+        column = self.table[field]
+        values, bad = yes_no(column)
+        example = shorten(column[int(np.argmax(bad))].as_py()) if bad.any() else ""
+        self.rows(
+            Severity.ERROR,
+            "label_type",
+            field,
+            bad,
+            message("{count} labels are neither 0 nor 1; the first is “{found}”.", found=example),
+            message("Labels may be 0 and 1, true and false, or yes and no."),
+        )
+        return values, bad
+
     def labels(self, known: np.ndarray) -> bool:
         """known: (N,) bool, rows with a usable label. Missing labels, and splits without any. Returns whether training has some."""
         labelled = {part: bool((known & (self.split == part)).any()) for part in ("train", "validation", "test")}
@@ -333,17 +348,7 @@ class Findings:
 
 def check_yes_no(findings: Findings) -> None:
     """The checks of a label with two classes: type, missing, one class."""
-    column = findings.table["label"]
-    values, bad = yes_no(column)
-    example = shorten(column[int(np.argmax(bad))].as_py()) if bad.any() else ""
-    findings.rows(
-        Severity.ERROR,
-        "label_type",
-        "label",
-        bad,
-        message("{count} labels are neither 0 nor 1; the first is “{found}”.", found=example),
-        message("Labels may be 0 and 1, true and false, or yes and no."),
-    )
+    values, bad = findings.yes_no("label")
     if bad.all() and len(bad):
         return
     if findings.labels(~np.isnan(values)):

@@ -1,5 +1,6 @@
 """From an experiment to rows that can be trained on: files stored as datasets, checked, mapped, encoded and tokenised, each once."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -52,7 +53,7 @@ class Prepared:
 
 @dataclass
 class Mapped:
-    """A task's table with one column a field, and what is wrong with it."""
+    """A task's table with one column a field, and what is wrong with it. split: (N,) str, "" for rows that the task does not use."""
 
     kind: TaskKind
     table: pa.Table
@@ -67,15 +68,18 @@ def store(experiment: Experiment, name: str, workspace: Workspace, base: Path | 
     return store_dataset(path, workspace, split=data.split, transactions=data.transactions, name=name)
 
 
-def map_task(task: Task, dataset: Dataset) -> Mapped:
+def map_task(task: Task, dataset: Dataset, seed: int = 0) -> Mapped:
     """A task's fields out of its dataset. See `map_fields`."""
-    return map_fields(KINDS[task.kind], dataset.table(), dataset.split(), task.columns, task.options, dataset.name)
+    return map_fields(KINDS[task.kind], dataset.table(), dataset.split(), task.columns, task.options, dataset.name, seed)
 
 
-def map_fields(kind: TaskKind, table: pa.Table, split: np.ndarray, columns: Mapping[str, Any], options: Any, file: str) -> Mapped:
+def map_fields(
+    kind: TaskKind, table: pa.Table, split: np.ndarray, columns: Mapping[str, Any], options: Any, file: str, seed: int = 0
+) -> Mapped:
     """The fields of a kind out of a table, with every problem of the columns, the labels and the split, named as in the file.
 
-    table: with `_line`; split: (N,) str; columns: field → column or columns; options: of the kind; file: its name for people.
+    table: with `_line`; split: (N,) str; columns: field → column or columns; options: of the kind; file: its name for people; seed:
+    of the experiment, for rows that are drawn.
     """
     fields = columns_of(kind.fields, columns)
     mapped, problems = map_columns(table, kind.fields, columns, file)
@@ -85,6 +89,8 @@ def map_fields(kind: TaskKind, table: pa.Table, split: np.ndarray, columns: Mapp
         if texts and not kind.takes_logs:  # histories come with a split of their own making
             found += check_leaks(mapped, split, texts, "group" if "group" in fields else None)
         problems += located(found, fields, file)
+    if not has_errors(problems):
+        split = np.where(kind.keep(mapped, split, options, seed), split, "")
     return Mapped(kind, mapped, split, problems)
 
 
@@ -103,7 +109,7 @@ def prepare(experiment: Experiment, workspace: Workspace, base: Path | None = No
             problems += error.problems
     for name, task in experiment.tasks.items():
         if task.data in datasets:
-            mapped[name] = map_task(task, datasets[task.data])
+            mapped[name] = map_task(task, datasets[task.data], experiment.seed)
             problems += mapped[name].problems
     if has_errors(problems):
         raise DataError(problems)
@@ -130,6 +136,7 @@ def _prepare_task(
         task.options.model_dump(),
         fingerprint(tokenizer),
         experiment.encoder.max_length,
+        hashlib.sha256(np.packbits(mapped.split == "train").tobytes()).hexdigest(),  # the rows that the spec is made of
     ]
     key = json.dumps(depends_on)
     slots = mapped.kind.slots(task.options, fields)

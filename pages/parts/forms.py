@@ -12,7 +12,18 @@ from pages.parts.text import plain
 if TYPE_CHECKING:
     from mtl_core.tasks.base import Field
 
-WORDS = {"label": N_("Answer"), "probability": N_("Probability"), "relevance": N_("Relevance"), "probabilities": N_("Probabilities")}
+WORDS = {
+    "label": N_("Answer"),
+    "probability": N_("Probability"),
+    "relevance": N_("Relevance"),
+    "probabilities": N_("Probabilities"),
+    "closest": N_("Closest class"),
+    "parent": N_("Parent"),
+    "parent_probability": N_("Probability of the parent"),
+    "click": N_("Click"),
+    "purchase_after_click": N_("Purchase after a click"),
+    "click_and_purchase": N_("Click and purchase"),
+}
 """Key of a prediction → how it is called on the page."""
 
 

@@ -1,0 +1,212 @@
+"""What classification knows beside its classes: their parents, what belongs to none of them, and few rows of each.
+
+Out of scope is either a class like the others, or, with `reject`, what the model doubts: then its rows are in no class and teach nothing,
+their label is C, the number of classes, and `scores` has a column more, the doubt in [0, 1].
+"""
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from pydantic import Field as Setting
+from torch import Tensor
+
+from mtl_core import metrics
+from mtl_core.data.problems import Severity
+from mtl_core.messages import N_, message
+from mtl_core.settings import Options
+from mtl_core.tasks import common
+from mtl_core.tasks.base import Spec
+
+OUT_OF_SCOPE = N_("out of scope")
+
+
+class ClassOptions(Options):
+    out_of_scope: str = Setting(
+        "",
+        max_length=200,
+        title=N_("Out of scope"),
+        description=N_("The label that means: none of the classes. Empty if there is no such label."),
+    )
+    reject: Literal["none", "confidence", "energy"] = Setting(
+        "none",
+        title=N_("Rejection"),
+        description=N_(
+            "What is called out of scope: none, texts with a low probability of their class (confidence), or with a high energy."
+        ),
+    )
+    rejected_share: float = Setting(
+        0.05,
+        ge=0,
+        le=0.5,
+        title=N_("Rejected share"),
+        description=N_("Share of validation rows within scope that rejection may turn away; sets its threshold."),
+    )
+    parent_weight: float = Setting(
+        0.5,
+        ge=0,
+        le=10,
+        title=N_("Parent weight"),
+        description=N_("Weight of finding the parent beside finding the class; with a parent column."),
+    )
+    rows_per_class: int = Setting(
+        0,
+        ge=0,
+        le=1_000_000,
+        title=N_("Rows per class"),
+        description=N_("Training rows of a class that are learned from, drawn by the seed; 0: all."),
+    )
+
+
+# -- rows ---------------------------------------------------------------------------------------------------------------------
+
+
+def turned_away(names: pa.ChunkedArray, options: ClassOptions) -> np.ndarray:
+    """(N,) bool: rows that are out of scope and therefore in no class. names: (N,) of the classes."""
+    if options.reject == "none" or not options.out_of_scope:
+        return np.zeros(len(names), dtype=bool)
+    return pc.fill_null(pc.equal(names, options.out_of_scope), False).to_numpy()
+
+
+def kept(names: pa.ChunkedArray, split: np.ndarray, options: ClassOptions, seed: int) -> np.ndarray:
+    """(N,) bool: all rows but training rows that are turned away, and of each class those beyond `rows_per_class`, in an order drawn by
+    `seed`, so that what is kept with fewer rows is kept with more."""
+    train, keep = split == "train", np.ones(len(names), dtype=bool)
+    keep[train & turned_away(names, options)] = False
+    if options.rows_per_class:
+        order = np.random.default_rng(seed).permutation(np.flatnonzero(train))
+        place = pd.Series(order).groupby(common.codes(names)[order]).cumcount().to_numpy()
+        keep[order[place >= options.rows_per_class]] = False
+    return keep
+
+
+def parents_of(names: pa.ChunkedArray, parents: pa.ChunkedArray) -> dict[str, str]:
+    """Class → the parent that most of its rows have, the first by name of several; classes without one are left out."""
+    pairs = pa.table({"name": names, "parent": parents}).drop_null()
+    counts = pairs.group_by(["name", "parent"]).aggregate([([], "count_all")])
+    counts = counts.sort_by([("count_all", "ascending"), ("parent", "descending")])  # the last one stays
+    return dict(zip(counts["name"].to_pylist(), counts["parent"].to_pylist(), strict=True))
+
+
+# -- checks -------------------------------------------------------------------------------------------------------------------
+
+
+def check_scope(findings: common.Findings, names: pa.ChunkedArray, options: ClassOptions) -> None:
+    if options.out_of_scope and not pc.any(pc.equal(names, options.out_of_scope)).as_py():
+        findings.table_wide(
+            Severity.WARNING,
+            "out_of_scope_missing",
+            "label",
+            message("No row has the label “{label}”, which should mean out of scope.", label=common.shorten(options.out_of_scope)),
+            message("Correct the option “Out of scope”, or leave it empty."),
+        )
+    findings.rows(
+        Severity.INFO,
+        "out_of_scope_not_learned",
+        "label",
+        turned_away(names, options) & (findings.split == "train"),
+        message("{count} training rows are out of scope; rejection does not learn from them."),
+        message("Nothing to do; without rejection they are a class of their own."),
+    )
+
+
+def check_parents(findings: common.Findings, names: pa.ChunkedArray) -> None:
+    parents = common.names(findings.table["parent"])
+    train = pa.array(findings.split == "train")
+    usual = parents_of(names.filter(train), parents.filter(train))
+    wanted = pa.array([usual.get(name) for name in names.to_pylist()], pa.string())
+    other = pc.fill_null(pc.not_equal(parents, wanted), False).to_numpy()
+    first = int(np.argmax(other)) if other.any() else None
+    findings.rows(
+        Severity.WARNING,
+        "two_parents",
+        "parent",
+        other,
+        message(
+            "{count} rows have another parent than most training rows of their class; the first is “{label}”, here under “{parent}”.",
+            label="" if first is None else common.shorten(names[first].as_py()),
+            parent="" if first is None else common.shorten(parents[first].as_py()),
+        ),
+        message("A class has one parent: the more frequent one counts. Correct the column, or give the class two names."),
+    )
+    findings.rows(
+        Severity.WARNING,
+        "parent_missing",
+        "parent",
+        common.nulls(parents) & ~common.nulls(names),
+        message("{count} rows have a class and no parent."),
+        message("The parent of the other rows of the class counts; a class that has none is its own parent."),
+    )
+
+
+# -- scores -------------------------------------------------------------------------------------------------------------------
+
+
+def doubt(logits: Tensor, reject: str) -> Tensor:
+    """(R, C) → (R,) in [0, 1]: how little a text looks like one of the classes.
+
+    confidence: 1 - the largest probability. "A Baseline for Detecting Misclassified and Out-of-Distribution Examples in Neural
+        Networks" (https://arxiv.org/abs/1610.02136).
+    energy: σ(E), E = -log Σ exp(logit). "Energy-based Out-of-distribution Detection" (https://arxiv.org/abs/2010.03759).
+    """
+    if reject == "energy":
+        return torch.sigmoid(-torch.logsumexp(logits, dim=1))
+    return 1 - torch.softmax(logits, dim=1).amax(dim=1)
+
+
+def threshold(doubts: np.ndarray, share: float) -> float:
+    """The doubt above which at most `share` of the rows lie. doubts: (N,), N ≥ 1."""
+    return float(np.sort(doubts)[len(doubts) - 1 - int(share * len(doubts))])
+
+
+def names_of(spec: Spec) -> list[str]:
+    """What the classes are called, and at C what is out of scope."""
+    return [*spec["classes"], spec.get("out_of_scope") or OUT_OF_SCOPE]
+
+
+def scope_of(spec: Spec) -> int | None:
+    """The label of rows that are out of scope; None: there are none."""
+    name = spec.get("out_of_scope")
+    if name and "reject" in spec:
+        return len(spec["classes"])
+    return spec["classes"].index(name) if name in spec["classes"] else None
+
+
+def called(scores: np.ndarray, spec: Spec) -> np.ndarray:
+    """(R,) int64: the class, or C for what is rejected; nothing is before there is a threshold."""
+    n = len(spec["classes"])
+    best = scores[:, :n].argmax(axis=1)
+    return np.where(scores[:, n] > spec["threshold"], n, best) if "threshold" in spec else best
+
+
+def scope_metrics(scores: np.ndarray, labels: np.ndarray, spec: Spec) -> dict[str, float]:
+    """As CLINC150 measures it: "An Evaluation Dataset for Intent Classification and Out-of-Scope Prediction"
+    (https://arxiv.org/abs/1909.02027)."""
+    n, outside = len(spec["classes"]), scope_of(spec)
+    rejects = scores.shape[1] > n
+    if not rejects and outside is None:
+        return {}
+    out = labels == outside
+    within = scores[:, :n].copy()
+    if not rejects:
+        within[:, outside] = -1  # the best of the other classes
+    doubts = scores[:, n if rejects else outside]
+    values = {
+        "in_scope_accuracy": metrics.accuracy(within[~out].argmax(axis=1), labels[~out]),
+        "out_of_scope_auc": metrics.roc_auc(doubts, out),
+    }
+    if not rejects or "threshold" in spec:
+        away = (called(scores, spec) == (n if rejects else outside)).astype(np.float64)
+        values |= {
+            name: float(away[rows].mean()) for name, rows in (("out_of_scope_recall", out), ("in_scope_rejected", ~out)) if rows.any()
+        }
+    return values
+
+
+def parent_scores(scores: np.ndarray, spec: Spec) -> np.ndarray:
+    """(R, C …) → (R, P): the probabilities of the parents, each the sum of its classes'."""
+    of = np.array(spec["parents"]["of"])
+    return scores[:, : len(of)] @ np.eye(len(spec["parents"]["names"]))[of]

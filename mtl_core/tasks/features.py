@@ -1,0 +1,200 @@
+"""Categories and numbers of a row as features beside its text: what is fitted, how they are encoded, the layers that read them.
+
+Any kind may read them: it has the fields `categories` and `numbers`, its options derive from `FeatureOptions`, its spec holds what `fit`
+gives, its encoded table what `encode` gives, and its head a `FeatureEncoding`.
+"""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from pydantic import Field as Setting
+from torch import Tensor, nn
+
+from mtl_core.data.problems import Severity
+from mtl_core.messages import N_, message
+from mtl_core.settings import Options
+from mtl_core.tasks import common
+from mtl_core.tasks.base import Spec, TaskBatch
+
+UNSEEN = 0  # the code of a category that training did not know
+NUMBER_SIZE = 16  # width of an encoded number
+
+
+class FeatureOptions(Options):
+    embedding_size: int = Setting(
+        16,
+        ge=1,
+        le=512,
+        title=N_("Embedding size"),
+        description=N_("Largest width of a category's vector; columns with few values get less."),
+    )
+    bins: int = Setting(
+        32,
+        ge=2,
+        le=512,
+        title=N_("Bins of a number"),
+        description=N_("Pieces into which the range of a number is cut, each with as many rows."),
+    )
+    signed_log: bool = Setting(
+        True,
+        title=N_("Logarithm of skewed numbers"),
+        description=N_("Take the logarithm of numbers that are very skewed; their sign is kept."),
+    )
+    minimum_count: int = Setting(
+        5,
+        ge=1,
+        le=1_000_000,
+        title=N_("Least rows of a category"),
+        description=N_("Training rows that a category needs; rarer ones are treated as unseen."),
+    )
+
+
+class NumberEncoding(nn.Module):
+    """Numbers (R, F) → (R, F * size): each cut into pieces at training quantiles, then a layer of its own.
+
+    Piecewise linear encoding of "On Embeddings for Numerical Features in Tabular Deep Learning" (https://arxiv.org/abs/2203.05556):
+    piece t of a number is 0 below the piece, 1 above it, and rises linearly within.
+    """
+
+    lower: Tensor
+    width: Tensor
+    mask: Tensor
+
+    def __init__(self, edges: list[list[float]], size: int):
+        super().__init__()
+        n_pieces = max(len(e) for e in edges) - 1
+        # On the CPU also where a head is built on the meta device to be loaded: what is not in a checkpoint must have its values.
+        lower, width, mask = (torch.full((len(edges), n_pieces), value, device="cpu") for value in (0.0, 1.0, 0.0))
+        for f, e in enumerate(edges):
+            n, known = len(e) - 1, torch.tensor(e, device="cpu")
+            lower[f, :n], width[f, :n], mask[f, :n] = known[:-1], known.diff(), 1.0
+        for name, value in (("lower", lower), ("width", width), ("mask", mask)):
+            self.register_buffer(name, value, persistent=False)  # comes from the spec
+        self.weight = nn.Parameter(torch.randn(len(edges), n_pieces, size) / n_pieces**0.5)
+        self.bias = nn.Parameter(torch.zeros(len(edges), size))
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        pieces = ((numbers[:, :, None] - self.lower) / self.width).clamp(0, 1) * self.mask  # (R, F, pieces)
+        return torch.relu(torch.einsum("rfp,fps->rfs", pieces, self.weight) + self.bias).flatten(1)
+
+
+class FeatureEncoding(nn.Module):
+    """The features of a row side by side: a vector a category, and of each number its encoding, itself and whether it was missing.
+
+    width: of what comes out.
+    """
+
+    def __init__(self, spec: Spec, options: FeatureOptions):
+        """spec: with what `fit` gave, at least one category or number."""
+        super().__init__()
+        self.embeddings = nn.ModuleList()
+        self.width = 0
+        for vocabulary in spec["vocabularies"]:
+            n = len(vocabulary) + 1
+            size = min(options.embedding_size, max(2, round(1.6 * n**0.56)))
+            embedding = nn.Embedding(n, size)
+            nn.init.normal_(embedding.weight, std=0.1)
+            nn.init.zeros_(embedding.weight[UNSEEN])
+            self.embeddings.append(embedding)
+            self.width += size
+        self.encoding = NumberEncoding([n["edges"] for n in spec["numbers"]], NUMBER_SIZE) if spec["numbers"] else None
+        self.width += len(spec["numbers"]) * (NUMBER_SIZE + 2)
+
+    def forward(self, batch: TaskBatch) -> Tensor:
+        """→ (R, width)."""
+        parts: list[Tensor] = []
+        if self.embeddings:
+            categories = batch.features["categories"]  # (R, K)
+            parts += [embedding(categories[:, k]) for k, embedding in enumerate(self.embeddings)]
+        if self.encoding is not None:
+            numbers, missing = batch.features["numbers"], batch.features["missing"]  # (R, F)
+            parts += [self.encoding(numbers), numbers.clamp(-5, 5), missing]
+        return torch.cat(parts, dim=1)
+
+
+def check(findings: common.Findings) -> None:
+    """Numbers that are missing in some rows, or in all of them."""
+    if "numbers" not in findings.table.column_names:
+        return
+    values = common.number_matrix(findings.table["numbers"])
+    findings.rows(
+        Severity.WARNING,
+        "numbers_missing",
+        "numbers",
+        np.isnan(values).any(axis=1),
+        message("{count} of {of} rows miss a number."),
+        message("Nothing to do: the mean stands in, and the model is told that it was missing."),
+    )
+    empty = np.isnan(values).all(axis=0)
+    if len(values) and empty.any():
+        findings.table_wide(
+            Severity.WARNING,
+            "numbers_empty",
+            "numbers",
+            message("{columns} columns hold no number at all.", columns=int(empty.sum())),
+            message("Leave these columns out."),
+        )
+
+
+def fit(table: pa.Table, options: FeatureOptions) -> Spec:
+    """vocabularies: the known values of each category, sorted; numbers: how each is transformed. Empty lists without such fields."""
+    spec: Spec = {"vocabularies": [], "numbers": []}
+    if "categories" in table.column_names:
+        for column in common.category_columns(table["categories"]):
+            counts = pc.value_counts(column)
+            frequent = pc.greater_equal(counts.field("counts"), options.minimum_count)
+            spec["vocabularies"].append(sorted(counts.field("values").filter(frequent).to_pylist()))
+    if "numbers" in table.column_names:
+        values = common.number_matrix(table["numbers"])
+        spec["numbers"] = [_fit_number(values[:, f], options) for f in range(values.shape[1])]
+    return spec
+
+
+def encode(table: pa.Table, spec: Spec) -> dict[str, Any]:
+    """Columns `categories` (int64 codes, 0 unseen), `numbers` (float32, standardised), `missing` (float32, 1 = was missing)."""
+    n = table.num_rows
+    columns: dict[str, Any] = {}
+    if spec["vocabularies"]:
+        found = common.category_columns(table["categories"]) if "categories" in table.column_names else []
+        coded = np.full((n, len(spec["vocabularies"])), UNSEEN, dtype=np.int64)
+        for k, (vocabulary, column) in enumerate(zip(spec["vocabularies"], found, strict=False)):
+            place = pc.index_in(column, pa.array(vocabulary, pa.string()))
+            coded[:, k] = pc.fill_null(pc.add(place, 1), UNSEEN).to_numpy(zero_copy_only=False)
+        columns["categories"] = common.fixed(coded)
+    if spec["numbers"]:
+        values = np.full((n, len(spec["numbers"])), np.nan)
+        if "numbers" in table.column_names:
+            given = common.number_matrix(table["numbers"])[:, : values.shape[1]]
+            values[:, : given.shape[1]] = given
+        columns["missing"] = common.fixed(np.isnan(values).astype(np.float32))
+        for f, number in enumerate(spec["numbers"]):
+            values[:, f] = _encode_number(values[:, f], number)
+        columns["numbers"] = common.fixed(values.astype(np.float32))
+    return columns
+
+
+def _fit_number(values: np.ndarray, options: FeatureOptions) -> dict[str, Any]:
+    """How one column is transformed: log or not, mean, std, and the edges of its pieces after both (increasing, at least two)."""
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return {"log": False, "mean": 0.0, "std": 1.0, "edges": [0.0, 1.0]}
+    centred = known - known.mean()
+    spread = float(np.sqrt((centred**2).mean()))
+    log = options.signed_log and spread > 0 and abs(float((centred**3).mean())) / spread**3 > 2
+    if log:
+        known = np.sign(known) * np.log1p(np.abs(known))
+    mean, std = float(known.mean()), float(known.std()) or 1.0
+    edges = np.unique(np.quantile((known - mean) / std, np.linspace(0, 1, options.bins + 1)).astype(np.float32))
+    if len(edges) < 2:
+        edges = np.array([edges[0], edges[0] + 1], dtype=np.float32)
+    return {"log": bool(log), "mean": mean, "std": std, "edges": edges.tolist()}
+
+
+def _encode_number(values: np.ndarray, number: dict[str, Any]) -> np.ndarray:
+    """Transformed and standardised; 0, the mean, where missing."""
+    if number["log"]:
+        values = np.sign(values) * np.log1p(np.abs(values))
+    return np.nan_to_num((values - number["mean"]) / number["std"], nan=0.0)
