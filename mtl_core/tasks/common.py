@@ -331,8 +331,8 @@ class Findings:
                 )
 
 
-def check_yes_no(findings: Findings) -> None:
-    """The checks of a label with two classes: type, missing, one class."""
+def check_yes_no(findings: Findings, both: bool = True) -> None:
+    """The checks of a label with two classes: type, missing and, where `both` must be there, one class."""
     column = findings.table["label"]
     values, bad = yes_no(column)
     example = shorten(column[int(np.argmax(bad))].as_py()) if bad.any() else ""
@@ -346,7 +346,7 @@ def check_yes_no(findings: Findings) -> None:
     )
     if bad.all() and len(bad):
         return
-    if findings.labels(~np.isnan(values)):
+    if findings.labels(~np.isnan(values)) and both:
         findings.two_classes(values)
 
 
