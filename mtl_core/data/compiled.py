@@ -78,6 +78,7 @@ class TaskRows:
     """All rows of a dataset as one task sees them. Row numbers are those of the dataset.
 
     stores: slot → the store of its texts; of a pair a tuple of two (first, second text). Slots with the same texts share one file.
+    groups: (N,) int64 of all rows, None without.
     """
 
     def __init__(self, batch: pa.RecordBatch, stores: Stores, split: np.ndarray):
@@ -102,7 +103,7 @@ class TaskRows:
         self._lists = {n.removeprefix("list:"): (batch.column(n).values.to_numpy(), batch.column(n).offsets.to_numpy()) for n in lists}
         self._strings = {n.removeprefix("string:"): batch.column(n) for n in batch.schema.names if n.startswith("string:")}
         self._labels = batch.column(_LABEL).to_numpy() if _LABEL in batch.schema.names else None
-        self._groups = batch.column(_GROUP).to_numpy() if _GROUP in batch.schema.names else None
+        self.groups: np.ndarray | None = batch.column(_GROUP).to_numpy() if _GROUP in batch.schema.names else None
         labelled = batch.column("labelled").to_numpy(zero_copy_only=False)
         self._rows = {part: np.flatnonzero((split == part) & labelled).astype(np.int32) for part in PARTS}
 
@@ -134,7 +135,7 @@ class TaskRows:
         return RowBlock(
             slots,
             None if self._labels is None else self._labels[rows],
-            None if self._groups is None else self._groups[rows],
+            None if self.groups is None else self.groups[rows],
             {name: feature[rows] for name, feature in self._features.items()},
             dict(self._readings),
             {name: ragged(values, offsets, rows) for name, (values, offsets) in self._lists.items()},

@@ -1,6 +1,7 @@
 """Which rows of each table a step draws. A small table is cycled with its own permutations; nothing ever ends early."""
 
 from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -11,17 +12,29 @@ from mtl_core.data.shares import Sampling
 class Sampler:
     """Draws `batch_size` rows a step from several tables.
 
-    Each table is walked through in a fresh permutation every epoch, made from (seed, table, epoch) alone. The shares of a step are
+    Each table is walked through in a fresh permutation every epoch, made from (seed, table, epoch) alone; of a table with groups whole
+    groups change places, and the rows of one stay together (the end of a step may part them). The shares of a step are
     whole numbers whose running sum never strays from the exact one by a row (credits are carried over). `state` is all that the next
     draw depends on.
     """
 
-    def __init__(self, rows: Mapping[str, np.ndarray], batch_size: int, sampling: type[Sampling], options: Any, seed: int):
-        """rows: table → its training rows (int32). Raises ValueError: a table without training rows, or as `sampling` does."""
+    def __init__(
+        self,
+        rows: Mapping[str, np.ndarray],
+        batch_size: int,
+        sampling: type[Sampling],
+        options: Any,
+        seed: int,
+        groups: Mapping[str, np.ndarray] = MappingProxyType({}),
+    ):
+        """rows: table → its training rows (int32); groups: table → the group of each of them (int64), where those are drawn together.
+
+        Raises ValueError: a table without training rows, or as `sampling` does.
+        """
         for table, numbers in rows.items():
             if not len(numbers):
                 raise ValueError(f"The table {table!r} has no training rows.")
-        self._rows = dict(rows)
+        self._rows, self._groups = dict(rows), {table: np.unique(found, return_inverse=True)[1] for table, found in groups.items()}
         self._batch_size = batch_size
         self._seed = seed
         self.change(sampling, options)
@@ -67,6 +80,8 @@ class Sampler:
             rng = np.random.default_rng([self._seed, list(self._rows).index(table), epoch])
             order = np.arange(len(self._rows[table]), dtype=np.int32)
             rng.shuffle(order)
+            if (group := self._groups.get(table)) is not None:
+                order = order[np.argsort(rng.permutation(group.max() + 1)[group[order]], kind="stable")]
             self._permutations[table] = epoch, order
         return self._permutations[table][1]
 

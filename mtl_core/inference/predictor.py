@@ -95,8 +95,8 @@ class Predictor:
         field = self.kinds[task].ranks
         if field is None:
             raise InputError(message("The task “{task}” does not rank anything.", task=task))
-        rows = [{**query, field: candidate} for candidate in catalogue]
-        parts = [self.scores(task, rows[start : start + BLOCK_ROWS]) for start in range(0, len(rows), BLOCK_ROWS)]
+        rows, kind = [{**query, field: candidate} for candidate in catalogue], self.kinds[task]
+        parts = [kind.relevance(self.scores(task, rows[start : start + BLOCK_ROWS])) for start in range(0, len(rows), BLOCK_ROWS)]
         scores = np.concatenate(parts) if parts else np.empty(0, np.float32)
         best = np.argsort(-scores, kind="stable")[:k]
         return [(int(i), float(scores[i])) for i in best]

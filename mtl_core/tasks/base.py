@@ -173,6 +173,25 @@ class WordHead(nn.Module):
 
 
 @dataclass(frozen=True)
+class Mining:
+    """Every `every` steps, for each text of the slot `given` in the training rows, the `most` texts of the slot `ranked` in the training
+    rows that score best and that no row calls right for it (a label above 0): rows with the label 0 from then on. Slots of shape one."""
+
+    every: int
+    most: int
+    given: str
+    ranked: str
+
+
+class DualHead(nn.Module):
+    """A head that compares two texts by their vectors alone, so that all pairs of many texts can be scored."""
+
+    @abstractmethod
+    def embed(self, vectors: Tensor, slot: str) -> Tensor:
+        """(S, hidden) of texts of a slot → (S, E): the logit of a pair grows with the dot product of both."""
+
+
+@dataclass(frozen=True)
 class Panel:
     """A part of a report that the screen knows how to draw by its `type`; `data` is JSON only.
 
@@ -259,6 +278,18 @@ class TaskKind(ABC):
     @abstractmethod
     def naive(self, table: pa.Table, split: np.ndarray, spec: Spec, options: Any, part: str) -> dict[str, float]:
         """The metrics of the kind's naive baseline (popularity, majority class, TF-IDF), fitted on train, scored on `part`."""
+
+    def relevance(self, scores: np.ndarray) -> np.ndarray:
+        """(R,) in [0, 1], out of `scores`: what a catalogue of the field that is ranked (see `ranks`) is sorted by."""
+        return scores
+
+    def draws_groups(self, options: Any) -> bool:
+        """Whether rows of one `group` are to be drawn together, so that the loss may compare them."""
+        return False
+
+    def mining(self, options: Any) -> Mining | None:
+        """Hard negatives that are to be looked for while training; the head is then a `DualHead`."""
+        return None
 
     @abstractmethod
     def present(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:

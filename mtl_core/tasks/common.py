@@ -346,12 +346,12 @@ class Findings:
                 )
 
 
-def check_yes_no(findings: Findings) -> None:
-    """The checks of a label with two classes: type, missing, one class."""
+def check_yes_no(findings: Findings, both: bool = True) -> None:
+    """The checks of a label with two classes: type, missing and, where `both` must be there, one class."""
     values, bad = findings.yes_no("label")
     if bad.all() and len(bad):
         return
-    if findings.labels(~np.isnan(values)):
+    if findings.labels(~np.isnan(values)) and both:
         findings.two_classes(values)
 
 

@@ -34,6 +34,13 @@ class SearchOptions(Options):
         title=N_("Gains"),
         description=N_("How much a grade is worth: linear the grade itself, exponential 2 to the power of it, minus 1."),
     )
+    loss: Literal["pointwise", "pairwise", "listwise"] = Setting(
+        "pointwise",
+        title=N_("Loss"),
+        description=N_(
+            "pointwise: each product alone; pairwise (RankNet): which of two is better; listwise (ListNet): the whole order of a search."
+        ),
+    )
     relevant_from: float | None = Setting(
         None,
         gt=0,
@@ -121,6 +128,7 @@ class Search(TaskKind):
     )
     primary = "ndcg_at_10"
     ranks = "product"
+    rows_at_once = 4096  # pairs of rows are held
 
     def slots(self, options: SearchOptions, fields: Collection[str] | None = None) -> tuple[Slot, ...]:
         return (Slot("pair", "pair"),) if options.pairing == "together" else (Slot("query"), Slot("product"))
@@ -189,10 +197,23 @@ class Search(TaskKind):
     def head(self, hidden: int, spec: Spec, options: SearchOptions) -> nn.Module:
         return ApartHead(spec, options) if options.pairing == "apart" else TogetherHead(hidden, spec, options)
 
+    def draws_groups(self, options: SearchOptions) -> bool:
+        return options.loss != "pointwise"
+
     def loss(self, logits: Tensor, batch: TaskBatch, spec: Spec, options: SearchOptions) -> Tensor:
-        """Cross-entropy with the target in [0, 1]."""
+        """pointwise: cross-entropy with the target in [0, 1]. The other losses compare the rows of a group that are in the step; a row
+        that has none to be compared with, as it is alone or all gains are equal, is taken pointwise, so that no row is in vain.
+
+        Only differences of logits count in them: the relevance is a good order then, and no probability.
+        """
         assert batch.labels is not None
-        return F.binary_cross_entropy_with_logits(logits.float(), batch.labels.float(), reduction="none")
+        logits, gains = logits.float(), batch.labels.float()
+        pointwise = F.binary_cross_entropy_with_logits(logits, gains, reduction="none")
+        if options.loss == "pointwise":
+            return pointwise
+        assert batch.groups is not None
+        compare = pairwise if options.loss == "pairwise" else listwise
+        return compare(logits, gains, batch.groups, pointwise)
 
     def scores(self, logits: Tensor, batch: TaskBatch, spec: Spec) -> np.ndarray:
         return torch.sigmoid(logits.detach().float()).cpu().numpy()
@@ -228,6 +249,46 @@ class Search(TaskKind):
 
     def present(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
         return [{"relevance": float(s)} for s in scores]
+
+
+def pairwise(logits: Tensor, gains: Tensor, groups: Tensor, alone: Tensor) -> Tensor:
+    """(R,): log(1 + exp(-(s - s'))) for a row and each one of its group with less gain (turned round for more), the mean weighted by the
+    differences of gains; `alone` where there is none. All (R,).
+
+    RankNet: "Learning to Rank using Gradient Descent" (https://doi.org/10.1145/1102351.1102363).
+    """
+    order = torch.argsort(groups, stable=True)
+    _, sizes = torch.unique_consecutive(groups[order], return_counts=True)
+    partners = torch.repeat_interleave(sizes, sizes)  # of each row of `order`, itself among them
+    begins = torch.repeat_interleave(sizes.cumsum(0) - sizes, sizes)
+    row = torch.repeat_interleave(torch.arange(len(order), device=order.device), partners)
+    place = torch.arange(len(row), device=order.device) - (partners.cumsum(0) - partners)[row]
+    first, second = order[row], order[begins[row] + place]
+    more = gains[first] - gains[second]
+    losses = F.softplus((logits[second] - logits[first]) * more.sign()) * more.abs()
+    nothing = torch.zeros_like(logits)
+    weight = nothing.index_add(0, first, more.abs())
+    return torch.where(weight > 0, nothing.index_add(0, first, losses) / torch.where(weight > 0, weight, 1), alone)
+
+
+def listwise(logits: Tensor, gains: Tensor, groups: Tensor, alone: Tensor) -> Tensor:
+    """(R,): of each row the loss of its group, the cross-entropy of softmax(s) with the rows' shares of the group's gain;
+    `alone` where all gains of a group are equal. All (R,).
+
+    ListNet with the chance to be first: "Learning to Rank: From Pairwise Approach to Listwise Approach"
+    (https://doi.org/10.1145/1273496.1273513). Its exp(gain) is the gain itself here: gains lie in [0, 1], where exp tells little apart.
+    """
+    names, group = groups.unique(return_inverse=True)
+    nothing = torch.zeros(len(names), device=logits.device)
+    highest, most, least = (
+        nothing.scatter_reduce(0, group, values, how, include_self=False)
+        for values, how in ((logits.detach(), "amax"), (gains, "amax"), (gains, "amin"))
+    )
+    above = logits - highest[group]
+    log_share = above - nothing.index_add(0, group, above.exp()).log()[group]
+    total = nothing.index_add(0, group, gains)
+    losses = -nothing.index_add(0, group, gains * log_share) / torch.where(total > 0, total, 1)
+    return torch.where((most > least)[group], losses[group], alone)
 
 
 def _grades(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:

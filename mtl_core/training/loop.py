@@ -127,8 +127,13 @@ class _Trainer:
         for name, task in prepared.tasks.items():
             tables[task.data] = tables[task.data] | self.learns[name] if task.data in tables else self.learns[name]
         training_rows = {table: np.flatnonzero(mask).astype(np.int32) for table, mask in tables.items()}
+        groups = {  # of several tasks on a table the first that asks for it
+            task.data: task.rows.groups[training_rows[task.data]]
+            for task in reversed(prepared.tasks.values())
+            if task.rows.groups is not None and task.kind.draws_groups(task.options)
+        }
         sampling = experiment.sampling
-        self.sampler = Sampler(training_rows, self.options.batch_size, SAMPLING[sampling.name], sampling.options, experiment.seed)
+        self.sampler = Sampler(training_rows, self.options.batch_size, SAMPLING[sampling.name], sampling.options, experiment.seed, groups)
         epoch = sum(map(len, training_rows.values())) / self.options.batch_size
         self.state = State(
             n_steps=self.options.steps or max(1, round(self.options.epochs * epoch)),

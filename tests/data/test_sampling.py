@@ -121,6 +121,34 @@ def test_the_state_is_all_that_the_next_draw_depends_on(name: str) -> None:
     assert go(sampler({"a": 37, "b": 11}, 7, name, seed=6), range(9)) != go(sampler({"a": 37, "b": 11}, 7, name, seed=7), range(9))
 
 
+def test_groups_change_places_whole() -> None:
+    group = np.random.default_rng(0).integers(0, 9, 50) * 1000
+
+    def made() -> Sampler:
+        rows = {"plain": np.arange(70, dtype=np.int32), "grouped": np.arange(50, dtype=np.int32) + 100}
+        way = SAMPLING["uniform"]
+        return Sampler(rows, 20, way, way.Options(), 5, {"grouped": group})
+
+    one = made()
+    drawn = [one.draw() for _ in range(10)]
+    epochs = np.concatenate([step["grouped"] for step in drawn]).reshape(2, 50) - 100
+    for rows in epochs:
+        assert sorted(rows) == list(range(50))
+        assert (np.diff(group[rows]) != 0).sum() == 8, "the rows of a group stand together"
+    assert group[epochs[0]].tolist() != group[epochs[1]].tolist()
+    inside = [rows[group[rows] == group[0]].tolist() for rows in epochs]
+    assert inside[0] != inside[1], "their own order changes, too"
+    assert sorted(np.concatenate([step["plain"] for step in drawn])[:70]) == list(range(70))
+    other = made()  # in the middle of a group
+    for _ in range(3):
+        other.draw()
+    resumed = made()
+    resumed.state = json.loads(json.dumps(other.state))
+    assert [{t: r.tolist() for t, r in resumed.draw().items()} for _ in range(7)] == [
+        {t: r.tolist() for t, r in d.items()} for d in drawn[3:]
+    ]
+
+
 def test_an_empty_table_is_refused() -> None:
     with pytest.raises(ValueError, match="'a' has no training rows"):
         sampler({"a": 0}, 4, "uniform")

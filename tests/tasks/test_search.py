@@ -130,3 +130,37 @@ def test_check_says_what_is_wrong() -> None:
     assert "one_class" in {p.code for p in KIND.check(same, np.array(["train"] * 2), APART)}
     graded = pa.table({"query": ["q"] * 2, "product": [None, ""], "label": [0, 2]})
     assert {"relevant_from", "texts_empty"} <= {p.code for p in KIND.check(graded, np.array(["train"] * 2), KIND.Options(relevant_from=3))}
+
+
+def test_ranking_losses_by_hand() -> None:
+    logits = torch.tensor([2.0, -1.0, 0.5, 3.0, 1.0, 4.0, 0.0])
+    gains = torch.tensor([1.0, 0.0, 0.25, 1.0, 0.5, 0.5, 1.0])
+    groups = torch.tensor([7, 7, 7, 3, 5, 5, 8])  # one of three grades, one alone, two equal, one alone
+    batch = TaskBatch({}, labels=gains, groups=groups)
+    alone = torch.nn.functional.binary_cross_entropy_with_logits(logits, gains, reduction="none").tolist()
+
+    def lost(difference: float) -> float:
+        return math.log(1 + math.exp(-difference))
+
+    found = KIND.loss(logits, batch, {}, KIND.Options(loss="pairwise")).tolist()
+    pairs = {(0, 1): lost(3), (0, 2): lost(1.5), (1, 2): lost(1.5)}
+    assert found[0] == pytest.approx((pairs[0, 1] + 0.75 * pairs[0, 2]) / 1.75)
+    assert found[1] == pytest.approx((pairs[0, 1] + 0.25 * pairs[1, 2]) / 1.25)
+    assert found[2] == pytest.approx(0.75 * pairs[0, 2] + 0.25 * pairs[1, 2])
+    assert found[3:] == pytest.approx(alone[3:]), "nothing to be compared with"
+
+    found = KIND.loss(logits, batch, {}, KIND.Options(loss="listwise")).tolist()
+    total = sum(math.exp(s) for s in (2, -1, 0.5))
+    wanted = -(0.8 * math.log(math.exp(2) / total) + 0.2 * math.log(math.exp(0.5) / total))
+    assert found[:3] == pytest.approx([wanted] * 3) and found[3:] == pytest.approx(alone[3:])
+
+
+@pytest.mark.parametrize("loss", ["pairwise", "listwise"])
+def test_ranking_losses_have_sound_gradients_and_teach(loss: str, learn: Callable[..., dict[str, float]]) -> None:
+    options = KIND.Options(loss=loss)
+    assert KIND.draws_groups(options) and not KIND.draws_groups(APART)
+    logits = torch.tensor([500.0, -500.0, 0.0, 0.0], dtype=torch.float64, requires_grad=True)
+    batch = TaskBatch({}, labels=torch.tensor([0.0, 1.0, 0.0, 0.0]), groups=torch.tensor([1, 1, 2, 3]))
+    KIND.loss(logits, batch, {}, options).sum().backward()
+    assert logits.grad is not None and logits.grad.isfinite().all() and (logits.grad != 0).all()
+    assert learn(KIND, shop(300, 0, graded=True), shop(200, 1, graded=True), options, steps=60)["ndcg_at_10"] > 0.9

@@ -1,0 +1,331 @@
+"""Response selection: a dialogue so far and a reply → how well the reply goes on from there; the right one among candidates."""
+
+import math
+import re
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from pydantic import Field as Setting
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mtl_core import metrics
+from mtl_core.data.problems import Problem, Severity
+from mtl_core.messages import N_, message
+from mtl_core.settings import Options
+from mtl_core.tasks import common
+from mtl_core.tasks.base import Field, MetricInfo, Panel, Slot, Spec, TaskBatch, TaskKind
+
+LARGEST_SCALE = 100.0  # of the cosine, as in CLIP
+_BLOCK = 1 << 16  # pairs whose vectors are looked up at once
+_MARK = re.compile(r"\s*[^\W\d][\w \-]{0,30}[:：]")  # who speaks, in front of a turn
+
+Outputs = tuple[Tensor, Tensor]
+"""(R, E) of the dialogues and (R, E) of the replies: the dot product of two is their logit."""
+
+
+class ResponseOptions(Options):
+    max_turns: int = Setting(
+        10,
+        ge=1,
+        le=1000,
+        title=N_("Turns"),
+        description=N_("How many turns of a dialogue are read, the newest ones; a long text loses its oldest."),
+    )
+    candidates: int = Setting(
+        20,
+        ge=2,
+        le=1000,
+        title=N_("Candidates"),
+        description=N_("Replies that one right one is ranked among, where the table gives no wrong ones."),
+    )
+    projection: int = Setting(128, ge=1, le=4096, title=N_("Projection size"), description=N_("Length of the vectors that are compared."))
+    temperature: float = Setting(
+        0.1, ge=1 / LARGEST_SCALE, le=10, title=N_("Temperature"), description=N_("Start of the learned temperature: smaller is sharper.")
+    )
+
+
+class ResponseHead(nn.Module):
+    """logit = exp(t) (cos(A dialogue, B reply) - b), t and b learned, exp(t) ≤ 100; A and B begin alike, as the encoder's own similarity.
+
+    A dual encoder, as in "Efficient Natural Language Response Suggestion for Smart Reply" (https://arxiv.org/abs/1705.00652).
+    """
+
+    def __init__(self, hidden: int, options: ResponseOptions):
+        super().__init__()
+        self.context, self.reply = (nn.Linear(hidden, options.projection, bias=False) for _ in range(2))
+        self.reply.load_state_dict(self.context.state_dict())
+        self.log_scale = nn.Parameter(torch.tensor(-math.log(options.temperature)))
+        self.threshold = nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, vectors: Tensor, batch: TaskBatch) -> Outputs:
+        """vectors (S, H) → (R, projection + 1) twice: scale and threshold are in them, so that a dot product is all that is left."""
+        vectors = vectors.float()
+        scale = self.log_scale.clamp(max=math.log(LARGEST_SCALE)).exp()
+        context = scale * F.normalize(self.context(vectors[batch.slots["context"].index]), dim=1)
+        reply = F.normalize(self.reply(vectors[batch.slots["reply"].index]), dim=1)
+        one = torch.ones_like(reply[:, :1])
+        return torch.cat([context, one], dim=1), torch.cat([reply, -scale * self.threshold * one], dim=1)
+
+
+class ResponseSelection(TaskKind):
+    name = "response_selection"
+    label = N_("Response selection")
+    help = N_("Which reply goes on from a dialogue.")
+    fields = (
+        Field(
+            "dialogue",
+            "texts",
+            N_("The turns so far, oldest first; who spoke may stand in front, as in “customer: hello”."),
+            aliases=("dialogue", "dialog", "context", "conversation", "turns"),
+        ),
+        Field(
+            "speakers",
+            "texts",
+            N_("Who spoke each turn, in the same order, where that is not in the turns themselves."),
+            required=False,
+            aliases=("speakers", "roles", "speaker", "role"),
+        ),
+        Field(
+            "reply", "text", N_("The reply that follows, or a candidate for it."), aliases=("reply", "response", "agent_reply", "answer")
+        ),
+        Field(
+            "label",
+            "label",
+            N_("Whether the reply is the right one: 0 or 1; without it every reply is."),
+            required=False,
+            aliases=("label", "is_right", "correct"),
+        ),
+        Field(
+            "list",
+            "group",
+            N_("Rows that are candidates for one dialogue; without it rows with the same dialogue."),
+            required=False,
+            aliases=("list", "list_id", "dialogue_id", "dialog_id", "conversation_id"),
+        ),
+    )
+    Options = ResponseOptions
+    metrics = (
+        MetricInfo("recall_at_1", N_("Recall@1"), N_("Share of right replies that score above all of their wrong candidates.")),
+        MetricInfo("recall_at_5", N_("Recall@5"), N_("Share of right replies among the first five of their candidates.")),
+        MetricInfo("mrr", N_("MRR"), N_("Mean of 1 / rank of the right reply among its candidates.")),
+    )
+    primary = "recall_at_1"
+    ranks = "reply"
+    rows_at_once = 512  # as each is compared with the replies of all of them
+
+    def slots(self, options: ResponseOptions, fields: Collection[str] | None = None) -> tuple[Slot, ...]:
+        return (Slot("context"), Slot("reply"))
+
+    def draws_groups(self, options: ResponseOptions) -> bool:
+        return True
+
+    def check(self, table: pa.Table, split: np.ndarray, options: ResponseOptions) -> list[Problem]:
+        findings = common.Findings(table, split)
+        if not findings.fields(self.fields):
+            return findings.problems
+        no_reply, no_turn = common.is_empty(table["reply"]), np.array([not text for text in _contexts(table, options)], bool)
+        if table.num_rows and no_reply.all():
+            findings.texts("reply")
+        else:
+            findings.rows(
+                Severity.WARNING,
+                "reply_missing",
+                "reply",
+                no_reply,
+                message("{count} of {of} rows have a dialogue without a reply."),
+                message("They are left out. Fill in the replies to learn from them."),
+            )
+        findings.rows(
+            Severity.WARNING,
+            "dialogue_empty",
+            "dialogue",
+            no_turn,
+            message("{count} of {of} rows have an empty dialogue."),
+            message("They are left out. Fill in what was said before the reply."),
+        )
+        if "speakers" in table.column_names:
+            findings.rows(
+                Severity.WARNING,
+                "speakers_differ",
+                "speakers",
+                np.array([bool(who) and len(who) != len(turns) for turns, who in _dialogues(table)], bool),
+                message("{count} of {of} rows have not as many speakers as turns."),
+                message("Their turns are read without speakers. Give one speaker for each turn."),
+            )
+        right = ~no_reply & ~no_turn
+        if "label" in table.column_names:
+            common.check_yes_no(findings, both=False)
+            right &= common.yes_no(table["label"])[0] == 1
+        if not (right & (findings.split == "train")).any() and not any(p.severity is Severity.ERROR for p in findings.problems):
+            findings.table_wide(
+                Severity.ERROR,
+                "no_training_rows",
+                "reply",
+                message("No training row has a right reply to a dialogue."),
+                message("Choose other columns or another split."),
+            )
+        return findings.problems
+
+    def fit(self, table: pa.Table, options: ResponseOptions) -> Spec:
+        return {"candidates": options.candidates}
+
+    def encode(self, table: pa.Table, spec: Spec, options: ResponseOptions) -> pa.Table:
+        """`context`: the turns in one text, the newest first; `code`: equal for equal replies; `label` is null where either is missing."""
+        context, reply = pa.chunked_array([pa.array(_contexts(table, options), pa.string())]), common.texts(table["reply"])
+        label = common.yes_no(table["label"])[0] if "label" in table.column_names else np.ones(len(table))
+        label[common.is_empty(context) | common.is_empty(reply)] = np.nan
+        group = common.codes(table["list"] if "list" in table.column_names else context)
+        code = common.fixed(common.codes(reply)[:, None])
+        return pa.table({"context": context, "reply": reply, "label": common.floats(label), "group": pa.array(group), "code": code})
+
+    def head(self, hidden: int, spec: Spec, options: ResponseOptions) -> ResponseHead:
+        return ResponseHead(hidden, options)
+
+    def loss(self, logits: Outputs, batch: TaskBatch, spec: Spec, options: ResponseOptions) -> Tensor:
+        """Cross-entropy of the right reply among the distinct replies of the step and "none of them", whose logit is 0.
+
+        Other right replies to the same dialogue are left out, wrong ones (label 0) are candidates only. With "none of them" a step
+        with one reply still teaches what is a fit, and so does a wrong reply to a dialogue whose right one is not in the step: none
+        is then right. The rows that are counted are scaled so that the mean over all rows is theirs.
+        """
+        context, reply = logits
+        assert batch.labels is not None
+        right, place = batch.labels > 0.5, torch.arange(len(context), device=context.device)
+        distinct, said = batch.slots["reply"].index.unique(return_inverse=True)
+        first = torch.zeros_like(distinct).scatter_reduce(0, said, place, "amin", include_self=False)
+        dialogue = batch.slots["context"].index
+        one, other = ((dialogue[:, None] == dialogue) & right).nonzero(as_tuple=True)
+        fits = torch.zeros(len(context), len(distinct), dtype=torch.bool, device=context.device)
+        fits[one, said[other]] = True
+        alone = ~right & ~fits.any(1)
+        left_out = fits | alone[:, None]
+        left_out[place, said] = False
+        compared = (context @ reply[first].T).masked_fill(left_out, -torch.inf)
+        losses = F.cross_entropy(F.pad(compared, (1, 0)), torch.where(right, said + 1, 0), reduction="none")
+        counted = right | alone
+        return losses * counted * (len(context) / counted.sum())
+
+    def scores(self, logits: Outputs, batch: TaskBatch, spec: Spec) -> np.ndarray:
+        """(R, 2 E): the vectors of dialogue and reply side by side; the dot product of any two is their logit."""
+        return torch.cat(logits, dim=1).detach().float().cpu().numpy()
+
+    def truth(self, batch: TaskBatch, spec: Spec) -> np.ndarray:
+        """(R, 2) int64: whether the reply is right, and its code."""
+        assert batch.labels is not None
+        return torch.cat([batch.labels[:, None].long(), batch.features["code"]], dim=1).cpu().numpy()
+
+    def relevance(self, scores: np.ndarray) -> np.ndarray:
+        everything = np.arange(len(scores))
+        return 1 / (1 + np.exp(-_dots(scores, everything, everything)))
+
+    def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
+        """Each right reply is ranked among the wrong ones of its list; where that has none, among `candidates` - 1 of other rows."""
+        first, second, right, lists = _candidates(labels, groups, spec["candidates"])
+        return _measured(_dots(scores, first, second), right, lists)
+
+    def report(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
+        first, second, right, lists = _candidates(labels, groups, spec["candidates"])
+        found = _dots(scores, first, second)
+        columns = [N_("Among the first"), N_("Share of right replies"), N_("By chance")]
+        rows = [[k, metrics.hit_rate(found, right, lists, k), metrics.hit_rate_by_chance(right, lists, k)] for k in (1, 2, 5, 10)]
+        data = {"columns": columns, "rows": [row for row in rows if np.isfinite(row).all()]}
+        return [Panel("table", N_("Where the right reply stands among its candidates"), data)]
+
+    def naive(self, table: pa.Table, split: np.ndarray, spec: Spec, options: ResponseOptions, part: str) -> dict[str, float]:
+        """Cosine of the TF-IDF vectors of dialogue and reply; word weights from the training rows."""
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        encoded = self.encode(table, spec, options)
+        label = encoded["label"].to_numpy()
+        rows = np.flatnonzero((split == part) & ~np.isnan(label))
+        train = common.sample(np.flatnonzero(split == "train"), 100_000)
+        columns = [common.plain(encoded[c]) for c in ("context", "reply")]
+        known = [text for c in columns for text in c.take(pa.array(train)).to_pylist()]
+        vectorizer = TfidfVectorizer(sublinear_tf=True, token_pattern=common.WORD).fit([*known, "a"])  # at least one word
+        context, reply = (vectorizer.transform(c.take(pa.array(rows)).to_pylist()) for c in columns)
+        labels = np.stack([label[rows].astype(np.int64), common.matrix(encoded["code"])[rows, 0]], axis=1)
+        first, second, right, lists = _candidates(labels, encoded["group"].to_numpy()[rows], spec["candidates"])
+        return _measured(np.asarray(context[first].multiply(reply[second]).sum(axis=1)).ravel(), right, lists)
+
+    def present(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
+        return [{"relevance": float(s)} for s in self.relevance(scores)]
+
+
+# -- dialogues ----------------------------------------------------------------------------------------------------------------
+
+
+def _contexts(table: pa.Table, options: ResponseOptions) -> list[str]:
+    """(N,): a dialogue's newest turns in one text, the newest first: where the tokenizer cuts a long text, the oldest are lost.
+
+    That order is of "ConveRT: Efficient and Accurate Conversational Representations from Transformers"
+    (https://arxiv.org/abs/1911.03688). Who spoke stands in front of a turn as plain words.
+    """
+    return [_joined(turns, who, options.max_turns) for turns, who in _dialogues(table)]
+
+
+def _dialogues(table: pa.Table) -> list[tuple[list[str | None], list[str | None]]]:
+    """(turns, speakers) of each row; a single text is divided where each of its lines says who speaks."""
+    dialogues = common.histories(table["dialogue"]).to_pylist()
+    speakers = common.histories(table["speakers"]).to_pylist() if "speakers" in table.column_names else [[]] * len(dialogues)
+    return [(_turns(turns), who) for turns, who in zip(dialogues, speakers, strict=True)]
+
+
+def _turns(turns: list[str | None]) -> list[str | None]:
+    lines = [line for line in (turns[0] or "").splitlines() if line.strip()] if len(turns) == 1 else []
+    return [*lines] if lines and all(map(_MARK.match, lines)) else turns
+
+
+def _joined(turns: Sequence[str | None], speakers: Sequence[str | None], most: int) -> str:
+    if len(speakers) == len(turns):
+        turns = [f"{who}: {turn}" if who and turn and turn.strip() else turn for who, turn in zip(speakers, turns, strict=True)]
+    said = [" ".join(turn.split()) for turn in turns if turn and turn.strip()]
+    return " | ".join(reversed(said[-most:]))
+
+
+# -- ranking ------------------------------------------------------------------------------------------------------------------
+
+
+def _candidates(labels: np.ndarray, groups: np.ndarray | None, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """A list for each right reply: itself and wrong ones, those of its group or, without any, up to `most` - 1 drawn from all replies,
+    always the same. labels: (R, 2) as by `truth`.
+
+    → of each candidate (M,): the row of the dialogue, a row with the reply, 1 where it is right, its list.
+    """
+    right, code = labels[:, 0] == 1, labels[:, 1]
+    _, group = np.unique(np.arange(len(labels)) if groups is None else groups, return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    ends = np.cumsum(np.bincount(group))
+    distinct, where = np.unique(code, return_index=True)
+    rng, found = np.random.default_rng(0), []
+    for row in np.flatnonzero(right):
+        members = order[(ends[group[row] - 1] if group[row] else 0) : ends[group[row]]]
+        fits = code[members[right[members]]]
+        others, at = np.unique(code[members], return_index=True)
+        wrong = members[at[~np.isin(others, fits)]]
+        if not len(wrong):
+            drawn = rng.choice(len(distinct), min(len(distinct), most - 1 + len(np.unique(fits))), replace=False)
+            wrong = where[drawn[~np.isin(distinct[drawn], fits)]][: most - 1]
+        if len(wrong):
+            found.append(np.stack([np.full(len(wrong) + 1, row), [row, *wrong], np.arange(len(wrong) + 1) == 0]))
+    lists = np.repeat(np.arange(len(found)), [part.shape[1] for part in found])
+    first, second, is_right = np.concatenate([np.empty((3, 0), np.int64), *found], axis=1)
+    return first, second, is_right, lists
+
+
+def _dots(scores: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(M,) logits of the dialogues of the rows `first` with the replies of the rows `second`."""
+    context, reply = np.split(scores, 2, axis=1)
+    found = np.empty(len(first))
+    for start in range(0, len(first), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        found[part] = np.einsum("me,me->m", context[first[part]], reply[second[part]])
+    return found
+
+
+def _measured(scores: np.ndarray, right: np.ndarray, lists: np.ndarray) -> dict[str, float]:
+    recalls = {f"recall_at_{k}": metrics.hit_rate(scores, right, lists, k) for k in (1, 5)}
+    return metrics.defined({**recalls, "mrr": metrics.mean_reciprocal_rank(scores, right, lists)})
