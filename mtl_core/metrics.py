@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-LOWER_IS_BETTER = frozenset({"log_loss", "calibration_error", "loss"})
+LOWER_IS_BETTER = frozenset({"log_loss", "calibration_error", "loss", "perplexity"})
 
 
 def is_better(metric: str, value: float, than: float) -> bool:
@@ -239,3 +239,12 @@ def most_confused(predicted: np.ndarray, labels: np.ndarray, limit: int) -> np.n
     rows = np.bincount(labels, minlength=n) + np.bincount(predicted, minlength=n)
     ranking = np.lexsort((-rows, -errors))[: np.count_nonzero(rows)]
     return np.sort(ranking[:limit])
+
+
+# -- words ----------------------------------------------------------------------------------------------------------------------
+
+
+def perplexity(losses: np.ndarray, tokens: np.ndarray) -> float:
+    """exp of the mean loss a token: among how many equally likely words a model chooses. losses: (N,) mean of a row's tokens, in nats;
+    tokens: (N,) how many it has. nan: no tokens."""
+    return math.exp(min(_mean(losses, tokens), 700.0)) if np.sum(tokens) else math.nan

@@ -3,7 +3,17 @@
 from mtl_core.tasks.base import TaskKind
 from mtl_core.tasks.classification import Classification
 from mtl_core.tasks.click_through import ClickThrough
+from mtl_core.tasks.masked_language_modelling import MaskedLanguageModelling
 from mtl_core.tasks.recommendation import Recommendation
 from mtl_core.tasks.search import Search
 
-KINDS: dict[str, TaskKind] = {kind.name: kind for kind in (Recommendation(), Search(), ClickThrough(), Classification())}
+KINDS: dict[str, TaskKind] = {
+    kind.name: kind
+    for kind in (
+        Recommendation(),
+        Search(),
+        ClickThrough(),
+        Classification(),
+        MaskedLanguageModelling(),
+    )
+}

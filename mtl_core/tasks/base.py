@@ -56,7 +56,7 @@ class Slot:
     reads:  what the head is given of a text. vector: one for the text; tokens: that, and the state of each of its tokens; ids: its token
             ids, and the encoder never sees it (a target to be written). Shape many has vectors only.
     masks:  share of the tokens that the encoder does not see as they are, in [0, 1); above 0 with tokens only. Drawn anew in every
-            step, and always the same in an evaluation.
+            step, and always the same in an evaluation; in a prediction of shape one it is what ___ stands for.
     """
 
     name: str
