@@ -3,6 +3,7 @@
 from mtl_core.tasks.base import TaskKind
 from mtl_core.tasks.classification import Classification
 from mtl_core.tasks.click_through import ClickThrough
+from mtl_core.tasks.generation import Generation
 from mtl_core.tasks.masked_language_modelling import MaskedLanguageModelling
 from mtl_core.tasks.recommendation import Recommendation
 from mtl_core.tasks.search import Search
@@ -14,6 +15,7 @@ KINDS: dict[str, TaskKind] = {
         Search(),
         ClickThrough(),
         Classification(),
+        Generation(),
         MaskedLanguageModelling(),
     )
 }
