@@ -95,7 +95,7 @@ def test_rouge_l_agrees_with_torchmetrics() -> None:
 
 
 def test_chrf_agrees_with_torchmetrics() -> None:
-    """Which averages the F-scores of the orders; the paper and sacrebleu take that of the averages: so precision and recall are compared."""
+    """Which averages the F-scores of the orders; the paper and sacrebleu take that of the averages: so both are compared."""
 
     def theirs(beta: float) -> float:
         return float(chrf_score(written, [[b] for b in wanted], n_word_order=0, beta=beta, lowercase=True))
