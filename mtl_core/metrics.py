@@ -8,14 +8,17 @@ precision: all at the block's last rank, as in scikit-learn); NDCG averages over
 """
 
 import math
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 LOWER_IS_BETTER = frozenset(
-    {"loss", "in_scope_rejected"} | {prefix + name for prefix in ("", "cvr_", "ctcvr_") for name in ("log_loss", "calibration_error")}
+    {"loss", "in_scope_rejected", "perplexity", "rmse", "mae"}
+    | {prefix + name for prefix in ("", "cvr_", "ctcvr_") for name in ("log_loss", "calibration_error")}
 )
 
 
@@ -249,3 +252,58 @@ def most_confused(predicted: np.ndarray, labels: np.ndarray, limit: int) -> np.n
     rows = np.bincount(labels, minlength=n) + np.bincount(predicted, minlength=n)
     ranking = np.lexsort((-rows, -errors))[: np.count_nonzero(rows)]
     return np.sort(ranking[:limit])
+
+
+# -- words ----------------------------------------------------------------------------------------------------------------------
+
+
+def perplexity(losses: np.ndarray, tokens: np.ndarray) -> float:
+    """exp of the mean loss a token: among how many equally likely words a model chooses. losses: (N,) mean of a row's tokens, in nats;
+    tokens: (N,) how many it has. nan: no tokens."""
+    return math.exp(min(_mean(losses, tokens), 700.0)) if np.sum(tokens) else math.nan
+
+
+_WORD = re.compile(r"[\u3400-\u9fff]|[^\W_\u3400-\u9fff]+")  # Chinese has no spaces: a character is a word
+
+
+def rouge_l(written: Sequence[str], references: Sequence[str]) -> float:
+    """Mean F1 of the longest common subsequence of words, in [0, 1]; case and punctuation do not count. nan: no rows.
+
+    "ROUGE: A Package for Automatic Evaluation of Summaries" (https://aclanthology.org/W04-1013).
+    """
+    found = []
+    for text, reference in zip(written, references, strict=True):
+        ours, theirs = _WORD.findall(text.lower()), _WORD.findall(reference.lower())
+        found.append(2 * _common(ours, theirs) / (len(ours) + len(theirs)) if ours and theirs else 0.0)
+    return _mean(np.array(found))
+
+
+def _common(first: Sequence[str], second: Sequence[str]) -> int:
+    """Length of the longest common subsequence."""
+    row = [0] * (len(second) + 1)
+    for a in first:
+        corner = 0  # what stands above and to the left
+        for j, b in enumerate(second, 1):
+            corner, row[j] = row[j], corner + 1 if a == b else max(row[j], row[j - 1])
+    return row[-1]
+
+
+def chrf(written: Sequence[str], references: Sequence[str], order: int = 6, beta: float = 2.0) -> float:
+    """F-score of character n-grams of 1 to `order` over all rows, recall weighing beta times, in [0, 1]; without spaces and case, as
+    uncased encoders write none. nan: no rows.
+
+    "chrF: character n-gram F-score for automatic MT evaluation" (https://aclanthology.org/W15-3049).
+    """
+    if not len(written):
+        return math.nan
+    counts = np.zeros((3, order))  # in both, written, in the references
+    for text, reference in zip(written, references, strict=True):
+        ours, theirs = ("".join(t.lower().split()) for t in (text, reference))
+        for n in range(1, order + 1):
+            grams = [Counter(t[i : i + n] for i in range(len(t) - n + 1)) for t in (ours, theirs)]
+            counts[:, n - 1] += [(grams[0] & grams[1]).total(), grams[0].total(), grams[1].total()]
+    counts = counts[:, (counts[1:] > 0).all(0)]  # orders that both sides have
+    if not counts[0].sum():
+        return 0.0
+    precision, recall = (counts[0] / counts[1]).mean(), (counts[0] / counts[2]).mean()
+    return float((1 + beta**2) * precision * recall / (beta**2 * precision + recall))

@@ -1,5 +1,6 @@
 """Rows that were never stored, as those of `compiled`: what predictions are made from."""
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from mtl_core.data.compiled import Reading, RowBlock, SlotLike
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+_BLANK = re.compile("_{2,}")
 
 
 class MemoryTexts:
@@ -48,7 +51,10 @@ class MemoryTexts:
 def rows_in_memory(
     encoded: pa.Table, slots: Sequence[SlotLike], tokenizer: "PreTrainedTokenizerBase", max_length: int
 ) -> tuple[RowBlock, dict[str, MemoryTexts]]:
-    """encoded: what `TaskKind.encode` made of rows without labels. → the rows, and for each slot where its text codes point."""
+    """encoded: what `TaskKind.encode` made of rows without labels. → the rows, and for each slot where its text codes point.
+
+    In a slot with masks ___ stands for a hidden word; a text without one gets it at its end.
+    """
     texts, block = MemoryTexts(tokenizer, max_length), RowBlock({})
     for slot in slots:
         block.readings[slot.name] = Reading.of(slot)
@@ -60,7 +66,7 @@ def rows_in_memory(
             offsets = np.cumsum([0, *(len(v or []) for v in values)])
             block.slots[slot.name] = texts.codes([t for v in values for t in v or []]), offsets
         else:
-            block.slots[slot.name] = texts.codes(values), None
+            block.slots[slot.name] = texts.codes([_with_masks(v, tokenizer) for v in values] if slot.masks else values), None
     for name in encoded.column_names:
         if name not in block.slots and name not in ("label", "group"):
             column = encoded.column(name).combine_chunks()
@@ -74,3 +80,9 @@ def rows_in_memory(
             flat = column.flatten() if pa.types.is_fixed_size_list(column.type) else column
             block.features[name] = flat.to_numpy(zero_copy_only=False).copy().reshape(len(encoded), -1)  # torch wants to own it
     return block, {slot.name: texts for slot in slots}
+
+
+def _with_masks(text: str | None, tokenizer: "PreTrainedTokenizerBase") -> str:
+    mask = str(tokenizer.mask_token)
+    text = _BLANK.sub(f" {mask} ", text or "")
+    return text if mask in text else f"{text} {mask}"

@@ -69,7 +69,7 @@ class Predictor:
         block, stores = rows_in_memory(encoded, slots, self._tokenizer, self._template.max_length)
         budget = self.experiment.training.micro_batch_tokens
         with torch.inference_mode():
-            batch = assemble({task: block}, {task: stores}, self._template, budget, self._device)
+            batch = assemble({task: block}, {task: stores}, self._template, budget, self._device, salt=None)
             with self._one_task if self._model.sharing.by_task else nullcontext():
                 self._model.sharing.switch(task)
                 vectors = self._lanes.encode(batch.packed)

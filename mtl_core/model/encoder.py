@@ -239,6 +239,9 @@ class Encoder(nn.Module):
         """Of the model that was loaded."""
         return load_tokenizer(self.name)
 
+    def language_model(self) -> None:
+        """None has one yet."""
+
     @property
     def drops(self) -> bool:
         """Whether there is dropout anywhere inside."""

@@ -3,10 +3,21 @@
 from mtl_core.tasks.base import TaskKind
 from mtl_core.tasks.classification import Classification
 from mtl_core.tasks.click_through import ClickThrough
+from mtl_core.tasks.generation import Generation
+from mtl_core.tasks.masked_language_modelling import MaskedLanguageModelling
 from mtl_core.tasks.recommendation import Recommendation
 from mtl_core.tasks.response_selection import ResponseSelection
 from mtl_core.tasks.search import Search
 
 KINDS: dict[str, TaskKind] = {
-    kind.name: kind for kind in (Recommendation(), Search(), ClickThrough(), Classification(), ResponseSelection())
+    kind.name: kind
+    for kind in (
+        Recommendation(),
+        Search(),
+        ClickThrough(),
+        Classification(),
+        ResponseSelection(),
+        Generation(),
+        MaskedLanguageModelling(),
+    )
 }

@@ -15,7 +15,7 @@ How rows go through a kind:
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -59,13 +59,16 @@ class Slot:
     reads:  what the head is given of a text. vector: one for the text; tokens: that, and the state of each of its tokens; ids: its token
             ids, and the encoder never sees it (a target to be written). Shape many has vectors only.
     masks:  share of the tokens that the encoder does not see as they are, in [0, 1); above 0 with tokens only. Drawn anew in every
-            step, and always the same in an evaluation.
+            step, and always the same in an evaluation; in a prediction of shape one it is what ___ stands for.
+    continues: of ids, the slot (one, tokens) whose text they continue. Where the backbone's own causal language model writes, it reads
+            them behind that text, whose tokens then include them, as part 1, and whose vector is of no use. Elsewhere without effect.
     """
 
     name: str
     shape: Literal["one", "many", "pair"] = "one"
     reads: Literal["vector", "tokens", "ids"] = "vector"
     masks: float = 0.0
+    continues: str = ""
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,36 @@ class TaskBatch:
         return len(slot.index) if offsets is None else len(offsets) - 1
 
 
+class Taught(NamedTuple):
+    """What is thought of texts that are known, each token from those before it.
+
+    logits: (M, V); wanted: (M,) the tokens that come and then the end, row after row; rows: (M,).
+    """
+
+    logits: Tensor
+    wanted: Tensor
+    rows: Tensor
+
+
+class Writer(Protocol):
+    """A module that writes texts. end: id that ends them. A target may have been cut: `Taught.wanted` says what of it is there."""
+
+    @property
+    def end(self) -> int: ...
+
+    def teach(self, vectors: Tensor, source: Tokens, target: Tokens) -> Taught:
+        """vectors: as a head is given them; source: of the slot that is read; target: of that to be written, which `continues` it."""
+
+    def begin(self, vectors: Tensor, source: Tokens) -> Any:
+        """The state of what is written to each row, with a cache of keys and values inside."""
+
+    def step(self, state: Any, ids: Tensor | None) -> Tensor:
+        """→ (B, V): logits of the next token. ids: (B,) what was written last, None in the first step. The state goes on."""
+
+    def pick(self, state: Any, rows: Tensor) -> Any:
+        """The state of `rows` (B',) of the B, each any number of times; the old one is used up."""
+
+
 class Vocabulary(Protocol):
     """What a head that reads or writes words needs of the encoder."""
 
@@ -159,6 +192,9 @@ class Vocabulary(Protocol):
     @property
     def tokenizer(self) -> Any:
         """A fast tokenizer of transformers."""
+
+    def language_model(self) -> Writer | None:
+        """The backbone's own pretrained part that writes, a module that is new in each call; None where it has none."""
 
 
 class WordHead(nn.Module):

@@ -252,8 +252,8 @@ class Findings:
             )
         return not missing
 
-    def texts(self, field: str) -> None:
-        """All texts empty: an error; some: a warning."""
+    def texts(self, field: str, only: bool = False) -> None:
+        """All texts empty: an error; some: a warning. only: nothing else is read, so that such rows are left out."""
         if field not in self.table.column_names or not self.table.num_rows:
             return
         empty = is_empty(self.table[field])
@@ -273,7 +273,9 @@ class Findings:
                 field,
                 empty,
                 message("{count} of {of} rows have an empty text."),
-                message("Nothing to do if the other fields say enough; else fill in the texts or leave out the rows."),
+                message("This task leaves them out.")
+                if only
+                else message("Nothing to do if the other fields say enough; else fill in the texts or leave out the rows."),
             )
 
     def yes_no(self, field: str) -> tuple[np.ndarray, np.ndarray]:

@@ -69,11 +69,11 @@ def assemble(
     device: torch.device,
     lanes: int = 1,
     apart: bool = False,
-    salt: int = 0,
+    salt: int | None = 0,
 ) -> StepBatch:
     """blocks: task → its rows of the step (at least one each); stores: task → slot → where its text codes point (of a pair two);
     micro_batch_tokens: of all that is encoded at once, by `lanes` micro-batches side by side; apart: no text is shared by two tasks;
-    salt: of what is drawn to be masked."""
+    salt: of what is drawn to be masked; None: nothing is drawn, and only what stands as a mask in the text is one."""
     keys, owners, kept, end = [np.empty((0, 3), np.uint64)], [np.empty(0, np.int64)], [np.empty(0, bool)], 0
     sources: dict[tuple[str, str], _Source] = {}
     for place, (task, block) in enumerate(blocks.items()):
@@ -137,7 +137,7 @@ def assemble(
     )
 
 
-def _sequence(i: int, sources: list[_Source], template: Template, salt: int) -> tuple[np.ndarray, np.ndarray]:
+def _sequence(i: int, sources: list[_Source], template: Template, salt: int | None) -> tuple[np.ndarray, np.ndarray]:
     """Token ids and types of the i-th text of a step, as the encoder sees it."""
     source = next(s for s in sources if i < s.end)
     i -= source.end - len(source.codes)
@@ -150,15 +150,18 @@ def _sequence(i: int, sources: list[_Source], template: Template, salt: int) -> 
     return ids, types
 
 
-def _masks(source: _Source, i: int, template: Template, salt: int) -> tuple[np.ndarray, np.ndarray]:
+def _masks(source: _Source, i: int, template: Template, salt: int | None) -> tuple[np.ndarray, np.ndarray]:
     """Which tokens of a sequence are hidden, and what stands there instead: the mask, one in ten times any token, one in ten times itself.
 
     "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding" (https://arxiv.org/abs/1810.04805), 3.1.
     """
-    texts, rng = source.ids(i), np.random.default_rng([salt, *source.key(i)])
+    texts = source.ids(i)
     places = template.places(*map(len, texts))
     at = np.concatenate([np.arange(start, start + n) for start, n in places])
     ids = np.concatenate([text[:n] for text, (_, n) in zip(texts, places, strict=True)])
+    if salt is None:
+        return at[ids == template.mask], ids[ids == template.mask]
+    rng = np.random.default_rng([salt, *source.key(i)])
     drawn = np.sort(rng.choice(len(at), max(1, round(source.reading.masks * len(at))), replace=False)) if len(at) else np.arange(0)
     how = rng.random(len(drawn))
     any_token = rng.integers(0, template.vocabulary, len(drawn))
@@ -177,7 +180,7 @@ def _places(parts: list[np.ndarray], lengths: np.ndarray, wanted: np.ndarray) ->
     return np.concatenate(vectors), np.concatenate(states)
 
 
-def _tokens(source: _Source, states: np.ndarray, lengths: np.ndarray, template: Template, salt: int, device: torch.device) -> Tokens:
+def _tokens(source: _Source, states: np.ndarray, lengths: np.ndarray, template: Template, salt: int | None, device: torch.device) -> Tokens:
     """states: (R,) where each row's states begin; lengths: (R,) of its sequence."""
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     ids, part = np.zeros(offsets[-1], np.int64), np.full(offsets[-1], -1, np.int64)

@@ -56,7 +56,7 @@ def _of(path: Path, changed: int, name: str, data_json: str, task_json: str) -> 
     texts = [f.name for f in mapped.kind.fields if f.type in ("text", "texts") and f.name in mapped.table.column_names]
     tokenizer = load_tokenizer("minilm")
     lengths = [token_lengths(mapped.table.column(name), tokenizer) for name in texts]
-    rows, n_labels = label_counts(mapped.table.column("label"), mapped.split)
+    rows, n_labels = label_counts(mapped.table.column("label"), mapped.split) if "label" in mapped.table.column_names else ([], 0)
     return Checked(found, dataset.split_sizes, rows, n_labels, dict(zip(texts, histogram(lengths), strict=True)))
 
 
@@ -74,13 +74,19 @@ def show(checked: Checked, _: Translate) -> None:
         st.markdown("**" + _("Rows by label") + "**")
         if checked.n_labels > len(checked.labels):
             st.caption(_("The {n} most frequent of {total} labels.").format(n=len(checked.labels), total=checked.n_labels))
-        st.dataframe(
-            {_("Label"): [row["label"] for row in checked.labels], **{_(w): [row[p] for row in checked.labels] for p, w in PARTS.items()}},
-            hide_index=True,
-            height=300,
-            key="labels",
-            alt=_("Rows of each label in training, validation and test"),
-        )
+        if checked.labels:
+            st.dataframe(
+                {
+                    _("Label"): [row["label"] for row in checked.labels],
+                    **{_(w): [row[p] for row in checked.labels] for p, w in PARTS.items()},
+                },
+                hide_index=True,
+                height=300,
+                key="labels",
+                alt=_("Rows of each label in training, validation and test"),
+            )
+        else:
+            st.caption(_("This task needs no labels."))
     with right:
         st.markdown("**" + _("Length of the texts") + "**")
         if checked.lengths:

@@ -1,0 +1,287 @@
+"""Generation: a text → a text that answers, describes or rewrites it."""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from pydantic import Field as Setting
+from sklearn.feature_extraction.text import TfidfVectorizer
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mtl_core import metrics
+from mtl_core.data.problems import Problem, Severity
+from mtl_core.messages import N_, message
+from mtl_core.settings import Options
+from mtl_core.tasks import common
+from mtl_core.tasks.base import Field, MetricInfo, Panel, Slot, Spec, TaskBatch, TaskKind, Vocabulary, WordHead, Writer
+from mtl_core.tasks.decoding import Decoder, Decoding
+
+SHOWN_TEXTS = 20  # of a report
+_NEIGHBOURS, _ASKED = 20_000, 2_000  # rows of the naive baseline
+_WORD = re.compile(r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+|[^\w\s]")  # no tokenizer makes fewer tokens of them
+
+
+class GenerationOptions(Options):
+    layers: int = Setting(
+        2, ge=1, le=6, title=N_("Decoder layers"), description=N_("Of the decoder that writes where the backbone has none of its own.")
+    )
+    heads: int = Setting(
+        8, ge=1, le=64, title=N_("Attention heads"), description=N_("Of each decoder layer; as many of them as divide the encoder's width.")
+    )
+    dropout: float = Setting(
+        0.1, ge=0, le=0.9, title=N_("Dropout"), description=N_("Share of values dropped in the decoder while training.")
+    )
+    longest_target: int = Setting(
+        48, ge=4, le=512, title=N_("Longest text written"), description=N_("In tokens; longer targets are cut, and writing ends there.")
+    )
+    label_smoothing: float = Setting(
+        0.1, ge=0, le=0.5, title=N_("Label smoothing"), description=N_("Share of each token's target spread over all others in training.")
+    )
+    beams: int = Setting(
+        4, ge=1, le=16, title=N_("Beams"), description=N_("Texts followed side by side when a person asks; 1 takes the likeliest token.")
+    )
+    evaluation_beams: int = Setting(
+        1, ge=1, le=16, title=N_("Beams of an evaluation"), description=N_("As beams, when many texts are written to be measured.")
+    )
+    decoded_share: float = Setting(
+        0.5,
+        gt=0,
+        le=1,
+        title=N_("Share written out"),
+        description=N_("Share of evaluated rows that are written out for ROUGE-L and chrF; loss and perplexity use all."),
+    )
+    samples: int = Setting(
+        3, ge=0, le=10, title=N_("Other wordings"), description=N_("Texts drawn at random beside the best one when a person asks.")
+    )
+    temperature: float = Setting(
+        0.8,
+        gt=0,
+        le=2,
+        title=N_("Temperature"),
+        description=N_("Of other wordings: below 1 likely tokens are drawn more often, above 1 less."),
+    )
+    top_p: float = Setting(
+        0.9,
+        gt=0,
+        le=1,
+        title=N_("Top p"),
+        description=N_("Of other wordings: only the likeliest tokens with this probability together are drawn."),
+    )
+
+
+@dataclass
+class Written:
+    """losses: (R,) means over the tokens of a target; tokens: (R,) long, how many those are. texts: (R,) object, what was written, None
+    where nothing was; others: (R,) of lists, other wordings. While training both are None, when predicting losses are 0."""
+
+    losses: Tensor
+    tokens: Tensor
+    texts: np.ndarray | None = None
+    others: list[list[str]] | None = None
+
+
+class GenerationHead(WordHead):
+    """The backbone's own language model, or a decoder over the encoder's states (see `Decoder`); taught the right tokens one after
+    another, each from those before it (teacher forcing). In evaluation mode it also writes."""
+
+    def __init__(self, hidden: int, options: GenerationOptions):
+        super().__init__()
+        self.hidden, self.options = hidden, options
+
+    def tie(self, words: Vocabulary) -> None:
+        super().tie(words)
+        o = self.options
+        self.writer = cast(nn.Module, words.language_model()) or Decoder(self.hidden, words, o.layers, o.heads, o.dropout, o.longest_target)
+
+    def forward(self, vectors: Tensor, batch: TaskBatch) -> Written:
+        """vectors: (L, hidden)."""
+        writer, options, n = cast(Writer, self.writer), self.options, batch.n_rows
+        source, target = batch.slots["source"].tokens, batch.slots["target"].tokens
+        assert source is not None and target is not None
+        if batch.labels is None:
+            texts = self._search(writer.begin(vectors, source), n, options.beams)
+            nothing = torch.zeros(n, device=vectors.device)
+            return Written(nothing, nothing.long(), texts, self._samples(vectors, batch))
+        logits, wanted, rows = writer.teach(vectors, source, target)
+        smoothing = options.label_smoothing if self.training else 0.0
+        tokens = rows.bincount(minlength=n)
+        losses = F.cross_entropy(logits.float(), wanted, reduction="none", label_smoothing=smoothing)
+        found = Written(torch.segment_reduce(losses, "mean", lengths=tokens, initial=0, unsafe=True), tokens)
+        if not self.training:
+            chosen = np.unique(np.linspace(0, n - 1, max(1, round(options.decoded_share * n))).astype(np.int64))
+            state = writer.pick(writer.begin(vectors, source), torch.from_numpy(chosen).to(vectors.device))
+            found.texts = np.full(n, None, object)
+            found.texts[chosen] = self._search(state, len(chosen), options.evaluation_beams)
+        return found
+
+    def _search(self, state: Any, n: int, width: int) -> np.ndarray:
+        return self._texts(self._decoding().search(cast(Writer, self.writer), state, n, width))
+
+    def _samples(self, vectors: Tensor, batch: TaskBatch) -> list[list[str]]:
+        """Always the same ones for the same rows."""
+        writer, options, n = cast(Writer, self.writer), self.options, batch.n_rows
+        source = batch.slots["source"].tokens
+        if source is None or not options.samples:
+            return [[] for _ in range(n)]
+        rows = torch.arange(n, device=vectors.device).repeat_interleave(options.samples)
+        state = writer.pick(writer.begin(vectors, source), rows)
+        generator = torch.Generator(vectors.device).manual_seed(0)
+        texts = self._texts(self._decoding().sample(writer, state, options.temperature, options.top_p, generator))
+        return [list(dict.fromkeys(own)) for own in texts.reshape(n, options.samples).tolist()]
+
+    def _decoding(self) -> Decoding:
+        tokenizer, n = self.words.tokenizer, len(self.words.embeddings)
+        banned = {*tokenizer.all_special_ids, *range(len(tokenizer), n)} - {cast(Writer, self.writer).end}
+        return Decoding(self.options.longest_target, sorted(banned))
+
+    def _texts(self, ids: Tensor) -> np.ndarray:
+        end, found = cast(Writer, self.writer).end, np.empty(len(ids), object)
+        for i, row in enumerate(ids.tolist()):
+            kept = row[: row.index(end)] if end in row else row
+            found[i] = self.words.tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=True).strip()
+        return found
+
+
+class Generation(TaskKind):
+    name = "generation"
+    label = N_("Generation")
+    help = N_("Writes a text from a text: a description from attributes, an answer to a message, a short title from a long one.")
+    fields = (
+        Field(
+            "source",
+            "text",
+            N_("The text to write from."),
+            many=True,
+            aliases=("source", "input", "prompt", "data", "attributes", "instruction", "message"),
+        ),
+        Field(
+            "label",
+            "label",
+            N_("The text to be written."),
+            aliases=("label", "target", "output", "response", "reply", "summary", "description", "text"),
+        ),
+    )
+    Options = GenerationOptions
+    metrics = (
+        MetricInfo("rouge_l", N_("ROUGE-L"), N_("F1 of the longest common sequence of words between what was written and the reference.")),
+        MetricInfo("chrf", N_("chrF"), N_("F-score of the character sequences shared by what was written and the references.")),
+        MetricInfo("perplexity", N_("Perplexity"), N_("Among how many equally likely tokens the model chooses; lower is better.")),
+    )
+    primary = "rouge_l"
+    rows_at_once = 64  # a number for each token of the vocabulary at each token of the targets
+
+    def slots(self, options: GenerationOptions, fields: Collection[str] | None = None) -> tuple[Slot, ...]:
+        return (Slot("source", reads="tokens"), Slot("target", reads="ids", continues="source"))
+
+    def check(self, table: pa.Table, split: np.ndarray, options: GenerationOptions) -> list[Problem]:
+        if "label" in table.column_names:  # a blank target is none
+            table = table.set_column(table.column_names.index("label"), "label", common.names(table["label"]))
+        findings = common.Findings(table, split)
+        if not findings.fields(self.fields):
+            return findings.problems
+        findings.texts("source", only=True)
+        findings.labels(~common.nulls(table["label"]) & ~common.is_empty(table["source"]))
+        texts = common.texts(table["label"]).to_pylist()
+        long = np.array([len(t) > options.longest_target and len(_WORD.findall(t)) > options.longest_target for t in texts], dtype=bool)
+        findings.rows(
+            Severity.WARNING,
+            "target_too_long",
+            "label",
+            long,
+            message(
+                "{count} of {of} texts to be written ({share:.1%}) have more than {limit} words and signs, so at least as many tokens.",
+                share=float(long.mean()) if len(long) else 0.0,
+                limit=options.longest_target,
+            ),
+            message("They are cut there, and nothing longer is written. Raise “Longest text written” if they matter."),
+        )
+        return findings.problems
+
+    def fit(self, table: pa.Table, options: GenerationOptions) -> Spec:
+        return {}
+
+    def encode(self, table: pa.Table, spec: Spec, options: GenerationOptions) -> pa.Table:
+        """`label` is 1 for a row with both texts; strings: `given`, the source, and `reference`, the target."""
+        given = common.plain(common.texts(table["source"])).cast(pa.string())
+        if "label" not in table.column_names:
+            return pa.table({"source": given, "target": pa.array([""] * len(table), pa.string()), "given": given})
+        names = common.names(table["label"])
+        reference = pc.fill_null(names, "")
+        labels = np.where(common.nulls(names) | common.is_empty(table["source"]), np.nan, 1.0)
+        return pa.table({"source": given, "target": reference, "given": given, "reference": reference, "label": common.floats(labels)})
+
+    def head(self, hidden: int, spec: Spec, options: GenerationOptions) -> GenerationHead:
+        return GenerationHead(hidden, options)
+
+    def loss(self, logits: Written, batch: TaskBatch, spec: Spec, options: GenerationOptions) -> Tensor:
+        """Mean over a target's tokens, its end among them."""
+        return logits.losses
+
+    def scores(self, logits: Written, batch: TaskBatch, spec: Spec) -> np.ndarray:
+        """(R,) of {"text": what was written or None, "given", "loss", "tokens", "others": when predicting}."""
+        assert logits.texts is not None
+        found = np.empty(batch.n_rows, object)
+        numbers = zip(logits.losses.detach().float().tolist(), logits.tokens.tolist(), strict=True)
+        for r, (loss, tokens) in enumerate(numbers):
+            found[r] = {"text": logits.texts[r], "given": batch.strings["given"][r], "loss": loss, "tokens": tokens}
+            if logits.others is not None:
+                found[r]["others"] = logits.others[r]
+        return found
+
+    def truth(self, batch: TaskBatch, spec: Spec) -> np.ndarray:
+        return batch.strings["reference"]
+
+    def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
+        """labels: (R,) references. ROUGE-L and chrF of the rows that were written out."""
+        pairs = [(row["text"], str(reference)) for row, reference in zip(scores, labels, strict=True) if row["text"] is not None]
+        written, references = zip(*pairs, strict=True) if pairs else ((), ())
+        tokens = np.array([row["tokens"] for row in scores])
+        return metrics.defined(
+            {
+                "rouge_l": metrics.rouge_l(written, references),
+                "chrf": metrics.chrf(written, references),
+                "perplexity": metrics.perplexity(np.array([row["loss"] for row in scores]), tokens),
+            }
+        )
+
+    def report(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
+        """Some of what was written beside what was wanted; how long both are."""
+        pairs = [(row["given"], row["text"], str(label)) for row, label in zip(scores, labels, strict=True) if row["text"] is not None]
+        shown = [pairs[i] for i in np.unique(np.linspace(0, len(pairs) - 1, min(SHOWN_TEXTS, len(pairs))).astype(np.int64))]
+        lengths = np.array([[len(_WORD.findall(text)) for text in pair[1:]] for pair in pairs]).reshape(-1, 2)
+        names = (N_("Written"), N_("Reference"))
+        rows = [[name, *np.percentile(own, (10, 50, 90)).tolist()] for name, own in zip(names, lengths.T, strict=True) if len(own)]
+        return [
+            Panel("table", N_("What was written"), {"columns": [N_("Source"), *names], "rows": [list(pair) for pair in shown]}),
+            Panel(
+                "table",
+                N_("Words and signs of a text"),
+                {"columns": ["", N_("Shorter: 10 %"), N_("Median"), N_("Longer: 10 %")], "rows": rows},
+            ),
+        ]
+
+    def naive(self, table: pa.Table, split: np.ndarray, spec: Spec, options: GenerationOptions, part: str) -> dict[str, float]:
+        """Nearest neighbour: the target of the training row whose source is most alike by TF-IDF."""
+        encoded = self.encode(table, spec, options)
+        known = pc.is_valid(encoded["label"]).to_numpy()
+        train, rows = (np.flatnonzero((split == p) & known) for p in ("train", part))
+        if not len(train) or not len(rows):
+            return {}
+        train, rows = common.sample(train, _NEIGHBOURS), common.sample(rows, _ASKED)
+        given, reference = (np.array(encoded[name].to_pylist(), object) for name in ("given", "reference"))
+        vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=common.WORD, max_features=100_000)
+        vectorizer.fit([*given[train], "a"])  # at least one word
+        alike = vectorizer.transform(given[rows]) @ vectorizer.transform(given[train]).T
+        written = reference[train[np.asarray(alike.argmax(1)).ravel()]].tolist()
+        wanted = reference[rows].tolist()
+        return {"rouge_l": metrics.rouge_l(written, wanted), "chrf": metrics.chrf(written, wanted)}
+
+    def present(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
+        """The best text, then other wordings of it."""
+        return [{"text": row["text"], "others": [{"text": other} for other in row["others"]]} for row in scores]
