@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mtl_core.data.split import PARTS
+from mtl_core.data.values import as_text
 
 _SAMPLE = 5000
 """Texts that are measured; more would not change the picture."""
@@ -16,16 +17,13 @@ _SAMPLE = 5000
 def label_counts(labels: pa.ChunkedArray, split: np.ndarray, most: int = 30) -> tuple[list[dict[str, Any]], int]:
     """Rows by label and part, the most frequent labels first, at most `most` of them; and how many labels there are.
 
-    labels: (N,) of a plain type, nulls are left out; split: (N,) str. A row: {"label": str, "train": int, "validation": int, "test": int}.
+    labels: (N,), nulls are left out; split: (N,) str. A row: {"label": str, "train": int, "validation": int, "test": int}.
     """
     used = pa.array((split != "") & labels.is_valid().to_numpy())
-    values = labels.filter(used)
-    if pa.types.is_dictionary(values.type):
-        values = values.cast(values.type.value_type)
-    codes = pc.dictionary_encode(values.combine_chunks())
+    codes = pc.dictionary_encode(as_text(labels.filter(used)).combine_chunks())
     codes = codes.combine_chunks() if isinstance(codes, pa.ChunkedArray) else codes
     parts = split[used.to_numpy(zero_copy_only=False)]
-    names = [str(value) for value in codes.dictionary.to_pylist()]
+    names = codes.dictionary.to_pylist()
     index = codes.indices.to_numpy()
     counts = {part: np.bincount(index[parts == part], minlength=len(names)) for part in PARTS}
     total = np.sum(list(counts.values()), axis=0)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.data.values import as_label, as_lists, as_number, as_text
+from mtl_core.data.values import as_label, as_lists, as_number, as_numbers, as_text
 from mtl_core.messages import Message, message
 
 
@@ -29,6 +29,8 @@ class FieldLike(Protocol):
     def many(self) -> bool: ...
     @property
     def aliases(self) -> tuple[str, ...]: ...
+    @property
+    def holds(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -131,8 +133,8 @@ def _holds(facts: _Facts, field: FieldLike) -> bool:
     if field.type == "texts":
         return facts.lists or not facts.numeric
     if facts.lists:
-        return False
-    if field.type == "number":
+        return field.holds == "tags"
+    if field.type == "number" or field.holds == "number":
         return facts.numeric
     return not facts.numeric if field.type == "text" else facts.filled > 0
 
@@ -169,8 +171,8 @@ def map_columns(
 
     mapping: field → column or columns. file: for messages.
     Types: text string (several columns joined by a space) or dictionary string; texts list<string> (or of dictionary); category and
-    group string; number float64; label int64, float64 or string as found; several categories list<string>, several numbers
-    list<float64> (null: missing).
+    group string; number float64; label by what it holds: a class int64, float64 or string as found, a number float64, tags list<string>
+    or string as found; several categories list<string>, several numbers list<float64> (null: missing).
     Never raises for bad data: a field whose columns are missing is left out of the table and an error in the problems.
     """
     problems: list[Problem] = []
@@ -197,7 +199,7 @@ def map_columns(
             why = message("The field “{field}” takes one column. Found {count}.", field=field.name, count=len(chosen))
             problems.append(Problem(Severity.ERROR, "one_column", why, message("Choose one of them."), file, 1, ", ".join(chosen)))
             continue
-        columns[field.name] = _converted(table, chosen, field.type, problems, file)
+        columns[field.name] = _converted(table, chosen, field, problems, file)
     if "_line" in table.column_names:
         columns["_line"] = table.column("_line")
     return pa.table(columns), problems
@@ -212,11 +214,15 @@ def _absent(column: str, field: str, known: list[str], file: str | None) -> Prob
     return Problem(Severity.ERROR, "missing_column", why, remedy, file, 1, column)
 
 
-def _converted(table: pa.Table, chosen: list[str], kind: str, problems: list[Problem], file: str | None) -> pa.ChunkedArray | pa.Array:
-    first = table.column(chosen[0])
-    if kind == "number":
+def _converted(
+    table: pa.Table, chosen: list[str], field: FieldLike, problems: list[Problem], file: str | None
+) -> pa.ChunkedArray | pa.Array:
+    first, kind = table.column(chosen[0]), field.type
+    if kind == "number" or field.holds == "number":
         numbers = [_numbers(table, c, problems, file) for c in chosen]
         return numbers[0] if len(numbers) == 1 else _side_by_side(numbers, pa.float64())
+    if field.holds == "tags":
+        return first if pa.types.is_list(first.type) else as_text(first)
     if kind == "label":
         return as_label(first)
     if kind == "texts":
@@ -234,21 +240,22 @@ def _converted(table: pa.Table, chosen: list[str], kind: str, problems: list[Pro
 
 
 def _numbers(table: pa.Table, column: str, problems: list[Problem], file: str | None) -> pa.ChunkedArray:
-    numbers, wrong = as_number(table.column(column))
-    if wrong.any():
-        row, count = int(np.argmax(wrong)), int(wrong.sum())
-        line = table.column("_line")[row].as_py() if "_line" in table.column_names else None
-        found = str(table.column(column)[row].as_py())[:80]
-        none_left = numbers.null_count == len(numbers)
-        why = message("{count} values are not numbers; the first is “{found}”.", count=count, found=found)
+    found = as_numbers(table.column(column))
+    remarks = found.remarks(table.column(column))
+    if found.wrong.any():
+        first = str(table.column(column)[int(np.argmax(found.wrong))].as_py())[:80]
+        none_left = found.values.null_count == len(found.values)
+        why = message("{count} values are not numbers; the first is “{found}”.", count=int(found.wrong.sum()), found=first)
         remedy = (
             message("Choose it as a category, or leave it out.")
             if none_left
             else message("They count as missing; correct them if they should not.")
         )
-        severity = Severity.ERROR if none_left else Severity.WARNING
-        problems.append(Problem(severity, "not_a_number", why, remedy, file, line, column, count))
-    return numbers
+        remarks.insert(0, ("not_a_number", Severity.ERROR if none_left else Severity.WARNING, found.wrong, why, remedy))
+    for code, severity, rows, why, remedy in remarks:
+        line = table.column("_line")[int(np.argmax(rows))].as_py() if "_line" in table.column_names else None
+        problems.append(Problem(severity, code, why, remedy, file, line, column, int(rows.sum())))
+    return found.values
 
 
 def _side_by_side(columns: list[pa.ChunkedArray], value_type: pa.DataType) -> pa.ListArray:

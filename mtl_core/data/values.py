@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mtl_core.data.numbers import PLAIN, Numbers, read_numbers
+
 Column: TypeAlias = "pa.Array | pa.ChunkedArray"
 
-_MISSING = ["nan", "na", "n/a", "null", "none", "-", "?"]
-_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
 _TIMES = (
     "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y/%m/%d", "%Y%m%d",
     "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%m/%d/%Y", "%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d/%m/%Y",
@@ -38,41 +38,26 @@ def as_text(column: Column) -> Column:
 
 
 def as_number(column: Column) -> tuple[Column, np.ndarray]:
-    """(float64, rows that hold something that is not a number). Usual signs of missing values (NA, null, -) become null silently."""
-    t = column.type
-    if pa.types.is_dictionary(t):
-        column = column.cast(t.value_type)
-    if pa.types.is_null(t):
-        return column.cast(pa.float64()), np.zeros(len(column), bool)
-    if pa.types.is_boolean(column.type):
-        return column.cast(pa.int8()).cast(pa.float64()), np.zeros(len(column), bool)
-    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-        return column.cast(pa.float64(), safe=False), np.zeros(len(column), bool)
-    if pa.types.is_temporal(column.type) or pa.types.is_nested(column.type):
-        return pa.nulls(len(column), pa.float64()), _flags(pc.is_valid(column))
-    text = pc.utf8_trim_whitespace(column)
-    valid = pc.match_substring_regex(text, _NUMBER)
-    numbers = pc.if_else(valid, text, pa.scalar(None, text.type)).cast(pa.float64())
-    if pc.all(pc.fill_null(valid, True)).as_py() in (True, None):
-        return numbers, np.zeros(len(column), bool)
-    lower = pc.utf8_lower(text)
-    truth = pc.is_in(lower, pa.array(["true", "false"]))
-    numbers = pc.if_else(truth, pc.equal(lower, "true").cast(pa.int8()).cast(pa.float64()), numbers)
-    comma = _decimal_comma(text)
-    if comma is not None:
-        return comma, np.zeros(len(column), bool)
-    known = pc.or_(pc.or_(pc.fill_null(valid, True), truth), pc.is_in(lower, pa.array(_MISSING)))
-    return numbers, ~_flags(known)
+    """(float64, rows that hold something that is not a number). See `as_numbers`."""
+    found = as_numbers(column)
+    return found.values, found.wrong
 
 
-def _decimal_comma(text: Column) -> "Column | None":
-    """float64 when all values are written as 1,5 (or all as 12,345.6, where commas only group digits); None otherwise."""
-    for pattern, comma in ((r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$|^[+-]?\d+(\.\d+)?$", ""), (r"^[+-]?\d+(,\d+)?$", ".")):
-        missing = pc.is_in(pc.utf8_lower(text), pa.array([*_MISSING, None], pa.string()))
-        if pc.all(pc.or_(missing, pc.match_substring_regex(text, pattern))).as_py():
-            plain = pc.replace_substring(text, ",", comma)
-            return pc.if_else(missing, pa.scalar(None, text.type), plain).cast(pa.float64())
-    return None
+def as_numbers(column: Column) -> Numbers:
+    """Any column as finite numbers, and how they were read. What is no number is null."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if is_text(column):
+        return read_numbers(column)
+    t, none = column.type, np.zeros(len(column), bool)
+    if pa.types.is_boolean(t):
+        return Numbers(column.cast(pa.int8()).cast(pa.float64()), none, none, none)
+    if pa.types.is_integer(t) or pa.types.is_null(t):
+        return Numbers(column.cast(pa.float64(), safe=False), none, none, none)
+    if pa.types.is_floating(t):
+        finite = pc.if_else(pc.is_finite(column), column, pa.scalar(None, t)).cast(pa.float64())
+        return Numbers(finite, _flags(pc.is_inf(column)), none, none)
+    return Numbers(pa.nulls(len(column), pa.float64()), _flags(pc.is_valid(column)), none, none)
 
 
 def as_label(column: Column) -> Column:
@@ -86,7 +71,7 @@ def as_label(column: Column) -> Column:
         column = as_text(column)
     if is_text(column):
         text = pc.utf8_trim_whitespace(column)
-        looks = pc.or_(pc.match_substring_regex(text, _NUMBER), pc.is_in(pc.utf8_lower(text), pa.array(["true", "false"])))
+        looks = pc.or_(pc.match_substring_regex(text, PLAIN), pc.is_in(pc.utf8_lower(text), pa.array(["true", "false"])))
         padded = pc.match_substring_regex(text, r"^[+-]?0\d")  # 007 is a code, not a number
         if not pc.all(pc.fill_null(looks, True)).as_py() or pc.any(padded).as_py():
             return text

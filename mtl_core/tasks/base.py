@@ -38,6 +38,7 @@ class Field:
               label, group (rows that belong to one query or user).
     many:     several columns may be mapped to it (texts are joined by a space; categories and numbers stand side by side).
     aliases:  column names seen in the wild, lower case, for suggestions.
+    holds:    of a label: class (any value), number (read as people write them), tags (a list, or text with several of them).
     help:     one sentence, marked with N_.
     asked:    whether a prediction wants it, too; a label or a group is never asked for.
     """
@@ -48,6 +49,7 @@ class Field:
     required: bool = True
     many: bool = False
     aliases: tuple[str, ...] = ()
+    holds: Literal["class", "number", "tags"] = "class"
     asked: bool = True
 
 

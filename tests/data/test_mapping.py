@@ -13,6 +13,7 @@ class Field:
     required: bool = True
     many: bool = False
     aliases: tuple[str, ...] = ()
+    holds: str = "class"
 
 
 TEXT = Field("text", "text", many=True, aliases=("review", "message", "title"))

@@ -1,0 +1,86 @@
+"""Numbers as people write them: 3,5 or 1.234,50 or € 12,90. Whether a comma or a point is the decimal sign, a whole column says."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mtl_core.data.problems import Severity
+from mtl_core.messages import Message, message
+
+PLAIN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
+MISSING = pa.array(["nan", "na", "n/a", "null", "none", "-", "?"])
+
+_CURRENCY = r"(?:\p{Sc}|EUR|USD|GBP|CHF|JPY|CNY|RMB|元|円)"
+_AROUND = rf"(?i)^([+-]?)\s*{_CURRENCY}\s*|\s*{_CURRENCY}$"
+_SPACED = r"^[+-]?[1-9]\d{0,2}([ '’]\d{3})+([.,]\d*)?$"  # 1 234,50
+_POINT = r"^[+-]?(([1-9]\d{0,2}(,\d{3})+|\d+)(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$"  # 1,234.50
+_COMMA = r"^[+-]?(([1-9]\d{0,2}(\.\d{3})+|\d+)(,\d*)?|,\d+)([eE][+-]?\d{1,3})?$"  # 1.234,50
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """values: (N,) float64, null where there is no number. The rest are (N,) bool.
+
+    wrong:     holds something that is not a number; usual signs of missing values (NA, null, -) and empty cells do not.
+    rewritten: a number that is not written as computers do: with a decimal comma, grouped digits, a currency.
+    ambiguous: 1,234 or 1.234 where no other value says which sign is the decimal one; the point then is, and a comma groups digits.
+    """
+
+    values: pa.Array | pa.ChunkedArray
+    wrong: np.ndarray
+    rewritten: np.ndarray
+    ambiguous: np.ndarray
+
+    def remarks(self, column: pa.Array | pa.ChunkedArray) -> list[tuple[str, Severity, np.ndarray, Message, Message]]:
+        """What a person should know of how `column` was read: code, severity, rows, why, remedy."""
+        found = []
+        if self.ambiguous.any():
+            why = message("{count} numbers may be read in two ways; “{found}” is read as {number}.", **self._first(self.ambiguous, column))
+            remedy = message("If that is wrong, write numbers without grouped digits and with a point as the decimal sign.")
+            found.append(("number_ambiguous", Severity.WARNING, self.ambiguous, why, remedy))
+        if (rewritten := self.rewritten & ~self.ambiguous).any():
+            why = message("{count} numbers are written for people; “{found}” is read as {number}.", **self._first(rewritten, column))
+            remedy = message("Nothing to do if that is right; else write them with a point as the decimal sign, and nothing else.")
+            found.append(("number_notation", Severity.INFO, rewritten, why, remedy))
+        return found
+
+    def _first(self, rows: np.ndarray, column: pa.Array | pa.ChunkedArray) -> dict[str, object]:
+        row = int(np.argmax(rows))
+        number = f"{self.values[row].as_py():.15g}"
+        return {"count": int(rows.sum()), "found": str(column[row].as_py())[:80], "number": number}
+
+
+def read_numbers(text: pa.Array | pa.ChunkedArray) -> Numbers:
+    """text: strings. A column where one value can only have a decimal comma, and none only a decimal point, is read with commas."""
+    text = pc.utf8_trim_whitespace(text)
+    plain = _flags(pc.match_substring_regex(text, PLAIN))
+    lower = pc.utf8_lower(text)
+    truth = pc.is_in(lower, pa.array(["true", "false"]))
+    left_out = pc.or_(truth, pc.is_in(lower, pa.concat_arrays([MISSING, pa.array([None], pa.string())])))
+    written = text if (plain | _flags(left_out)).all() else _bare(text)
+    point, comma = (_flags(pc.match_substring_regex(written, pattern)) for pattern in (_POINT, _COMMA))
+    says_point, says_comma = (point & ~comma).any(), (comma & ~point).any()
+    unsure = point & comma & _flags(pc.match_substring_regex(written, "[.,]")) & bool(says_point == says_comma)
+    if says_comma and not says_point:
+        read, written = comma, pc.replace_substring(pc.replace_substring(written, ".", ""), ",", ".")
+    else:
+        if says_comma:  # both: a comma says nothing that is sure
+            point &= ~(comma & _flags(pc.match_substring(written, ",")))
+        read, written = point, pc.replace_substring(written, ",", "")
+    values = pc.if_else(pa.array(read), written, pa.scalar(None, written.type)).cast(pa.float64())
+    values = pc.if_else(truth, pc.equal(lower, "true").cast(pa.int8()).cast(pa.float64()), values)
+    same = plain & _flags(pc.equal(text, written))
+    return Numbers(values, ~read & ~_flags(left_out), read & ~same, read & unsure)
+
+
+def _bare(text: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Without currencies, spaces within and wide signs."""
+    written = pc.replace_substring_regex(pc.replace_substring(pc.utf8_normalize(text, "NFKC"), "−", "-"), _AROUND, r"\1")
+    spaced = pc.match_substring_regex(written, _SPACED)
+    return pc.if_else(spaced, pc.replace_substring_regex(written, "[ '’]", ""), written)
+
+
+def _flags(values: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    return np.array(pc.fill_null(values, False).to_numpy(zero_copy_only=False), bool)
