@@ -202,6 +202,33 @@ def mean_average_precision(scores: np.ndarray, labels: np.ndarray, groups: np.nd
     return _mean(sums[positives > 0] / positives[positives > 0])
 
 
+# -- a whole catalogue --------------------------------------------------------------------------------------------------------
+
+
+def full_ranking(ranks: np.ndarray, first: np.ndarray, taken: np.ndarray, k: int = 10) -> dict[str, float]:
+    """Accuracy, coverage and novelty of rankings of the same catalogue of N items for R users; nothing without a user.
+
+    ranks: (R,) of the item that the user took, from 1; first: (R, ≤ k) the items ranked first, in 0 … N-1, -1 where there are no more;
+    taken: (N,) how often training rows took each item.
+
+    Coverage: share of the catalogue that stands among anybody's first k, so it grows with R; "Beyond Accuracy: Evaluating Recommender
+    Systems by Coverage and Serendipity" (https://doi.org/10.1145/1864708.1864761). Novelty: mean self-information -log2 p of what
+    stands there, p = (taken + 1) / Σ (taken + 1), so that an item never taken has one, too; "Solving the apparent diversity-accuracy
+    dilemma of recommender systems" (https://doi.org/10.1073/pnas.1000488107).
+    """
+    shown = first[first >= 0]
+    information = -np.log2((taken + 1) / (taken + 1).sum())
+    return defined(
+        {
+            f"full_ndcg_at_{k}": _mean(np.where(ranks <= k, 1 / np.log2(ranks + 1), 0)),
+            f"full_hr_at_{k}": _mean(ranks <= k),
+            "full_mrr": _mean(1 / ranks),
+            f"coverage_at_{k}": len(np.unique(shown)) / len(taken) if len(ranks) else math.nan,
+            f"novelty_at_{k}": _mean(information[shown]),
+        }
+    )
+
+
 # -- classes ------------------------------------------------------------------------------------------------------------------
 
 

@@ -248,3 +248,21 @@ def test_a_perfect_order_scores_one(name: str, found: list[tuple[int, int, int]]
 def test_a_reversed_order_mirrors_the_auc(found: list[tuple[int, int, int]]) -> None:
     scores, labels, _ = arrays(found)
     assert metrics.roc_auc(scores, labels) == pytest.approx(1 - metrics.roc_auc(-scores, labels), nan_ok=True)
+
+
+def test_a_catalogue_by_hand() -> None:
+    """Four items, of which training rows took 3, 1, 0 and 0; three users."""
+    first = np.array([[0, 1], [1, 0], [0, -1]])
+    found = metrics.full_ranking(np.array([1, 4, 2]), first, np.array([3, 1, 0, 0]), k=2)
+    assert found == pytest.approx(
+        {
+            "full_ndcg_at_2": (1 + 0 + 1 / math.log2(3)) / 3,
+            "full_hr_at_2": 2 / 3,
+            "full_mrr": (1 + 1 / 4 + 1 / 2) / 3,
+            "coverage_at_2": 2 / 4,
+            "novelty_at_2": (3 * -math.log2(4 / 8) + 2 * -math.log2(2 / 8)) / 5,
+        }
+    )
+    assert metrics.full_ranking(np.zeros(0, np.int64), np.zeros((0, 2), np.int64), np.array([3, 1])) == {}
+    alone = metrics.full_ranking(np.array([1]), np.array([[-1]]), np.array([5]))
+    assert "novelty_at_10" not in alone and alone["coverage_at_10"] == 0

@@ -230,6 +230,32 @@ class DualHead(nn.Module):
 
 
 @dataclass(frozen=True)
+class Catalogue:
+    """What an evaluation ranks beside the rows' own candidates: every distinct text of a slot.
+
+    slot: whose texts they are. The kind's head is a `CatalogueHead`, and all its slots have shape one or many and read vectors.
+    rows: at most so many rows with a label above 0.5 are ranked, always the same ones, ≥ 1.
+    seen: the slot whose texts are left out of a row's ranking (never the row's own item); None: nothing is.
+    """
+
+    slot: str
+    rows: int
+    seen: str | None = None
+
+
+class CatalogueHead(nn.Module):
+    """A head that can say how a row stands to any item, not only to its own."""
+
+    def users(self, vectors: Tensor, batch: TaskBatch) -> Tensor:
+        """vectors (L, hidden) → (R, D): all of a row but its item."""
+        raise NotImplementedError
+
+    def match(self, users: Tensor, vectors: Tensor) -> Tensor:
+        """users (R, D), vectors (N, hidden) of items → logits (R, N), within rounding those of `forward`."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
 class Panel:
     """A part of a report that the screen knows how to draw by its `type`; `data` is JSON only.
 
@@ -333,6 +359,10 @@ class TaskKind(ABC):
     def present(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
         """Predictions for people, JSON only, one dict a row; first key the answer, e.g. {"label": "refund", "probability": 0.93,
         "probabilities": {...}} or {"probability": 0.12} or {"relevance": 0.7}."""
+
+    def catalogue(self, options: Any) -> Catalogue | None:
+        """What is ranked whole at every evaluation, for the metrics of `metrics.full_ranking`; None: nothing is."""
+        return None
 
     def choices(self, spec: Spec) -> dict[str, list[list[str]]]:
         """The values that the head knows of a field of type category: field → one list a column, in the order of the columns."""

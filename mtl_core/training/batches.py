@@ -122,18 +122,22 @@ def assemble(
         ],
         owners=np.concatenate(owners)[chosen][order],
         tasks={
-            task: TaskBatch(
-                {slot: slot_index(task, slot, block) for slot in block.slots},
-                {name: _tensor(values, device) for name, values in block.features.items()},
-                None if block.labels is None else _tensor(block.labels, device),
-                None if block.groups is None else _tensor(block.groups, device),
-                {name: (_tensor(values, device), _tensor(offsets, device)) for name, (values, offsets) in block.lists.items()},
-                block.strings,
-            )
-            for task, block in blocks.items()
+            task: task_batch(block, {slot: slot_index(task, slot, block) for slot in block.slots}, device) for task, block in blocks.items()
         },
         token_ids=np.unique(np.concatenate([ids for ids, _ in sequences])) if sequences else np.empty(0, np.int64),
         tokens=int(lengths[inverse].sum()) if len(inverse) else 0,
+    )
+
+
+def task_batch(block: RowBlock, slots: dict[str, SlotIndex], device: torch.device) -> TaskBatch:
+    """The rows of a block on the device; slots: where their texts are."""
+    return TaskBatch(
+        slots,
+        {name: _tensor(values, device) for name, values in block.features.items()},
+        None if block.labels is None else _tensor(block.labels, device),
+        None if block.groups is None else _tensor(block.groups, device),
+        {name: (_tensor(values, device), _tensor(offsets, device)) for name, (values, offsets) in block.lists.items()},
+        block.strings,
     )
 
 

@@ -375,7 +375,8 @@ class _Trainer:
 
     def _metrics(self, scored: Mapping[str, Scored]) -> Metrics:
         return {
-            name: (task := self.prepared.tasks[name]).kind.evaluate(s.scores, s.labels, s.groups, task.spec) for name, s in scored.items()
+            name: (task := self.prepared.tasks[name]).kind.evaluate(s.scores, s.labels, s.groups, task.spec) | s.ranked
+            for name, s in scored.items()
         }
 
     def _evaluate(self) -> Iterator[Event]:

@@ -10,8 +10,11 @@ from mtl_core.model.encoder import Template
 from mtl_core.model.multitask import MultiTaskModel
 from mtl_core.tasks.base import Panel
 from mtl_core.training.batches import assemble
+from mtl_core.training.full_ranking import encode_once, rank_all
 from mtl_core.training.lanes import Lanes
 from mtl_core.training.prepare import PreparedTask
+
+ROWS_AT_ONCE = 2048  # of texts that are encoded already
 
 
 @dataclass
@@ -19,6 +22,7 @@ class Scored:
     """Rows of one task. scores, labels: (R, ...), as by the kind's `scores` and `truth`; groups: (R,) or None; loss: mean over the rows.
 
     gates: expert → what the task gives it, the mean over the rows' distinct texts; empty without experts or without texts.
+    ranked: metrics of a whole catalogue; empty where the kind ranks none.
     """
 
     scores: np.ndarray
@@ -26,6 +30,7 @@ class Scored:
     groups: np.ndarray | None
     loss: float
     gates: dict[str, float] = field(default_factory=dict)
+    ranked: dict[str, float] = field(default_factory=dict)
 
 
 @torch.no_grad()
@@ -36,14 +41,19 @@ def score(
     training = model.training
     model.train(False)
     scores, labels, groups, losses = [], [], [], []
-    gates: dict[str, float] = {}
+    gates, ranked = dict[str, float](), dict[str, float]()
     n_texts = 0
+    catalogue = task.kind.catalogue(task.options)
     try:
-        for block in _blocks(rows, task.kind.rows_at_once):
-            batch = assemble({name: task.rows.take(block)}, {name: task.rows.stores}, template, micro_batch_tokens, lanes.device, lanes.n)
-            inputs = batch.tasks[name]
-            model.sharing.switch(name)
-            vectors = lanes.encode(batch.packed)
+        model.sharing.switch(name)
+        encoded = encode_once(lanes, name, task, template, micro_batch_tokens) if catalogue else None
+        for block in _blocks(rows, ROWS_AT_ONCE if encoded else task.kind.rows_at_once):
+            if encoded:
+                vectors, inputs = encoded.batch(task.rows.take(block))
+            else:
+                blocks, stores = {name: task.rows.take(block)}, {name: task.rows.stores}
+                batch = assemble(blocks, stores, template, micro_batch_tokens, lanes.device, lanes.n)
+                vectors, inputs = lanes.encode(batch.packed), batch.tasks[name]
             logits = model.logits(name, vectors, inputs)
             texts = vectors[torch.cat([slot.index for slot in inputs.slots.values()]).unique()] if len(vectors) else vectors
             if len(texts) and (listens := model.sharing.listens(texts, name)):
@@ -54,6 +64,8 @@ def score(
             labels.append(task.kind.truth(inputs, task.spec))
             if inputs.groups is not None:
                 groups.append(inputs.groups.cpu().numpy())
+        if catalogue and encoded:
+            ranked = rank_all(model, name, encoded, catalogue, rows[np.concatenate(labels) > 0.5])
     finally:
         model.train(training)
     return Scored(
@@ -62,6 +74,7 @@ def score(
         np.concatenate(groups) if groups else None,
         float(np.concatenate(losses).mean()),
         {expert: total / n_texts for expert, total in gates.items()},
+        ranked,
     )
 
 
