@@ -1,10 +1,12 @@
 """Pages run in this process by Streamlit's own AppTest, through `app.py` as in a browser."""
 
+import functools
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from mtl_core.jobs import Work, jobs
@@ -44,18 +46,24 @@ tasks:
 Open = Callable[..., AppTest]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def scanned_once() -> Iterator[None]:
+    """Streamlit looks through all installed packages for components of its own whenever an AppTest is made."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", functools.cache(manifest_scanner.scan_component_manifests))
+        yield
+
+
 @pytest.fixture
 def opened(workspace: Workspace) -> Open:
     """opened("train", run="…"): the page, drawn once, with what stands in its URL."""
 
     def visit(page: str, **query: str) -> AppTest:
         at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-        at.query_params["lang"] = "en"
-        at.run()
-        for name, value in query.items():
-            at.query_params[name] = value
-        at.switch_page(f"pages/{page}.py").run()
-        return no_exception(at)
+        at.query_params |= {"lang": "en", **query}
+        if page != "home":  # by its link, as the first page that is opened
+            at.switch_page(f"pages/{page}.py")
+        return no_exception(at.run())
 
     return visit
 
