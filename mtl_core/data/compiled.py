@@ -117,7 +117,7 @@ class TaskRows:
         rows = self._rows[split]
         if share == 1 or not len(rows):
             return
-        _, codes = np.unique(rows if self._groups is None else self._groups[rows], return_inverse=True)
+        _, codes = np.unique(rows if self.groups is None else self.groups[rows], return_inverse=True)
         sizes = np.bincount(codes)
         order = np.random.default_rng(seed).permutation(len(sizes))
         taken = order[: max(1, int(np.searchsorted(sizes[order].cumsum(), share * len(rows), side="right")))]
