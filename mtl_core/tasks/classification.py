@@ -176,7 +176,7 @@ class Classification(TaskKind):
         weights = [total / (len(found) * size[c]) if options.class_weights == "balanced" else 1.0 for c in found]
         spec: Spec = {"classes": found, "weights": weights, "out_of_scope": options.out_of_scope}
         if options.reject != "none":
-            spec |= {"reject": options.reject, "rejected_share": options.rejected_share}
+            spec["reject"] = options.reject
         if "parent" in table.column_names:
             usual = classes.parents_of(column, common.names(table["parent"]))
             parents = [usual.get(c, c) for c in found]
@@ -223,12 +223,12 @@ class Classification(TaskKind):
             scores = torch.cat([scores, classes.doubt(logits, spec["reject"])[:, None]], dim=1)
         return scores.cpu().numpy()
 
-    def tuned(self, scores: np.ndarray, labels: np.ndarray, spec: Spec) -> Spec:
-        """With the threshold of the doubt that turns away at most `rejected_share` of the rows within scope."""
+    def tuned(self, scores: np.ndarray, labels: np.ndarray, spec: Spec, options: ClassificationOptions) -> Spec:
+        """threshold: the doubt above which at most `rejected_share` of the rows within scope are turned away."""
         within = labels < len(spec["classes"])
         if "reject" not in spec or not within.any():
-            return spec
-        return {**spec, "threshold": classes.threshold(scores[within, -1], spec["rejected_share"])}
+            return {}
+        return {"threshold": classes.threshold(scores[within, -1], options.rejected_share)}
 
     def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
         """Out of scope counts as one more class in accuracy and macro-F1, its rows are left out of the AUC and of the parents."""
@@ -297,7 +297,7 @@ class Classification(TaskKind):
         scores[:, model.classes_] = 1 / (1 + np.exp(-decision))
         if "reject" in spec:
             scores = np.column_stack([scores, 1 - scores.max(axis=1)])
-            spec = self.tuned(scores[: len(tuning)], labels[tuning], spec)
+            spec = spec | self.tuned(scores[: len(tuning)], labels[tuning], spec, options)
         majority = np.bincount(labels[train]).argmax()
         return self.evaluate(scores[len(tuning) :], labels[rows], None, spec) | {
             "majority_accuracy": float((labels[rows] == majority).mean())

@@ -60,11 +60,11 @@ def test_rows_that_are_turned_away_are_in_no_class() -> None:
 
 
 def test_metrics_with_rejection_by_hand() -> None:
-    spec = {"classes": ["a", "b"], "out_of_scope": "oos", "reject": "confidence", "rejected_share": 0.25}
+    spec = {"classes": ["a", "b"], "out_of_scope": "oos", "reject": "confidence"}
     scores = np.array([[0.9, 0.1, 0.1], [0.6, 0.4, 0.4], [0.2, 0.8, 0.2], [0.3, 0.7, 0.3], [0.45, 0.55, 0.45], [0.85, 0.15, 0.15]])
     labels = np.array([0, 0, 1, 0, 2, 2])
-    tuned = KIND.tuned(scores, labels, spec)
-    assert tuned["threshold"] == 0.3 and "threshold" not in spec  # of 0.1 0.2 0.3 0.4 within scope one may be rejected
+    tuned = spec | KIND.tuned(scores, labels, spec, KIND.Options(rejected_share=0.25))
+    assert tuned["threshold"] == 0.3  # of 0.1 0.2 0.3 0.4 within scope one may be rejected
     found = KIND.evaluate(scores, labels, None, tuned)
     assert found["in_scope_accuracy"] == 3 / 4  # the fourth is called b; the second counts although it is rejected
     assert found["out_of_scope_recall"] == 1 / 2 and found["in_scope_rejected"] == 1 / 4
@@ -87,16 +87,17 @@ def test_metrics_of_an_out_of_scope_class_by_hand() -> None:
     found = KIND.evaluate(scores, labels, None, spec)
     assert found["in_scope_accuracy"] == 1  # the second's best class within scope is its own
     assert (found["out_of_scope_recall"], found["in_scope_rejected"], found["accuracy"]) == (0.5, 0.5, 0.5)
-    assert found["out_of_scope_auc"] == 3 / 4 and KIND.tuned(scores, labels, spec) == spec
+    assert found["out_of_scope_auc"] == 3 / 4 and KIND.tuned(scores, labels, spec, KIND.Options()) == {}
 
 
 def test_rejection_without_any_row_out_of_scope() -> None:
-    spec = {"classes": ["a", "b"], "reject": "energy", "rejected_share": 0.5, "out_of_scope": ""}
+    spec = {"classes": ["a", "b"], "reject": "energy", "out_of_scope": ""}
     scores, labels = np.array([[0.9, 0.1, 0.2], [0.4, 0.6, 0.7]]), np.array([0, 1])
-    found = KIND.evaluate(scores, labels, None, KIND.tuned(scores, labels, spec))
+    tuned = spec | KIND.tuned(scores, labels, spec, KIND.Options(rejected_share=0.5))
+    found = KIND.evaluate(scores, labels, None, tuned)
     assert found == {"accuracy": 0.5, "macro_f1": pytest.approx(1 / 3), "auc": 1, "in_scope_accuracy": 1, "in_scope_rejected": 0.5}
-    assert KIND.present(scores, KIND.tuned(scores, labels, spec))[1]["label"] == "out of scope"
-    assert KIND.tuned(scores[:0], labels[:0], spec) == spec
+    assert KIND.present(scores, tuned)[1]["label"] == "out of scope"
+    assert KIND.tuned(scores[:0], labels[:0], spec, KIND.Options()) == {}
 
 
 @pytest.mark.parametrize("reject", ["none", "confidence", "energy"])
@@ -120,7 +121,8 @@ def test_strange_words_are_doubted(reject: str, to_batch: Callable[..., Any]) ->
     vectors, batch = to_batch(KIND.encode(table, spec, options))
     scores, labels = KIND.scores(head(vectors, batch), batch, spec), KIND.truth(batch, spec)
     assert scores.shape == (66, 4) and ((scores >= 0) & (scores <= 1)).all()
-    spec = json.loads(json.dumps(KIND.tuned(scores[split == "validation"], labels[split == "validation"], spec)))
+    validation = split == "validation"
+    spec |= json.loads(json.dumps(KIND.tuned(scores[validation], labels[validation], spec, options)))
     found = KIND.evaluate(scores[split == "test"], labels[split == "test"], None, spec)
     assert found["in_scope_accuracy"] == 1 and found["in_scope_rejected"] == 0 and found["out_of_scope_auc"] > 0.9
     naive = KIND.naive(table, split, KIND.fit(train, options), options, "test")
