@@ -23,7 +23,7 @@ from mtl_core.jobs import Work, perform, quiet_libraries, replay_of, replaying, 
 from mtl_core.mlflow_mirror import MlflowMirror
 from mtl_core.runs import Recorder, Run, RunError, RunState, Series, create_run, run
 from mtl_core.training.control import Control
-from mtl_core.training.events import Evaluated, Event, Failed, StepDone
+from mtl_core.training.events import Evaluated, Event, Failed, RowsMade, StepDone
 from mtl_core.workspace import Workspace
 
 MIRROR_SECONDS = 30.0  # to wait for MLflow at the end; what is late comes with the next start
@@ -232,6 +232,8 @@ class Progress:
         if isinstance(event, Evaluated):
             metrics = [f"{task} {m} {v:.4f}" for task, values in event.metrics.items() for m, v in list(values.items())[:1]]
             self.line(f"step {event.step}, {event.split}: {', '.join(metrics)}{'  (best)' if event.is_best else ''}")
+        elif isinstance(event, RowsMade):
+            self.line(f"step {event.step}, rows {event.how}: {', '.join(f'{task} {n}' for task, n in event.rows.items())}")
         elif isinstance(event, Failed):
             self.line(f"step {event.step}: failed")
         elif isinstance(event, StepDone) and self.terminal and time.monotonic() - self._drawn > 0.1:

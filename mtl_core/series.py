@@ -15,6 +15,7 @@ from mtl_core.training.events import (
     Gated,
     Paused,
     Resumed,
+    RowsMade,
     Started,
     Steered,
     StepDone,
@@ -272,6 +273,8 @@ class Series:
                 curve = self.weights.setdefault(task, Curve())
                 curve.cut(event.step - 1)  # of several changes before one step the last one holds
                 curve.add(event.step, weight)
+        elif isinstance(event, RowsMade):
+            self.seconds += event.seconds
         elif isinstance(event, TaskEnded):
             self.ended[event.task] = event
         elif isinstance(event, Resumed):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from mtl_core.model.encoder import Encoder
 from mtl_core.model.sharing import SHARING, Sharing
 from mtl_core.tasks import KINDS
-from mtl_core.tasks.base import Spec, TaskBatch, WordHead
+from mtl_core.tasks.base import DualHead, Spec, TaskBatch, WordHead
 
 
 class MultiTaskModel(nn.Module):
@@ -32,6 +32,12 @@ class MultiTaskModel(nn.Module):
         """The same for several tasks of a step, what they share computed once."""
         given = self.sharing(vectors, list(batches))
         return {task: self.heads[task](given[task], batch) for task, batch in batches.items()}
+
+    def embedded(self, task: str, vectors: Tensor, slot: str) -> Tensor:
+        """(S, hidden) of texts of a slot → (S, E), as the task's `DualHead` compares them."""
+        head = self.heads[task]
+        assert isinstance(head, DualHead)
+        return head.embed(self.sharing(vectors, [task])[task], slot)
 
     def shared(self) -> list[Tensor]:
         """What several tasks move and a backward pass ends at: of the encoder (see `Encoder.learning`), then of the sharing."""

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Collection
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import pyarrow as pa
 import torch
 from pydantic import Field as Setting
+from pydantic import model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -16,7 +17,7 @@ from mtl_core.data.problems import Problem, Severity
 from mtl_core.messages import N_, message
 from mtl_core.settings import Options
 from mtl_core.tasks import common
-from mtl_core.tasks.base import Field, MetricInfo, Panel, Slot, Spec, TaskBatch, TaskKind
+from mtl_core.tasks.base import DualHead, Field, MetricInfo, Mining, Panel, Slot, Spec, TaskBatch, TaskKind
 
 LARGEST_SCALE = 100.0  # of the cosine, as in CLIP
 
@@ -57,9 +58,25 @@ class SearchOptions(Options):
     dropout: float = Setting(
         0.1, ge=0, le=0.9, title=N_("Dropout"), description=N_("Share of values dropped in the head when read together.")
     )
+    mine_every: int = Setting(
+        0,
+        ge=0,
+        le=1_000_000,
+        title=N_("Mine negatives every"),
+        description=N_("Steps after which wrong products that score best are looked for anew; 0: never. Not when read together."),
+    )
+    mined: int = Setting(
+        4, ge=1, le=100, title=N_("Mined negatives"), description=N_("How many of them a query gets, as rows that are not relevant.")
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.mine_every and self.pairing == "together":
+            raise ValueError(message("0 for “mine_every” where “pairing” is together, as all pairs of texts cannot be read"))
+        return self
 
 
-class ApartHead(nn.Module):
+class ApartHead(DualHead):
     """logit = exp(t) (cos(query, product) - b), t and b learned, exp(t) ≤ 100.
 
     A temperature and a bias as in "Sigmoid Loss for Language Image Pre-Training" (https://arxiv.org/abs/2303.15343); the bias is
@@ -74,9 +91,12 @@ class ApartHead(nn.Module):
 
     def forward(self, vectors: Tensor, batch: TaskBatch) -> Tensor:
         """vectors (S, H) → logits (R,)."""
-        unit = F.normalize(vectors.float(), dim=1)
+        unit = self.embed(vectors, "")
         cosine = (unit[batch.slots["query"].index] * unit[batch.slots["product"].index]).sum(1)
         return self.log_scale.clamp(max=math.log(LARGEST_SCALE)).exp() * (cosine - self.threshold)
+
+    def embed(self, vectors: Tensor, slot: str) -> Tensor:
+        return F.normalize(vectors.float(), dim=1)
 
 
 class TogetherHead(nn.Module):
@@ -199,6 +219,9 @@ class Search(TaskKind):
 
     def draws_groups(self, options: SearchOptions) -> bool:
         return options.loss != "pointwise"
+
+    def mining(self, options: SearchOptions) -> Mining | None:
+        return Mining(options.mine_every, options.mined, "query", "product") if options.mine_every else None
 
     def loss(self, logits: Tensor, batch: TaskBatch, spec: Spec, options: SearchOptions) -> Tensor:
         """pointwise: cross-entropy with the target in [0, 1]. The other losses compare the rows of a group that are in the step; a row

@@ -6,14 +6,17 @@
 <run>/checkpoints/before-<step>   as last, before a person changed something; what was best then lies inside, under kept/
 
 Inside: encoder/ (as transformers saves it, loadable by any of its users), heads.safetensors, specs.json, experiment.yaml,
-state.json, and in `last` optimizer.safetensors. Where the sharing has any: sharing.safetensors, adapters/ (as peft saves them).
+state.json, and in `last` optimizer.safetensors. Where the sharing has any: sharing.safetensors, adapters/ (as peft saves them); where
+rows were made while training, in `last` made.safetensors.
 """
 
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -56,6 +59,7 @@ def save_checkpoint(
     specs: dict[str, Spec],
     state: State,
     optimizer: dict[str, torch.Tensor] | None = None,
+    made: Mapping[str, torch.Tensor] = MappingProxyType({}),
 ) -> None:
     """Writes beside `folder`, then swaps: whoever reads sees the old or the new one, whole."""
     new, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
@@ -72,6 +76,8 @@ def save_checkpoint(
     (new / "state.json").write_text(json.dumps(asdict(state)))
     if optimizer is not None:
         save_file({k: v.detach().contiguous() for k, v in optimizer.items()}, new / "optimizer.safetensors")
+    if made:
+        save_file(dict(made), new / "made.safetensors")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         os.replace(folder, old)
@@ -161,6 +167,7 @@ class Checkpoint:
     specs: dict[str, Spec]
     state: State
     optimizer: dict[str, torch.Tensor] | None
+    made: dict[str, torch.Tensor]
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
@@ -194,7 +201,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     left_out = [name for name, tensor in (*model.named_parameters(), *model.named_buffers()) if tensor.is_meta]
     if left_out:
         raise ValueError(f"The checkpoint {folder} lacks {', '.join(left_out)}. Heads and sharing must keep every buffer in their state.")
-    optimizer = folder / "optimizer.safetensors"
+    optimizer, made = folder / "optimizer.safetensors", folder / "made.safetensors"
     return Checkpoint(
         experiment,
         model,
@@ -202,6 +209,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         specs,
         state,
         _tensors(optimizer) if optimizer.is_file() else None,
+        _tensors(made) if made.is_file() else {},
     )
 
 

@@ -93,6 +93,18 @@ class Gated(Event):
 
 
 @dataclass(frozen=True)
+class RowsMade(Event):
+    """Rows that are drawn beside those of the tables from the next step on, in place of those made before (see `training.mining`).
+
+    how: mined (hard negatives); rows: task → how many.
+    """
+
+    how: str
+    rows: dict[str, int]
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Reported(Event):
     """The full reports of a split. reports: task → list of panels as dicts (type, title, data)."""
 
@@ -175,7 +187,7 @@ class Finished(Event):
     peaks: Metrics = field(default_factory=dict)
 
 
-_IN_A_RUN = (Started, StepDone, Evaluated, Compared, Gated, Reported, Steered, TaskEnded)
+_IN_A_RUN = (Started, StepDone, Evaluated, Compared, Gated, RowsMade, Reported, Steered, TaskEnded)
 _AROUND_IT = (Paused, Resumed, CheckpointSaved, Failed, Finished)
 EVENTS: dict[str, type[Event]] = {c.__name__: c for c in (*_IN_A_RUN, *_AROUND_IT)}
 

@@ -8,7 +8,7 @@ screens: whoever consumes the events does.
 """
 
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,7 @@ from mtl_core.training.events import (
     Paused,
     Reported,
     Resumed,
+    RowsMade,
     Started,
     Steered,
     StepDone,
@@ -61,6 +62,7 @@ from mtl_core.training.events import (
 )
 from mtl_core.training.joint import Joint
 from mtl_core.training.lanes import Lanes
+from mtl_core.training.mining import Made, from_tensors, mine, to_tensors
 from mtl_core.training.optimizer import Optimizer
 from mtl_core.training.prepare import Prepared
 from mtl_core.training.scoring import Scored, panels_json, sample_groups, score
@@ -140,6 +142,7 @@ class _Trainer:
             weights={name: task.weight for name, task in experiment.tasks.items()},
         )
         self.resumed = resume
+        self.made: dict[str, Made] = {}
         optimizer_tensors = self._load() if resume else None
         if self.state.changes:
             self._use(steered(experiment, self.state.changes))
@@ -181,7 +184,7 @@ class _Trainer:
         if self.folder is None:
             raise ValueError("A run without a folder has no checkpoint to resume from.")
         loaded = load_checkpoint(checkpoint_folder(self.folder, "last"))
-        self.model, self.state = loaded.model, loaded.state
+        self.model, self.state, self.made = loaded.model, loaded.state, from_tensors(loaded.made)
         forget_after(self.folder, self.state.step)
         for name, task in self.prepared.tasks.items():
             if task.spec != loaded.specs[name]:
@@ -283,10 +286,11 @@ class _Trainer:
 
     def _step(self) -> Iterator[Event]:
         """Draws, goes forward and back, updates. Losses are read one step later on a GPU, so that it never waits for the screen."""
-        state, begun = self.state, time.perf_counter()
-        seed = self.experiment.seed * 1_000_003 + state.step
-        torch.manual_seed(seed)
+        state = self.state
         resting = self.judge.resting(state.step)
+        yield from self._mine(resting)
+        begun, seed = time.perf_counter(), self.experiment.seed * 1_000_003 + state.step
+        torch.manual_seed(seed)
         tables = {name: task.data for name, task in self.prepared.tasks.items()}
         drawn = self.sampler.draw(
             state.step / state.n_steps, {*tables.values()} - {table for name, table in tables.items() if name not in resting}
@@ -294,7 +298,7 @@ class _Trainer:
         every = {name: drawn[table][self.learns[name][drawn[table]]] for name, table in tables.items()}
         rows = {name: numbers for name, numbers in every.items() if len(numbers)}
         rows = {name: numbers for name, numbers in rows.items() if name not in resting} or rows  # no row without any of its tasks
-        blocks = {name: self._block(name, numbers) for name, numbers in rows.items()}
+        blocks = {name: self._block(name, numbers, drawn[tables[name]]) for name, numbers in rows.items()}
         for name, numbers in rows.items():
             state.drawn[name] = state.drawn.get(name, 0) + len(numbers)
         looks = self.experiment.diagnostics.conflicts_every
@@ -318,7 +322,7 @@ class _Trainer:
             total_loss=0.0,
             learning_rate=rate,
             gradient_norm=0.0,
-            rows={name: batch.tasks[name].n_rows for batch in batches for name in batch.tasks},
+            rows={name: len(numbers) for name, numbers in rows.items()},
             tokens=sum(batch.tokens for batch in batches),
             seconds=time.perf_counter() - begun,
             memory_bytes=memory_bytes(self.device),
@@ -329,12 +333,25 @@ class _Trainer:
         if self.device.type != "cuda":
             yield from self._flush()
 
-    def _block(self, name: str, numbers: np.ndarray) -> RowBlock:
-        """Rows to learn from in this step."""
-        block, task, options = self.rows[name].take(numbers), self.prepared.tasks[name], self.experiment.tasks[name].augmentation
+    def _block(self, name: str, numbers: np.ndarray, drawn: np.ndarray) -> RowBlock:
+        """Rows to learn from in this step: `numbers`, and what was made of those that were `drawn`."""
+        task, options = self.prepared.tasks[name], self.experiment.tasks[name].augmentation
+        block = self.made[name].added(task.rows, numbers, drawn) if name in self.made else task.rows.take(numbers)
         if not task.varied:
             return block
         return augmented(block, task.varied, options, np.random.default_rng([self.experiment.seed, self.state.step, *name.encode()]))
+
+    def _mine(self, resting: Collection[str]) -> Iterator[Event]:
+        """Hard negatives of the tasks whose turn it is, by the model as it is now."""
+        step, begun, found = self.state.step, time.perf_counter(), {}
+        for name, task in self.prepared.tasks.items():
+            mining = task.kind.mining(task.options)
+            if mining is not None and step and step % mining.every == 0 and name not in resting:
+                yield from self._flush()
+                found[name] = mine(self.model, self.lanes, name, task, mining, self.template, self.options.micro_batch_tokens)
+        self.made |= found
+        if found:
+            yield RowsMade(step, "mined", {name: len(made.rows) for name, made in found.items()}, time.perf_counter() - begun)
 
     def _compare(self, blocks: Mapping[str, RowBlock], salt: int) -> Iterator[Event]:
         """How the tasks' gradients agree on the rows of this step. salt: of what is drawn in it."""
@@ -422,11 +439,13 @@ class _Trainer:
         state = self.state
         state.sampler, state.balancing, state.seconds = self.sampler.state, self.joint.balancing.state(), time.monotonic() - self.started
         tensors: dict[str, Tensor] | None = None
+        made: dict[str, Tensor] = {}
         state.judge = self.judge.state()
         if name == "last" or name.startswith("before-"):
-            tensors, state.optimizer = self.optimizer.state()
+            (tensors, state.optimizer), made = self.optimizer.state(), to_tensors(self.made)
         specs: dict[str, Any] = {n: task.spec for n, task in self.prepared.tasks.items()}
-        save_checkpoint(self.folder / "checkpoints" / name, self.model, self.prepared.tokenizer, self.experiment, specs, state, tensors)
+        folder, tokenizer = self.folder / "checkpoints" / name, self.prepared.tokenizer
+        save_checkpoint(folder, self.model, tokenizer, self.experiment, specs, state, tensors, made)
         yield CheckpointSaved(state.step, name, f"checkpoints/{name}")
 
     def _finish(self, why: str) -> Iterator[Event]:
