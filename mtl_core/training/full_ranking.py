@@ -4,6 +4,7 @@ All that an evaluation needs of a task with a catalogue is made from one float32
 texts: the rows' own candidates are scored from it, too. What stands above the encoder is applied to a chunk of it at a time.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,7 +37,7 @@ class Encoded:
 
     def places(self, slot: str, codes: np.ndarray) -> np.ndarray:
         """Rows of `vectors` of the texts of a slot."""
-        return np.searchsorted(self.hashes, _store(self.task, slot).hashes[codes])
+        return np.searchsorted(self.hashes, store_of(self.task, slot).hashes[codes])
 
     def batch(self, block: RowBlock) -> tuple[Tensor, TaskBatch]:
         """The rows of a block and the vectors that they use, as `assemble` and the encoder give them."""
@@ -53,9 +54,21 @@ class Encoded:
         return self.vectors[torch.from_numpy(used).to(device)], task_batch(block, slots, device)
 
 
-def encode_once(lanes: Lanes, name: str, task: PreparedTask, template: Template, micro_batch_tokens: int) -> Encoded:
+def text_vectors(
+    lanes: Lanes, slot: str, store: TextStore, codes: np.ndarray, template: Template, micro_batch_tokens: int
+) -> Iterator[tuple[np.ndarray, Tensor]]:
+    """Of the texts `codes` (N,) of a slot's store, some at a time: (n,) which of them, and (n, hidden) float32, as the encoder gives them."""
+    order = np.argsort(store.lengths[codes], kind="stable")  # texts of one length go through attention together
+    for at in range(0, len(order), TEXTS_AT_ONCE):
+        chosen = order[at : at + TEXTS_AT_ONCE]
+        block = {"": RowBlock({slot: (codes[chosen], None)})}
+        batch = assemble(block, {"": {slot: store}}, template, micro_batch_tokens, lanes.device, lanes.n)
+        yield chosen, lanes.encode(batch.packed)[batch.tasks[""].slots[slot].index]
+
+
+def encode_once(lanes: Lanes, task: PreparedTask, template: Template, micro_batch_tokens: int) -> Encoded:
     """All texts of the task's slots, whatever rows they are in. The model is in evaluation mode, and switched to the task."""
-    stores = {slot: _store(task, slot) for slot in task.rows.stores}
+    stores = {slot: store_of(task, slot) for slot in task.rows.stores}
     hashes, first = np.unique(np.concatenate([store.hashes for store in stores.values()]), return_index=True)
     vectors = torch.empty(len(hashes), lanes.encoder.hidden, device=lanes.device)
     start = 0
@@ -63,13 +76,8 @@ def encode_once(lanes: Lanes, name: str, task: PreparedTask, template: Template,
         places = np.flatnonzero((first >= start) & (first < start + len(store)))  # of texts that no slot before it has
         codes = first[places] - start
         start += len(store)
-        order = np.argsort(store.lengths[codes], kind="stable")  # texts of one length go through attention together
-        for at in range(0, len(order), TEXTS_AT_ONCE):
-            chosen = order[at : at + TEXTS_AT_ONCE]
-            block = {name: RowBlock({slot: (codes[chosen], None)})}
-            batch = assemble(block, {name: {slot: store}}, template, micro_batch_tokens, lanes.device, lanes.n)
-            index = batch.tasks[name].slots[slot].index
-            vectors[torch.from_numpy(places[chosen]).to(lanes.device)] = lanes.encode(batch.packed)[index]
+        for chosen, found in text_vectors(lanes, slot, store, codes, template, micro_batch_tokens):
+            vectors[torch.from_numpy(places[chosen]).to(lanes.device)] = found
     return Encoded(task, hashes, vectors)
 
 
@@ -80,7 +88,7 @@ def rank_all(model: MultiTaskModel, name: str, encoded: Encoded, catalogue: Cata
     """
     task = encoded.task
     rows = common.sample(rows, catalogue.rows)
-    items = np.unique(encoded.places(catalogue.slot, np.arange(len(_store(task, catalogue.slot)))))
+    items = np.unique(encoded.places(catalogue.slot, np.arange(len(store_of(task, catalogue.slot)))))
     found = [_rank(model, name, encoded, catalogue, items, rows[i : i + USERS_AT_ONCE]) for i in range(0, len(rows), USERS_AT_ONCE)]
     if not found:
         return {}
@@ -138,7 +146,8 @@ def _rank(
     return ranks.cpu().numpy(), first.cpu().numpy()
 
 
-def _store(task: PreparedTask, slot: str) -> TextStore:
+def store_of(task: PreparedTask, slot: str) -> TextStore:
+    """Of a slot that is no pair."""
     store = task.rows.stores[slot]
-    assert isinstance(store, TextStore)  # not of a pair: see `Catalogue`
+    assert isinstance(store, TextStore)
     return store

@@ -11,11 +11,11 @@ from mtl_core.data.compiled import RowBlock, TaskRows
 from mtl_core.model.encoder import Template
 from mtl_core.model.multitask import MultiTaskModel
 from mtl_core.tasks.base import Mining
-from mtl_core.training.batches import assemble
+from mtl_core.training.full_ranking import store_of, text_vectors
 from mtl_core.training.lanes import Lanes
 from mtl_core.training.prepare import PreparedTask
 
-TEXTS_AT_ONCE, QUERIES_AT_ONCE = 4096, 256
+QUERIES_AT_ONCE = 256
 
 
 @dataclass
@@ -69,15 +69,11 @@ def mine(
 
     def distinct(slot: str) -> tuple[np.ndarray, np.ndarray, Tensor]:
         """(codes of the texts that encode differently, (R,) which of them each row has, (T, E) their vectors)"""
-        codes, store = block.slots[slot][0], task.rows.stores[slot]
-        assert not isinstance(store, tuple)  # that of a slot of shape one
+        codes, store = block.slots[slot][0], store_of(task, slot)
         _, first, which = np.unique(store.hashes[codes], return_index=True, return_inverse=True)
-        vectors = []
-        for start in range(0, len(first), TEXTS_AT_ONCE):
-            texts = {name: RowBlock({slot: (codes[first[start : start + TEXTS_AT_ONCE]], None)})}
-            batch = assemble(texts, {name: task.rows.stores}, template, micro_batch_tokens, lanes.device, lanes.n)
-            vectors.append(model.embedded(name, lanes.encode(batch.packed)[batch.tasks[name].slots[slot].index], slot))
-        return codes[first], which, torch.cat(vectors)
+        found = text_vectors(lanes, slot, store, codes[first], template, micro_batch_tokens)
+        places, vectors = zip(*((place, model.embedded(name, part, slot)) for place, part in found), strict=True)
+        return codes[first], which, torch.cat(vectors)[np.argsort(np.concatenate(places))]
 
     training = model.training
     model.train(False)

@@ -46,7 +46,7 @@ def score(
     catalogue = task.kind.catalogue(task.options)
     try:
         model.sharing.switch(name)
-        encoded = encode_once(lanes, name, task, template, micro_batch_tokens) if catalogue else None
+        encoded = encode_once(lanes, task, template, micro_batch_tokens) if catalogue else None
         for block in _blocks(rows, ROWS_AT_ONCE if encoded else task.kind.rows_at_once):
             if encoded:
                 vectors, inputs = encoded.batch(task.rows.take(block))

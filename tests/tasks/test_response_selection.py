@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,15 @@ import pytest
 import torch
 
 from mtl_core.data.problems import Severity
+from mtl_core.experiment import experiment_from_dict
+from mtl_core.inference.predictor import Predictor
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import SlotIndex, TaskBatch
+from mtl_core.training.events import Finished
+from mtl_core.training.loop import train
+from mtl_core.training.prepare import prepare
+from mtl_core.workspace import Workspace
+from tests.shop import write
 
 KIND = KINDS["response_selection"]
 OPTIONS = KIND.Options()
@@ -189,3 +197,25 @@ def test_check_says_what_is_wrong() -> None:
     assert not [p for p in KIND.check(right, split, OPTIONS) if p.severity is Severity.ERROR], "wrong ones may be drawn"
     silent = table.set_column(2, "reply", [[None] * 5])
     assert "texts_empty" in {p.code for p in KIND.check(silent, split, OPTIONS)}
+
+
+def test_a_trained_one_ranks_a_catalogue_of_replies(tiny_encoder: Path, workspace: Workspace, tmp_path: Path) -> None:
+    rows = [[f"customer: {t}|agent: which|customer: {t} {i}", f"{t} reply {i % 3}", i] for i in range(8) for t in ("coat", "shoe", "hat")]
+    write(tmp_path / "dialogues.csv", ["dialogue", "reply", "id"], rows)
+    experiment = experiment_from_dict(
+        {
+            "name": "service",
+            "data": {"dialogues": {"file": str(tmp_path / "dialogues.csv"), "split": {"by": "group", "column": "id", "test": 0.3}}},
+            "tasks": {"reply": {"kind": KIND.name, "data": "dialogues", "columns": {"dialogue": "dialogue", "reply": "reply"}}},
+            "encoder": {"name": str(tiny_encoder), "max_length": 48},
+            "training": {"steps": 2, "batch_size": 8, "device": "cpu"},
+        }
+    )
+    *_, end = train(experiment, prepare(experiment, workspace), folder=tmp_path)
+    assert isinstance(end, Finished) and end.test["reply"].keys() == {m.name for m in KIND.metrics}
+    predictor = Predictor(tmp_path / "checkpoints" / "last", "cpu")
+    asked, replies = {"dialogue": ["customer: coat"]}, ["coat reply 1", "hat reply 2", "shoe reply 0"]
+    ranking = predictor.rank("reply", asked, replies, k=2)
+    single = [predictor.predict("reply", [{**asked, "reply": reply}])[0]["relevance"] for reply in replies]
+    assert [place for place, _ in ranking] == np.argsort(-np.array(single))[:2].tolist()
+    assert [relevance for _, relevance in ranking] == pytest.approx(sorted(single, reverse=True)[:2], abs=1e-5)

@@ -37,7 +37,7 @@ def trainer_of(description: dict, workspace: Workspace) -> _Trainer:
 
 
 def test_the_hardest_wrong_products_of_each_query(description: dict, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mtl_core.training.mining.TEXTS_AT_ONCE", 5)
+    monkeypatch.setattr("mtl_core.training.full_ranking.TEXTS_AT_ONCE", 5)
     monkeypatch.setattr("mtl_core.training.mining.QUERIES_AT_ONCE", 3)
     trainer = trainer_of(only(description, "search", mine_every=2, mined=3), workspace)
     task, model = trainer.prepared.tasks["search"], trainer.model
