@@ -57,7 +57,7 @@ class Encoded:
 def text_vectors(
     lanes: Lanes, slot: str, store: TextStore, codes: np.ndarray, template: Template, micro_batch_tokens: int
 ) -> Iterator[tuple[np.ndarray, Tensor]]:
-    """Of the texts `codes` (N,) of a slot's store, some at a time: (n,) which of them, and (n, hidden) float32, as the encoder gives them."""
+    """Of the texts `codes` (N,) of a slot's store, some at a time: (n,) which of them, and (n, hidden) float32 of the encoder."""
     order = np.argsort(store.lengths[codes], kind="stable")  # texts of one length go through attention together
     for at in range(0, len(order), TEXTS_AT_ONCE):
         chosen = order[at : at + TEXTS_AT_ONCE]
