@@ -12,7 +12,7 @@ from mtl_core.tasks.base import SlotIndex, TaskBatch
 from mtl_core.training.batches import assemble
 from mtl_core.training.checkpoints import load_checkpoint
 from mtl_core.training.control import Control
-from mtl_core.training.events import Resumed, RowsMade, StepDone
+from mtl_core.training.events import Resumed, RowsMade, StepDone, from_json
 from mtl_core.training.loop import _Trainer, train
 from mtl_core.training.mining import Made, from_tensors, mine, to_tensors
 from mtl_core.training.prepare import prepare
@@ -96,6 +96,7 @@ def test_a_run_that_mines_is_resumed_exactly(description: dict, workspace: Works
     assert steps(resumed) == steps(whole)[3:]
     mined = [e for e in whole if isinstance(e, RowsMade)]
     assert [e.step for e in mined] == [2, 4] and all(e.how == "mined" and e.rows.keys() == {"search"} for e in mined)
+    assert from_json(mined[0].to_json()) == mined[0]
     one, other = (load_checkpoint(tmp_path / name / "checkpoints" / "last").made for name in ("whole", "cut"))
     assert one.keys() == {"rows/search", "labels/search", "product/search"}
     assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
