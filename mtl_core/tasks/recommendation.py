@@ -190,6 +190,9 @@ class Recommendation(TaskKind):
         rows = logits.logits if isinstance(logits, Matched) else logits
         return torch.sigmoid(rows.detach().float()).cpu().numpy()
 
+    def draws_groups(self, options: RecommendationOptions) -> bool:
+        return options.loss == "bpr"
+
     def catalogue(self, options: RecommendationOptions) -> Catalogue | None:
         return Catalogue("item", options.full_ranking, seen="history") if options.full_ranking else None
 
