@@ -4,7 +4,7 @@
 
 As an evaluation does it, with the packaged MiniLM: every distinct text is encoded once into one float32 matrix, then ranked by the dot
 product for all users, and by the connected layer for a few. The table is stored and tokenised in another process, so that peak memory
-is that of the evaluation. In brackets the processor's seconds, of all cores together, which other programs disturb less.
+is that of the evaluation. The processor's seconds, of all its cores together, are disturbed less by other programs.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,8 @@ def prepared(folder: Path, scoring: str, users: int) -> tuple[Any, Any]:
     return experiment, prepare(experiment, Workspace(folder / "workspace"))
 
 
-def measure(folder: Path, scoring: str, users: int) -> dict[str, float]:
+def measure(folder: Path, users: dict[str, int]) -> dict[str, Any]:
+    """users: scoring → how many are ranked by it, the first one on freshly encoded texts, the others on the same."""
     import torch
 
     from mtl_core.training.batches import assemble
@@ -75,23 +77,28 @@ def measure(folder: Path, scoring: str, users: int) -> dict[str, float]:
     from mtl_core.training.full_ranking import encode_once, rank_all
     from mtl_core.training.loop import _Trainer
 
-    trainer = _Trainer(*prepared(folder, scoring, users), Control(), None, False)
-    task, model, template = trainer.prepared.tasks["next"], trainer.model.train(False), trainer.template
-    rows, catalogue = task.rows.rows("validation"), task.kind.catalogue(task.options)
-    assert catalogue is not None
+    found: dict[str, Any] = {}
+    trainers = {scoring: _Trainer(*prepared(folder, scoring, n), Control(), None, False) for scoring, n in users.items()}
+    trainer = next(iter(trainers.values()))
+    task, lanes, template, budget = trainer.prepared.tasks["next"], trainer.lanes, trainer.template, trainer.options.micro_batch_tokens
     count = [0]
-    model.encoder.register_forward_pre_hook(lambda _, inputs: count.__setitem__(0, count[0] + len(inputs[0].lengths)))
+    trainer.model.train(False).encoder.register_forward_pre_hook(lambda _, inputs: count.append(len(inputs[0].lengths)))
     with torch.no_grad():
         some = {"next": task.rows.take(np.arange(2000))}
-        trainer.lanes.encode(assemble(some, trainer.stores, template, 8192, trainer.device, trainer.lanes.n).packed)  # warm
-        count[0], before = 0, peak_mb()
-        start, used = time.perf_counter(), time.process_time()
-        encoded = encode_once(trainer.lanes, "next", task, template, trainer.options.micro_batch_tokens)
-        found = {"encoding": time.perf_counter() - start, "encoding_cpu": time.process_time() - used, "encoding_mb": peak_mb() - before}
-        start, used = time.perf_counter(), time.process_time()
-        metrics = rank_all(model, "next", encoded, catalogue, rows)
-        found |= {"ranking": time.perf_counter() - start, "ranking_cpu": time.process_time() - used, "ranking_mb": peak_mb() - before}
-    return found | {"encoded": count[0], "matrix_mb": encoded.vectors.nbytes / 2**20, "users": min(users, len(rows)), **metrics}
+        lanes.encode(assemble(some, trainer.stores, template, budget, trainer.device, lanes.n).packed)  # warm
+        count.clear()
+        before, start, used = peak_mb(), time.perf_counter(), time.process_time()
+        encoded = encode_once(lanes, "next", task, template, budget)
+        seconds = time.perf_counter() - start, time.process_time() - used
+        found |= {"encoding": seconds, "encoded": sum(count), "matrix_mb": encoded.vectors.nbytes / 2**20, "ranking": {}}
+        for scoring, one in trainers.items():
+            task = one.prepared.tasks["next"]
+            catalogue = task.kind.catalogue(task.options)
+            assert catalogue is not None
+            start, used = time.perf_counter(), time.process_time()
+            rank_all(one.model.train(False), "next", replace(encoded, task=task), catalogue, task.rows.rows("validation"))
+            found["ranking"][scoring] = [time.perf_counter() - start, time.process_time() - used, peak_mb() - before]
+    return found
 
 
 def main() -> None:
@@ -99,26 +106,23 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=50_000)
     parser.add_argument("--users", type=int, default=1000)
     parser.add_argument("--connected", type=int, default=20, help="users ranked by the connected layer; 0: none")
-    parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)  # folder and scoring, in the process that is measured
+    parser.add_argument("--measure", help=argparse.SUPPRESS)  # a folder, in the process that is measured
     arguments = parser.parse_args()
+    users = {scoring: n for scoring, n in {"dot": arguments.users, "connected": arguments.connected}.items() if n}
     if arguments.measure:
-        folder, scoring = arguments.measure
-        print(json.dumps(measure(Path(folder), scoring, arguments.users)))
+        print(json.dumps(measure(Path(arguments.measure), users)))
         return
-    print("| scoring | items | texts through the encoder | seconds | users ranked | seconds | the matrix (MB) | more at the peak (MB) |")
-    print("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        write_rows(Path(folder) / "rows.parquet", arguments.items, arguments.users)
-        for scoring, users in {"dot": arguments.users, "connected": arguments.connected}.items():
-            if users:
-                command = [sys.executable, __file__, "--users", str(users), "--measure", folder, scoring]
-                prepared(Path(folder), scoring, users)
-                done = subprocess.run(command, check=True, capture_output=True, text=True)
-                f = json.loads(done.stdout.splitlines()[-1])
-                encoding, ranking = (f"{f[part]:.1f} ({f[part + '_cpu']:.1f})" for part in ("encoding", "ranking"))
-                more = max(f["encoding_mb"], f["ranking_mb"]) - f["matrix_mb"]
-                row = [scoring, f"{arguments.items:,}", f"{f['encoded']:,}", encoding, f"{f['users']:,}", ranking, f"{f['matrix_mb']:.1f}"]
-                print("|", " | ".join([*row, f"{more:.0f}"]), "|")
+        write_rows(Path(folder) / "rows.parquet", arguments.items, max(users.values()))
+        for scoring, n in users.items():
+            prepared(Path(folder), scoring, n)
+        found = json.loads(subprocess.run([sys.executable, *sys.argv, "--measure", folder], check=True, stdout=subprocess.PIPE).stdout)
+    print("| part | items | users | seconds | of the processor | memory at the peak beside the matrix (MB) |\n|---|---|---|---|---|---|")
+    print("| {} texts through the encoder | {:,} | | {:.1f} | {:.1f} | |".format(found["encoded"], arguments.items, *found["encoding"]))
+    for scoring, (seconds, used, peak) in found["ranking"].items():
+        more = peak - found["matrix_mb"]
+        print(f"| ranked, {scoring} | {arguments.items:,} | {users[scoring]:,} | {seconds:.1f} | {used:.1f} | {more:.0f} |")
+    print(f"\nThe matrix: {found['matrix_mb']:.1f} MB.")
 
 
 if __name__ == "__main__":
