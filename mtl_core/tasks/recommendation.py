@@ -59,7 +59,7 @@ class RecommendationOptions(Options):
         le=100_000,
         title=N_("Rows ranked over the catalogue"),
         description=N_(
-            "Most rows of an evaluation that are ranked among all items, 0: none; over 50,000 items connected takes about 1 s a row, dot 1 ms."
+            "Most rows of an evaluation ranked among all items, 0: none; over 50,000 items connected takes about 1 s a row, dot 1 ms."
         ),
     )
     hidden_size: int = Setting(
