@@ -118,7 +118,7 @@ def main() -> None:
             prepared(Path(folder), scoring, n)
         found = json.loads(subprocess.run([sys.executable, *sys.argv, "--measure", folder], check=True, stdout=subprocess.PIPE).stdout)
     print("| part | items | users | seconds | of the processor | memory at the peak beside the matrix (MB) |\n|---|---|---|---|---|---|")
-    print("| {} texts through the encoder | {:,} | | {:.1f} | {:.1f} | |".format(found["encoded"], arguments.items, *found["encoding"]))
+    print("| {:,} texts through the encoder | {:,} | | {:.1f} | {:.1f} | |".format(found["encoded"], arguments.items, *found["encoding"]))
     for scoring, (seconds, used, peak) in found["ranking"].items():
         more = peak - found["matrix_mb"]
         print(f"| ranked, {scoring} | {arguments.items:,} | {users[scoring]:,} | {seconds:.1f} | {used:.1f} | {more:.0f} |")
