@@ -51,7 +51,7 @@ class RecommendationOptions(Options):
     log_q: bool = Setting(
         True,
         title=N_("Correct for popularity"),
-        description=N_("For the loss in_batch: lower the scores of items by how often steps draw them, so that these are not held back."),
+        description=N_("For the loss in_batch: items that steps draw often are not held back for it."),
     )
     full_ranking: int = Setting(
         0,
@@ -59,7 +59,7 @@ class RecommendationOptions(Options):
         le=100_000,
         title=N_("Rows ranked over the catalogue"),
         description=N_(
-            "Most rows of an evaluation ranked among all items, 0 for none; connected takes about {} s for 100 rows and 50,000 items."
+            "Most rows of an evaluation ranked among all items, 0: none; over 50,000 items connected takes about 1 s a row, dot 1 ms."
         ),
     )
     hidden_size: int = Setting(
@@ -189,6 +189,9 @@ class Recommendation(TaskKind):
     def scores(self, logits: Tensor | Matched, batch: TaskBatch, spec: Spec) -> np.ndarray:
         rows = logits.logits if isinstance(logits, Matched) else logits
         return torch.sigmoid(rows.detach().float()).cpu().numpy()
+
+    def draws_groups(self, options: RecommendationOptions) -> bool:
+        return options.loss == "bpr"
 
     def catalogue(self, options: RecommendationOptions) -> Catalogue | None:
         return Catalogue("item", options.full_ranking, seen="history") if options.full_ranking else None

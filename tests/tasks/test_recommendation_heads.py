@@ -87,7 +87,7 @@ def test_the_dot_product_begins_with_likeness() -> None:
     head, vectors = KIND.head(6, SPEC, options(scoring="dot")), torch.randn(3, 6)
     found = head.match(head.users(vectors, batch_of([[0], [1], [2]], [0] * 3)), vectors)
     torch.testing.assert_close(found, found.T)
-    assert float(head.bias) == pytest.approx(math.log(0.2 / 0.8))
+    assert float(head.bias.detach()) == pytest.approx(math.log(0.2 / 0.8))
 
 
 def softplus(x: float) -> float:
@@ -106,7 +106,7 @@ def test_bpr_compares_the_rows_of_a_list() -> None:
 def test_bpr_with_several_chosen_takes_all_pairs_and_moves_every_row() -> None:
     scores = torch.tensor([0.1, 0.2, 0.3, 0.4], requires_grad=True)
     losses = KIND.loss(scores, batch_of([[]] * 4, [0] * 4, [1, 1, 0, 1], [(0, 0)] * 3 + [(1, 1)]), {}, BPR)
-    assert float(losses[2]) == pytest.approx((softplus(0.2) + softplus(0.1)) / 2)
+    assert float(losses[2].detach()) == pytest.approx((softplus(0.2) + softplus(0.1)) / 2)
     losses.mean().backward()
     assert scores.grad is not None and (scores.grad[[0, 1, 3]] < 0).all() and scores.grad[2] > 0
 
@@ -131,7 +131,7 @@ def test_in_batch_softmax_over_the_items_of_the_step() -> None:
         0,
     ]
     np.testing.assert_allclose(found.detach(), np.array(wanted) * 5 / 3, rtol=1e-5)
-    assert float(found.mean()) == pytest.approx(np.sum(wanted) / 3, rel=1e-5), "the mean over the rows is that over the chosen"
+    assert float(found.detach().mean()) == pytest.approx(np.sum(wanted) / 3, rel=1e-5), "the mean over the rows is that over the chosen"
 
 
 def test_in_batch_lowers_often_drawn_items() -> None:
@@ -140,7 +140,7 @@ def test_in_batch_lowers_often_drawn_items() -> None:
     batch.features["log_count"] = torch.log(torch.tensor([[6.0], [2.0]]))
     found = KIND.loss(matched(logits, own), batch, {}, IN_BATCH)
     powers = np.exp(logits[0]) / [6, 2]
-    assert float(found[0]) == pytest.approx(2 * -np.log(powers[0] / powers.sum()), rel=1e-5)
+    assert float(found[0].detach()) == pytest.approx(2 * -np.log(powers[0] / powers.sum()), rel=1e-5)
 
 
 def test_no_row_of_in_batch_is_useless() -> None:
