@@ -134,8 +134,8 @@ class Decoder(nn.Module):
         states[mask] = vectors[source.index]
         ids = source.ids.new_zeros(mask.shape)
         ids[mask] = source.ids
-        mask[:, 0] = True  # a text without any token is one of nothing
-        read = _Source(mask, ids, states, self.key(states), [cast(DecoderLayer, layer).keys_values(states) for layer in self.layers])
+        heard = mask | (lengths == 0)[:, None]  # a text without any token is one of nothing
+        read = _Source(heard, ids, states, self.key(states), [cast(DecoderLayer, layer).keys_values(states) for layer in self.layers])
         return _State(read, torch.arange(len(mask), device=mask.device), [None] * len(self.layers))
 
     def step(self, state: _State, ids: Tensor | None) -> Tensor:
