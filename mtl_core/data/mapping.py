@@ -108,6 +108,8 @@ def suitability(columns_sample: pa.Table, fields: Sequence[FieldLike]) -> tuple[
     if any(f.name not in found for f in required):
         return False, 0, 0.0
     scores = [max(_name_score(c, f) for c in found[f.name].columns) for f in required]
+    if not any(f.type == "label" for f in fields):  # any table with a text would do: behind kinds that find a label
+        return False, 0, sum(scores) / max(len(scores), 1)
     return all(scores), sum(s >= _FULL_NAME for s in scores), sum(scores) / max(len(scores), 1)
 
 

@@ -134,8 +134,8 @@ class Decoder(nn.Module):
         states[mask] = vectors[source.index]
         ids = source.ids.new_zeros(mask.shape)
         ids[mask] = source.ids
-        mask[:, 0] = True  # a text without any token is one of nothing
-        read = _Source(mask, ids, states, self.key(states), [cast(DecoderLayer, layer).keys_values(states) for layer in self.layers])
+        heard = mask | (lengths == 0)[:, None]  # a text without any token is one of nothing
+        read = _Source(heard, ids, states, self.key(states), [cast(DecoderLayer, layer).keys_values(states) for layer in self.layers])
         return _State(read, torch.arange(len(mask), device=mask.device), [None] * len(self.layers))
 
     def step(self, state: _State, ids: Tensor | None) -> Tensor:
@@ -187,12 +187,21 @@ class Decoding:
         """
         logs = self._logits(writer, state, None).log_softmax(1)
         scores, ids = logs.topk(width)  # (n, width)
+        left = torch.arange(n, device=ids.device)  # rows that are still written
         if width > 1:
-            state = writer.pick(state, torch.arange(n, device=ids.device).repeat_interleave(width))
+            state = writer.pick(state, left.repeat_interleave(width))
         written, ended, lengths = ids.reshape(-1, 1), ids == writer.end, torch.ones_like(ids)
-        first = torch.arange(n, device=ids.device)[:, None] * width
-        while written.shape[1] < self.longest and not ended.all():
-            logs = self._logits(writer, state, written[:, -1]).log_softmax(1).view(n, width, -1)
+        texts = torch.full((n, self.longest), writer.end, device=ids.device)
+        while True:
+            done = ended.all(1) | (written.shape[1] == self.longest)
+            if 2 * int(done.sum()) >= len(done):  # it pays to go on without them
+                texts[left[done], : written.shape[1]] = written.view(len(left), width, -1)[done, 0]
+                if done.all():
+                    return texts[:, : written.shape[1]]
+                rows = (~done).repeat_interleave(width).nonzero()[:, 0]
+                left, scores, ended, lengths, written = left[~done], scores[~done], ended[~done], lengths[~done], written[rows]
+                state = writer.pick(state, rows)
+            logs = self._logits(writer, state, written[:, -1]).log_softmax(1).view(len(left), width, -1)
             stays = torch.full_like(logs[0, 0], -math.inf).index_fill(0, torch.tensor(writer.end, device=ids.device), 0.0)
             totals = scores[..., None] + torch.where(ended[..., None], stays, logs)
             lengths = lengths + ~ended
@@ -200,11 +209,10 @@ class Decoding:
             origin, ids = places // logs.shape[2], places % logs.shape[2]
             scores, lengths = totals.flatten(1).gather(1, places), lengths.gather(1, origin)
             ended = ended.gather(1, origin) | (ids == writer.end)
-            rows = (first + origin).flatten()
+            rows = (torch.arange(len(left), device=ids.device)[:, None] * width + origin).flatten()
             written = torch.cat([written[rows], ids.reshape(-1, 1)], 1)
             if width > 1:
                 state = writer.pick(state, rows)
-        return written[first[:, 0]]
 
     def sample(self, writer: Writer, state: Any, temperature: float, top_p: float, generator: torch.Generator) -> Tensor:
         """→ (B, ≤ longest) ids, filled up with the end."""

@@ -284,4 +284,4 @@ class Generation(TaskKind):
 
     def present(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
         """The best text, then other wordings of it."""
-        return [{"text": row["text"], "others": [{"text": other} for other in row["others"]]} for row in scores]
+        return [{"label": row["text"], "others": [{"text": other} for other in row["others"]]} for row in scores]

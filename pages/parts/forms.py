@@ -23,8 +23,12 @@ WORDS = {
     "click": N_("Click"),
     "purchase_after_click": N_("Purchase after a click"),
     "click_and_purchase": N_("Click and purchase"),
+    "others": N_("Other wordings"),
+    "text": N_("Text"),
 }
 """Key of a prediction → how it is called on the page."""
+LONGEST_TILE = 40
+"""Characters; a longer text is shown as one."""
 
 
 def inputs(
@@ -52,7 +56,13 @@ def is_empty(values: dict[str, Any]) -> bool:
 
 
 def answer(prediction: dict[str, Any], key: str, _: Translate) -> None:
-    """A prediction: its numbers and words large, a mapping of probabilities as bars."""
+    """A prediction: its numbers and words large, a long text as such, a mapping of probabilities as bars."""
+    texts = {name: value for name, value in prediction.items() if isinstance(value, str) and len(value) > LONGEST_TILE}
+    for name, value in texts.items():
+        with st.container(border=True):
+            st.caption(_(WORDS.get(name, name)))
+            st.markdown(plain(value))
+    prediction = {name: value for name, value in prediction.items() if name not in texts}
     with st.container(horizontal=True):
         for name, value in prediction.items():
             if not isinstance(value, dict):

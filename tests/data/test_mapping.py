@@ -43,6 +43,9 @@ def test_a_table_suits_the_kind_that_its_columns_are_named_for() -> None:
     named, by_content = suitability(rows, (TEXT, LABEL)), suitability(rows, (Field("query", "text"), LABEL))
     assert named == (True, 2, 98.0) and named > by_content
     assert suitability(rows, (TEXT, LABEL, Field("time", "number"))) == (False, 0, 0.0), "a required field that nothing fits"
+    rated, plain = table(message=["where is it", "send it back"], stars=[1, 2]), table(message=["where is it", "send it back"])
+    assert suitability(rated, (TEXT, LABEL)) > suitability(rated, (TEXT,)), "texts alone suit any table"
+    assert suitability(plain, (TEXT,)) > suitability(plain, (TEXT, LABEL)), "but they are better than a label that is not there"
 
 
 def test_texts_and_labels_are_known_by_what_they_hold() -> None:

@@ -124,3 +124,27 @@ def test_a_target_that_is_too_long_is_cut_and_has_no_end(decoder: Decoder) -> No
     taught = decoder.teach(VECTORS, SOURCE, flat([[5] * LONGEST, [6] * (LONGEST + 3), [], [7]], index=False))
     assert taught.rows.bincount().tolist() == [LONGEST + 1, LONGEST, 1, 2] and len(taught.logits) == len(taught.wanted)
     assert taught.wanted[taught.rows == 1].tolist() == [6] * LONGEST and taught.wanted[taught.rows == 3].tolist() == [7, decoder.end]
+
+
+class Narrow:
+    """A vocabulary whose words are narrower than the encoder's states."""
+
+    embeddings = torch.randn(30, 8, generator=torch.Generator().manual_seed(0))
+
+    class tokenizer:
+        bos_token_id, cls_token_id, eos_token_id, sep_token_id, pad_token_id = 1, None, 2, None, 0
+
+
+@torch.no_grad()
+def test_words_may_be_narrower_than_states() -> None:
+    torch.manual_seed(0)
+    decoder = Decoder(HIDDEN, Narrow(), layers=1, heads=6, dropout=0.0, longest=LONGEST).eval()  # type: ignore[arg-type]
+    assert (decoder.start, decoder.end, decoder.layers[0].heads) == (1, 2, 2)
+    assert decoder.step(decoder.begin(VECTORS, SOURCE), None).shape == (4, 30)
+    alone, together = ([*map(tuple, Decoding(LONGEST).search(decoder, s, n, 3).tolist())] for s, n in _begun(decoder))
+    assert [row[: len(alone[0])] for row in together[1:2]] == [row[: len(together[0])] for row in alone]
+
+
+def _begun(decoder: Decoder) -> list[tuple[Any, int]]:
+    """The second row alone, and all of them: what is written to one does not depend on the others."""
+    return [(decoder.pick(decoder.begin(VECTORS, SOURCE), torch.tensor([1])), 1), (decoder.begin(VECTORS, SOURCE), 4)]

@@ -54,7 +54,7 @@ def test_learns_to_translate_a_few_words(compiled: Callable[..., Any], small_enc
     with torch.no_grad():
         vectors, inputs = torch.cat([small_encoder(p) for p in asked.packed]), asked.tasks["t"]
         answers, again = (KIND.present(KIND.scores(head(vectors, inputs), inputs, {}), {}) for _ in range(2))
-    assert [a["text"] for a in answers] == ["blau", "iks"] and answers == again and json.dumps(answers)
+    assert [a["label"] for a in answers] == ["blau", "iks"] and answers == again and json.dumps(answers)
     assert all(0 < len(a["others"]) <= 2 for a in answers)
 
 
