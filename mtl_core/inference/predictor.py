@@ -12,7 +12,6 @@ import torch
 
 from mtl_core.data.memory import rows_in_memory
 from mtl_core.messages import Message, message
-from mtl_core.model.encoder import Template
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import Field, TaskKind, columns_of
 from mtl_core.training.batches import assemble
@@ -43,7 +42,7 @@ class Predictor:
         precision = "float32" if self._device.type == "cpu" else precision_of("auto", self._device)
         self._lanes = Lanes(self._model.encoder, self._device, precision, n=1)  # few texts: speed is not worth the last digits
         self._one_task = threading.Lock()  # of an encoder that works on one task at a time
-        self._template = Template.of(self._tokenizer, self._model.encoder.max_length)
+        self._template = self._model.encoder.template(self._tokenizer)
         self.kinds: dict[str, TaskKind] = {name: KINDS[task.kind] for name, task in self.experiment.tasks.items()}
 
     def fields(self, task: str) -> list[Field]:
