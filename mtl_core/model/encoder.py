@@ -252,7 +252,7 @@ class Encoder(nn.Module):
         return encoder
 
     def train_only(self, trainable: str) -> None:
-        """Sets which parameters learn: full, frozen, or top:K (the K layers nearest to the heads and what comes after them)."""
+        """Sets which parameters learn: full, frozen, or top:K (the K layers nearest to the heads)."""
         self.requires_grad_(trainable == "full")
         if trainable.startswith("top:"):
             count = int(trainable.removeprefix("top:"))

@@ -12,6 +12,7 @@ from peft import PeftModel
 
 from mtl_core.data.memory import rows_in_memory
 from mtl_core.experiment import experiment_from_dict
+from mtl_core.inference.predictor import Predictor
 from mtl_core.model.encoder import Encoder, EncoderError, Template, load_tokenizer
 from mtl_core.model.multitask import make_sharing
 from mtl_core.model.packing import Packed
@@ -29,7 +30,7 @@ from tests.backbones import CHINESE, FAMILIES, saved
 CPU = torch.device("cpu")
 TEXTS = ["a red hat", "blue shoe 7", "", "socks", "红色的裙很好看", "太差退货"]
 WRITERS = [name for name, family in FAMILIES.items() if family.writer]
-families = pytest.mark.parametrize("family", FAMILIES)
+families = pytest.mark.parametrize("family", [name for name in FAMILIES if name != "bert chinese"])  # but for its words it is as bert
 writers = pytest.mark.parametrize("family", WRITERS)
 
 
@@ -48,40 +49,52 @@ def packed(texts: list[np.ndarray]) -> Packed:
     return Packed.of(texts, [np.zeros_like(t) for t in texts], CPU)
 
 
-@families
+@pytest.mark.parametrize("family", FAMILIES)
 def test_trained_saved_and_loaded(family: str, folders: dict[str, Path], workspace: Workspace, tmp_path: Path) -> None:
-    """Two tasks, two steps, through gradients by task."""
+    """Two tasks, two steps, through gradients by task; one of them writes, where the backbone can."""
     with (tmp_path / "table.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["text", "label", "other", "split"])
         for i, text in enumerate(TEXTS * 3):
             table.writerow([text, f"c{i % 2}", f"d{i % 3}", ("train", "validation", "test")[i // 6]])
+    tasks = {name: {"kind": "classification", "data": "table", "columns": {"text": "text", "label": name}} for name in ("label", "other")}
+    if family in WRITERS:
+        tasks["other"] |= {"kind": "generation", "columns": {"source": "text", "label": "other"}}
+        tasks["other"]["options"] = {"longest_target": 4, "beams": 2, "evaluation_beams": 2, "samples": 1}
     experiment = experiment_from_dict(
         {
             "data": {"table": {"file": str(tmp_path / "table.csv"), "split": {"by": "column", "column": "split"}}},
-            "tasks": {
-                label: {"kind": "classification", "data": "table", "columns": {"text": "text", "label": label}}
-                for label in ("label", "other")
-            },
+            "tasks": tasks,
             "encoder": {"name": str(folders[family]), "max_length": 16},
             "training": {"steps": 2, "batch_size": 4, "evaluate_every": 2, "device": "cpu", "precision": "float32"},
+            "optimizer": {"learning_rate": 1e-3},
             "balancing": {"name": "pcgrad"},
             "diagnostics": {"conflicts_every": 0},
         }
     )
     prepared = prepare(experiment, workspace)
     trainer = _Trainer(experiment, prepared, Control(), tmp_path / "run", resume=False)
-    encoder = trainer.model.encoder
-    texts = packed(sequences(encoder))
-    before = encoder(texts).detach()
+    before = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
     for event in trainer.run():
         if isinstance(event, Evaluated) and event.step == 2 and event.split == "validation":
-            after = encoder.eval()(texts)
+            after = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
     assert isinstance(event, Finished)
-    again = load_checkpoint(tmp_path / "run" / "checkpoints" / "last").model.encoder.eval()
-    assert before.isfinite().all() and not torch.allclose(before, after)
-    assert torch.equal(again(texts), after) and again.pooling == encoder.pooling
-    assert load_tokenizer(again.name)(TEXTS)["input_ids"] == prepared.tokenizer(TEXTS)["input_ids"]
+    random, folder = torch.get_rng_state(), tmp_path / "run" / "checkpoints" / "last"
+    loaded = load_checkpoint(folder)
+    assert torch.equal(torch.get_rng_state(), random), "nothing is drawn where a checkpoint is loaded"
+    again = loaded.model.state_dict()
+    assert again.keys() == after.keys() and all(torch.equal(again[name], tensor) for name, tensor in after.items())
+    still = [name for name, tensor in before.items() if torch.equal(after[name], tensor) and tensor.numel() > 1]
+    assert len(still) < len(after) / 4 and all(tensor.isfinite().all() for tensor in after.values())
+    trainer.model.load_state_dict(again)
+    texts = packed(sequences(loaded.model.encoder))
+    assert torch.equal(loaded.model.encoder.eval()(texts), trainer.model.encoder.eval()(texts))
+    assert loaded.model.encoder.pooling == trainer.model.encoder.pooling
+    assert loaded.tokenizer(TEXTS)["input_ids"] == prepared.tokenizer(TEXTS)["input_ids"]
+    if writer := FAMILIES[family].writer:
+        assert isinstance(loaded.model.heads["other"].writer, writer)
+        answers = Predictor(folder, "cpu").predict("other", [{"source": text} for text in TEXTS if text])
+        assert all(isinstance(answer["text"], str) and len(answer["text"]) <= 4 for answer in answers)
 
 
 @families
@@ -122,8 +135,9 @@ def test_parts_of_a_backbone(family: str, folders: dict[str, Path]) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning")  # peft asks for what transformers renames
-@families
-@pytest.mark.parametrize("where", ["attention", "all"])
+@pytest.mark.parametrize(
+    ("family", "where"), [*((name, "attention") for name in FAMILIES if name != "bert chinese"), ("gpt2", "all"), ("t5", "all")]
+)
 def test_adapters(family: str, where: str, folders: dict[str, Path], tmp_path: Path) -> None:
     """Stand beside matrices that are used, are saved as peft saves them, and the backbone without them."""
     encoder = Encoder.load(str(folders[family]), max_length=64).eval()
@@ -255,35 +269,23 @@ def test_a_pretrained_writer_writes_token_by_token(family: str, folders: dict[st
 
 
 @writers
-def test_a_pretrained_writer_learns_and_is_kept(family: str, folders: dict[str, Path], tmp_path: Path) -> None:
+def test_a_pretrained_writer_learns(family: str, folders: dict[str, Path]) -> None:
     encoder = Encoder.load(str(folders[family]), max_length=64).eval()
     head = Writing()
     head.tie(encoder)
-    optimizer = torch.optim.Adam([*head.parameters(), *(p for p in encoder.parameters() if p is not encoder.embeddings)], lr=0.01)
+    table = encoder.embeddings.detach().clone()
+    optimizer = torch.optim.Adam([*head.parameters(), *encoder.parameters()], lr=0.01)
     losses = []
     for _ in range(4):
+        encoder.open_rows(np.arange(100))
         vectors, batch = written(encoder, SOURCES, TARGETS)
         taught = head.writer.teach(vectors, batch.slots["text"].tokens, batch.slots["answer"].tokens)
         losses.append(torch.nn.functional.cross_entropy(taught.logits, taught.wanted))
         optimizer.zero_grad()
         losses[-1].backward()
         optimizer.step()
-    assert losses[-1] < losses[0]
-    assert all(p.grad is not None for p in head.parameters())
-    encoder.save(tmp_path, encoder.tokenizer)
-    random = torch.get_rng_state()
-    again, other = Encoder.load(str(tmp_path), max_length=64).eval(), Writing()
-    with torch.device("meta"):
-        other.tie(again)
-    other.load_state_dict(head.state_dict(), assign=True)
-    assert torch.equal(random, torch.get_rng_state()), "nothing is drawn where a checkpoint is loaded"
-    assert not any(t.is_meta for t in (*other.parameters(), *other.buffers()))
-    found = []
-    for one, writing in ((encoder, head), (again, other)):
-        writing.eval()
-        vectors, batch = written(one, SOURCES, TARGETS)
-        found.append(writing.writer.teach(vectors, batch.slots["text"].tokens, batch.slots["answer"].tokens).logits)
-    assert torch.equal(*found)
+    assert losses[-1] < losses[0] and torch.equal(encoder.embeddings, table)
+    assert all(p.grad is not None and p.grad.any() for p in head.parameters() if p.ndim > 1)
 
 
 def test_only_backbones_with_all_of_it_have_a_pretrained_writer(folders: dict[str, Path], tmp_path: Path) -> None:
