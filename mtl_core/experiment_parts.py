@@ -125,17 +125,21 @@ class Encoder(Part):
         "minilm",
         min_length=1,
         title=N_("Encoder"),
-        description=N_("minilm (packaged, no internet needed), a Hugging Face model name, or a local folder."),
+        description=N_(
+            "minilm (packaged), a Hugging Face name or a folder: BERT, RoBERTa, XLM-R, ModernBERT; GPT-2, Qwen; T5, BART (their encoder)."
+        ),
     )
     trainable: str = Field(
         "full",
         pattern=_TRAINABLE,
         title=N_("Trainable part"),
-        description=N_("What of it is trained: full, top:K (the upper K layers) or frozen."),
+        description=N_("What of it is trained: full, top:K (the upper K layers) or frozen. A decoder that writes belongs to its task."),
         examples=["full", "top:1", "top:2", "top:3", "frozen"],
     )
     pooling: Literal["auto", "mean", "cls", "last"] = Field(
-        "auto", title=N_("Pooling"), description=N_("How token vectors become one text vector; auto: what the model was made for.")
+        "auto",
+        title=N_("Pooling"),
+        description=N_("How tokens become one vector; auto: as the model's folder says, else last for GPT-2 and Qwen, mean for others."),
     )
     max_length: int = Field(128, ge=8, le=8192, title=N_("Longest text"), description=N_("Longest text in tokens; what is longer is cut."))
     dropout: float = Field(

@@ -42,6 +42,8 @@ class SlotLike(Protocol):
     def reads(self) -> str: ...
     @property
     def masks(self) -> float: ...
+    @property
+    def continues(self) -> str: ...
 
 
 class Reading(NamedTuple):
@@ -49,10 +51,11 @@ class Reading(NamedTuple):
 
     reads: str = "vector"
     masks: float = 0.0
+    continues: str = ""
 
     @classmethod
     def of(cls, slot: SlotLike) -> "Reading":
-        return cls(slot.reads, slot.masks)
+        return cls(slot.reads, slot.masks, slot.continues)
 
 
 @dataclass

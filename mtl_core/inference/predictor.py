@@ -12,7 +12,6 @@ import torch
 
 from mtl_core.data.memory import rows_in_memory
 from mtl_core.messages import Message, message
-from mtl_core.model.encoder import Template
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import Field, TaskKind, columns_of
 from mtl_core.training.batches import assemble
@@ -42,8 +41,8 @@ class Predictor:
         self._model = loaded.model.to(self._device).train(False)
         precision = "float32" if self._device.type == "cpu" else precision_of("auto", self._device)
         self._lanes = Lanes(self._model.encoder, self._device, precision, n=1)  # few texts: speed is not worth the last digits
-        self._one_task = threading.Lock()  # of an encoder that works on one task at a time
-        self._template = Template.of(self._tokenizer, self._model.encoder.max_length)
+        self._one_task = threading.Lock()  # of an encoder that works on one task at a time, or writes
+        self._template = self._model.encoder.template(self._tokenizer)
         self.kinds: dict[str, TaskKind] = {name: KINDS[task.kind] for name, task in self.experiment.tasks.items()}
 
     def fields(self, task: str) -> list[Field]:
@@ -70,11 +69,11 @@ class Predictor:
         budget = self.experiment.training.micro_batch_tokens
         with torch.inference_mode():
             batch = assemble({task: block}, {task: stores}, self._template, budget, self._device, salt=None)
-            with self._one_task if self._model.sharing.by_task else nullcontext():
-                self._model.sharing.switch(task)
-                vectors = self._lanes.encode(batch.packed)
             inputs = batch.tasks[task]
-            return kind.scores(self._model.logits(task, vectors, inputs), inputs, spec)
+            with self._one_task if self._model.sharing.by_task or self._model.encoder.continues else nullcontext():
+                self._model.sharing.switch(task)
+                logits = self._model.logits(task, self._lanes.encode(batch.packed), inputs)
+            return kind.scores(logits, inputs, spec)
 
     def predict(self, task: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """One answer a row, as the task's kind presents it. rows: field → value; a missing value is None or left out.

@@ -19,10 +19,12 @@ from torch.nn import functional as F
 from mtl_core.messages import Message, message
 from mtl_core.model.packing import Packed, layout
 from mtl_core.model.taps import by_task, hook, overlap, record, recorded
+from mtl_core.model.writing import CausalWriter, Seq2SeqWriter
 
 transformers.utils.logging.disable_progress_bar()  # loading takes a second; its bars would break ours
 transformers.utils.logging.set_verbosity_error()  # an unused pooler is not worth a report
 
+RECORD = "pooling.json"  # beside a saved model: how it pools, and whether the pretrained part that writes is in use
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 _DROPOUTS = (
@@ -36,7 +38,10 @@ _DROPOUTS = (
     "attn_pdrop",
     "embedding_dropout",
     "mlp_dropout",
+    "activation_dropout",
 )  # what configurations call it
+_LAYER_DROPOUTS = ("encoder_layerdrop", "decoder_layerdrop", "layerdrop")  # of whole layers, which we do not drop
+_DECODER_LAYERS = ("num_decoder_layers", "decoder_layers")  # of encoder–decoders
 
 
 class EncoderError(Exception):
@@ -100,6 +105,7 @@ class Template:
 
     single: (before, after); pair: (before, between, after); second_type: the token type of the second text.
     mask: the id that stands for a hidden token, None where the tokenizer has none; vocabulary: how many ids there are.
+    continues: what is to be written is read behind the text that it continues (see `Encoder.continues`).
     """
 
     single: tuple[np.ndarray, np.ndarray]
@@ -108,23 +114,31 @@ class Template:
     max_length: int
     mask: int | None = None
     vocabulary: int = 0
+    continues: bool = False
 
     @classmethod
-    def of(cls, tokenizer: Any, max_length: int) -> "Template":
-        """Read off the tokenizer by one text and one pair. max_length: in tokens, special ones included."""
+    def of(cls, tokenizer: Any, max_length: int, continues: bool = False) -> "Template":
+        """Read off the tokenizer by one text and one pair. max_length: in tokens, special ones included.
+
+        Where the tokenizer puts nothing behind a text (most decoders), each is closed by its end-of-text token, so that none is without
+        tokens and the last one has seen the whole; as in "Improving Text Embeddings with Large Language Models"
+        (https://arxiv.org/abs/2401.00368), 3.2. Raises EncoderError: it has no special token at all.
+        """
         one = tokenizer.backend_tokenizer.encode("a")
         two = tokenizer.backend_tokenizer.encode("a", "b")
+        before, after = _around(one.ids, one.sequence_ids, 0)
+        pair = before, _between(two.ids, two.sequence_ids), _around(two.ids, two.sequence_ids, 1)[1]
+        if not len(after):
+            after = np.array([_closing(tokenizer)], np.int64)
+            pair = before, after, after
         return cls(
-            single=_around(one.ids, one.sequence_ids, 0),
-            pair=(
-                _around(two.ids, two.sequence_ids, 0)[0],
-                _between(two.ids, two.sequence_ids),
-                _around(two.ids, two.sequence_ids, 1)[1],
-            ),
+            single=(before, after),
+            pair=pair,
             second_type=two.type_ids[two.sequence_ids.index(1)],
             max_length=max_length,
             mask=tokenizer.mask_token_id,
             vocabulary=len(tokenizer),
+            continues=continues,
         )
 
     def places(self, first: int, second: int | None = None) -> list[tuple[int, int]]:
@@ -160,6 +174,14 @@ def _around(ids: list[int], sequences: list[int | None], text: int) -> tuple[np.
     return np.array(ids[:first], np.int64), np.array(ids[last + 1 :], np.int64)
 
 
+def _closing(tokenizer: Any) -> int:
+    """The special token that ends a text."""
+    for name in ("eos", "sep", "bos", "cls", "pad"):
+        if (found := getattr(tokenizer, f"{name}_token_id")) is not None:
+            return int(found)
+    raise EncoderError(message("The tokenizer of the encoder has no end-of-text token. Give it one (eos_token) and save it again."))
+
+
 def _between(ids: list[int], sequences: list[int | None]) -> np.ndarray:
     return np.array(ids[len(sequences) - sequences[::-1].index(0) : sequences.index(1)], np.int64)
 
@@ -173,8 +195,8 @@ class TaskAdapters(Protocol):
     def apart(self) -> list[nn.Parameter]:
         """Those of all tasks."""
 
-    def base_state(self) -> dict[str, Tensor]:
-        """The weights beside all adapters, named as without them."""
+    def base_state(self, model: nn.Module) -> dict[str, Tensor]:
+        """The weights of a model beside all adapters, named as without them."""
 
     def save(self, folder: Path) -> None: ...
     def load(self, folder: Path) -> None: ...
@@ -183,15 +205,17 @@ class TaskAdapters(Protocol):
 class Encoder(nn.Module):
     """A transformers model that turns packed texts into one vector each.
 
-    hidden: width of the vectors.
+    hidden: width of the vectors. Of an encoder–decoder it is the encoder; see `language_model` for the rest.
     The word embeddings are a table of which a step touches a few rows: `open_rows` takes them out as a leaf of their own, so that
     neither the gradient nor the optimiser ever sees the rest (as torch.nn.Embedding(sparse=True), and with every architecture).
     """
 
     def __init__(self, model: Any, pooling: str, max_length: int):
         super().__init__()
-        self.model = model
-        self.pooling = pooling
+        self._whole = (model,)  # not a module of its own: of its decoder there is next to nothing
+        self.model = model = model.get_encoder() if model.config.is_encoder_decoder else model
+        self.causal = any(getattr(module, "is_causal", None) for module in model.modules())
+        self.pooling = pooling if pooling != "auto" else "last" if self.causal else "mean"
         self.hidden: int = model.config.hidden_size
         embeddings = getattr(model, "embeddings", None)
         padding = getattr(embeddings, "padding_idx", None) if hasattr(embeddings, "create_position_ids_from_input_ids") else None
@@ -202,6 +226,8 @@ class Encoder(nn.Module):
         self.row_ids: Tensor | None = None
         self.adapters: TaskAdapters | None = None
         self.name = ""
+        self.dropouts: dict[str, float] = {}
+        self.writes = False
         self.packs = bool(getattr(model, "_supports_attention_backend", False)) and self._packing_agrees()
 
     @classmethod
@@ -209,20 +235,24 @@ class Encoder(nn.Module):
         """name: `minilm`, a Hugging Face model or a local folder; pooling: auto, mean, cls, last; max_length in tokens; dropout in
         [0, 0.9]; trainable: full, frozen or top:K (the upper K layers). Raises EncoderError."""
         config = _load(transformers.AutoConfig, name)
-        options: dict[str, Any] = {key: dropout for key in _DROPOUTS if hasattr(config, key)}
+        options: dict[str, Any] = dict.fromkeys((key for key in _DROPOUTS if hasattr(config, key)), dropout)
+        options |= dict.fromkeys((key for key in _LAYER_DROPOUTS if hasattr(config, key)), 0.0)
+        dropouts = dict(options)
         family: Any = transformers.MODEL_MAPPING.get(type(config), None)
         if inspect.isclass(family) and "add_pooling_layer" in inspect.signature(family).parameters:
             options["add_pooling_layer"] = False  # an untrained one would be made, at random
-        model = _load(transformers.AutoModel, name, dtype=torch.float32, use_safetensors=True, **options)
-        for tensor in (*model.parameters(), *model.buffers()):
-            tensor.data = tensor.data.clone()  # out of the file, whose slices begin anywhere: slower, and rounded by where they begin
-        encoder = cls(model, _pooling_of(name, config) if pooling == "auto" else pooling, max_length)
-        encoder.name = name
+        decoder = {key: getattr(config, key) for key in _DECODER_LAYERS if config.is_encoder_decoder and hasattr(config, key)}
+        model = _load(transformers.AutoModel, name, dtype=torch.float32, use_safetensors=True, **options, **dict.fromkeys(decoder, 0))
+        model.config.update(decoder)  # as it was, for those who load what we save
+        _copy(model)
+        record = _record(name)
+        encoder = cls(model, record.get("pooling", "auto") if pooling == "auto" else pooling, max_length)
+        encoder.name, encoder.dropouts, encoder.writes = name, dropouts, record.get("writes", False)
         encoder.train_only(trainable)
         return encoder
 
     def train_only(self, trainable: str) -> None:
-        """Sets which parameters learn: full, frozen, or top:K (the K layers nearest to the heads and what comes after them)."""
+        """Sets which parameters learn: full, frozen, or top:K (the K layers nearest to the heads)."""
         self.requires_grad_(trainable == "full")
         if trainable.startswith("top:"):
             count = int(trainable.removeprefix("top:"))
@@ -239,8 +269,34 @@ class Encoder(nn.Module):
         """Of the model that was loaded."""
         return load_tokenizer(self.name)
 
-    def language_model(self) -> None:
-        """None has one yet."""
+    @property
+    def continues(self) -> bool:
+        """Whether what is to be written is read behind the text that it continues: by a causal backbone whose own head writes."""
+        return self.causal and self.writes
+
+    def template(self, tokenizer: Any = None) -> Template:
+        """How texts become sequences. tokenizer: None for that of the model that was loaded."""
+        return Template.of(tokenizer or self.tokenizer, self.max_length, self.continues)
+
+    def language_model(self) -> Seq2SeqWriter | CausalWriter | None:
+        """The backbone's own pretrained part that writes, new in each call; None where it has none, or not all of it was saved.
+
+        On the device `meta` (a checkpoint is loaded) it is made without weights, if the model that was saved had it.
+        """
+        config = self._whole[0].config
+        loader: Any = transformers.AutoModelForCausalLM
+        of = transformers.MODEL_FOR_CAUSAL_LM_MAPPING
+        if config.is_encoder_decoder:
+            loader, of = transformers.AutoModelForSeq2SeqLM, transformers.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
+        kind = Seq2SeqWriter if config.is_encoder_decoder else CausalWriter
+        if type(config) not in of or not (self.causal or config.is_encoder_decoder):
+            return None
+        if torch.empty(0).is_meta:
+            return kind(self, loader.from_config(config)) if self.writes else None
+        model, found = _load(loader, self.name, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **self.dropouts)
+        _copy(model)
+        self.writes = not found["missing_keys"] and (config.is_encoder_decoder or self._head_agrees(model))
+        return kind(self, model) if self.writes else None
 
     @property
     def drops(self) -> bool:
@@ -260,17 +316,19 @@ class Encoder(nn.Module):
     def parts(self, learning: Sequence[Tensor]) -> list[str]:
         """For each of `learning()` the part of the encoder it belongs to: `embeddings`, `layer 1`, ... or `other`."""
         names = {id(p): name for name, p in self.named_parameters()}
+        tables = {id(m.weight) for m in self.modules() if isinstance(m, nn.Embedding)}
         layers = {id(p): f"layer {i + 1}" for i, layer in enumerate(self._layers()) for p in layer.parameters()}
         found = []
         for parameter in learning:
-            in_words = parameter is self.rows or "embed" in names.get(id(parameter), "")
+            in_words = parameter is self.rows or id(parameter) in tables or "embed" in names.get(id(parameter), "")
             found.append(layers.get(id(parameter), "embeddings" if in_words else "other"))
         return found
 
     def _layers(self) -> list[nn.Module]:
         """The transformer's layers, lowest first."""
-        lists = [list(m) for m in self.model.modules() if isinstance(m, nn.ModuleList)]
-        return max(lists, key=len)
+        lists = {name: list(m) for name, m in self.model.named_modules() if isinstance(m, nn.ModuleList)}
+        inner = {name for name in lists for other in lists if name.startswith(f"{other}.")}  # the parts of a layer, in T5
+        return max((found for name, found in lists.items() if name not in inner), key=len)
 
     def open_rows(self, ids: np.ndarray) -> None:
         """Makes the embedding rows of `ids` (unique, ascending) the leaf `rows` for the forward passes until `close_rows`."""
@@ -305,7 +363,7 @@ class Encoder(nn.Module):
 
     def _inputs(self, ids: Tensor, token_types: Tensor, positions: Tensor) -> dict[str, Tensor]:
         inputs = {"position_ids": positions + self.first_position}
-        if getattr(self.model.config, "type_vocab_size", 0):
+        if (getattr(self.model.config, "type_vocab_size", 0) or 0) > 1:
             inputs["token_type_ids"] = token_types
         if self.rows is None:
             return inputs | {"input_ids": ids}
@@ -313,7 +371,7 @@ class Encoder(nn.Module):
         rows, places = self.rows, torch.searchsorted(self.row_ids, ids)
         words = F.embedding(places, rows)
         record(lambda i: F.embedding(i, rows), [rows], places, words)
-        return inputs | {"inputs_embeds": words}
+        return inputs | {"inputs_embeds": words * getattr(self.model.get_input_embeddings(), "embed_scale", 1.0)}
 
     def _padded_states(self, packed: Packed) -> Tensor:
         """For models that transformers cannot give another attention: padded to the longest, (S, L) → (N, hidden)."""
@@ -324,9 +382,13 @@ class Encoder(nn.Module):
             grids[0] = grids[0].masked_fill(~mask, int(self.row_ids[0]))
         inputs = self._inputs(*grids)
         accepted = _arguments(self.model)
-        self.model.config._attn_implementation = "sdpa" if getattr(self.model, "_supports_sdpa", False) else "eager"
+        self.pad()
         output = self.model(**{k: v for k, v in inputs.items() if k in accepted}, attention_mask=mask.long())
         return output.last_hidden_state[mask]
+
+    def pad(self) -> None:
+        """The model is used with padding and a mask from now on, until `states` packs."""
+        self.model.config._attn_implementation = "sdpa" if getattr(self.model, "_supports_sdpa", False) else "eager"
 
     def _sample(self) -> Packed:
         """Three short texts."""
@@ -347,6 +409,14 @@ class Encoder(nn.Module):
             return False
         finally:
             self.model.train(training)
+
+    @torch.no_grad()
+    def _head_agrees(self, model: Any) -> bool:
+        """Whether a causal model's scores are its last matrix times the states, tried on a text; some bend them."""
+        ids = self._sample().ids[: min(9, self.max_length)].cpu()
+        model.eval()
+        output = model(input_ids=ids[None], output_hidden_states=True)
+        return torch.allclose(output.logits, model.get_output_embeddings()(output.hidden_states[-1]), atol=1e-3)
 
     def splits(self) -> bool:
         """Whether the gradients of several tasks can be had from one way back (see `taps`), tried on three short texts of two tasks.
@@ -369,7 +439,7 @@ class Encoder(nn.Module):
             outward = torch.arange(vectors.numel(), device=vectors.device).view_as(vectors).sin()
             found = [[torch.zeros_like(p) for p in learning] for _ in range(2)]
             places = {id(p): i for i, p in enumerate(learning)}
-            if overlap(taps):
+            if overlap(taps) or any(tap.inputs.shape[1] != len(packed.ids) for tap in taps):
                 return False
             uses = [use for tap in taps for use in tap.uses]
             outwards = iter(torch.autograd.grad(vectors, [use.output for use in uses], outward, retain_graph=True, allow_unused=True))
@@ -389,23 +459,29 @@ class Encoder(nn.Module):
             self.close_rows()
 
     def save(self, folder: Path, tokenizer: Any) -> None:
-        """As transformers saves a model: safetensors, config and tokenizer; without adapters."""
-        self.model.save_pretrained(folder, state_dict=None if self.adapters is None else self.adapters.base_state())
+        """As transformers saves a model: safetensors, config and tokenizer; without adapters, and without the layers of a decoder."""
+        model = self._whole[0]
+        model.save_pretrained(folder, state_dict=None if self.adapters is None else self.adapters.base_state(model))
         tokenizer.save_pretrained(folder)
-        (folder / "pooling.json").write_text(json.dumps({"pooling": self.pooling}))
+        (folder / RECORD).write_text(json.dumps({"pooling": self.pooling, "writes": self.writes}))
+
+
+def _copy(model: nn.Module) -> None:
+    """Out of the file, whose slices begin anywhere: slower, and rounded by where they begin."""
+    for tensor in (*model.parameters(), *model.buffers()):
+        tensor.data = tensor.data.clone()
 
 
 def _arguments(model: Any) -> set[str]:
     return set(inspect.signature(model.forward).parameters)
 
 
-def _pooling_of(name: str, config: Any) -> str:
-    """What the model was made for: its own record (sentence-transformers, or ours), else by family: last for decoders, mean otherwise."""
+def _record(name: str) -> dict[str, Any]:
+    """What the model was made for, by its own record: sentence-transformers', or ours (see `Encoder.save`)."""
     folder = Path(source_of(name))
-    if (folder / "pooling.json").is_file():
-        return str(json.loads((folder / "pooling.json").read_text())["pooling"])
+    if (folder / RECORD).is_file():
+        return dict(json.loads((folder / RECORD).read_text()))
     if (folder / "1_Pooling" / "config.json").is_file():
         record = json.loads((folder / "1_Pooling" / "config.json").read_text())
-        return "cls" if record.get("pooling_mode_cls_token") else "last" if record.get("pooling_mode_lasttoken") else "mean"
-    architectures = " ".join(config.architectures or ())
-    return "last" if "CausalLM" in architectures or "GPT" in architectures else "mean"
+        return {"pooling": "cls" if record.get("pooling_mode_cls_token") else "last" if record.get("pooling_mode_lasttoken") else "mean"}
+    return {}

@@ -142,9 +142,12 @@ def packed_attention(
     scaling: float | None = None,
     is_causal: bool | None = None,
     sliding_window: int | None = None,
+    position_bias: Tensor | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
     """Attention within each text of the current `layout`. query, key, value: (1, H, N, D) → (1, N, H, D)."""
+    if position_bias is not None:
+        raise TypeError("Packed texts have no bias by relative position.")
     causal = bool(getattr(module, "is_causal", False) if is_causal is None else is_causal)
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
     q, k, v = (t[0].transpose(0, 1) for t in (query, key, value))  # (N, H, D)
@@ -169,9 +172,9 @@ def packed_attention(
 
 
 def _band(length: int, window: int, causal: bool, device: torch.device) -> Tensor:
-    """(length, length) bool: tokens at most `window` apart (the past only, when causal), as transformers' sliding windows."""
+    """(length, length) bool: tokens less than `window` apart (the past only, when causal), as transformers' sliding windows."""
     distance = torch.arange(length, device=device)[:, None] - torch.arange(length, device=device)
-    return (distance >= 0) & (distance < window) if causal else distance.abs() <= window
+    return (distance >= 0) & (distance < window) if causal else distance.abs() < window
 
 
 AttentionInterface.register("packed", packed_attention)

@@ -26,7 +26,7 @@ class Use(NamedTuple):
 
     def gradients(self, inputs: Tensor, outwards: Tensor) -> Sequence[Tensor]:
         """Of the parameters, over some tokens. inputs, outwards: (n, ...), what went in and the gradient of what came out."""
-        if isinstance(self.call, nn.Linear):
+        if isinstance(self.call, nn.Linear) and inputs.ndim == 2:
             return [outwards.T @ inputs if p.ndim == 2 else outwards.sum(0) for p in self.parameters]
         with torch.enable_grad():
             return torch.autograd.grad(self.call(inputs[None]), self.parameters, outwards[None])
@@ -57,7 +57,7 @@ def recorded() -> Iterator[list[Tap]]:
 
 
 def record(call: Callable[[Tensor], Tensor], parameters: Sequence[Tensor], inputs: Tensor, output: Tensor) -> None:
-    if _recorded.taps is not None and output.requires_grad and output.ndim == 3 and inputs.shape[:2] == (1, output.shape[1]):
+    if _recorded.taps is not None and output.requires_grad and output.ndim >= 3 and inputs.shape[:2] == (1, output.shape[1]):
         if not _recorded.taps or _recorded.taps[-1].inputs is not inputs:
             _recorded.taps.append(Tap(inputs, []))
         _recorded.taps[-1].uses.append(Use(call, tuple(parameters), get_gradient_edge(output)))

@@ -81,13 +81,16 @@ def assemble(
             store, reading = stores[task][slot], block.readings.get(slot, Reading())
             if reading.reads == "ids":
                 continue
+            written = next((s for s, r in block.readings.items() if r.continues == slot), None) if template.continues else None
+            if written in block.slots:
+                codes = np.stack([codes, block.slots[written][0]], axis=1)
+                store = (_first(store), _first(stores[task][written]))
             key = np.zeros((len(codes), 3), np.uint64)  # (how it is read, hash, hash of the second)
             if codes.ndim == 2:
                 pair = store if isinstance(store, tuple) else (store, store)
                 key[:, 0], key[:, 1], key[:, 2] = 2, pair[0].hashes[codes[:, 0]], pair[1].hashes[codes[:, 1]]
             else:
-                first = store[0] if isinstance(store, tuple) else store
-                pair = (first, first)
+                pair = (first := _first(store), first)
                 key[:, 0], key[:, 1] = 1, first.hashes[codes]
             key[:, 0] += np.uint64(4 * place * apart + 2 * (reading.masks > 0))
             keys.append(key)
@@ -110,7 +113,7 @@ def assemble(
         codes, offsets = block.slots[slot]
         if (source := sources.get((task, slot))) is None:
             store = stores[task][slot]
-            found = _written(store[0] if isinstance(store, tuple) else store, codes, device)
+            found = _written(_first(store), codes, device)
             return SlotIndex(torch.empty(0, dtype=torch.long, device=device), None, found)
         at = position[source.end - len(codes) : source.end]
         tokens = _tokens(source, states[at], lengths[order[at]], template, salt, device) if source.reading.reads == "tokens" else None
@@ -127,6 +130,10 @@ def assemble(
         token_ids=np.unique(np.concatenate([ids for ids, _ in sequences])) if sequences else np.empty(0, np.int64),
         tokens=int(lengths[inverse].sum()) if len(inverse) else 0,
     )
+
+
+def _first(store: Texts | tuple[Texts, Texts]) -> Texts:
+    return store[0] if isinstance(store, tuple) else store
 
 
 def task_batch(block: RowBlock, slots: dict[str, SlotIndex], device: torch.device) -> TaskBatch:

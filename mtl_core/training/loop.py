@@ -25,7 +25,7 @@ from mtl_core.data.shares import SAMPLING
 from mtl_core.experiment import Experiment
 from mtl_core.faults import ExperimentError
 from mtl_core.messages import N_
-from mtl_core.model.encoder import Encoder, Template
+from mtl_core.model.encoder import Encoder
 from mtl_core.model.multitask import MultiTaskModel, make_heads, make_sharing
 from mtl_core.training.batches import assemble
 from mtl_core.training.checkpoints import (
@@ -150,7 +150,7 @@ class _Trainer:
             self._build()
         self.model.to(self.device).train()
         self.lanes = Lanes(self.model.encoder, self.device, self.precision)
-        self.template = Template.of(prepared.tokenizer, self.model.encoder.max_length)
+        self.template = self.model.encoder.template(prepared.tokenizer)
         self.optimizer = Optimizer(self.model, self.experiment.optimizer, experiment.schedule, self.state.n_steps)
         if optimizer_tensors is not None:
             self.optimizer.load(optimizer_tensors, self.state.optimizer)

@@ -66,8 +66,8 @@ class RowOptimizer:
 
 
 class Optimizer:
-    """All trainable parameters of a model: the encoder at its learning rate, all that is new at that of the heads; matrices decay,
-    biases and norms do not."""
+    """All trainable parameters of a model: the encoder at its learning rate, as what else is pretrained, all that is new at that of the
+    heads; matrices decay, biases and norms do not."""
 
     def __init__(self, model: MultiTaskModel, options: OptimizerOptions, schedule: Schedule, n_steps: int):
         self._options, self._schedule, self._n_steps = options, schedule, n_steps
@@ -77,6 +77,7 @@ class Optimizer:
         groups: dict[tuple[str, float], list[nn.Parameter]] = {}
         self._names: list[str] = []
         in_encoder = {id(p) for name, p in model.encoder.named_parameters() if ".lora_" not in name}  # adapters begin from nothing
+        in_encoder |= {id(p) for module in model.heads.modules() if getattr(module, "pretrained", False) for p in module.parameters()}
         for parameter in model.parameters():
             if parameter.requires_grad and parameter is not table:
                 rate = "learning_rate" if id(parameter) in in_encoder else "head_learning_rate"

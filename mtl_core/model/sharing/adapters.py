@@ -7,12 +7,14 @@ from typing import Any, Literal
 from pydantic import Field as Setting
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
 from mtl_core.messages import N_, message
 from mtl_core.model.encoder import Encoder, EncoderError
 from mtl_core.model.sharing.base import Sharing
 from mtl_core.settings import Options
 
+_ATTENTION = {"modernbert": ["Wqkv"]}  # where peft does not know it
 _PEFT = "base_model.model."  # what peft's own files begin every name with
 
 
@@ -80,7 +82,8 @@ class Adapters(Sharing):
             name: LoraConfig(
                 r=options.rank,
                 lora_alpha=options.scale * options.rank,
-                target_modules="all-linear" if options.where == "all" else None,
+                target_modules="all-linear" if options.where == "all" else _ATTENTION.get(encoder.model.config.model_type),
+                fan_in_fan_out=any(isinstance(module, Conv1D) for module in encoder.modules()),
                 task_type="FEATURE_EXTRACTION",
             )
             for name in self._names()
@@ -146,9 +149,9 @@ class Adapters(Sharing):
                 raise ValueError(f"The adapter in {place} is not of this model: {', '.join(found.unexpected_keys[:3])}.")
         self._all_learn()
 
-    def base_state(self) -> dict[str, Tensor]:
-        """The encoder's own weights, named as without adapters."""
-        return {key.replace(".base_layer.", "."): value for key, value in self._model[0].state_dict().items() if ".lora_" not in key}
+    def base_state(self, model: nn.Module) -> dict[str, Tensor]:
+        """The weights of the encoder, or of what it is a part of, named as without adapters."""
+        return {key.replace(".base_layer.", "."): value for key, value in model.state_dict().items() if ".lora_" not in key}
 
     def _names(self) -> list[str]:
         return [*(["shared"] if self.options.shared else []), *map(self._name, self.places)]
