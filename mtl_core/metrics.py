@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.stats import rankdata
 
 LOWER_IS_BETTER = frozenset(
     {"loss", "in_scope_rejected", "perplexity", "rmse", "mae"}
@@ -82,6 +83,49 @@ def calibration_error(scores: np.ndarray, labels: np.ndarray, n_bins: int = 15) 
         return math.nan
     curve = {name: np.array(values) for name, values in reliability(scores, labels, n_bins).items()}
     return float(np.average(np.abs(curve["observed"] - curve["confidence"]), weights=curve["count"]))
+
+
+def precision_recall_f1(scores: np.ndarray, labels: np.ndarray, threshold: float) -> tuple[float, float, float]:
+    """Of rows (or cells) called positive: score ≥ threshold. 0 where none is called, or none is positive."""
+    called, positive = scores.astype(np.float64) >= threshold, labels > 0.5
+    hits, n_called, n_positive = (int(np.count_nonzero(a)) for a in (called & positive, called, positive))
+    return hits / max(n_called, 1), hits / max(n_positive, 1), 2 * hits / max(n_called + n_positive, 1)
+
+
+def best_threshold(scores: np.ndarray, labels: np.ndarray) -> float:
+    """The threshold with the highest F1 (of equals the highest), halfway to the next score below, the last to 0; 0.5 without a positive.
+
+    scores, labels: of equal shape; scores in [0, 1].
+    """
+    order = np.argsort(-scores, axis=None)
+    ranked, positive = scores.ravel()[order].astype(np.float64), labels.ravel()[order] > 0.5
+    if not positive.any():
+        return 0.5
+    f1 = 2 * np.cumsum(positive) / (np.arange(1, len(order) + 1) + np.count_nonzero(positive))
+    f1[:-1][ranked[1:] == ranked[:-1]] = -1  # equal scores are called together
+    best = int(np.argmax(f1))
+    return float(ranked[best : best + 2].sum() / 2)
+
+
+# -- numbers ------------------------------------------------------------------------------------------------------------------
+
+
+def rmse(predicted: np.ndarray, labels: np.ndarray) -> float:
+    """Root of the mean squared error, in the unit of the labels."""
+    return math.sqrt(_mean((predicted.astype(np.float64) - labels) ** 2))
+
+
+def mae(predicted: np.ndarray, labels: np.ndarray) -> float:
+    """Mean absolute error, in the unit of the labels."""
+    return _mean(np.abs(predicted.astype(np.float64) - labels))
+
+
+def spearman(predicted: np.ndarray, labels: np.ndarray) -> float:
+    """Correlation of the ranks, equal values sharing theirs, in [-1, 1]; 0 for constant predictions. nan: all labels equal."""
+    if not len(labels) or labels.min() == labels.max():
+        return math.nan
+    first, second = (rankdata(values) - (len(values) + 1) / 2 for values in (predicted, labels))
+    return float(first @ second / max(math.sqrt((first @ first) * (second @ second)), 1e-12))
 
 
 # -- groups of rows -----------------------------------------------------------------------------------------------------------
@@ -247,7 +291,15 @@ def class_scores(predicted: np.ndarray, labels: np.ndarray) -> ClassScores:
     """Precision, recall and F1 of each class; 0 where a class was never predicted or never occurs. predicted, labels: (N,) ints ≥ 0."""
     n = int(max(predicted.max(initial=-1), labels.max(initial=-1))) + 1
     hits = np.bincount(labels[predicted == labels], minlength=n)
-    called, support = np.bincount(predicted, minlength=n), np.bincount(labels, minlength=n)
+    return _class_scores(hits, np.bincount(predicted, minlength=n), np.bincount(labels, minlength=n))
+
+
+def tag_scores(predicted: np.ndarray, labels: np.ndarray) -> ClassScores:
+    """The same where a row may have several classes or none. predicted, labels: (N, C) bool."""
+    return _class_scores((predicted & labels).sum(axis=0), predicted.sum(axis=0), labels.sum(axis=0))
+
+
+def _class_scores(hits: np.ndarray, called: np.ndarray, support: np.ndarray) -> ClassScores:
     classes = np.flatnonzero(called + support)
     hits, called, support = hits[classes], called[classes], support[classes]
     return ClassScores(

@@ -105,6 +105,40 @@ def test_classes() -> None:
     assert metrics.macro_f1(predicted, labels) == pytest.approx((0.5 + 2 / 3) / 3)
 
 
+def test_the_threshold_with_the_best_f1() -> None:
+    scores, labels = np.array([0.9, 0.7, 0.7, 0.4, 0.1]), np.array([1, 1, 0, 1, 0])
+    assert metrics.best_threshold(scores, labels) == pytest.approx(0.25)  # 3 of 4 right and none missed: F1 6/7
+    assert metrics.precision_recall_f1(scores, labels, 0.25) == pytest.approx((3 / 4, 1, 6 / 7))
+    assert metrics.precision_recall_f1(scores, labels, 0.95) == (0, 0, 0)
+    assert metrics.best_threshold(np.array([0.8, 0.2]), np.array([1, 1])) == pytest.approx(0.1)  # all of them
+    assert metrics.best_threshold(np.array([0.8, 0.2]), np.array([0, 0])) == metrics.best_threshold(np.zeros(0), np.zeros(0)) == 0.5
+    assert metrics.best_threshold(np.zeros(3), np.array([1, 0, 1])) == 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_threshold_is_better_than_the_best(seed: int) -> None:
+    scores, labels, _ = rows(60, seed=seed)
+    best = metrics.precision_recall_f1(scores, labels, metrics.best_threshold(scores, labels))[2]
+    tried = [oracle.f1_score(labels, scores >= t, zero_division=0) for t in np.unique(scores)]
+    assert best == pytest.approx(max(tried))
+
+
+def test_ranks_and_errors_of_numbers() -> None:
+    predicted, labels = np.array([1.0, 2.0, 4.0]), np.array([1.0, 4.0, 3.0])
+    assert metrics.rmse(predicted, labels) == pytest.approx(math.sqrt(5 / 3)) and metrics.mae(predicted, labels) == 1
+    assert metrics.spearman(predicted, labels) == pytest.approx(0.5)  # 1 - 6 (0 + 1 + 1) / (3 (9 - 1))
+    assert metrics.spearman(predicted, -predicted) == pytest.approx(-1)
+    assert metrics.is_better("rmse", 1, 2) and metrics.is_better("mae", 1, 2) and metrics.is_better("spearman", 0.2, 0.1)
+
+
+def test_tags_are_classes_of_which_a_row_may_have_several() -> None:
+    predicted = np.array([[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]], bool)
+    labels = np.array([[1, 0, 0, 1], [0, 0, 0, 0], [1, 0, 0, 0]], bool)
+    found = metrics.tag_scores(predicted, labels)
+    assert found.classes.tolist() == [0, 1, 3], "one that neither occurs nor was predicted says nothing"
+    assert found.f1.tolist() == [0.5, 0, 0] and found.support.tolist() == [2, 0, 1]
+
+
 def test_the_most_confused_classes_come_first() -> None:
     labels = np.array([0, 0, 0, 0, 1, 2, 3])
     predicted = np.array([0, 0, 0, 0, 2, 2, 3])  # 1 and 2 are confused, then 0 is the most frequent

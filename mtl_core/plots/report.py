@@ -17,7 +17,7 @@ def panel(part: Mapping[str, Any], translate: Translate = str) -> go.Figure:
 
 def _matrix(data: Mapping[str, Any], translate: Translate) -> go.Figure:
     """Confusion: colour by the share of the true class, the counts written in when there is room."""
-    labels = [escape(label) for label in data["labels"]]
+    labels = [escape(translate(label) if label else label) for label in data["labels"]]
     counts = np.asarray(data["values"], dtype=np.int64).reshape(len(labels), len(labels))
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = blank(translate("Predicted"), translate("True"))

@@ -5,7 +5,10 @@ from mtl_core.tasks.classification import Classification
 from mtl_core.tasks.click_through import ClickThrough
 from mtl_core.tasks.generation import Generation
 from mtl_core.tasks.masked_language_modelling import MaskedLanguageModelling
+from mtl_core.tasks.matching import Matching
+from mtl_core.tasks.multilabel import Multilabel
 from mtl_core.tasks.recommendation import Recommendation
+from mtl_core.tasks.regression import Regression
 from mtl_core.tasks.response_selection import ResponseSelection
 from mtl_core.tasks.search import Search
 
@@ -16,6 +19,9 @@ KINDS: dict[str, TaskKind] = {
         Search(),
         ClickThrough(),
         Classification(),
+        Multilabel(),
+        Regression(),
+        Matching(),
         ResponseSelection(),
         Generation(),
         MaskedLanguageModelling(),

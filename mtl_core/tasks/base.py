@@ -9,7 +9,7 @@ How rows go through a kind:
     table + spec --encode--> encoded table                 one column a text slot, `label`, `group`, feature columns
     encoded table --(data.compiled, training.batches)--> TaskBatch
     vectors of the distinct texts + TaskBatch --head--> outputs --loss--> (R,)
-    outputs --scores--> numpy, TaskBatch --truth--> numpy; both --evaluate, report--> metrics, panels
+    outputs --scores--> numpy, TaskBatch --truth--> numpy; both --evaluate, report--> metrics, panels; of validation --tuned--> spec
 """
 
 from abc import ABC, abstractmethod
@@ -330,6 +330,11 @@ class TaskKind(ABC):
         """(R, ...): what `scores` is measured against."""
         assert batch.labels is not None
         return batch.labels.cpu().numpy()
+
+    def tuned(self, scores: np.ndarray, labels: np.ndarray, spec: Spec, options: Any) -> Spec:
+        """What is chosen on the watched validation rows, such as a threshold, at every evaluation: entries that replace those of `spec`
+        in `evaluate`, `report` and `present`, there and, with the model of that evaluation, on the test split and in predictions."""
+        return {}
 
     @abstractmethod
     def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """What the task kinds share: columns as numpy arrays, groups as codes, and the checks that are the same for all of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import torch
 from torch import nn
 
 from mtl_core.data.problems import Problem, Severity
@@ -16,7 +17,7 @@ from mtl_core.tasks.base import Field
 
 WORD = r"(?u)\b\w+\b"  # what the TF-IDF baselines count
 
-_SPLITS = {"train": message("training"), "validation": message("validation"), "test": message("test")}
+SPLITS = {"train": message("training"), "validation": message("validation"), "test": message("test")}
 _WORDS = {"true": 1.0, "t": 1.0, "yes": 1.0, "y": 1.0, "是": 1.0, "false": 0.0, "f": 0.0, "no": 0.0, "n": 0.0, "否": 0.0}
 
 
@@ -200,11 +201,13 @@ def logit(share: float) -> float:
     return float(np.log(share / (1 - share)))
 
 
-def output_layer(width: int, n: int, prior: float | None = None) -> nn.Linear:
-    """A linear layer that begins at 0, so that the first guess is `prior` (None: all alike) whatever comes in; it learns faster so."""
+def output_layer(width: int, n: int, prior: float | Sequence[float] | None = None) -> nn.Linear:
+    """A linear layer that begins at 0, so that the first guess is `prior`, one for all outputs or one each (None: 0.5), whatever comes
+    in; it learns faster so."""
     layer = nn.Linear(width, n)
     nn.init.zeros_(layer.weight)
-    nn.init.constant_(layer.bias, 0 if prior is None else logit(prior))
+    with torch.no_grad():
+        layer.bias.copy_(torch.logit(torch.tensor(0.5 if prior is None else prior)))
     return layer
 
 
@@ -341,9 +344,7 @@ class Findings:
                     Severity.WARNING,
                     "one_class_in_split",
                     "label",
-                    message(
-                        "All rows of the split “{split}” have the same label; some metrics are not defined there.", split=_SPLITS[part]
-                    ),
+                    message("All rows of the split “{split}” have the same label; some metrics are not defined there.", split=SPLITS[part]),
                     message("Give that split a larger share, or split another way."),
                 )
 
@@ -365,7 +366,9 @@ def shorten(value: Any, length: int = 40) -> str:
 
 def located(problems: list[Problem], columns: Mapping[str, list[str]], file: str | None = None) -> list[Problem]:
     """`problems` with the table's own column names in the place of field names, and the file's name."""
-    return [
-        replace(p, file=p.file or file, column=", ".join(columns[p.column]) if p.column and p.column in columns else p.column)
-        for p in problems
-    ]
+
+    def named(fields: str | None) -> str | None:
+        parts = [", ".join(columns.get(field, [field])) for field in fields.split(", ")] if fields else []
+        return ", ".join(parts) or fields
+
+    return [replace(p, file=p.file or file, column=named(p.column)) for p in problems]

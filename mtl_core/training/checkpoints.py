@@ -33,7 +33,8 @@ KEPT_BEFORE = 5  # checkpoints before changes
 
 @dataclass
 class State:
-    """The loop's own variables at a checkpoint. step: steps done; drawn: task → rows that they had."""
+    """The loop's own variables at a checkpoint. step: steps done; drawn: task → rows that they had; tuned: task → what its kind chose
+    at the last evaluation."""
 
     step: int = 0
     n_steps: int = 0
@@ -49,6 +50,7 @@ class State:
     judge: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     drawn: dict[str, int] = field(default_factory=dict)
+    tuned: dict[str, Spec] = field(default_factory=dict)
 
 
 def save_checkpoint(

@@ -27,6 +27,7 @@ from mtl_core.faults import ExperimentError
 from mtl_core.messages import N_
 from mtl_core.model.encoder import Encoder
 from mtl_core.model.multitask import MultiTaskModel, make_heads, make_sharing
+from mtl_core.tasks.base import Spec
 from mtl_core.training.batches import assemble
 from mtl_core.training.checkpoints import (
     State,
@@ -186,8 +187,8 @@ class _Trainer:
         loaded = load_checkpoint(checkpoint_folder(self.folder, "last"))
         self.model, self.state, self.made = loaded.model, loaded.state, from_tensors(loaded.made)
         forget_after(self.folder, self.state.step)
-        for name, task in self.prepared.tasks.items():
-            if task.spec != loaded.specs[name]:
+        for name, spec in self._specs().items():
+            if spec != loaded.specs[name]:
                 raise ValueError(f"The data of task {name!r} is not what the run was started with; start a new run.")
         return loaded.optimizer
 
@@ -390,9 +391,14 @@ class _Trainer:
     def _score(self, name: str, rows: np.ndarray) -> Scored:
         return score(self.model, self.lanes, name, self.prepared.tasks[name], rows, self.template, self.options.micro_batch_tokens)
 
+    def _specs(self) -> dict[str, Spec]:
+        """With what was tuned for the model as it is."""
+        return {name: task.spec | self.state.tuned.get(name, {}) for name, task in self.prepared.tasks.items()}
+
     def _metrics(self, scored: Mapping[str, Scored]) -> Metrics:
+        specs = self._specs()
         return {
-            name: (task := self.prepared.tasks[name]).kind.evaluate(s.scores, s.labels, s.groups, task.spec) | s.ranked
+            name: self.prepared.tasks[name].kind.evaluate(s.scores, s.labels, s.groups, specs[name]) | s.ranked
             for name, s in scored.items()
         }
 
@@ -401,6 +407,8 @@ class _Trainer:
         yield from self._flush()
         begun, state = time.perf_counter(), self.state
         scored = {name: self._score(name, rows) for name, rows in self.watched.items() if len(rows)}
+        tasks = {name: self.prepared.tasks[name] for name in scored}
+        state.tuned = {n: tasks[n].kind.tuned(s.scores, s.labels, tasks[n].spec, tasks[n].options) for n, s in scored.items()}
         metrics = self._metrics(scored)
         judged = self.judge.judge(state.step, metrics)
         if state.step == 0:
@@ -443,9 +451,8 @@ class _Trainer:
         state.judge = self.judge.state()
         if name == "last" or name.startswith("before-"):
             (tensors, state.optimizer), made = self.optimizer.state(), to_tensors(self.made)
-        specs: dict[str, Any] = {n: task.spec for n, task in self.prepared.tasks.items()}
         folder, tokenizer = self.folder / "checkpoints" / name, self.prepared.tokenizer
-        save_checkpoint(folder, self.model, tokenizer, self.experiment, specs, state, tensors, made)
+        save_checkpoint(folder, self.model, tokenizer, self.experiment, self._specs(), state, tensors, made)
         yield CheckpointSaved(state.step, name, f"checkpoints/{name}")
 
     def _finish(self, why: str) -> Iterator[Event]:
@@ -454,8 +461,8 @@ class _Trainer:
         if why == "asked" and state.step % self.every:
             yield from self._evaluate()
         if self.folder is not None and state.best_step != state.step:
-            best = load_checkpoint(checkpoint_folder(self.folder, "best")).model
-            self.model.load_state_dict(best.state_dict())
+            self._take(self.folder, "best")
+        specs = self._specs()
         for split in ("validation", "test"):
             begun = time.perf_counter()
             rows = self.watched if split == "validation" else {name: data.rows("test") for name, data in self.rows.items()}
@@ -464,7 +471,7 @@ class _Trainer:
                 state.step,
                 split,
                 {
-                    name: panels_json((t := self.prepared.tasks[name]).kind.report(s.scores, s.labels, s.groups, t.spec))
+                    name: panels_json(self.prepared.tasks[name].kind.report(s.scores, s.labels, s.groups, specs[name]))
                     for name, s in scored.items()
                 },
             )
@@ -475,13 +482,18 @@ class _Trainer:
         seconds, ended = time.monotonic() - self.started, "stopped" if why == "asked" else "finished"
         yield Finished(state.step, ended, why, state.best_step, state.before, state.best, metrics, seconds, peaks)
 
+    def _take(self, folder: Path, name: str) -> None:
+        """The model of a checkpoint, and what was tuned for it."""
+        loaded = load_checkpoint(checkpoint_folder(folder, name))
+        self.model.load_state_dict(loaded.model.state_dict())
+        self.state.tuned = loaded.state.tuned
+
     def _test_peaks(self, tested: Metrics) -> Metrics:
         """Test metrics of each task by the model of its own best step, where those are kept. tested: by the run's best model."""
         if self.folder is None or self.experiment.endings.keep != "models":
             return {}
         found = {name: metrics for name, metrics in tested.items() if self.judge.peaks[name].step == self.state.best_step}
         for name in (n for n in tested if n not in found):
-            peak = load_checkpoint(checkpoint_folder(self.folder, f"peak-{name}")).model
-            self.model.load_state_dict(peak.state_dict())
+            self._take(self.folder, f"peak-{name}")
             found |= self._metrics({name: self._score(name, self.rows[name].rows("test"))})
         return {name: found[name] for name in tested}

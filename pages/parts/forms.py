@@ -7,13 +7,14 @@ import streamlit as st
 
 from mtl_core import plots
 from mtl_core.messages import N_, Translate
-from pages.parts.text import plain
+from pages.parts.text import number, plain, said
 
 if TYPE_CHECKING:
     from mtl_core.tasks.base import Field
 
 WORDS = {
     "label": N_("Answer"),
+    "value": N_("Value"),
     "probability": N_("Probability"),
     "relevance": N_("Relevance"),
     "probabilities": N_("Probabilities"),
@@ -29,6 +30,8 @@ WORDS = {
 """Key of a prediction → how it is called on the page."""
 LONGEST_TILE = 40
 """Characters; a longer text is shown as one."""
+NUMBERS: dict[str, Callable[[float], str]] = {"value": number}
+"""Key of a prediction → how its number is written; shares as per cent are what the others are."""
 
 
 def inputs(
@@ -66,9 +69,8 @@ def answer(prediction: dict[str, Any], key: str, _: Translate) -> None:
     with st.container(horizontal=True):
         for name, value in prediction.items():
             if not isinstance(value, dict):
-                st.metric(
-                    _(WORDS.get(name, name)), f"{value:.1%}" if isinstance(value, float) else plain(value), border=True, width="content"
-                )
+                written = NUMBERS.get(name, "{:.1%}".format)(value) if isinstance(value, float) else plain(said(value, _))
+                st.metric(_(WORDS.get(name, name)), written, border=True, width="content")
     for name, value in prediction.items():
         if isinstance(value, dict):
             figure = plots.shares(value, _(WORDS.get(name, name)))

@@ -11,7 +11,7 @@ from mtl_core.jobs import jobs
 from mtl_core.messages import Translate
 from mtl_core.runs import Run
 from mtl_core.series import SEEN_OFTEN, Seen
-from pages.parts.text import plain
+from pages.parts.text import plain, said
 
 
 @st.cache_data(max_entries=20, show_spinner=False)
@@ -93,7 +93,7 @@ def panel(part: Mapping[str, Any], key: str, _: Translate) -> None:
         st.plotly_chart(plots.panel(part, _), key=key, alt=title, config={"displaylogo": False})
         return
     columns = [_(str(column)) if column else "" for column in part["data"]["columns"]]
-    values = [dict(zip(columns, row, strict=False)) for row in part["data"]["rows"]]
+    values = [dict(zip(columns, (said(cell, _) for cell in row), strict=False)) for row in part["data"]["rows"]]
     whole = [c for c in columns if all(isinstance(row.get(c), int | None) for row in values)]
     numbers = [c for c in columns if c not in whole and all(isinstance(row.get(c), int | float | None) for row in values)]
     config = {c: st.column_config.NumberColumn(format="%.3f") for c in numbers}

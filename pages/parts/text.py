@@ -1,6 +1,8 @@
 """What people or files wrote, shown as it is: no markup of theirs is ever read as ours."""
 
+import math
 import re
+from typing import Any
 
 from mtl_core.messages import Translate
 
@@ -10,6 +12,18 @@ _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&^=])")
 def plain(text: object) -> str:
     """`text` for a label or a sentence that Streamlit reads as Markdown: every sign of markup escaped, on one line."""
     return _MARKUP.sub(r"\\\1", " ".join(str(text).split()))
+
+
+def said(value: Any, translate: Translate) -> Any:
+    """A value out of a report or a prediction; words of a task kind's own (“same”) in the person's language."""
+    return translate(value) if isinstance(value, str) and value else value
+
+
+def number(value: float) -> str:
+    """With four digits that count, and all of those before the point: 4.193, 12.9, 1,234, 0.0001235."""
+    size = math.floor(math.log10(abs(value))) if value else 0
+    text = f"{value:,.{max(0, 3 - size)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def duration(seconds: float, translate: Translate) -> str:

@@ -12,6 +12,7 @@ from mtl_core.data.split import SplitOptions, check_leaks
 from mtl_core.data.store import store_dataset
 from mtl_core.data.transactions import TransactionOptions
 from mtl_core.tasks import KINDS
+from mtl_core.training.prepare import map_fields
 from mtl_core.workspace import Workspace
 
 
@@ -96,4 +97,9 @@ def test_sessions_with_categories_and_numbers(real_data: Path) -> None:
 def test_products_in_three_files_with_leaks(real_data: Path, workspace: Workspace) -> None:
     dataset = store_dataset(real_data / "product_matching_amazon_google", workspace, split=SplitOptions(by="column", column="split"))
     assert dataset.split_sizes == {"train": 6_874, "validation": 2_293, "test": 2_293}
-    assert "leak_texts" in {p.code for p in check_leaks(dataset.table(), dataset.split(), ["left_title", "right_title"])}
+    kind, split = KINDS["matching"], dataset.split()
+    columns = {f: [f"{side}_{c}" for c in ("title", "manufacturer", "price")] for f, side in (("first", "left"), ("second", "right"))}
+    split[split == "validation"] = ""  # the pairs that are in training and in the test
+    mapped = map_fields(kind, dataset.table(), split, {**columns, "label": "label"}, kind.Options(), dataset.name)
+    (leak,) = (p for p in mapped.problems if p.code == "leak_texts")
+    assert str(leak.why).startswith("110 texts ") and leak.column == ", ".join(columns["first"] + columns["second"])

@@ -8,12 +8,15 @@ import pytest
 import torch
 
 from mtl_core.experiment import Experiment, experiment_from_dict
+from mtl_core.inference.predictor import Predictor
 from mtl_core.training.checkpoints import load_checkpoint
 from mtl_core.training.control import Control
 from mtl_core.training.events import Evaluated, Event, Failed, Finished, Paused, Reported, Resumed, Started, Steered, StepDone
 from mtl_core.training.loop import _Trainer, train
 from mtl_core.training.prepare import Prepared, prepare
 from mtl_core.workspace import Workspace
+
+MATCH = {"kind": "matching", "data": "reviews", "columns": {"first": "text", "second": "department", "label": "recommended"}}
 
 
 @pytest.fixture
@@ -111,6 +114,7 @@ def test_resumed_numbers_are_those_of_a_run_that_never_stopped(
     description: dict, workspace: Workspace, tmp_path: Path, kill_after: int
 ) -> None:
     description["encoder"]["dropout"] = 0.1
+    description["tasks"]["match"] = MATCH
     experiment = experiment_from_dict(description)
     prepared = prepare(experiment, workspace)
     whole = list(train(experiment, prepared, folder=tmp_path / "whole"))
@@ -130,6 +134,34 @@ def test_resumed_numbers_are_those_of_a_run_that_never_stopped(
     for (name, a), b in zip(one.model.state_dict().items(), other.model.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
     assert all(torch.equal(a, other.optimizer[k]) for k, a in one.optimizer.items())
+
+
+def test_what_a_kind_chose_on_validation_goes_with_the_model(description: dict, workspace: Workspace, tmp_path: Path) -> None:
+    description["tasks"] = {"match": MATCH}
+    description["endings"] = {"keep": "models"}
+    description["early_stopping"] = {"minimum_gain": 0.9}  # the best model is the first one, the last another, the task's own a third
+    experiment = experiment_from_dict(description)
+    prepared = prepare(experiment, workspace)
+    events = list(train(experiment, prepared, folder=tmp_path))
+    end = events[-1]
+    assert isinstance(end, Finished) and end.best_step == 0
+    task, kind = prepared.tasks["match"], prepared.tasks["match"].kind
+    table, thresholds = task.dataset.table(["text", "department"]).to_pylist(), {}
+    for name, tested in {"best": end.test, "peak-match": end.peaks, "last": {}}.items():
+        folder = tmp_path / "checkpoints" / name
+        loaded, predictor, found = load_checkpoint(folder), Predictor(folder), {}
+        assert loaded.specs["match"] == task.spec | loaded.state.tuned["match"]
+        for split in ("validation", "test"):
+            rows = task.rows.rows(split)
+            asked = [{"first": table[i]["text"], "second": table[i]["department"]} for i in rows]
+            found[split] = predictor.scores("match", asked), task.rows.take(rows).labels
+        thresholds[name] = loaded.specs["match"]["threshold"]
+        assert kind.tuned(*found["validation"], task.spec, task.options)["threshold"] == pytest.approx(thresholds[name], abs=1e-5)
+        if tested:
+            assert tested["match"] == pytest.approx(kind.evaluate(*found["test"], None, loaded.specs["match"]))
+    assert len(set(thresholds.values())) > 1
+    reported = [e for e in events if isinstance(e, Reported)][-1].reports["match"][0]["data"]["rows"]
+    assert [row[0] for row in reported if row[-1]] == [thresholds["best"]]
 
 
 def test_a_weight_takes_effect_on_the_very_next_step(experiment: Experiment, prepared: Prepared) -> None:

@@ -1,0 +1,383 @@
+"""Multilabel: a text, or two texts read together → a set of tags."""
+
+from collections.abc import Collection
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from pydantic import Field as Setting
+from torch import Tensor
+from torch.nn import functional as F
+
+from mtl_core import metrics
+from mtl_core.data.problems import Problem, Severity
+from mtl_core.messages import N_, message
+from mtl_core.tasks import common, vectors
+from mtl_core.tasks.base import Field, MetricInfo, Panel, Slot, Spec, TaskBatch, TaskKind
+
+SEPARATORS = (",", ";", "|", "/", "，", "；", "、")
+MANY_TAGS = 2000
+SHOWN_TAGS = 5  # of a prediction
+HEAVIEST = 100.0  # weight of a rare tag's rows
+
+
+class MultilabelOptions(vectors.VectorOptions):
+    separator: Literal["automatic", "none", ",", ";", "|", "/", "，", "；", "、"] = Setting(
+        "automatic",
+        title=N_("Separator of tags"),
+        description=N_("What stands between the tags of a cell; automatic: what divides most training cells; none: a cell is one tag."),
+    )
+    empty: Literal["no_label", "no_tag"] = Setting(
+        "no_label",
+        title=N_("Empty cell"),
+        description=N_("no_label: this task leaves the row out; no_tag: the row is an example without tags. An empty list is always that."),
+    )
+    minimum_count: int = Setting(
+        5, ge=1, le=1_000_000, title=N_("Least rows of a tag"), description=N_("Training rows that a tag needs; rarer ones are left out.")
+    )
+    threshold: float | None = Setting(
+        None,
+        gt=0,
+        lt=1,
+        title=N_("Threshold"),
+        description=N_("Probability from which a tag is given; empty: the one with the best micro-F1 on the validation rows."),
+    )
+    tag_weights: Literal["none", "balanced"] = Setting(
+        "none",
+        title=N_("Tag weights"),
+        description=N_("none: every row counts the same; balanced: rows with a tag weigh as much as those without, up to 100 times."),
+    )
+
+
+class Multilabel(TaskKind):
+    name = "multilabel"
+    label = N_("Tags")
+    help = N_("Which of many tags a text has, any number of them: the themes of a message, the properties of a product.")
+    fields = (
+        Field(
+            "text",
+            "text",
+            N_("The text to tag."),
+            many=True,
+            aliases=("text", "message", "review", "review text", "body", "title", "description", "product"),
+        ),
+        Field(
+            "second",
+            "text",
+            N_("A second text, read together with the first."),
+            required=False,
+            many=True,
+            aliases=("second", "text2", "text_b", "sentence2", "answer", "context"),
+        ),
+        Field(
+            "label",
+            "label",
+            N_("The tags, several in one cell or as a list."),
+            aliases=("label", "tags", "labels", "tag", "themes", "topics", "aspects", "keywords", "标签"),
+            holds="tags",
+        ),
+    )
+    Options = MultilabelOptions
+    metrics = (
+        MetricInfo("micro_f1", N_("Micro-F1"), N_("F1 of all tags of all rows counted together, so that frequent tags count more.")),
+        MetricInfo("macro_f1", N_("Macro-F1"), N_("F1 averaged over the tags, each counting the same.")),
+        MetricInfo(
+            "lrap",
+            N_("Label-ranking average precision"),
+            N_("Share of right tags among those ranked as high, averaged over the right tags of a row; the threshold plays no part."),
+        ),
+    )
+    primary = "micro_f1"
+
+    def slots(self, options: MultilabelOptions, fields: Collection[str] | None = None) -> tuple[Slot, ...]:
+        return vectors.slots(fields)
+
+    def check(self, table: pa.Table, split: np.ndarray, options: MultilabelOptions) -> list[Problem]:
+        findings = common.Findings(table, split)
+        if not findings.fields(self.fields):
+            return findings.problems
+        findings.texts("text")
+        findings.texts("second")
+        column = findings.table["label"]
+        train, missing = findings.split == "train", common.nulls(column)
+        cells = _cells(column, options)
+        known = ~common.nulls(cells)
+        if options.empty == "no_label" or not known[train].any():
+            findings.labels(known)
+        if not known[train].any():
+            return findings.problems
+        _check_separators(findings, cells, options)
+        found = _tags(cells, _separators(cells.filter(pa.array(train)), options))
+        spelled, counts = _counted(found[train[found["row"]]])
+        used = counts.index[counts >= options.minimum_count]
+        without = known & ~_mask(found["row"], len(known))
+        why = (
+            message("{count} of {of} rows have no tag, {empty} of them an empty cell.", empty=int((without & missing).sum()))
+            if (without & missing).any()
+            else message("{count} of {of} rows have no tag.")
+        )
+        remedy = message("They are learned as rows without tags. If that is wrong, give them tags or leave the rows out.")
+        findings.rows(Severity.INFO, "row_without_tag", "label", without, why, remedy)
+        other = found[found["tag"] != found["key"].map(spelled).fillna(found["tag"])]
+        if len(other):
+            first = other.iloc[0]
+            findings.rows(
+                Severity.INFO,
+                "tag_spelling",
+                "label",
+                _mask(other["row"], len(known)),
+                message(
+                    "{count} rows write a tag otherwise than most do; “{found}” is read as “{tag}”.",
+                    found=common.shorten(first["tag"]),
+                    tag=common.shorten(spelled[first["key"]]),
+                ),
+                message("Nothing to do if these are the same tag; else give them different names."),
+            )
+        repeated = found[found.duplicated(["row", "key"])]
+        findings.rows(
+            Severity.INFO,
+            "tag_repeated",
+            "label",
+            _mask(repeated["row"], len(known)),
+            message("{count} rows name a tag more than once; it counts once."),
+            message("Nothing to do."),
+        )
+        rare = counts.index.difference(used, sort=False)
+        if len(rare):
+            findings.rows(
+                Severity.WARNING,
+                "tag_rare",
+                "label",
+                _mask(found["row"][found["key"].isin(rare)], len(known)),
+                message(
+                    "{tags} tags have fewer than {least} training rows and are left out, in {count} rows; the first is “{tag}”.",
+                    tags=len(rare),
+                    least=options.minimum_count,
+                    tag=common.shorten(spelled[rare[0]]),
+                ),
+                message("Add rows with these tags, join them with others, or ask for fewer rows of a tag in the options of the task."),
+            )
+        unknown = found[~train[found["row"]] & (findings.split[found["row"]] != "") & ~found["key"].isin(counts.index)]
+        if len(unknown):
+            findings.rows(
+                Severity.WARNING,
+                "label_not_in_training",
+                "label",
+                _mask(unknown["row"], len(known)),
+                message(
+                    "{count} rows have a tag that no training row has; the first is “{label}”.",
+                    label=common.shorten(unknown["tag"].iloc[0]),
+                ),
+                message("The evaluation leaves these tags out, not the rows. Split another way, or add such rows to training."),
+            )
+        if not len(used):
+            findings.table_wide(
+                Severity.ERROR,
+                "no_tags",
+                "label",
+                message("No tag has {least} training rows or more, so there is nothing to learn.", least=options.minimum_count),
+                message("Choose another label column or separator, or ask for fewer rows of a tag in the options of the task."),
+            )
+        elif len(used) > MANY_TAGS:
+            findings.table_wide(
+                Severity.WARNING,
+                "many_tags",
+                "label",
+                message("There are {count} tags; every row needs memory for each, and rare ones are hard to learn.", count=len(used)),
+                message("Check the separator, or ask for more rows of a tag in the options of the task."),
+            )
+        return findings.problems
+
+    def fit(self, table: pa.Table, options: MultilabelOptions) -> Spec:
+        """tags: by name, as most rows spell them; shares: of the rows that have them; weights: of these rows, against those without;
+        separators; threshold: until one is chosen, where none is given."""
+        cells = _cells(table["label"], options)
+        separators = _separators(cells, options)
+        spelled, counts = _counted(_tags(cells, separators))
+        n = int((~common.nulls(cells)).sum())
+        used = sorted(counts.index[counts >= options.minimum_count])
+        shares = [float(np.clip(counts[key] / n, 1e-4, 1 - 1e-4)) for key in used]
+        balanced = options.tag_weights == "balanced"
+        return {
+            "tags": [spelled[key] for key in used],
+            "shares": shares,
+            "weights": [min((1 - share) / share, HEAVIEST) if balanced else 1.0 for share in shares],
+            "separators": separators,
+            "threshold": options.threshold or 0.5,
+        }
+
+    def encode(self, table: pa.Table, spec: Spec, options: MultilabelOptions) -> pa.Table:
+        """Feature: `tags` (float32, 1 = has it); `label` is 1 where the row counts."""
+        encoded = vectors.columns(table)
+        if "label" in table.column_names:
+            cells = _cells(table["label"], options)
+            found = _tags(cells, spec["separators"])
+            place = pd.Index(pc.utf8_lower(pa.array(spec["tags"], pa.string())).to_pylist()).get_indexer(found["key"])
+            tags = np.zeros((len(cells), len(spec["tags"])), np.float32)
+            tags[found["row"][place >= 0], place[place >= 0]] = 1
+            encoded |= {"tags": common.fixed(tags), "label": common.floats(np.where(common.nulls(cells), np.nan, 1.0))}
+        return pa.table(encoded)
+
+    def head(self, hidden: int, spec: Spec, options: MultilabelOptions) -> vectors.VectorHead:
+        prior = [0.5] * len(spec["tags"]) if options.tag_weights == "balanced" else spec["shares"]
+        return vectors.VectorHead(hidden, len(spec["tags"]), options, prior)
+
+    def loss(self, logits: Tensor, batch: TaskBatch, spec: Spec, options: MultilabelOptions) -> Tensor:
+        """Binary cross-entropy, the mean over the tags."""
+        weights = torch.tensor(spec["weights"], device=logits.device)
+        losses = F.binary_cross_entropy_with_logits(logits.float(), batch.features["tags"], reduction="none", pos_weight=weights)
+        return losses.mean(dim=1)
+
+    def scores(self, logits: Tensor, batch: TaskBatch, spec: Spec) -> np.ndarray:
+        return torch.sigmoid(logits.detach().float()).cpu().numpy()
+
+    def truth(self, batch: TaskBatch, spec: Spec) -> np.ndarray:
+        """(R, C) float32: 1 = the row has the tag."""
+        return batch.features["tags"].cpu().numpy()
+
+    def tuned(self, scores: np.ndarray, labels: np.ndarray, spec: Spec, options: MultilabelOptions) -> Spec:
+        return {"threshold": metrics.best_threshold(scores, labels)} if options.threshold is None else {}
+
+    def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
+        if not len(labels):
+            return {}
+        return metrics.defined(
+            {
+                "micro_f1": metrics.precision_recall_f1(scores, labels, spec["threshold"])[2],
+                "macro_f1": float(np.mean(found.f1)) if len((found := _found(scores, labels, spec)).f1) else np.nan,
+                "lrap": metrics.mean_average_precision(scores.ravel(), labels.ravel(), np.repeat(np.arange(len(labels)), labels.shape[1])),
+            }
+        )
+
+    def report(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
+        found = _found(scores, labels, spec)
+        columns = (found.precision, found.recall, found.f1, found.support)
+        rows: list[list[Any]] = [
+            [spec["tags"][c], *map(float, values), int(n)] for c, *values, n in zip(found.classes, *columns, strict=True)
+        ]
+        if rows:
+            micro = metrics.precision_recall_f1(scores, labels, spec["threshold"])
+            rows.append([N_("micro average"), *micro, len(labels)])
+            rows.append([N_("macro average"), *(float(np.mean(c)) for c in columns[:3]), len(labels)])
+        header = [N_("tag"), N_("precision"), N_("recall"), "F1", N_("rows")]
+        return [
+            Panel("table", N_("Report by tag"), {"columns": header, "rows": rows}),
+            Panel("table", N_("Threshold"), {"columns": [N_("probability from which a tag is given")], "rows": [[spec["threshold"]]]}),
+        ]
+
+    def naive(self, table: pa.Table, split: np.ndarray, spec: Spec, options: MultilabelOptions, part: str) -> dict[str, float]:
+        """TF-IDF of words and word pairs with a linear support vector machine a tag, and the threshold of the validation rows."""
+        from scipy.special import expit
+        from sklearn.svm import LinearSVC
+
+        encoded = self.encode(table, spec, options)
+        labels, known = common.matrix(encoded["tags"]), ~common.nulls(encoded["label"])
+        train = common.sample(np.flatnonzero((split == "train") & known), 50_000)
+        rows, validation = (np.flatnonzero((split == p) & known) for p in (part, "validation"))
+        if not len(rows) or not len(train):
+            return {}
+        learned, *words = vectors.word_features(encoded, train, rows, validation)
+        found = [np.tile(labels[train].mean(axis=0), (len(r), 1)) for r in (rows, validation)]
+        for tag in np.flatnonzero(np.ptp(labels[train], axis=0)):
+            model = LinearSVC().fit(learned, labels[train, tag])
+            for scores, features in zip(found, words, strict=True):
+                if len(scores):
+                    scores[:, tag] = expit(model.decision_function(features))
+        return self.evaluate(found[0], labels[rows], None, spec | self.tuned(found[1], labels[validation], spec, options))
+
+    def present(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
+        """The tags from the threshold on, the most probable first, and the probabilities of the five most probable."""
+        given = scores.astype(np.float64) >= spec["threshold"]
+        order = np.argsort(-scores, axis=1, kind="stable")
+        return [
+            {
+                "label": ", ".join(spec["tags"][c] for c in best if has[c]) or N_("no tag"),
+                "probabilities": {spec["tags"][c]: float(row[c]) for c in best[:SHOWN_TAGS]},
+            }
+            for row, has, best in zip(scores, given, order, strict=True)
+        ]
+
+
+def _found(scores: np.ndarray, labels: np.ndarray, spec: Spec) -> metrics.ClassScores:
+    return metrics.tag_scores(scores.astype(np.float64) >= spec["threshold"], labels > 0.5)
+
+
+def _mask(rows: Any, n: int) -> np.ndarray:
+    """(n,) bool: True at `rows`."""
+    mask = np.zeros(n, bool)
+    mask[np.asarray(rows, np.int64)] = True
+    return mask
+
+
+def _cells(column: pa.ChunkedArray, options: MultilabelOptions) -> pa.ChunkedArray:
+    """Strings or lists of strings; null where the row has no label."""
+    if not pa.types.is_list(column.type):
+        column = common.names(column)
+    return pc.coalesce(column, pa.scalar([] if pa.types.is_list(column.type) else "", column.type)) if options.empty == "no_tag" else column
+
+
+def _holding(cells: pa.ChunkedArray) -> dict[str, np.ndarray]:
+    """Separator → (N,) bool, in which cells it stands; the one in most cells first, those in none left out."""
+    if pa.types.is_list(cells.type):
+        return {}
+    holding = {s: pc.fill_null(pc.match_substring(cells, s), False).to_numpy() for s in SEPARATORS}
+    return {s: rows for s, rows in sorted(holding.items(), key=lambda item: -int(item[1].sum())) if rows.any()}
+
+
+def _separators(cells: pa.ChunkedArray, options: MultilabelOptions) -> list[str]:
+    """At which signs the cells are divided. automatic: the one in most of them, and every other that mostly stands in cells of its own:
+    one that stands beside them is a part of tags (“tops/bottoms; sale”)."""
+    if options.separator != "automatic":
+        return [] if options.separator == "none" else [options.separator]
+    chosen, divided = [], np.zeros(len(cells), bool)
+    for separator, rows in _holding(cells).items():
+        if 2 * (rows & ~divided).sum() > rows.sum():
+            chosen.append(separator)
+            divided |= rows
+    return chosen
+
+
+def _check_separators(findings: common.Findings, cells: pa.ChunkedArray, options: MultilabelOptions) -> None:
+    if options.separator != "automatic":
+        return
+    chosen = _separators(cells.filter(pa.array(findings.split == "train")), options)
+    holding = _holding(cells)
+    remedy = message("If that is wrong, choose the separator in the options of the task.")
+    for separator, rows in holding.items():
+        if separator not in chosen:
+            why = message("In {count} cells the sign “{separator}” counts as a part of tags.", separator=separator)
+            findings.rows(Severity.WARNING, "tag_separator_inside", "label", rows, why, remedy)
+    if len(chosen) == 1:
+        why = message("{count} cells are divided into tags at “{separator}”.", separator=chosen[0])
+        findings.rows(Severity.INFO, "tag_separator", "label", holding[chosen[0]], why, remedy)
+    elif chosen:
+        why = message(
+            "Tags are divided in several ways, most at “{first}”, {count} cells in another way ({others}). All of these signs divide tags.",
+            first=chosen[0],
+            others=" ".join(chosen[1:]),
+        )
+        findings.rows(Severity.WARNING, "tag_separators", "label", np.any([holding[s] for s in chosen[1:]], axis=0), why, remedy)
+
+
+def _tags(cells: pa.ChunkedArray, separators: list[str]) -> pd.DataFrame:
+    """One line a tag of a row: row, tag (as written, less outer and double spaces), key (the same for all spellings)."""
+    lists = cells
+    if not pa.types.is_list(cells.type):
+        lists = pc.split_pattern_regex(pc.fill_null(cells, ""), "[" + ("".join(separators) or "\0") + "]")
+    lists = common.histories(lists).combine_chunks()
+    tags = pc.utf8_trim_whitespace(pc.replace_substring_regex(pc.fill_null(lists.flatten(), ""), r"\s+", " "))
+    rows = np.repeat(np.arange(len(lists)), pc.list_value_length(lists).to_numpy(zero_copy_only=False))
+    written = pc.not_equal(tags, "")
+    tags = tags.filter(written)
+    columns = {"tag": tags.to_pandas(), "key": pc.utf8_lower(tags).to_pandas()}
+    return pd.DataFrame({"row": rows[written.to_numpy(zero_copy_only=False)], **columns})
+
+
+def _counted(found: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Of lines of `_tags`: key → the spelling of most rows, and key → its rows, the most first."""
+    sizes = found.groupby(["key", "tag"]).size().rename("rows").reset_index()
+    best = sizes.sort_values(["rows", "tag"], ascending=[False, True]).drop_duplicates("key")
+    return best.set_index("key")["tag"], found.drop_duplicates(["row", "key"])["key"].value_counts()

@@ -1,0 +1,194 @@
+"""Regression: a text, or two texts read together → a number."""
+
+from collections.abc import Collection
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from pydantic import Field as Setting
+from torch import Tensor
+from torch.nn import functional as F
+
+from mtl_core import metrics
+from mtl_core.data.problems import Problem, Severity
+from mtl_core.messages import N_, message
+from mtl_core.tasks import common, vectors
+from mtl_core.tasks.base import Field, MetricInfo, Panel, Slot, Spec, TaskBatch, TaskKind
+
+PARTS = 5  # of the values, in the report
+_LOSSES: dict[str, Any] = {"squared": F.mse_loss, "absolute": F.l1_loss, "huber": F.huber_loss}
+
+
+class RegressionOptions(vectors.VectorOptions):
+    loss: Literal["squared", "absolute", "huber"] = Setting(
+        "squared",
+        title=N_("Loss"),
+        description=N_("squared error; absolute error; huber: squared up to one standard deviation, absolute beyond, against outliers."),
+    )
+    clip: bool = Setting(
+        True, title=N_("Stay within the range"), description=N_("Predict nothing below the lowest or above the highest training value.")
+    )
+
+
+class Regression(TaskKind):
+    name = "regression"
+    label = N_("Number")
+    help = N_("Which number belongs to a text: a rating, a price, a graded quality.")
+    fields = (
+        Field(
+            "text",
+            "text",
+            N_("The text to rate."),
+            many=True,
+            aliases=("text", "review", "review text", "message", "body", "title", "description", "product"),
+        ),
+        Field(
+            "second",
+            "text",
+            N_("A second text, read together with the first."),
+            required=False,
+            many=True,
+            aliases=("second", "text2", "text_b", "sentence2", "answer", "context"),
+        ),
+        Field(
+            "label",
+            "label",
+            N_("The number."),
+            aliases=("label", "rating", "score", "stars", "price", "value", "grade", "quality", "target", "评分", "价格"),
+            holds="number",
+        ),
+    )
+    Options = RegressionOptions
+    metrics = (
+        MetricInfo("rmse", N_("RMSE"), N_("Root of the mean squared error, in the unit of the number; 0 is perfect.")),
+        MetricInfo("mae", N_("MAE"), N_("Mean absolute error, in the unit of the number; 0 is perfect.")),
+        MetricInfo(
+            "spearman", N_("Spearman"), N_("How well predictions order the rows: 1 as the true numbers do, 0 not at all, -1 the other way.")
+        ),
+    )
+    primary = "spearman"  # of the three the one that has no unit, so that objectives may average it with other tasks' metrics
+
+    def slots(self, options: RegressionOptions, fields: Collection[str] | None = None) -> tuple[Slot, ...]:
+        return vectors.slots(fields)
+
+    def check(self, table: pa.Table, split: np.ndarray, options: RegressionOptions) -> list[Problem]:
+        findings = common.Findings(table, split)
+        if not findings.fields(self.fields):
+            return findings.problems
+        findings.texts("text")
+        findings.texts("second")
+        values, bad = common.numbers(findings.table["label"])
+        first = common.shorten(findings.table["label"][int(np.argmax(bad))].as_py()) if bad.any() else ""
+        findings.rows(
+            Severity.ERROR,
+            "label_type",
+            "label",
+            bad,
+            message("{count} labels are not numbers; the first is “{found}”.", found=first),
+            message("Choose another label column, or correct them."),
+        )
+        if not findings.labels(~np.isnan(values)):
+            return findings.problems
+        for part in ("train", "validation", "test"):
+            found = np.unique(values[(findings.split == part) & ~np.isnan(values)])
+            if len(found) == 1:
+                findings.table_wide(
+                    Severity.ERROR if part == "train" else Severity.WARNING,
+                    "one_value" if part == "train" else "one_value_in_split",
+                    "label",
+                    message("All training rows have the number {value}, so there is nothing to learn.", value=f"{found[0]:g}")
+                    if part == "train"
+                    else message(
+                        "All rows of the split “{split}” have the same number; some metrics are not defined there.",
+                        split=common.SPLITS[part],
+                    ),
+                    message("Choose another label column, or split another way."),
+                )
+        return findings.problems
+
+    def fit(self, table: pa.Table, options: RegressionOptions) -> Spec:
+        """mean, deviation, lowest and highest of the numbers; clip: whether predictions stay between the last two."""
+        values = common.numbers(table["label"])[0]
+        values = values[~np.isnan(values)]
+        return {
+            "mean": float(values.mean()),
+            "deviation": float(values.std()) or 1.0,
+            "lowest": float(values.min()),
+            "highest": float(values.max()),
+            "clip": options.clip,
+        }
+
+    def encode(self, table: pa.Table, spec: Spec, options: RegressionOptions) -> pa.Table:
+        encoded = vectors.columns(table)
+        if "label" in table.column_names:
+            encoded["label"] = common.floats(common.numbers(table["label"])[0])
+        return pa.table(encoded)
+
+    def head(self, hidden: int, spec: Spec, options: RegressionOptions) -> vectors.VectorHead:
+        return vectors.VectorHead(hidden, 1, options)
+
+    def loss(self, logits: Tensor, batch: TaskBatch, spec: Spec, options: RegressionOptions) -> Tensor:
+        """On the standardised number (y - mean) / deviation, which is what the head predicts."""
+        assert batch.labels is not None
+        wanted = (batch.labels - spec["mean"]) / spec["deviation"]
+        return _LOSSES[options.loss](logits.float().squeeze(1), wanted, reduction="none")
+
+    def scores(self, logits: Tensor, batch: TaskBatch, spec: Spec) -> np.ndarray:
+        """(R,) float32: numbers as those of the label."""
+        values = spec["mean"] + spec["deviation"] * logits.detach().float().squeeze(1)
+        return (values.clamp(spec["lowest"], spec["highest"]) if spec["clip"] else values).cpu().numpy()
+
+    def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
+        return metrics.defined(
+            {"rmse": metrics.rmse(scores, labels), "mae": metrics.mae(scores, labels), "spearman": metrics.spearman(scores, labels)}
+        )
+
+    def report(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
+        scores, labels = scores.astype(np.float64), labels.astype(np.float64)
+        by_truth = [
+            [labels[r].min(), labels[r].max(), (scores[r] - labels[r]).mean(), metrics.mae(scores[r], labels[r]),
+             metrics.rmse(scores[r], labels[r]), len(r)]
+            for r in _parts(labels)
+        ]  # fmt: skip
+        by_prediction = [
+            [scores[r].min(), scores[r].max(), scores[r].mean(), labels[r].mean(), labels[r].std(), len(r)] for r in _parts(scores)
+        ]
+        of_truth = [N_("true from"), N_("true to"), N_("mean error"), N_("mean absolute error"), "RMSE", N_("rows")]
+        of_prediction = [
+            N_("predicted from"), N_("predicted to"), N_("mean prediction"), N_("mean true number"), N_("their deviation"), N_("rows")
+        ]  # fmt: skip
+        return [
+            Panel("table", N_("Errors by fifths of the true number"), {"columns": of_truth, "rows": _plain(by_truth)}),
+            Panel("table", N_("Reliability by fifths of the prediction"), {"columns": of_prediction, "rows": _plain(by_prediction)}),
+        ]
+
+    def naive(self, table: pa.Table, split: np.ndarray, spec: Spec, options: RegressionOptions, part: str) -> dict[str, float]:
+        """TF-IDF of words and word pairs with ridge regression; `mean_rmse`: always the mean."""
+        from sklearn.linear_model import Ridge
+
+        encoded = self.encode(table, spec, options)
+        labels = encoded["label"].to_numpy().astype(np.float64)
+        train = common.sample(np.flatnonzero((split == "train") & ~np.isnan(labels)), 50_000)
+        rows = np.flatnonzero((split == part) & ~np.isnan(labels))
+        if not len(rows) or not len(train):
+            return {}
+        learned, words = vectors.word_features(encoded, train, rows)
+        scores = Ridge(solver="sparse_cg").fit(learned, labels[train]).predict(words)
+        if spec["clip"]:
+            scores = scores.clip(spec["lowest"], spec["highest"])
+        mean = np.full(len(rows), labels[train].mean())
+        return self.evaluate(scores, labels[rows], None, spec) | {"mean_rmse": metrics.rmse(mean, labels[rows])}
+
+    def present(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
+        return [{"value": float(s)} for s in scores]
+
+
+def _parts(values: np.ndarray) -> list[np.ndarray]:
+    """Row numbers in at most five parts of as many rows as ties allow, from the lowest values to the highest."""
+    edges = np.unique(np.quantile(values, np.arange(1, PARTS) / PARTS)) if len(values) else values
+    part = np.digitize(values, edges)
+    return [np.flatnonzero(part == p) for p in np.unique(part)]
+
+
+def _plain(rows: list[list[Any]]) -> list[list[Any]]:
+    return [[*map(float, row[:-1]), row[-1]] for row in rows]
