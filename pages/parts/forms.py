@@ -23,6 +23,12 @@ WORDS = {
     "click": N_("Click"),
     "purchase_after_click": N_("Purchase after a click"),
     "click_and_purchase": N_("Click and purchase"),
+    "no_answer_probability": N_("Probability of no answer"),
+    "spans": N_("Where it stands"),
+    "attribute": N_("Attribute"),
+    "text": N_("Text"),
+    "start": N_("From character"),
+    "end": N_("To character"),
 }
 """Key of a prediction → how it is called on the page."""
 
@@ -52,10 +58,10 @@ def is_empty(values: dict[str, Any]) -> bool:
 
 
 def answer(prediction: dict[str, Any], key: str, _: Translate) -> None:
-    """A prediction: its numbers and words large, a mapping of probabilities as bars."""
+    """A prediction: its numbers and words large, a mapping of probabilities as bars, a list of mappings as a table."""
     with st.container(horizontal=True):
         for name, value in prediction.items():
-            if not isinstance(value, dict):
+            if not isinstance(value, dict | list):
                 st.metric(
                     _(WORDS.get(name, name)), f"{value:.1%}" if isinstance(value, float) else plain(value), border=True, width="content"
                 )
@@ -63,6 +69,10 @@ def answer(prediction: dict[str, Any], key: str, _: Translate) -> None:
         if isinstance(value, dict):
             figure = plots.shares(value, _(WORDS.get(name, name)))
             st.plotly_chart(figure, key=f"{key}.{name}", alt=_(WORDS.get(name, name)), config={"displayModeBar": False})
+        elif isinstance(value, list) and value:
+            rows = [{_(WORDS.get(column, column)): cell for column, cell in row.items()} for row in value]
+            shares = {c: st.column_config.NumberColumn(format="percent") for c, cell in rows[0].items() if isinstance(cell, float)}
+            st.dataframe(rows, hide_index=True, column_config=shares, key=f"{key}.{name}", alt=_(WORDS.get(name, name)))
 
 
 def _text(label: str, known: list[str], key: str, help_text: str, _: Translate) -> str:
