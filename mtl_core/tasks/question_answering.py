@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -109,7 +109,7 @@ class QuestionAnswering(TaskKind):
             aliases=("passage", "context", "paragraph", "document", "review", "description", "text"),
         ),
         Field(
-            "label",
+            "answer",
             "label",
             N_("The answer as it stands in the passage. [] says that there is none; what an empty cell says is an option."),
             aliases=("answer", "answers", "answer_text", "span", "label"),
@@ -144,11 +144,11 @@ class QuestionAnswering(TaskKind):
         absent, several, moved, empty = (
             np.array([getattr(r, what) for r in rows], bool) for what in ("absent", "several", "moved", "empty")
         )
-        first = common.shorten(_written(table["label"][int(np.argmax(absent))].as_py())[0][0]) if absent.any() else ""
+        first = common.shorten(_written(table["answer"][int(np.argmax(absent))].as_py())[0][0]) if absent.any() else ""
         findings.rows(
             Severity.WARNING,
             "answer_not_in_passage",
-            "label",
+            "answer",
             absent,
             message("{count} answers do not occur in their passage as whole words; the first is “{found}”.", found=first),
             message("These rows are left out. An answer must be written as it stands in the passage."),
@@ -156,7 +156,7 @@ class QuestionAnswering(TaskKind):
         findings.rows(
             Severity.WARNING,
             "answer_start_wrong",
-            "answer_start" if "answer_start" in table.column_names else "label",
+            "answer_start" if "answer_start" in table.column_names else "answer",
             moved,
             message("{count} answers do not begin at the character that is given."),
             message("They are taken where they stand first. Count characters from 0; joined columns have a space between them."),
@@ -164,7 +164,7 @@ class QuestionAnswering(TaskKind):
         findings.rows(
             Severity.INFO,
             "several_answers",
-            "label",
+            "answer",
             several,
             message("{count} rows have several answers."),
             message("The first of each is learned and measured against."),
@@ -173,24 +173,24 @@ class QuestionAnswering(TaskKind):
             findings.rows(
                 Severity.INFO,
                 "empty_means_no_answer",
-                "label",
+                "answer",
                 empty,
                 message("{count} of {of} rows have an empty answer, which says that the passage does not answer the question."),
                 message("If nobody looked for an answer there, choose not_labelled as what empty answers mean."),
             )
-            found = pa.array([None if r.answer is None and not r.absent else 0 for r in rows], pa.int64())
-            findings.table = table.set_column(table.column_names.index("label"), "label", found)
+        missing = [r.empty and r.answer is None for r in rows]
+        findings.table = table.append_column("label", pa.array([None if m else 0 for m in missing], pa.int64()))
         if findings.labels(np.array([r.answer is not None for r in rows], bool)) and not any(
             r.answer for r, part in zip(rows, findings.split, strict=True) if part == "train"
         ):
             findings.table_wide(
                 Severity.ERROR,
                 "no_answers",
-                "label",
+                "answer",
                 message("No training row has an answer."),
                 message("Choose another label column, another passage or another split."),
             )
-        return findings.problems
+        return [replace(p, column="answer") if p.column == "label" else p for p in findings.problems]
 
     def fit(self, table: pa.Table, options: QuestionAnsweringOptions) -> Spec:
         return {"longest": options.longest_answer, "threshold": options.threshold or 0.0}
@@ -202,7 +202,7 @@ class QuestionAnswering(TaskKind):
             "pair": common.pairs(common.texts(table["question"]), passage),
             "passage": common.plain(passage).cast(pa.string()),
         }
-        if "label" in table.column_names:
+        if "answer" in table.column_names:
             rows = list(_rows(table, options))
             columns["label"] = pa.array([None if r.answer is None else int(bool(r.answer)) for r in rows], pa.int64())
             columns["starts"] = pa.array([[r.start] if r.answer else [] for r in rows], pa.list_(pa.int64()))
@@ -350,7 +350,7 @@ class _Row:
 def _rows(table: pa.Table, options: QuestionAnsweringOptions) -> Iterator[_Row]:
     passages = common.plain(common.texts(table["passage"])).to_pylist()
     starts = common.numbers(table["answer_start"])[0] if "answer_start" in table.column_names else np.full(len(passages), np.nan)
-    for passage, cell, given in zip(passages, table["label"].to_pylist(), starts, strict=True):
+    for passage, cell, given in zip(passages, table["answer"].to_pylist(), starts, strict=True):
         answers = _written(cell)
         if not answers:
             yield _Row("" if cell is not None or options.empty_means == "no_answer" else None, empty=cell is None)
