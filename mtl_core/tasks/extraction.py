@@ -86,6 +86,7 @@ class Extraction(TaskKind):
                 "{} says that there are none, an empty cell that nobody looked."
             ),
             aliases=("attributes", "spans", "entities", "target_scores", "label", "labels", "annotations"),
+            holds="tags",
         ),
     )
     Options = ExtractionOptions

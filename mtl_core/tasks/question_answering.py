@@ -113,6 +113,7 @@ class QuestionAnswering(TaskKind):
             "label",
             N_("The answer as it stands in the passage. [] says that there is none; what an empty cell says is an option."),
             aliases=("answer", "answers", "answer_text", "span", "label"),
+            holds="tags",
         ),
         Field(
             "answer_start",
