@@ -117,10 +117,11 @@ class QuestionAnswering(TaskKind):
         ),
         Field(
             "answer_start",
-            "label",
+            "number",
             N_("At which character of the passage, from 0, the answer begins; without it where it stands first."),
             required=False,
             aliases=("answer_start", "start"),
+            asked=False,
         ),
     )
     Options = QuestionAnsweringOptions

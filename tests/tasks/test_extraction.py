@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from seqeval.scheme import IOB2
 
 from mtl_core.data.problems import Severity
 from mtl_core.tasks import KINDS
+from mtl_core.tasks.extraction import best_tags
 from mtl_core.tasks.spans import Span, objects
 
 KIND = KINDS["extraction"]
@@ -173,12 +175,29 @@ def test_tags_by_hand(compiled: Callable[..., Any]) -> None:
     assert true[0][1] == Span(3, 5, "colour", 1.0, "cd")
 
 
-def test_tags_that_do_not_follow_are_mended(compiled: Callable[..., Any]) -> None:
-    """I begins a span after nothing and after another attribute; one over a space goes on; nothing crosses from row to row."""
+def test_nothing_crosses_from_row_to_row_and_a_span_may_hold_a_space(compiled: Callable[..., Any]) -> None:
     _, batch = compiled(KIND, KIND.encode(table(["abc de", "fg"], ["{}", "{}"]), SPEC, OPTIONS), OPTIONS)
-    found = KIND.scores(logits_of([[2, 4, 4, 4, 2], [2, 0]]), batch, SPEC)
-    assert [[s.key for s in row] for row in found] == [[(0, 1, "brand"), (1, 5, "colour"), (5, 6, "brand")], [(0, 1, "brand")]]
+    found = KIND.scores(logits_of([[1, 3, 4, 4, 1], [2, 0]]), batch, SPEC)
+    assert [s.key for s in found[0]] == [(0, 1, "brand"), (1, 5, "colour"), (5, 6, "brand")]
     assert [s.text for s in found[0]] == ["a", "bc d", "e"]
+    assert found[1] == [], "its I goes on with no span; the B is the other row's"
+
+
+def test_the_best_tags_are_those_of_trying_all() -> None:
+    lengths, n = [4, 1, 3, 2], 5
+    rng = np.random.default_rng(0)
+    log = np.log(rng.dirichlet(np.full(n, 0.5), sum(lengths))).astype(np.float32)
+    row = np.repeat([0, 1, 3, 4], lengths)
+    found = best_tags(log, row)
+
+    def legal(tags: tuple[int, ...]) -> bool:
+        return all(t == 0 or t % 2 or before in (t, t - 1) for before, t in zip((0, *tags), tags, strict=False))
+
+    for r in np.unique(row):
+        one = log[row == r]
+        best = max(filter(legal, product(range(n), repeat=len(one))), key=lambda tags: sum(one[i, t] for i, t in enumerate(tags)))
+        assert tuple(found[row == r]) == best
+    assert best_tags(log[:0], row[:0]).tolist() == []
 
 
 def test_a_span_beyond_the_longest_text_is_missed_and_said(compiled: Callable[..., Any]) -> None:
