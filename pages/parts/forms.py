@@ -26,6 +26,11 @@ WORDS = {
     "click_and_purchase": N_("Click and purchase"),
     "others": N_("Other wordings"),
     "text": N_("Text"),
+    "no_answer_probability": N_("Probability of no answer"),
+    "spans": N_("Where it stands"),
+    "attribute": N_("Attribute"),
+    "start": N_("From character"),
+    "end": N_("To character"),
 }
 """Key of a prediction → how it is called on the page."""
 LONGEST_TILE = 40
@@ -59,7 +64,7 @@ def is_empty(values: dict[str, Any]) -> bool:
 
 
 def answer(prediction: dict[str, Any], key: str, _: Translate) -> None:
-    """A prediction: its numbers and words large, a long text as such, a mapping of probabilities as bars."""
+    """A prediction: its numbers and words large, a long text as such, a mapping of probabilities as bars, a list of mappings as a table."""
     texts = {name: value for name, value in prediction.items() if isinstance(value, str) and len(value) > LONGEST_TILE}
     for name, value in texts.items():
         with st.container(border=True):
@@ -68,13 +73,17 @@ def answer(prediction: dict[str, Any], key: str, _: Translate) -> None:
     prediction = {name: value for name, value in prediction.items() if name not in texts}
     with st.container(horizontal=True):
         for name, value in prediction.items():
-            if not isinstance(value, dict):
+            if not isinstance(value, dict | list):
                 written = NUMBERS.get(name, "{:.1%}".format)(value) if isinstance(value, float) else plain(said(value, _))
                 st.metric(_(WORDS.get(name, name)), written, border=True, width="content")
     for name, value in prediction.items():
         if isinstance(value, dict):
             figure = plots.shares(value, _(WORDS.get(name, name)))
             st.plotly_chart(figure, key=f"{key}.{name}", alt=_(WORDS.get(name, name)), config={"displayModeBar": False})
+        elif isinstance(value, list) and value:
+            rows = [{_(WORDS.get(column, column)): cell for column, cell in row.items()} for row in value]
+            shares = {c: st.column_config.NumberColumn(format="percent") for c, cell in rows[0].items() if isinstance(cell, float)}
+            st.dataframe(rows, hide_index=True, column_config=shares, key=f"{key}.{name}", alt=_(WORDS.get(name, name)))
 
 
 def _text(label: str, known: list[str], key: str, help_text: str, _: Translate) -> str:

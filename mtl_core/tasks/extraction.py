@@ -1,0 +1,453 @@
+"""Extraction: a text → spans of it, each with the name of an attribute (brand, colour, material)."""
+
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from pydantic import Field as Setting
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mtl_core.data.problems import Problem, Severity
+from mtl_core.messages import N_, message
+from mtl_core.settings import Options
+from mtl_core.tasks import common
+from mtl_core.tasks.base import Field, MetricInfo, Panel, Slot, Spec, TaskBatch, TaskKind
+from mtl_core.tasks.spans import PIECES, Span, apart, covering, lower, objects, occurrences, read_to, trimmed
+
+EXAMPLE = '{"brand": "Ellie Shoes", "colour": ["red", "black"]}'
+
+
+class ExtractionOptions(Options):
+    hidden_size: int = Setting(
+        0, ge=0, le=8192, title=N_("Hidden size"), description=N_("Width of a fully connected layer before the tags; 0 for none.")
+    )
+    dropout: float = Setting(0.1, ge=0, le=0.9, title=N_("Dropout"), description=N_("Share of values dropped in the head while training."))
+    outside_weight: float = Setting(
+        1.0,
+        gt=0,
+        le=1,
+        title=N_("Weight outside"),
+        description=N_("What a token outside of all spans counts in the loss; below 1 more is found, and more of it wrongly."),
+    )
+    minimum_count: int = Setting(
+        1,
+        ge=1,
+        le=1_000_000,
+        title=N_("Minimum count"),
+        description=N_("Attributes with fewer values in the training rows are left out, in the evaluation too."),
+    )
+
+
+class ExtractionHead(nn.Module):
+    """Layer norm, dropout, optionally a fully connected layer, then one logit a tag: O, and B and I of each attribute.
+
+    BIO tags as in "Text Chunking using Transformation-Based Learning" (https://arxiv.org/abs/cmp-lg/9505040), over word pieces: the
+    first of a span is B, all others are I.
+    """
+
+    def __init__(self, hidden: int, spec: Spec, options: ExtractionOptions):
+        super().__init__()
+        self.layers = nn.Sequential(nn.LayerNorm(hidden), nn.Dropout(options.dropout))
+        if options.hidden_size:
+            self.layers.extend([nn.Linear(hidden, options.hidden_size), nn.GELU(), nn.Dropout(options.dropout)])
+        self.layers.append(common.output_layer(options.hidden_size or hidden, 1 + 2 * len(spec["attributes"])))
+
+    def forward(self, vectors: Tensor, batch: TaskBatch) -> Tensor:
+        """vectors (L, H) → logits (T, 1 + 2 A)."""
+        tokens = batch.slots["text"].tokens
+        assert tokens is not None and tokens.index is not None
+        return self.layers(vectors[tokens.index])
+
+
+class Extraction(TaskKind):
+    name = "extraction"
+    label = N_("Attribute extraction")
+    help = N_("Which words of a text name an attribute and which one: the brand, the colour, the size in a product's title.")
+    fields = (
+        Field(
+            "text",
+            "text",
+            N_("The text in which the attributes stand."),
+            many=True,
+            aliases=("text", "title", "product_title", "input", "sentence", "description", "name"),
+        ),
+        Field(
+            "label",
+            "label",
+            N_(
+                "The attributes: a JSON object of names and values, a JSON list of start, end and attribute, or “brand: Ellie; size: 7”. "
+                "{} says that there are none, an empty cell that nobody looked."
+            ),
+            aliases=("attributes", "spans", "entities", "target_scores", "label", "labels", "annotations"),
+            holds="tags",
+        ),
+    )
+    Options = ExtractionOptions
+    metrics = (
+        MetricInfo(
+            "f1", "F1", N_("Harmonic mean of precision and recall over all values; one counts if start, end and attribute are right.")
+        ),
+        MetricInfo("precision", N_("Precision"), N_("Share of the values found that are right.")),
+        MetricInfo("recall", N_("Recall"), N_("Share of the true values that were found.")),
+    )
+    primary = "f1"
+    rows_at_once = 256
+
+    def slots(self, options: ExtractionOptions, fields: Collection[str] | None = None) -> tuple[Slot, ...]:
+        return (Slot("text", reads="tokens"),)
+
+    def check(self, table: pa.Table, split: np.ndarray, options: ExtractionOptions) -> list[Problem]:
+        findings = common.Findings(table, split)
+        if not findings.fields(self.fields):
+            return findings.problems
+        findings.texts("text")
+        rows = list(_rows(table))
+        bad = np.array([row.unreadable for row in rows], bool)
+        first = common.shorten(table["label"][int(np.argmax(bad))].as_py()) if bad.any() else ""
+        findings.rows(
+            Severity.ERROR if bad.any() and (bad | common.nulls(table["label"])).all() else Severity.WARNING,
+            "label_type",
+            "label",
+            bad,
+            message("{count} cells cannot be read as attributes; the first is “{found}”.", found=first),
+            message("They are left out. Write them as {example}, or as “brand: Ellie Shoes; colour: red”.", example=EXAMPLE),
+        )
+        if not findings.labels(np.array([row.spans is not None for row in rows], bool)):
+            return findings.problems
+        for part, code, why, remedy in (
+            (
+                "absent",
+                "value_not_in_text",
+                message("{count} rows have values that do not occur in their text as whole words; the first is “{found}”."),
+                message("These values are left out, the row's others are learned. Write values as they stand in the text."),
+            ),
+            (
+                "outside",
+                "span_outside_text",
+                message("{count} rows have spans that do not lie in their text; the first is {found}."),
+                message(
+                    "These spans are left out. Count characters from 0, the end not included; joined columns have a space between them."
+                ),
+            ),
+            (
+                "overlapping",
+                "spans_overlap",
+                message("{count} rows have values that overlap; the first to be left out is “{found}”."),
+                message("Of values that overlap the longest is kept, since a word can have one attribute only."),
+            ),
+        ):
+            lost = [getattr(row, part) for row in rows]
+            mask = np.array(list(map(bool, lost)), bool)
+            found = common.shorten(lost[int(np.argmax(mask))][0]) if mask.any() else ""
+            findings.rows(Severity.WARNING, code, "label", mask, replace(why, values={"found": found}), remedy)
+        known = set(self.fit(table.filter(pa.array(findings.split == "train")), options)["attributes"])
+        if not known:
+            findings.table_wide(
+                Severity.ERROR,
+                "nothing_to_learn",
+                "label",
+                message("No training row has an attribute whose value occurs in its text."),
+                message("Choose another label column or another text, or lower the minimum count."),
+            )
+            return findings.problems
+        others = [next((s.name for s in row.spans or [] if s.name not in known), "") for row in rows]
+        unknown = np.array(list(map(bool, others)), bool) & (findings.split != "")
+        findings.rows(
+            Severity.WARNING,
+            "attribute_left_out",
+            "label",
+            unknown,
+            message(
+                "{count} rows have an attribute with fewer than {minimum} values in the training rows; the first is “{found}”.",
+                minimum=options.minimum_count,
+                found=common.shorten(others[int(np.argmax(unknown))]) if unknown.any() else "",
+            ),
+            message("Its values are left out, in the evaluation too. Split another way, add rows, or lower the minimum count."),
+        )
+        return findings.problems
+
+    def fit(self, table: pa.Table, options: ExtractionOptions) -> Spec:
+        counts = Counter(span.name for row in _rows(table) for span in row.spans or [])
+        return {"attributes": sorted(name for name, n in counts.items() if n >= options.minimum_count)}
+
+    def encode(self, table: pa.Table, spec: Spec, options: ExtractionOptions) -> pa.Table:
+        """`label` is the number of the row's spans; `original` the text to take values from."""
+        text = common.texts(table["text"])
+        columns: dict[str, Any] = {"text": text, "original": common.plain(text).cast(pa.string())}
+        if "label" in table.column_names:
+            codes = {name: code for code, name in enumerate(spec["attributes"])}
+            rows = [None if r.spans is None else [s for s in r.spans if s.name in codes] for r in _rows(table)]
+            columns["label"] = pa.array([None if spans is None else len(spans) for spans in rows], pa.int64())
+            columns["starts"] = pa.array([[s.start for s in spans or []] for spans in rows], pa.list_(pa.int64()))
+            columns["ends"] = pa.array([[s.end for s in spans or []] for spans in rows], pa.list_(pa.int64()))
+            columns["attributes"] = pa.array([[codes[s.name] for s in spans or []] for spans in rows], pa.list_(pa.int64()))
+        return pa.table(columns)
+
+    def head(self, hidden: int, spec: Spec, options: ExtractionOptions) -> ExtractionHead:
+        return ExtractionHead(hidden, spec, options)
+
+    def loss(self, logits: Tensor, batch: TaskBatch, spec: Spec, options: ExtractionOptions) -> Tensor:
+        """Cross-entropy of the tags, mean over a row's tokens; 0 for a row without any."""
+        tokens = batch.slots["text"].tokens
+        assert tokens is not None
+        span = covering(tokens, batch.lists["starts"], batch.lists["ends"][0])
+        tags = torch.zeros_like(span)
+        if len(batch.lists["attributes"][0]):
+            before = F.pad(span.cummax(0).values[:-1], (1, 0), value=-1)  # a span's tokens come one after another
+            tags = torch.where(span >= 0, 1 + 2 * batch.lists["attributes"][0][span.clamp(min=0)] + (span <= before), 0)
+        real = (tokens.part >= 0).float()
+        weights = torch.where(tags > 0, real, options.outside_weight * real)
+        losses = F.cross_entropy(logits.float(), tags, reduction="none") * weights
+        sums = torch.zeros(2, len(tokens.offsets) - 1, device=losses.device).index_add_(1, tokens.rows, torch.stack([losses, real]))
+        return sums[0] / sums[1].clamp(min=1)
+
+    def scores(self, logits: Tensor, batch: TaskBatch, spec: Spec) -> np.ndarray:
+        """(R,) lists of `Span`, from the most probable tags of which no I follows on anything but B or I of its attribute.
+
+        probability: the mean of those of the span's tags.
+        """
+        tokens = batch.slots["text"].tokens
+        assert tokens is not None
+        log = torch.log_softmax(logits.detach().float(), dim=1).cpu().numpy()
+        row, chars, part = (t.cpu().numpy() for t in (tokens.rows, tokens.chars, tokens.part))
+        tag = np.zeros(len(log), np.int64)
+        tag[part >= 0] = best_tags(log[part >= 0], row[part >= 0])
+        inside, first = np.flatnonzero(tag), np.flatnonzero(tag % 2)
+        number = np.cumsum(tag % 2)[inside] - 1  # the span of each token inside of one
+        n_tokens = np.bincount(number, minlength=len(first))
+        last = inside[np.cumsum(n_tokens) - 1]
+        mean = np.bincount(number, weights=np.exp(log[inside, tag[inside]]), minlength=len(first)) / n_tokens
+        found: list[list[Span]] = [[] for _ in range(batch.n_rows)]
+        for i, j, p in zip(first, last, mean, strict=True):
+            text = batch.strings["original"][row[i]]
+            start, end = trimmed(text, int(chars[i, 0]), int(chars[j, 1]))  # some tokenizers count the space before a word to it
+            if start < end:
+                found[row[i]].append(Span(start, end, spec["attributes"][tag[i] // 2], float(p), text[start:end]))
+        return objects(found, len(found))
+
+    def truth(self, batch: TaskBatch, spec: Spec) -> np.ndarray:
+        tokens = batch.slots["text"].tokens
+        assert tokens is not None
+        starts, offsets = batch.lists["starts"]
+        lists = [t.cpu().numpy() for t in (starts, batch.lists["ends"][0], batch.lists["attributes"][0])]
+        return _true(lists, offsets.cpu().numpy(), read_to(tokens).cpu().numpy(), batch.strings["original"], spec)
+
+    def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
+        hits, called, support, _ = (sum(counts.values()) for counts in _counts(scores, labels))
+        if not called + support:
+            return {}
+        return dict(zip(("precision", "recall", "f1"), _rates(hits, called, support), strict=True))
+
+    def report(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
+        hits, called, support, cut = _counts(scores, labels)
+        names = sorted(called.keys() | support.keys(), key=lambda name: (-support[name], name))
+        rows: list[list[Any]] = [[n, *_rates(hits[n], called[n], support[n]), support[n], cut[n]] for n in names]
+        totals = [sum(counts.values()) for counts in (hits, called, support, cut)]
+        if rows:
+            macro = [float(np.mean([row[i] for row in rows])) for i in (1, 2, 3)]
+            rows += [[N_("all values"), *_rates(*totals[:3]), *totals[2:]], [N_("macro average"), *macro, *totals[2:]]]
+        header = [N_("attribute"), N_("precision"), N_("recall"), "F1", N_("values"), N_("beyond the longest text")]
+        return [Panel("table", N_("Values found by attribute"), {"columns": header, "rows": rows})]
+
+    def naive(self, table: pa.Table, split: np.ndarray, spec: Spec, options: ExtractionOptions, part: str) -> dict[str, float]:
+        """A dictionary: what was a value in training is one wherever it occurs, of its most frequent attribute; the longest first."""
+        encoded = self.encode(table, spec, options)
+        known = ~common.nulls(encoded["label"])
+        train, rows = (np.flatnonzero((split == p) & known) for p in ("train", part))
+        seen: dict[str, Counter[str]] = defaultdict(Counter)
+        for spans in _encoded(encoded.take(common.sample(train, 50_000)), spec):
+            for span in spans:
+                seen[lower(span.text)][span.name] += 1
+        dictionary = {value: max(names, key=lambda n: (names[n], n)) for value, names in seen.items()}
+        longest = max((len(PIECES.findall(value)) for value in dictionary), default=0)
+        test = encoded.take(rows)
+        found = [_look_up(text, dictionary, longest) for text in test["original"].to_pylist()]
+        return self.evaluate(objects(found, len(found)), _encoded(test, spec), None, spec)
+
+    def present(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
+        return [
+            {
+                "label": "; ".join(f"{s.name}: {s.text}" for s in spans) or N_("nothing found"),
+                "spans": [
+                    {"attribute": s.name, "text": s.text, "start": s.start, "end": s.end, "probability": s.probability} for s in spans
+                ],
+            }
+            for spans in scores
+        ]
+
+
+def best_tags(log: np.ndarray, row: np.ndarray) -> np.ndarray:
+    """The most probable tags of each row's tokens of which every I follows on B or I of its own attribute.
+
+    "Error bounds for convolutional codes and an asymptotically optimum decoding algorithm" (https://doi.org/10.1109/TIT.1967.1054010).
+
+    log: (T, 1 + 2 A) log-probabilities; row: (T,) ascending. → (T,) int64
+    """
+    if not len(row):
+        return row
+    place = np.arange(len(row)) - np.searchsorted(row, row)
+    steps = np.full((place.max() + 1, row[-1] + 1, log.shape[1]), -np.inf, np.float32)  # (L, R, C); after its end a row has O
+    steps[:, :, 0] = 0
+    steps[place, row] = log
+    score, before = steps[0], np.zeros(steps.shape, np.int16)
+    score[:, 2::2] = -np.inf
+    begins = np.arange(1, log.shape[1], 2)
+    for i in range(1, len(steps)):
+        before[i] = score.argmax(axis=1)[:, None]
+        before[i, :, 2::2] = begins + (score[:, 2::2] > score[:, 1::2])
+        score = steps[i] + np.take_along_axis(score, before[i].astype(np.int64), axis=1)
+    tags = np.zeros(steps.shape[:2], np.int64)
+    tags[-1] = score.argmax(axis=1)
+    for i in range(len(steps) - 1, 0, -1):
+        tags[i - 1] = np.take_along_axis(before[i], tags[i][:, None], axis=1)[:, 0]
+    return tags[place, row]
+
+
+# -- labels -------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Row:
+    """What a cell says of its text. spans: sorted, not overlapping; None: no label, or one that cannot be read. Others: what was lost."""
+
+    spans: list[Span] | None = None
+    unreadable: bool = False
+    absent: list[str] = field(default_factory=list)
+    outside: list[str] = field(default_factory=list)
+    overlapping: list[str] = field(default_factory=list)
+
+
+def _rows(table: pa.Table) -> Iterator[_Row]:
+    """Of each row. A value is looked for in its text without regard to case, as whole words; it stands at the first place that no
+    longer value has taken, and at one only."""
+    for text, cell in zip(common.plain(common.texts(table["text"])).to_pylist(), table["label"].to_pylist(), strict=True):
+        if cell is None:
+            yield _Row()
+            continue
+        try:
+            wanted = [one for part in (cell if isinstance(cell, list) else [cell]) for one in _read(str(part).strip())]
+        except (ValueError, RecursionError):
+            yield _Row(unreadable=True)
+            continue
+        row, small = _Row(spans=[]), lower(text)
+        places: list[tuple[int, list[int]]] = []
+        for name, value in wanted:
+            if isinstance(value, str):
+                places.append((len(value), occurrences(lower(value), small)))
+                if not places[-1][1]:
+                    row.absent.append(f"{name}: {value}")
+            else:
+                first, end = trimmed(text, *value) if 0 <= value[0] < value[1] <= len(text) else (0, 0)
+                places.append((end - first, [first] if first < end else []))
+                if first >= end:
+                    row.outside.append(f"{name}: {value[0]}–{value[1]}")
+        spans = []
+        for (name, _), (length, starts), start in zip(wanted, places, apart(places, len(text)), strict=True):
+            if start is not None:
+                spans.append(Span(start, start + length, name, 1.0, text[start : start + length]))
+            elif starts:
+                row.overlapping.append(f"{name}: {text[starts[0] : starts[0] + length]}")
+        row.spans = sorted(spans)
+        yield row
+
+
+def _read(cell: str) -> Iterator[tuple[str, str | tuple[int, int]]]:
+    """(attribute, its value, or from and to which character it stands). Raises ValueError: the cell says nothing of that sort."""
+    if cell[:1] not in ("[", "{"):
+        for pair in filter(None, map(str.strip, re.split(r"[;；\n]", cell))):
+            attribute, text = re.split("[:：]", pair, maxsplit=1)  # a ValueError without a colon
+            yield _named(attribute), _named(text)
+        return
+    for item in _json(cell):
+        if not isinstance(item, dict):
+            raise ValueError
+        if {"start", "end"} <= item.keys():
+            start, end = item["start"], item["end"]
+            if not (type(start) is int and type(end) is int):
+                raise ValueError
+            yield _named(item.get("attribute", item.get("label"))), (start, end)
+        else:
+            for name, value in item.items():
+                for one in _values(value):
+                    yield _named(name), _named(one)
+
+
+def _json(cell: str) -> list[Any]:
+    """What stands in a JSON list, or in objects one after another."""
+    found, at, decoder = [], 0, json.JSONDecoder()
+    while at < len(cell):
+        item, at = decoder.raw_decode(cell, at)
+        found += [json.loads(i) if isinstance(i, str) else i for i in item] if isinstance(item, list) else [item]
+        at += len(cell[at:]) - len(cell[at:].lstrip())
+    return found
+
+
+def _values(value: Any) -> list[Any]:
+    """The values of an attribute: one, a list, or an object with a score each, of which 0 says that it is none."""
+    if isinstance(value, dict):
+        return [name for name, score in value.items() if score]
+    return [v for v in (value if isinstance(value, list) else [value]) if v not in (None, "")]
+
+
+def _named(value: Any) -> str:
+    """A name or value as a string. Raises ValueError: it is empty, or no plain value."""
+    if isinstance(value, (dict, list, bool)) or value is None or not (text := str(value).strip()):
+        raise ValueError
+    return text
+
+
+def _encoded(encoded: pa.Table, spec: Spec) -> np.ndarray:
+    """(N,) the true spans of an encoded table, as if all of each text were read."""
+    lists = [encoded[name].combine_chunks().flatten().to_numpy() for name in ("starts", "ends", "attributes")]
+    offsets = np.append(0, np.cumsum(encoded["label"].to_numpy()))
+    texts = encoded["original"].to_numpy()
+    return _true(lists, offsets, np.full(len(texts), np.iinfo(np.int64).max), texts, spec)
+
+
+def _true(lists: list[np.ndarray], offsets: np.ndarray, read: np.ndarray, texts: np.ndarray, spec: Spec) -> np.ndarray:
+    """(R,) lists of true `Span`s. lists: starts, ends, attributes (V,); read: (R,) up to which character each text is read."""
+    spans = list(zip(*(numbers.tolist() for numbers in lists), strict=True))
+    found = [
+        [
+            Span(start, end, spec["attributes"][a], float(end <= read[row]), text[start:end])
+            for start, end, a in spans[offsets[row] : offsets[row + 1]]
+        ]
+        for row, text in enumerate(texts)
+    ]
+    return objects(found, len(found))
+
+
+def _look_up(text: str, dictionary: dict[str, str], longest: int) -> list[Span]:
+    """The values of `dictionary` in a text, of at most `longest` words and signs."""
+    pieces, small, wanted = [m.span() for m in PIECES.finditer(text)], lower(text), []
+    for i, (start, _) in enumerate(pieces):
+        wanted += [(end - start, [start]) for _, end in pieces[i : i + longest] if small[start:end] in dictionary]
+    placed = [(start, start + length) for (length, _), start in zip(wanted, apart(wanted, len(text)), strict=True) if start is not None]
+    return [Span(start, end, dictionary[small[start:end]], 1.0, text[start:end]) for start, end in sorted(placed)]
+
+
+# -- numbers ------------------------------------------------------------------------------------------------------------------
+
+
+def _counts(scores: np.ndarray, labels: np.ndarray) -> tuple[Counter[str], Counter[str], Counter[str], Counter[str]]:
+    """By attribute: values found rightly, values found, true values, and of these those that were not read."""
+    hits, called, support, cut = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
+    for found, true in zip(scores, labels, strict=True):
+        wanted = {span.key for span in true}
+        called.update(span.name for span in found)
+        support.update(span.name for span in true)
+        hits.update(span.name for span in found if span.key in wanted)
+        cut.update(span.name for span in true if not span.probability)
+    return hits, called, support, cut
+
+
+def _rates(hits: int, called: int, support: int) -> tuple[float, float, float]:
+    """Precision, recall and F1, 0 where there is nothing to divide by, as by seqeval (https://github.com/chakki-works/seqeval)."""
+    return hits / max(called, 1), hits / max(support, 1), 2 * hits / max(called + support, 1)

@@ -1,0 +1,428 @@
+"""Question answering: a question and a passage → the span of the passage that answers it, or that none does."""
+
+import json
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from pydantic import Field as Setting
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mtl_core import metrics
+from mtl_core.data.problems import Problem, Severity
+from mtl_core.messages import N_, message
+from mtl_core.settings import Options
+from mtl_core.tasks import common
+from mtl_core.tasks.base import Field, MetricInfo, Panel, Slot, Spec, TaskBatch, TaskKind, Tokens
+from mtl_core.tasks.spans import PIECES, SPACELESS, covering, lower, objects, occurrences, read_to, trimmed
+
+IGNORED = -100  # as a target: nothing is learned
+_SENTENCE = re.compile(r"[^.!?。！？\n]+[.!?。！？]*")
+
+
+class QuestionAnsweringOptions(Options):
+    empty_means: Literal["no_answer", "not_labelled"] = Setting(
+        "no_answer",
+        title=N_("Empty answers"),
+        description=N_("What an empty cell says: no_answer, the passage does not answer the question; not_labelled, nobody looked."),
+    )
+    longest_answer: int = Setting(
+        30, ge=1, le=512, title=N_("Longest answer"), description=N_("Most tokens that an answer may have when one is looked for.")
+    )
+    threshold: float | None = Setting(
+        None,
+        ge=-100,
+        le=100,
+        title=N_("Threshold"),
+        description=N_("Log-odds against no answer that an answer needs; empty: chosen on the validation rows for the best F1."),
+    )
+    dropout: float = Setting(0.1, ge=0, le=0.9, title=N_("Dropout"), description=N_("Share of values dropped in the head while training."))
+
+
+class Answer(NamedTuple):
+    """The best span of a passage, or the true one. text: the passage's [start:end], in characters; "" if there is none.
+
+    probability: of the span, P(start) · P(end); of a true one 1, or 0 where the encoder does not read it whole.
+    none:        the probability that there is no answer.
+    margin:      log-odds of the span against no answer.
+    """
+
+    text: str
+    start: int
+    end: int
+    probability: float
+    none: float
+    margin: float
+
+
+class QuestionAnsweringHead(nn.Module):
+    """Logits of where the answer starts and where it ends: a linear layer on the states of the passage's tokens, another on the vector of
+    question and passage for that there is none.
+
+    "Know What You Don't Know: Unanswerable Questions for SQuAD" (https://arxiv.org/abs/1806.03822), with the head of "BERT"
+    (https://arxiv.org/abs/1810.04805), 4.3.
+    """
+
+    def __init__(self, hidden: int, spec: Spec, options: QuestionAnsweringOptions):
+        super().__init__()
+        self.normal = nn.Sequential(nn.LayerNorm(hidden), nn.Dropout(options.dropout))
+        self.places, self.none = common.output_layer(hidden, 2), common.output_layer(hidden, 1)
+
+    def forward(self, vectors: Tensor, batch: TaskBatch) -> Tensor:
+        """vectors (L, H) → logits (R, 1 + P, 2): of no answer, then of each token of the passage, -inf beyond its end; start and end."""
+        tokens = batch.slots["pair"].tokens
+        assert tokens is not None and tokens.index is not None
+        passage, row, place = _places(tokens)
+        logits = vectors.new_full((batch.n_rows, 1 + int(place.max()) if len(place) else 1, 2), -torch.inf, dtype=torch.float32)
+        logits[:, 0] = self.none(self.normal(vectors[batch.slots["pair"].index])).float()
+        logits[row, place] = self.places(self.normal(vectors[tokens.index[passage]])).float()
+        return logits
+
+
+def _places(tokens: Tokens) -> tuple[Tensor, Tensor, Tensor]:
+    """(T,) bool: the tokens of passages, P in all; (P,) long: the row of each; (P,) long: its place in its passage, from 1."""
+    passage = tokens.part == 1
+    row = tokens.rows[passage]
+    n_tokens = torch.bincount(row, minlength=len(tokens.offsets) - 1)
+    return passage, row, 1 + torch.arange(len(row), device=row.device) - (n_tokens.cumsum(0) - n_tokens)[row]
+
+
+class QuestionAnswering(TaskKind):
+    name = "question_answering"
+    label = N_("Question answering")
+    help = N_("Which words of a product's description or of a review answer a question, or that none do.")
+    fields = (
+        Field("question", "text", N_("What is asked."), aliases=("question", "query")),
+        Field(
+            "passage",
+            "text",
+            N_("The text in which the answer may stand."),
+            many=True,
+            aliases=("passage", "context", "paragraph", "document", "review", "description", "text"),
+        ),
+        Field(
+            "answer",
+            "label",
+            N_("The answer as it stands in the passage. [] says that there is none; what an empty cell says is an option."),
+            aliases=("answer", "answers", "answer_text", "span", "label"),
+            holds="tags",
+        ),
+        Field(
+            "answer_start",
+            "number",
+            N_("At which character of the passage, from 0, the answer begins; without it where it stands first."),
+            required=False,
+            aliases=("answer_start", "start"),
+            asked=False,
+        ),
+    )
+    Options = QuestionAnsweringOptions
+    metrics = (
+        MetricInfo("f1", "F1", N_("How many words answer and truth share, mean over rows; without an answer 1 if none is given, else 0.")),
+        MetricInfo("exact_match", N_("Exact match"), N_("Share of answers that are the true one, but for case, punctuation and articles.")),
+        MetricInfo("no_answer_accuracy", N_("No-answer accuracy"), N_("Share of the rows without an answer where none was given.")),
+    )
+    primary = "f1"
+    rows_at_once = 512
+
+    def slots(self, options: QuestionAnsweringOptions, fields: Collection[str] | None = None) -> tuple[Slot, ...]:
+        return (Slot("pair", "pair", "tokens"),)
+
+    def check(self, table: pa.Table, split: np.ndarray, options: QuestionAnsweringOptions) -> list[Problem]:
+        findings = common.Findings(table, split)
+        if not findings.fields(self.fields):
+            return findings.problems
+        findings.texts("question")
+        findings.texts("passage")
+        rows = list(_rows(table, options))
+        absent, several, moved, empty = (
+            np.array([getattr(r, what) for r in rows], bool) for what in ("absent", "several", "moved", "empty")
+        )
+        first = common.shorten(_written(table["answer"][int(np.argmax(absent))].as_py())[0][0]) if absent.any() else ""
+        findings.rows(
+            Severity.WARNING,
+            "answer_not_in_passage",
+            "answer",
+            absent,
+            message("{count} answers do not occur in their passage as whole words; the first is “{found}”.", found=first),
+            message("These rows are left out. An answer must be written as it stands in the passage."),
+        )
+        findings.rows(
+            Severity.WARNING,
+            "answer_start_wrong",
+            "answer_start" if "answer_start" in table.column_names else "answer",
+            moved,
+            message("{count} answers do not begin at the character that is given."),
+            message("They are taken where they stand first. Count characters from 0; joined columns have a space between them."),
+        )
+        findings.rows(
+            Severity.INFO,
+            "several_answers",
+            "answer",
+            several,
+            message("{count} rows have several answers."),
+            message("The first of each is learned and measured against."),
+        )
+        if options.empty_means == "no_answer":
+            findings.rows(
+                Severity.INFO,
+                "empty_means_no_answer",
+                "answer",
+                empty,
+                message("{count} of {of} rows have an empty answer, which says that the passage does not answer the question."),
+                message("If nobody looked for an answer there, choose not_labelled as what empty answers mean."),
+            )
+        missing = [r.empty and r.answer is None for r in rows]
+        findings.table = table.append_column("label", pa.array([None if m else 0 for m in missing], pa.int64()))
+        if findings.labels(np.array([r.answer is not None for r in rows], bool)) and not any(
+            r.answer for r, part in zip(rows, findings.split, strict=True) if part == "train"
+        ):
+            findings.table_wide(
+                Severity.ERROR,
+                "no_answers",
+                "answer",
+                message("No training row has an answer."),
+                message("Choose another label column, another passage or another split."),
+            )
+        return [replace(p, column="answer") if p.column == "label" else p for p in findings.problems]
+
+    def fit(self, table: pa.Table, options: QuestionAnsweringOptions) -> Spec:
+        return {"longest": options.longest_answer, "threshold": options.threshold or 0.0}
+
+    def encode(self, table: pa.Table, spec: Spec, options: QuestionAnsweringOptions) -> pa.Table:
+        """`label` is 1 with an answer and 0 without; `starts` and `ends` hold one number or none."""
+        passage = common.texts(table["passage"])
+        columns: dict[str, Any] = {
+            "pair": common.pairs(common.texts(table["question"]), passage),
+            "passage": common.plain(passage).cast(pa.string()),
+        }
+        if "answer" in table.column_names:
+            rows = list(_rows(table, options))
+            columns["label"] = pa.array([None if r.answer is None else int(bool(r.answer)) for r in rows], pa.int64())
+            columns["starts"] = pa.array([[r.start] if r.answer else [] for r in rows], pa.list_(pa.int64()))
+            columns["ends"] = pa.array([[r.start + len(r.answer)] if r.answer else [] for r in rows], pa.list_(pa.int64()))
+        return pa.table(columns)
+
+    def head(self, hidden: int, spec: Spec, options: QuestionAnsweringOptions) -> QuestionAnsweringHead:
+        return QuestionAnsweringHead(hidden, spec, options)
+
+    def loss(self, logits: Tensor, batch: TaskBatch, spec: Spec, options: QuestionAnsweringOptions) -> Tensor:
+        """Mean of the cross-entropies of start and end over no answer and the passage's tokens; 0 where the true end is not read."""
+        tokens, ends = batch.slots["pair"].tokens, batch.lists["ends"]
+        assert tokens is not None and batch.labels is not None
+        passage, row, place = _places(tokens)
+        inside = covering(tokens, batch.lists["starts"], ends[0], part=1)[passage] >= 0
+        end = torch.zeros_like(batch.labels).masked_scatter_(batch.labels > 0, ends[0])
+        learned = end <= read_to(tokens, part=1)
+        nowhere, none = logits.shape[1], torch.zeros_like(batch.labels)
+        first = none.scatter_reduce(0, row, torch.where(inside, place, nowhere), "amin", include_self=False)
+        last = none.scatter_reduce(0, row, torch.where(inside, place, 0), "amax")
+        answered = torch.stack([first, last], dim=1)
+        targets = torch.where((batch.labels > 0)[:, None], torch.where((learned & (last > 0))[:, None], answered, IGNORED), 0)
+        return F.cross_entropy(logits.float(), targets, ignore_index=IGNORED, reduction="none").mean(1)
+
+    def scores(self, logits: Tensor, batch: TaskBatch, spec: Spec) -> np.ndarray:
+        """(R,) `Answer`: the best span of at most the longest answer's tokens, whatever the threshold says of it."""
+        tokens = batch.slots["pair"].tokens
+        assert tokens is not None
+        log = F.log_softmax(logits.detach().float(), dim=1).cpu()
+        start, end = log[:, 1:, 0], log[:, 1:, 1]
+        none = log[:, 0].sum(1)
+        best, first, length = torch.full_like(none, -torch.inf), torch.zeros_like(none).long(), torch.zeros_like(none).long()
+        for more in range(min(spec["longest"], start.shape[1])):  # spans of 1 + more tokens
+            found, place = (start[:, : start.shape[1] - more] + end[:, more:]).max(1)
+            better = found > best
+            best, first = torch.where(better, found, best), torch.where(better, place, first)
+            length = torch.where(better, more, length)
+        passage, rows, _ = (t.cpu().numpy() for t in _places(tokens))
+        chars = tokens.chars.cpu().numpy()[passage]
+        offsets = np.searchsorted(rows, np.arange(batch.n_rows))
+        answers = []
+        for row, text in enumerate(batch.strings["passage"]):
+            if best[row] == -torch.inf:  # nothing of the passage is read
+                answers.append(Answer("", 0, 0, 0.0, 1.0, -np.inf))
+                continue
+            at = offsets[row] + int(first[row])
+            begin, stop = trimmed(text, int(chars[at, 0]), int(chars[at + int(length[row]), 1]))
+            chances = float(best[row].exp()), float(none[row].exp()), float(best[row] - none[row])
+            answers.append(Answer(text[begin:stop], begin, stop, *chances))
+        return objects(answers, len(answers))
+
+    def truth(self, batch: TaskBatch, spec: Spec) -> np.ndarray:
+        tokens = batch.slots["pair"].tokens
+        assert tokens is not None and batch.labels is not None
+        starts, ends = batch.lists["starts"][0], batch.lists["ends"][0]
+        spans = torch.stack([starts, ends], dim=1).tolist()
+        return _true(spans, batch.labels.cpu().numpy(), read_to(tokens, part=1).cpu().numpy(), batch.strings["passage"])
+
+    def tuned(self, scores: np.ndarray, labels: np.ndarray, spec: Spec, options: QuestionAnsweringOptions) -> Spec:
+        """The threshold with the highest F1, halfway between two margins."""
+        finite = np.array([np.isfinite(a.margin) for a in scores], bool)
+        if options.threshold is not None or not finite.any():
+            return {}
+        margin = np.array([a.margin for a in scores[finite]])
+        given = np.array([_f1(a.text, true.text) for a, true in zip(scores[finite], labels[finite], strict=True)])
+        withheld = np.array([float(not true.text) for true in labels[finite]])
+        order = np.argsort(-margin, kind="stable")
+        total = withheld.sum() + np.cumsum(np.append(0, (given - withheld)[order]))  # of the first n given
+        cuts = np.concatenate([[margin.max() + 1], (margin[order][1:] + margin[order][:-1]) / 2, [margin.min() - 1]])
+        possible = np.append(True, np.append(margin[order][1:] < margin[order][:-1], True))  # equal margins are not parted
+        return {"threshold": float(cuts[possible][np.argmax(total[possible])])}
+
+    def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
+        exact, f1, none, _ = _measured(scores, labels, spec)
+        values = {"exact_match": _mean(exact), "f1": _mean(f1), "no_answer_accuracy": _mean(exact[none])}
+        return metrics.defined(values)
+
+    def report(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
+        exact, f1, none, cut = _measured(scores, labels, spec)
+        parts = ((N_("with an answer"), ~none), (N_("without an answer"), none), (N_("all rows"), np.ones(len(none), bool)))
+        rows: list[list[Any]] = [
+            [name, float(exact[part].mean()), float(f1[part].mean()), int(part.sum()), int(cut[part].sum())]
+            for name, part in parts
+            if part.any()
+        ]
+        header = [N_("question"), N_("exact match"), "F1", N_("rows"), N_("beyond the longest text")]
+        return [Panel("table", N_("Answers"), {"columns": header, "rows": rows})]
+
+    def naive(self, table: pa.Table, split: np.ndarray, spec: Spec, options: QuestionAnsweringOptions, part: str) -> dict[str, float]:
+        """The sentence nearest to the question by TF-IDF; `always_no_answer_f1`: never an answer."""
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        encoded = self.encode(table, spec, options)
+        rows = np.flatnonzero((split == part) & ~common.nulls(encoded["label"]))
+        if not len(rows):
+            return {}
+        train = common.sample(np.flatnonzero(split == "train"), 50_000)
+        vectorizer = TfidfVectorizer(sublinear_tf=True, token_pattern=PIECES.pattern)
+        vectorizer.fit([*encoded["passage"].take(pa.array(train)).to_pylist(), "a"])  # at least one word
+        test = encoded.take(rows)
+        passages, questions = test["passage"].to_pylist(), pc.struct_field(test["pair"], "a").to_pylist()
+        sentences = [[m.span() for m in _SENTENCE.finditer(p)] or [(0, 0)] for p in passages]
+        owner = np.repeat(np.arange(len(rows)), [len(s) for s in sentences])
+        said = vectorizer.transform([p[a:b] for p, spans in zip(passages, sentences, strict=True) for a, b in spans])
+        near = np.asarray(said.multiply(vectorizer.transform(questions)[owner]).sum(axis=1)).ravel()
+        first, answers = np.searchsorted(owner, np.arange(len(rows))), []
+        for row, spans in enumerate(sentences):
+            start, end = trimmed(passages[row], *spans[int(np.argmax(near[first[row] : first[row] + len(spans)]))])
+            answers.append(Answer(passages[row][start:end], start, end, 1.0, 0.0, np.inf))
+        read = np.full(len(rows), np.iinfo(np.int64).max)
+        pairs = zip(*(test[name].combine_chunks().flatten().to_pylist() for name in ("starts", "ends")), strict=True)
+        truth = _true(pairs, test["label"].to_numpy(), read, passages)
+        never = self.evaluate(objects((a._replace(margin=-np.inf) for a in answers), len(rows)), truth, None, spec)
+        return self.evaluate(objects(answers, len(rows)), truth, None, spec) | {"always_no_answer_f1": never["f1"]}
+
+    def present(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        for a in scores:
+            if a.text and a.margin > spec["threshold"]:
+                span = {"text": a.text, "start": a.start, "end": a.end, "probability": a.probability}
+                found.append({"label": a.text, "probability": a.probability, "no_answer_probability": a.none, "spans": [span]})
+            else:
+                found.append({"label": N_("no answer"), "probability": a.none, "no_answer_probability": a.none, "spans": []})
+        return found
+
+
+# -- labels -------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Row:
+    """answer: as it stands in the passage from character `start` on; "" where there is none, None where nothing is learned.
+
+    absent: not in its passage; several: more than one answer; moved: not where it was said to be; empty: an empty cell.
+    """
+
+    answer: str | None = None
+    start: int = 0
+    absent: bool = False
+    several: bool = False
+    moved: bool = False
+    empty: bool = False
+
+
+def _rows(table: pa.Table, options: QuestionAnsweringOptions) -> Iterator[_Row]:
+    passages = common.plain(common.texts(table["passage"])).to_pylist()
+    starts = common.numbers(table["answer_start"])[0] if "answer_start" in table.column_names else np.full(len(passages), np.nan)
+    for passage, cell, given in zip(passages, table["answer"].to_pylist(), starts, strict=True):
+        answers = _written(cell)
+        if not answers:
+            yield _Row("" if cell is not None or options.empty_means == "no_answer" else None, empty=cell is None)
+            continue
+        (answer, start), small = answers[0], lower(passage)
+        start = start if start is not None else None if np.isnan(given) else int(given)
+        wanted, row = lower(answer), _Row(several=len(set(answers)) > 1)
+        if start is not None and start >= 0 and small.startswith(wanted, start):
+            row.start = start
+        else:
+            places = occurrences(wanted, small)
+            row.moved, row.absent = start is not None and bool(places), not places
+            row.start = places[0] if places else 0
+        row.answer = None if row.absent else passage[row.start : row.start + len(answer)]
+        yield row
+
+
+def _written(cell: Any) -> list[tuple[str, int | None]]:
+    """The answers in a cell, with where they begin if that is said: one as it is, a list, or as SQuAD has them,
+    {"text": [...], "answer_start": [...]}. None of them is empty."""
+    if isinstance(cell, str) and cell[:1] in ("[", "{"):
+        try:
+            read = json.loads(cell)
+        except (ValueError, RecursionError):
+            read = None
+        if isinstance(read, list) and all(isinstance(one, str) for one in read):
+            cell = read
+        elif isinstance(read, dict) and isinstance(read.get("text"), list):
+            given = read.get("answer_start")
+            starts = [s if type(s) is int else None for s in (given if isinstance(given, list) else [])] + [None] * len(read["text"])
+            return [(str(text), start) for text, start in zip(read["text"], starts, strict=False) if str(text).strip()]
+    if isinstance(cell, float) and cell.is_integer():
+        cell = int(cell)
+    return [(str(one).strip(), None) for one in (cell if isinstance(cell, list) else [cell]) if one is not None and str(one).strip()]
+
+
+def _true(spans: Iterable[Sequence[int]], labels: np.ndarray, read: np.ndarray, passages: Iterable[str]) -> np.ndarray:
+    """(R,) true answers. spans: start and end of each row whose label is 1; read: (R,) up to which character each passage is read."""
+    answered, answers = iter(spans), []
+    for passage, label, limit in zip(passages, labels, read, strict=True):
+        start, end = next(answered) if label else (0, 0)
+        answers.append(Answer(passage[start:end], start, end, float(end <= limit), float(not label), np.inf if label else -np.inf))
+    return objects(answers, len(answers))
+
+
+# -- numbers ------------------------------------------------------------------------------------------------------------------
+
+
+def _words(text: str) -> list[str]:
+    """Lower case, without punctuation and articles, as in SQuAD; characters where a script has no spaces between words."""
+    plain = "".join(c for c in text.lower() if unicodedata.category(c)[0] not in "PS")
+    return re.findall(rf"[{SPACELESS}]|[^\s{SPACELESS}]+", re.sub(r"\b(a|an|the)\b", " ", plain))
+
+
+def _f1(answer: str, truth: str) -> float:
+    """Of the words that both have; 1 where neither has any."""
+    words, wanted = _words(answer), _words(truth)
+    if not (words and wanted):
+        return float(words == wanted)
+    return 2 * (Counter(words) & Counter(wanted)).total() / (len(words) + len(wanted))
+
+
+def _measured(scores: np.ndarray, labels: np.ndarray, spec: Spec) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(R,) exact match, F1, whether there is no answer, and whether there is one that was not read whole."""
+    given = [a.text if a.margin > spec["threshold"] else "" for a in scores]
+    true = [a.text for a in labels]
+    exact = np.array([float(_words(g) == _words(t)) for g, t in zip(given, true, strict=True)])
+    f1 = np.array([_f1(g, t) for g, t in zip(given, true, strict=True)])
+    return exact, f1, np.array([not t for t in true], bool), np.array([not a.probability for a in labels], bool)
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else np.nan

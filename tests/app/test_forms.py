@@ -1,0 +1,32 @@
+"""A prediction on the page: drawn by the types of its values."""
+
+from typing import Any
+
+from streamlit.testing.v1 import AppTest
+
+
+def drawn(prediction: dict[str, Any]) -> AppTest:
+    def script(prediction):  # type: ignore[no-untyped-def]  # runs alone, without the imports above
+        from pages.parts import forms
+
+        forms.answer(prediction, "place", str)
+
+    at = AppTest.from_function(script, kwargs={"prediction": prediction}, default_timeout=30).run()
+    assert not at.exception
+    return at
+
+
+def test_a_list_of_mappings_is_a_table() -> None:
+    spans = [{"attribute": "brand", "text": "<b>", "start": 0, "end": 3, "probability": 0.5}]
+    at = drawn({"label": "brand: <b>", "probability": 0.5, "spans": spans})
+    assert [m.value for m in at.metric] == [r"brand\: \<b\>", "50.0%"]
+    (table,) = at.dataframe
+    assert table.value.to_dict("records") == [
+        {"Attribute": "brand", "Text": "<b>", "From character": 0, "To character": 3, "Probability": 0.5}
+    ]
+    assert table.proto.alt == "Where it stands"
+
+
+def test_an_empty_list_is_left_out() -> None:
+    at = drawn({"label": "nothing found", "spans": []})
+    assert not at.dataframe and [m.value for m in at.metric] == ["nothing found"]
