@@ -88,7 +88,7 @@ def measure(folder: Path, users: dict[str, int]) -> dict[str, Any]:
         lanes.encode(assemble(some, trainer.stores, template, budget, trainer.device, lanes.n).packed)  # warm
         count.clear()
         before, start, used = peak_mb(), time.perf_counter(), time.process_time()
-        encoded = encode_once(lanes, "next", task, template, budget)
+        encoded = encode_once(lanes, task, template, budget)
         seconds = time.perf_counter() - start, time.process_time() - used
         found |= {"encoding": seconds, "encoded": sum(count), "matrix_mb": encoded.vectors.nbytes / 2**20, "ranking": {}}
         for scoring, one in trainers.items():
