@@ -6,7 +6,7 @@ word embeddings, it reads and does not move: they move by what the encoder reads
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +17,16 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from mtl_core.tasks.base import Taught, Tokens
 
-if TYPE_CHECKING:
-    from mtl_core.model.encoder import Encoder, Template
+
+class Backbone(Protocol):
+    """What is needed of `mtl_core.model.encoder.Encoder`."""
+
+    model: Any
+
+    @property
+    def embeddings(self) -> Tensor: ...
+    def pad(self) -> None: ...
+    def template(self) -> Any: ...
 
 
 def padded(flat: Tensor, lengths: Tensor, value: float = 0) -> tuple[Tensor, Tensor]:
@@ -47,7 +55,7 @@ class State:
 class Tied(nn.Module):
     """A matrix that is the encoder's word embeddings: of words to be looked up, or of scores over all words."""
 
-    def __init__(self, encoder: "Encoder", module: nn.Module):
+    def __init__(self, encoder: Backbone, module: nn.Module):
         super().__init__()
         self._encoder = (encoder,)
         self._looks_up, self._scale = isinstance(module, nn.Embedding), float(getattr(module, "embed_scale", 1.0))
@@ -65,7 +73,7 @@ class Seq2SeqWriter(nn.Module):
 
     pretrained = True
 
-    def __init__(self, encoder: "Encoder", model: Any):
+    def __init__(self, encoder: Backbone, model: Any):
         """model: of AutoModelForSeq2SeqLM; what the encoder has of it is taken out."""
         super().__init__()
         self.start = _id(model.config, "decoder_start_token_id", "bos_token_id", "pad_token_id")
@@ -122,7 +130,7 @@ class CausalWriter(nn.Module):
 
     pretrained = True
 
-    def __init__(self, encoder: "Encoder", model: Any):
+    def __init__(self, encoder: Backbone, model: Any):
         """model: of AutoModelForCausalLM, of which the last matrix is kept."""
         super().__init__()
         output = model.get_output_embeddings()
@@ -131,7 +139,7 @@ class CausalWriter(nn.Module):
         self._furthest = int(getattr(model.config, "max_position_embeddings", 2**31)) - 1
 
     @cached_property
-    def template(self) -> "Template":
+    def template(self) -> Any:
         return self._encoder[0].template()
 
     @property

@@ -94,7 +94,7 @@ def test_trained_saved_and_loaded(family: str, folders: dict[str, Path], workspa
     if writer := FAMILIES[family].writer:
         assert isinstance(loaded.model.heads["other"].writer, writer)
         answers = Predictor(folder, "cpu").predict("other", [{"source": text} for text in TEXTS if text])
-        assert all(isinstance(answer["text"], str) and len(answer["text"]) <= 4 for answer in answers)
+        assert all(isinstance(answer["label"], str) and len(answer["label"]) <= 4 for answer in answers)
 
 
 @families
