@@ -33,7 +33,9 @@ class MultilabelOptions(vectors.VectorOptions):
     empty: Literal["no_label", "no_tag"] = Setting(
         "no_label",
         title=N_("Empty cell"),
-        description=N_("no_label: this task leaves the row out; no_tag: the row is an example without tags. An empty list is always that."),
+        description=N_(
+            "no_label: this task leaves the row out; no_tag: the row is an example without tags. An empty list always means no_tag."
+        ),
     )
     minimum_count: int = Setting(
         5, ge=1, le=1_000_000, title=N_("Least rows of a tag"), description=N_("Training rows that a tag needs; rarer ones are left out.")
