@@ -4,14 +4,11 @@ import numpy as np
 import torch
 from pydantic import Field as Setting
 from scipy.optimize import minimize
-from torchjd.aggregation import AlignedMTLWeighting, DualProjWeighting, MGDAWeighting, UPGradWeighting
-from torchjd.linalg import QuadprogProjector
 
 from mtl_core.balancing.base import GradientBalancing
 from mtl_core.messages import N_
 from mtl_core.settings import Options
 
-PROJECTOR = QuadprogProjector(reg_eps=1e-7)  # by default 1e-4, under which a task with a hundredth of the gradient would not be seen
 _PREFERENCE = N_("A preference: the direction that would be taken if no task stood against it.")
 
 
@@ -30,8 +27,10 @@ class MultipleGradientDescent(GradientBalancing):
     source = "Multi-Task Learning as Multi-Objective Optimization, https://arxiv.org/abs/1810.04650"
 
     def weigh(self, gramian: np.ndarray, weights: np.ndarray, losses: np.ndarray, tasks: np.ndarray) -> np.ndarray:
+        from mtl_core.balancing import weightings
+
         weights = weights / weights.mean()
-        found = MGDAWeighting()(torch.from_numpy(unit(gramian / np.outer(weights, weights))))
+        found = weightings.MGDAWeighting()(torch.from_numpy(unit(gramian / np.outer(weights, weights))))
         return found.numpy() / weights
 
 
@@ -86,8 +85,10 @@ class UnconflictingProjection(GradientBalancing):
     source = "Jacobian Descent for Multi-Objective Optimization, https://arxiv.org/abs/2406.16232"
 
     def weigh(self, gramian: np.ndarray, weights: np.ndarray, losses: np.ndarray, tasks: np.ndarray) -> np.ndarray:
+        from mtl_core.balancing import weightings
+
         preferred = torch.from_numpy(weights / weights.sum())
-        return UPGradWeighting(preferred, PROJECTOR)(torch.from_numpy(unit(gramian))).numpy()
+        return weightings.UPGradWeighting(preferred, weightings.PROJECTOR)(torch.from_numpy(unit(gramian))).numpy()
 
 
 class DualProjection(GradientBalancing):
@@ -98,8 +99,10 @@ class DualProjection(GradientBalancing):
     source = "Gradient Episodic Memory for Continual Learning, https://arxiv.org/abs/1706.08840"
 
     def weigh(self, gramian: np.ndarray, weights: np.ndarray, losses: np.ndarray, tasks: np.ndarray) -> np.ndarray:
+        from mtl_core.balancing import weightings
+
         preferred = torch.from_numpy(weights / weights.sum())
-        return DualProjWeighting(preferred, PROJECTOR)(torch.from_numpy(unit(gramian))).numpy()
+        return weightings.DualProjWeighting(preferred, weightings.PROJECTOR)(torch.from_numpy(unit(gramian))).numpy()
 
 
 class AlignedComponents(GradientBalancing):
@@ -110,4 +113,6 @@ class AlignedComponents(GradientBalancing):
     source = "Independent Component Alignment for Multi-Task Learning, https://arxiv.org/abs/2305.19000"
 
     def weigh(self, gramian: np.ndarray, weights: np.ndarray, losses: np.ndarray, tasks: np.ndarray) -> np.ndarray:
-        return AlignedMTLWeighting(torch.from_numpy(weights / weights.sum()))(torch.from_numpy(gramian)).numpy()
+        from mtl_core.balancing import weightings
+
+        return weightings.AlignedMTLWeighting(torch.from_numpy(weights / weights.sum()))(torch.from_numpy(gramian)).numpy()

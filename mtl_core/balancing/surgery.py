@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from pydantic import Field as Setting
 from torch import Tensor
-from torchjd.aggregation import GradVacWeighting, PCGradWeighting
 
 from mtl_core.balancing.base import GradientBalancing
 from mtl_core.messages import N_
@@ -29,7 +28,9 @@ class ProjectedConflicts(GradientBalancing):
     source = "Gradient Surgery for Multi-Task Learning, https://arxiv.org/abs/2001.06782"
 
     def weigh(self, gramian: np.ndarray, weights: np.ndarray, losses: np.ndarray, tasks: np.ndarray) -> np.ndarray:
-        return PCGradWeighting()(scaled(gramian, weights)).numpy() * weights
+        from mtl_core.balancing import weightings
+
+        return weightings.PCGradWeighting()(scaled(gramian, weights)).numpy() * weights
 
 
 class GradientVaccineOptions(Options):
@@ -53,7 +54,9 @@ class GradientVaccine(GradientBalancing):
         self._targets = torch.zeros(n_tasks, n_tasks, dtype=torch.float64)
 
     def weigh(self, gramian: np.ndarray, weights: np.ndarray, losses: np.ndarray, tasks: np.ndarray) -> np.ndarray:
-        weighting = GradVacWeighting(beta=self.options.decay)
+        from mtl_core.balancing import weightings
+
+        weighting = weightings.GradVacWeighting(beta=self.options.decay)
         places = np.ix_(tasks, tasks)
         targets = self._targets[places].clone()
         vars(weighting)["_state_key"] = len(tasks), targets.dtype  # TorchJD keeps the targets to itself, and for one set of tasks only

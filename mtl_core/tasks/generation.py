@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 from pydantic import Field as Setting
-from sklearn.feature_extraction.text import TfidfVectorizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -268,6 +267,8 @@ class Generation(TaskKind):
 
     def naive(self, table: pa.Table, split: np.ndarray, spec: Spec, options: GenerationOptions, part: str) -> dict[str, float]:
         """Nearest neighbour: the target of the training row whose source is most alike by TF-IDF."""
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
         encoded = self.encode(table, spec, options)
         known = pc.is_valid(encoded["label"]).to_numpy()
         train, rows = (np.flatnonzero((split == p) & known) for p in ("train", part))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
+import pandas as pd
 
 from mtl_core.experiment_parts import EarlyStopping, Endings
 from mtl_core.metrics import LOWER_IS_BETTER, is_better
@@ -29,8 +29,8 @@ def _shortfall(values: np.ndarray, lower: np.ndarray) -> np.ndarray:
 
 
 def _mean_rank(values: np.ndarray, lower: np.ndarray) -> np.ndarray:
-    ranks = rankdata(np.where(lower, values, -values), axis=0, nan_policy="omit")
-    return -np.nanmean(ranks, axis=1)
+    ranks = pd.DataFrame(np.where(lower, values, -values)).rank()  # ties share their mean
+    return -np.nanmean(ranks.to_numpy(), axis=1)
 
 
 RULES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {

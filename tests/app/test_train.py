@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,8 +72,9 @@ def test_the_whole_shop_has_a_task_of_every_kind(opened: Open) -> None:
 
 
 @pytest.mark.slow
-def test_shares_of_the_tables_are_set_and_started(opened: Open, workspace: Workspace) -> None:
+def test_shares_of_the_tables_are_set_and_started(opened: Open, workspace: Workspace, tiny_encoder: Path) -> None:
     at = opened("train", **{"from": "sample"})
+    at.session_state["sample.encoder.name"] = str(tiny_encoder)
     at.selectbox(key="sample.sampling.name").set_value("fixed_shares")
     no_exception(at.run())
     tables = list(experiment_of(at)["data"])

@@ -11,8 +11,8 @@ from torch import Tensor
 from torchjd import aggregation as oracle
 
 from mtl_core.balancing import BALANCING, GradientBalancing
-from mtl_core.balancing.descent import PROJECTOR
 from mtl_core.balancing.fairness import fair_weights
+from mtl_core.balancing.weightings import PROJECTOR
 
 NAMES = [name for name, strategy in BALANCING.items() if issubclass(strategy, GradientBalancing)]
 DRAWS = {"pcgrad", "gradvac", "graddrop"}  # the order of the tasks is drawn, or the signs are
