@@ -31,6 +31,8 @@ class FieldLike(Protocol):
     def aliases(self) -> tuple[str, ...]: ...
     @property
     def holds(self) -> str: ...
+    @property
+    def suggested(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ def suggest(columns_sample: pa.Table, fields: Sequence[FieldLike]) -> dict[str, 
 
     columns_sample: the first rows of the table (1,000 are plenty).
     """
+    fields = [field for field in fields if field.suggested]
     facts = {name: _facts(columns_sample.column(name)) for name in columns_sample.column_names if not name.startswith("_")}
     found: dict[str, Suggestion] = {}
     used: set[str] = set()

@@ -1,5 +1,6 @@
 """A trained model at work: rows of fields in, answers for people out; rankings over a catalogue."""
 
+import json
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -141,6 +142,8 @@ def _value(value: Any, field: Field, width: int, row: int) -> Any:
                 )
             )
         return [_single(v, field, row) for v in values]
+    if isinstance(value, dict) or (isinstance(value, (list, tuple)) and any(isinstance(v, (dict, list, tuple)) for v in value)):
+        value = json.dumps(value, ensure_ascii=False)  # what is known, as a file has it
     if isinstance(value, (list, tuple)):
         value = " ".join(str(v) for v in value if v)
     single = _single(value, field, row)

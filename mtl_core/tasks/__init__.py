@@ -4,6 +4,7 @@ from mtl_core.tasks.base import TaskKind
 from mtl_core.tasks.classification import Classification
 from mtl_core.tasks.click_through import ClickThrough
 from mtl_core.tasks.extraction import Extraction
+from mtl_core.tasks.extras import with_extras
 from mtl_core.tasks.generation import Generation
 from mtl_core.tasks.masked_language_modelling import MaskedLanguageModelling
 from mtl_core.tasks.matching import Matching
@@ -15,7 +16,7 @@ from mtl_core.tasks.response_selection import ResponseSelection
 from mtl_core.tasks.search import Search
 
 KINDS: dict[str, TaskKind] = {
-    kind.name: kind
+    kind.name: with_extras(kind)
     for kind in (
         Recommendation(),
         Search(),

@@ -41,6 +41,7 @@ class Field:
     holds:    of a label: class (any value), number (read as people write them), tags (a list, or text with several of them).
     help:     one sentence, marked with N_.
     asked:    whether a prediction wants it, too; a label or a group is never asked for.
+    suggested: whether columns are proposed for it, by their names or by what they hold.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Field:
     aliases: tuple[str, ...] = ()
     holds: Literal["class", "number", "tags"] = "class"
     asked: bool = True
+    suggested: bool = True
 
 
 @dataclass(frozen=True)
@@ -281,6 +283,7 @@ class TaskKind(ABC):
     metrics: ClassVar[tuple[MetricInfo, ...]]
     primary: ClassVar[str]  # the metric that early stopping and the comparison look at first
     ranks: ClassVar[str | None] = None  # the field whose candidates an analyst ranks over a catalogue, None if nothing is ranked
+    extras_of: ClassVar[tuple[str, int]] = ("", 0)  # slot of the text that extra columns describe ("": the first), and its half of a pair
     takes_logs: ClassVar[bool] = False  # whether its table may be a transaction log, whose fields `data.transactions` makes
     rows_at_once: ClassVar[int] = 16_384  # most rows that are scored together; few where every token's state is held
 

@@ -196,7 +196,7 @@ class ClickThrough(TaskKind):
                 message("Choose at least one column of categories, of numbers or of text."),
             )
         findings.texts("text")
-        features.check(findings)
+        features.check(findings, options)
         common.check_yes_no(findings)
         if "conversion" in table.column_names:
             clicks.check_conversions(findings, options)

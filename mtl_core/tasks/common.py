@@ -15,7 +15,9 @@ from mtl_core.data.problems import Problem, Severity
 from mtl_core.messages import Message, message
 from mtl_core.tasks.base import Field
 
-WORD = r"(?u)\b\w+\b"  # what the TF-IDF baselines count
+_CHARACTERS = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+WORD = rf"[{_CHARACTERS}]|[^\W{_CHARACTERS}]+"
+"""What the naive baselines count: words, and characters where nothing separates words (Chinese, Japanese); both may be in one text."""
 
 SPLITS = {"train": message("training"), "validation": message("validation"), "test": message("test")}
 _WORDS = {"true": 1.0, "t": 1.0, "yes": 1.0, "y": 1.0, "是": 1.0, "false": 0.0, "f": 0.0, "no": 0.0, "n": 0.0, "否": 0.0}

@@ -115,8 +115,23 @@ class FeatureEncoding(nn.Module):
         return torch.cat(parts, dim=1)
 
 
-def check(findings: common.Findings) -> None:
-    """Numbers that are missing in some rows, or in all of them."""
+def check(findings: common.Findings, options: FeatureOptions) -> None:
+    """Categories that tell nothing; numbers that are missing in some rows, or in all of them."""
+    train = findings.table.filter(pa.array(findings.split == "train"))
+    if "categories" in train.column_names and len(train):
+        columns = zip(common.category_columns(train["categories"]), _vocabularies(train, options), strict=True)
+        if silent := sum(pc.count_distinct(column).as_py() < 2 or not known for column, known in columns):
+            findings.table_wide(
+                Severity.WARNING,
+                "categories_silent",
+                "categories",
+                message(
+                    "{columns} columns of categories have one value in all training rows, or none that {minimum} of them have.",
+                    columns=silent,
+                    minimum=options.minimum_count,
+                ),
+                message("Leave these columns out; nothing can be learned from them."),
+            )
     if "numbers" not in findings.table.column_names:
         return
     values = common.number_matrix(findings.table["numbers"])
@@ -141,16 +156,20 @@ def check(findings: common.Findings) -> None:
 
 def fit(table: pa.Table, options: FeatureOptions) -> Spec:
     """vocabularies: the known values of each category, sorted; numbers: how each is transformed. Empty lists without such fields."""
-    spec: Spec = {"vocabularies": [], "numbers": []}
-    if "categories" in table.column_names:
-        for column in common.category_columns(table["categories"]):
-            counts = pc.value_counts(column)
-            frequent = pc.greater_equal(counts.field("counts"), options.minimum_count)
-            spec["vocabularies"].append(sorted(counts.field("values").filter(frequent).to_pylist()))
+    spec: Spec = {"vocabularies": _vocabularies(table, options), "numbers": []}
     if "numbers" in table.column_names:
         values = common.number_matrix(table["numbers"])
         spec["numbers"] = [_fit_number(values[:, f], options) for f in range(values.shape[1])]
     return spec
+
+
+def _vocabularies(table: pa.Table, options: FeatureOptions) -> list[list[str]]:
+    vocabularies = []
+    for column in common.category_columns(table["categories"]) if "categories" in table.column_names else []:
+        counts = pc.value_counts(column)
+        frequent = pc.greater_equal(counts.field("counts"), options.minimum_count)
+        vocabularies.append(sorted(counts.field("values").filter(frequent).to_pylist()))
+    return vocabularies
 
 
 def encode(table: pa.Table, spec: Spec) -> dict[str, Any]:

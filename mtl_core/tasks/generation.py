@@ -23,7 +23,7 @@ from mtl_core.tasks.decoding import Decoder, Decoding
 
 SHOWN_TEXTS = 20  # of a report
 _NEIGHBOURS, _ASKED = 20_000, 2_000  # rows of the naive baseline
-_WORD = re.compile(r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+|[^\w\s]")  # no tokenizer makes fewer tokens of them
+_WORD = re.compile(rf"{common.WORD}|[^\w\s]")  # no tokenizer makes fewer tokens of them
 
 
 class GenerationOptions(Options):

@@ -217,7 +217,7 @@ class MaskedLanguageModelling(TaskKind):
         return answers
 
 
-_WORD = re.compile(r"\w+|[^\w\s]")
+_WORD = re.compile(rf"{common.WORD}|[^\w\s]")
 
 
 def _all(scores: np.ndarray, key: str) -> np.ndarray:

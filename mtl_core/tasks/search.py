@@ -148,6 +148,7 @@ class Search(TaskKind):
     )
     primary = "ndcg_at_10"
     ranks = "product"
+    extras_of = ("product", 1)
     rows_at_once = 4096  # pairs of rows are held
 
     def slots(self, options: SearchOptions, fields: Collection[str] | None = None) -> tuple[Slot, ...]:

@@ -14,6 +14,7 @@ class Field:
     many: bool = False
     aliases: tuple[str, ...] = ()
     holds: str = "class"
+    suggested: bool = True
 
 
 TEXT = Field("text", "text", many=True, aliases=("review", "message", "title"))
