@@ -234,14 +234,14 @@ class Extras(TaskKind):
         return pa.chunked_array([["; ".join(filter(None, row)) for row in zip(*parts, strict=True)]], pa.string()) if parts else None
 
     def _of_the_text(self, batch: TaskBatch) -> TaskBatch:
-        """The batch, where tokens of what is written behind a text stand at no characters, so that no span is found in them."""
+        """The batch, where what is written behind a text is as special tokens are, so that no span is found in it."""
         if _READ_TO not in batch.features:
             return batch
         name, slot = next((name, slot) for name, slot in batch.slots.items() if slot.tokens is not None and slot.tokens.index is not None)
         tokens = slot.tokens
         assert tokens is not None
         behind = (tokens.chars[:, 1] > batch.features[_READ_TO][tokens.rows, 0]) & (tokens.part == self.extras_of[1])
-        tokens = replace(tokens, chars=tokens.chars.masked_fill(behind[:, None], 0))
+        tokens = replace(tokens, chars=tokens.chars.masked_fill(behind[:, None], 0), part=tokens.part.masked_fill(behind, -1))
         return replace(batch, slots={**batch.slots, name: replace(slot, tokens=tokens)})
 
 
@@ -250,10 +250,11 @@ def with_extras(kind: TaskKind) -> TaskKind:
     has = {f.type for f in kind.fields if f.many}
     fields = [f for f in FIELDS if f.name == _KNOWLEDGE or not has & {"category", "number"}]
     members = {
+        "__module__": __name__,
         "plain": kind,
         "added": frozenset(f.name for f in fields),
         "fields": (*kind.fields, *fields),
-        "Options": create_model(kind.Options.__name__, __base__=(ExtraOptions, kind.Options)),
+        "Options": create_model(kind.Options.__name__, __base__=(ExtraOptions, kind.Options), __module__=__name__),
     }
     return type(type(kind).__name__, (Extras, type(kind)), members)()
 

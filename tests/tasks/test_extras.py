@@ -210,10 +210,11 @@ def test_no_span_is_learned_or_found_in_knowledge(compiled: Callable[..., Any]) 
     _, batch = compiled(kind, encoded, options)
     tokens = batch.slots["text"].tokens
     assert tokens.chars[tokens.rows == 0].amax() == 8  # the encoder reads it
-    everything = torch.tensor([0.0, 0.0, 9.0]).expand(len(tokens.ids), 3)  # I of x
+    everything = torch.tensor([0.0, 5.0, 9.0]).expand(len(tokens.ids), 3)  # of x, from the first token to the last
     assert [[(s.start, s.end) for s in spans] for spans in kind.scores(everything, batch, spec)] == [[(0, 2)], [(0, 4)]]
-    losses = kind.loss(-everything, batch, spec, options)
-    assert kind.truth(batch, spec)[0][0].text == "ab" and losses[0] > losses[1]
+    assert kind.truth(batch, spec)[0][0].text == "ab"
+    losses = kind.loss(torch.tensor([9.0, 0.0, 0.0]).expand(len(tokens.ids), 3), batch, spec, options)  # no span anywhere
+    assert losses[0] > 1 > 0.01 > losses[1]
 
 
 def test_problems() -> None:
