@@ -143,10 +143,10 @@ def test_all_faults_at_once_each_with_line_path_found_and_wanted():
         + str(message("{help}", help=next(f.help for f in KINDS["classification"].fields if f.name == "text")))
         + ".",
         "tasks.intent.columns.texts": "line 22: tasks.intent.columns.texts: Found an unknown name, "
-        "wanted a known name, such as text, label, second.",
+        "wanted a known name, such as text, categories, parent, numbers, label.",
         "tasks.intent.weight": "line 24: tasks.intent.weight: Found -1, wanted a number of at least 0.",
         "tasks.intent.wieght": "line 25: tasks.intent.wieght: Found an unknown name, "
-        "wanted a known name, such as weight, rows, kind, data, augmentation.",
+        "wanted a known name, such as weight, augmentation, rows, kind, data.",
         "training.batch_size": 'line 27: training.batch_size: Found "many", wanted a whole number.',
         "training.device": 'line 28: training.device: Found "gpu", wanted auto, cpu, cuda, cuda:N or mps.',
         "early_stopping.objective": 'line 30: early_stopping.objective: Found "precision", wanted mean, mean_rank, mean_delta, worst, '
