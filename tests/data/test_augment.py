@@ -1,6 +1,5 @@
 """Texts are changed for training only, in a few ways made once; spans, targets and evaluations see them as they are."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 from mtl_core.data.augment import NEIGHBOURS, Augmentation, augmented, changed, vary
 from mtl_core.data.compiled import compile_task
 from mtl_core.model.encoder import load_tokenizer
+from mtl_core.tasks.base import Slot
 
 OFF = Augmentation(word_dropout=0, swaps=0, typos=0)
 
@@ -47,14 +47,6 @@ def test_a_slip_is_one_key_away() -> None:
 def test_characters_stand_for_words_where_nothing_separates_them() -> None:
     found = many("红色的水壶", OFF.model_copy(update={"word_dropout": 0.4}))
     assert any(1 < len(t) < 5 for t in found) and all(" " not in t for t in found)
-
-
-@dataclass(frozen=True)
-class Slot:
-    name: str
-    shape: str = "one"
-    reads: str = "vector"
-    masks: float = 0.0
 
 
 def test_a_step_draws_texts_and_variants_by_their_share(tiny_encoder: Path, tmp_path: Path) -> None:

@@ -1,4 +1,3 @@
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,15 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtl_core.data.compiled import TaskRows, compile_task
-
-
-@dataclass(frozen=True)
-class Slot:
-    name: str
-    shape: str = "one"
-    reads: str = "vector"
-    masks: float = 0.0
-
+from mtl_core.tasks.base import Slot
 
 SLOTS = (Slot("history", "many"), Slot("item"), Slot("both", "pair"))
 SPLIT = np.array(["train", "train", "test", "", "validation"])

@@ -1,4 +1,3 @@
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -6,15 +5,7 @@ import pyarrow as pa
 
 from mtl_core.data.compiled import compile_task
 from mtl_core.data.memory import rows_in_memory
-
-
-@dataclass(frozen=True)
-class Slot:
-    name: str
-    shape: str = "one"
-    reads: str = "vector"
-    masks: float = 0.0
-
+from mtl_core.tasks.base import Slot
 
 SLOTS = (Slot("history", "many"), Slot("item"), Slot("both", "pair"))
 
