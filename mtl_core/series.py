@@ -279,7 +279,9 @@ class Series:
             self.seconds += event.seconds
             for task, n in event.rows.items() if event.how == "pseudo-labelled" else ():
                 if n or task in self.pseudo_labels:
-                    self.pseudo_labels.setdefault(task, Curve()).add(event.step, n)
+                    curve = self.pseudo_labels.setdefault(task, Curve())
+                    curve.cut(event.step - 1)  # a run that goes on from this very step makes them again
+                    curve.add(event.step, n)
         elif isinstance(event, TaskEnded):
             self.ended[event.task] = event
         elif isinstance(event, Resumed):

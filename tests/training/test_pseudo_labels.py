@@ -29,10 +29,8 @@ def scarce(description: dict, tmp_path: Path) -> dict:
     rng = np.random.default_rng(0)
     rows: list[list[object]] = []
     for i in range(300):
-        mood = list(WORDS)[rng.integers(2)]
-        rows.append(
-            [f"{WORDS[mood].split()[rng.integers(2)]} {i % 5}", mood, "train" if i % 5 < 3 else "validation" if i % 5 < 4 else "test"]
-        )
+        mood, part = list(WORDS)[rng.integers(2)], ("train", "train", "train", "validation", "test")[i % 5]
+        rows.append([f"{WORDS[mood].split()[rng.integers(2)]} {i % 5}", mood, part])
     write(tmp_path / "moods.csv", ["text", "mood", "part"], rows)
     description["data"] = {"moods": {"file": str(tmp_path / "moods.csv"), "split": {"by": "column", "column": "part"}}}
     mood = {"kind": "classification", "data": "moods", "columns": {"text": "text", "label": "mood"}, "rows": 0.1}
@@ -91,6 +89,9 @@ def test_sure_answers_are_learned_from_and_resumed_exactly(scarce: dict, workspa
     resumed = list(train(experiment, prepared, folder=tmp_path / "cut", resume=True))
     assert isinstance(resumed[0], Resumed) and resumed[0].step == 15
     assert steps(resumed) == steps(whole)[15:] and [e.rows for e in made(resumed)] == [e.rows for e in made(whole)[1:]]
+    for event in resumed:
+        series.extend(event)
+    assert series.pseudo_labels["mood"].steps == [e.step for e in made(whole) if e.rows["mood"]], "from the first ones on"
     one, other = (load_checkpoint(tmp_path / name / "checkpoints" / "last").made for name in ("whole", "cut"))
     assert one.keys() == {"rows/mood", "labels/mood"} and all(torch.equal(tensor, other[name]) for name, tensor in one.items())
 
