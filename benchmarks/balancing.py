@@ -115,9 +115,7 @@ def main() -> None:
         looks: list[float] = []
         seconds: dict[str, list[float]] = {name: [] for name in variants}
         for number in range(-2, arguments.rounds):  # two rounds to warm up
-            drawn = trainer.sampler.draw()
-            rows = {name: drawn[task.data][trainer.learns[name][drawn[task.data]]] for name, task in trainer.prepared.tasks.items()}
-            blocks = {name: trainer.rows[name].take(numbers) for name, numbers in rows.items() if len(numbers)}
+            blocks = trainer.drawing.draw(0, 0.0).blocks
             for name, step in variants.items():
                 begun = time.perf_counter()
                 step(blocks)

@@ -57,12 +57,10 @@ def main() -> None:
         computed: dict[str, list[float]] = {name: [] for name in trainers}
         names = list(trainers)
         for number in range(-2, arguments.rounds):  # two rounds to warm up
-            drawn = hard.sampler.draw()
+            blocks = hard.drawing.draw(0, 0.0).blocks
             for name in names[number % len(names) :] + names[: number % len(names)]:
                 trainer = trainers[name]
                 begun, worked = time.perf_counter(), time.process_time()
-                rows = {task: drawn[t.data][trainer.learns[task][drawn[t.data]]] for task, t in trainer.prepared.tasks.items()}
-                blocks = {task: trainer.rows[task].take(chosen) for task, chosen in rows.items() if len(chosen)}
                 budget, n = trainer.options.micro_batch_tokens, trainer.lanes.n
                 batches = [
                     assemble(part, trainer.stores, trainer.template, budget, trainer.device, n) for part in trainer.joint.parts(blocks)

@@ -65,7 +65,8 @@ def report(args: argparse.Namespace, workspace: Workspace) -> int:
     found = run(workspace, args.run)
     tasks = found.result()["tasks"]
     reports = found.reports("test") or found.reports("validation")
-    seen = found.series().seen
+    series = found.series()
+    seen, guessed = series.seen, {task: curve for task, curve in series.pseudo_labels.items() if curve.last}
     if args.task is not None:
         known = list(found.experiment.get("tasks") or tasks)
         if args.task not in known:
@@ -73,10 +74,12 @@ def report(args: argparse.Namespace, workspace: Workspace) -> int:
         tasks = {k: v for k, v in tasks.items() if k == args.task}
         reports = {k: v for k, v in reports.items() if k == args.task}
         seen = {k: v for k, v in seen.items() if k == args.task}
+        guessed = {k: v for k, v in guessed.items() if k == args.task}
     if args.json:
         result = {"run_id": found.id, "name": found.name, "state": found.state, "seconds": found.seconds}
         rows = {task: {"training_rows": s.rows, "drawn": s.drawn, "times": s.times} for task, s in seen.items()}
-        print_json({**result, "tasks": tasks, "seen": rows, "reports": reports})
+        made = {task: [{"step": step, "rows": int(n)} for step, n in curve.points] for task, curve in guessed.items()}
+        print_json({**result, "tasks": tasks, "seen": rows, "pseudo_labels": made, "reports": reports})
         return OK
     print(f"{found.name} ({found.id}): {found.state}")
     if found.error:
@@ -86,6 +89,10 @@ def report(args: argparse.Namespace, workspace: Workspace) -> int:
         print()
         columns = ["task", "training rows", "examples drawn", "times each row was seen"]
         print_table(columns, [[task, s.rows, s.drawn, f"{s.times:.1f}"] for task, s in seen.items()])
+    if guessed:
+        print()
+        last = [[task, int(curve.last[1]), curve.last[0], curve.steps[0]] for task, curve in guessed.items() if curve.last]
+        print_table(["task", "pseudo-labels", "since step", "the first at step"], last)
     for task, panels in reports.items():
         for panel in panels:
             print(f"\n{task}: {panel['title']}")

@@ -122,6 +122,10 @@ def _cross_faults(values: Any) -> Iterator[Fault]:
         known = {f.name for f in kind.fields} if kind else columns
         for unknown in (c for c in columns if c not in known):
             yield Fault(f"tasks.{name}.columns.{unknown}", message("an unknown name"), nearest(str(unknown), known))
+        threshold = _group(task, "pseudo_labels").get("threshold", 0)
+        if threshold and kind and not kind.guesses(columns):
+            wanted = message("0: with these columns, the kind “{kind}” cannot learn from its own answers", kind=Message(kind.label))
+            yield Fault(f"tasks.{name}.pseudo_labels.threshold", found_value(threshold), wanted)
     if tasks and all(isinstance(task, dict) and task.get("weight", 1) == 0 for task in tasks.values()):
         yield Fault("tasks", message("a loss weight of 0 for every task"), message("a loss weight above 0 for at least one task"))
     shared = _group(_group(_group(values, "sampling"), "options"), "shares")

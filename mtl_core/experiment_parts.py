@@ -7,6 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsA
 
 from mtl_core.balancing import BALANCING
 from mtl_core.data.augment import Augmentation
+from mtl_core.data.pseudo_labels import PseudoLabels
 from mtl_core.data.shares import SAMPLING
 from mtl_core.data.split import SplitOptions
 from mtl_core.data.transactions import TransactionOptions
@@ -105,6 +106,9 @@ class Task(Part):
     )
     augmentation: Augmentation = Field(
         Augmentation(), title=N_("Augmentation"), description=N_("Texts of training steps as they might also have been written.")
+    )
+    pseudo_labels: PseudoLabels = Field(
+        PseudoLabels(), title=N_("Pseudo-labels"), description=N_("Rows without a label that are learned from as the model answers them.")
     )
 
     @field_validator("kind")

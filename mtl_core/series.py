@@ -112,7 +112,7 @@ def _merge(
 
 @dataclass(frozen=True)
 class Seen:
-    """How much of a task was drawn. rows: its training rows; drawn: rows of all steps together, a row counted each time.
+    """How much of a task was drawn. rows: its training rows with a label; drawn: those of all steps together, a row counted each time.
 
     A table is gone through in a fresh permutation each time, so that each of its rows was seen `times`, rounded down or up.
     """
@@ -135,6 +135,7 @@ class Series:
     losses, weights:      task → Curve (training loss of a step; weight from that step on)
     effective:            task → Curve: what the strategy made of the weights in a step; empty with fixed weights
     left_out, fell_back:  steps without a task (task → count) or without an answer of the strategy
+    pseudo_labels:        task → Curve: how many it learns from, from that step on; a task that never had any is left out
     validations:          task → metric → Curve; the metric `loss` is the validation loss
     total_loss, learning_rate, gradient_norm, tokens_per_second, memory_bytes, objective: Curve
     evaluations, recent:  the last 100 evaluations; the last 50 events other than steps
@@ -154,6 +155,7 @@ class Series:
         self.effective: dict[str, Curve] = {}
         self._left_out: dict[str, Curve] = {}  # how many steps so far
         self._fell_back = Curve()
+        self.pseudo_labels: dict[str, Curve] = {}
         self._drawn: dict[str, int] = {}
         self.validations: dict[str, dict[str, Curve]] = {}
         self.total_loss = Curve()
@@ -275,6 +277,11 @@ class Series:
                 curve.add(event.step, weight)
         elif isinstance(event, RowsMade):
             self.seconds += event.seconds
+            for task, n in event.rows.items() if event.how == "pseudo-labelled" else ():
+                if n or task in self.pseudo_labels:
+                    curve = self.pseudo_labels.setdefault(task, Curve())
+                    curve.cut(event.step - 1)  # a run that goes on from this very step makes them again
+                    curve.add(event.step, n)
         elif isinstance(event, TaskEnded):
             self.ended[event.task] = event
         elif isinstance(event, Resumed):
@@ -316,7 +323,7 @@ class Series:
         self.seconds += event.seconds
         self.tokens += event.tokens
         for task, n in event.rows.items():
-            self._drawn[task] = self._drawn.get(task, 0) + n
+            self._drawn[task] = self._drawn.get(task, 0) + n - event.guessed.get(task, 0)
         self._durations.append(event.seconds)
         self._steps_seen += 1
 

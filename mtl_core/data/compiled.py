@@ -108,15 +108,21 @@ class TaskRows:
         self._labels = batch.column(_LABEL).to_numpy() if _LABEL in batch.schema.names else None
         self.groups: np.ndarray | None = batch.column(_GROUP).to_numpy() if _GROUP in batch.schema.names else None
         labelled = batch.column("labelled").to_numpy(zero_copy_only=False)
-        self._rows = {part: np.flatnonzero((split == part) & labelled).astype(np.int32) for part in PARTS}
+        self._rows, self._unlabelled = (
+            {part: np.flatnonzero((split == part) & found).astype(np.int32) for part in PARTS} for found in (labelled, ~labelled)
+        )
 
     def rows(self, split: str) -> np.ndarray:
         """(n,) int32: the rows of `split` that have a label, in the order of the table."""
         return self._rows[split]
 
+    def unlabelled(self, split: str) -> np.ndarray:
+        """(n,) int32: the other rows of `split`, in the order of the table: without a label, or left out by `fewer`."""
+        return self._unlabelled[split]
+
     def fewer(self, split: str, share: float, seed: int) -> None:
-        """Keeps that share of the rows of a split, at least one of them; whole groups where there are any. With a seed, those of a smaller
-        share are among those of a larger one."""
+        """Keeps the labels of that share of the rows of a split, at least of one; of whole groups where there are any. With a seed, those
+        of a smaller share are among those of a larger one."""
         rows = self._rows[split]
         if share == 1 or not len(rows):
             return
@@ -124,7 +130,8 @@ class TaskRows:
         sizes = np.bincount(codes)
         order = np.random.default_rng(seed).permutation(len(sizes))
         taken = order[: max(1, int(np.searchsorted(sizes[order].cumsum(), share * len(rows), side="right")))]
-        self._rows[split] = rows[np.isin(codes, taken)]
+        kept = np.isin(codes, taken)
+        self._rows[split], self._unlabelled[split] = rows[kept], np.sort(np.concatenate([self._unlabelled[split], rows[~kept]]))
 
     def n_rows(self, split: str) -> int:
         return len(self._rows[split])

@@ -40,12 +40,23 @@ class Sampler:
         self.change(sampling, options)
         self._step = 0
         self._credits = np.zeros(len(self._rows))
-        self._position = dict.fromkeys(self._rows, 0)  # rows drawn since the start
+        self._position = dict.fromkeys(self._rows, 0)  # rows drawn since the start, where they were always the same
         self._permutations: dict[str, tuple[int, np.ndarray]] = {}
 
     def change(self, sampling: type[Sampling], options: Any) -> None:
         """Another way of sampling from the next step on; every table goes on where it is. Raises ValueError: as `sampling` does."""
         self.sampling = sampling(list(self._rows), np.array([len(r) for r in self._rows.values()]), options)
+
+    def replace(self, table: str, rows: np.ndarray, groups: np.ndarray | None = None) -> None:
+        """Other rows of a table from the next step on, which begins a new epoch with them; nothing changes where they are the same."""
+        if np.array_equal(rows, self._rows[table]):
+            return
+        epochs = -(-self._position[table] // len(self._rows[table]))
+        self._rows[table], self._position[table] = rows, epochs * len(rows)
+        if groups is not None:
+            self._groups[table] = np.unique(groups, return_inverse=True)[1]
+        self._permutations.pop(table, None)
+        self.sampling.sizes[list(self._rows).index(table)] = len(rows)
 
     def draw(self, progress: float = 0.0, resting: Collection[str] = ()) -> dict[str, np.ndarray]:
         """table → row numbers for the next step; a table whose turn it is not has none.

@@ -363,6 +363,14 @@ class TaskKind(ABC):
         """Hard negatives that are to be looked for while training; the head is then a `DualHead`."""
         return None
 
+    def guesses(self, fields: Collection[str]) -> bool:
+        """Whether a task with these fields (names) can be taught by its own answers to rows without a label."""
+        return False
+
+    def guess(self, scores: np.ndarray, spec: Spec) -> tuple[np.ndarray, np.ndarray]:
+        """→ (R,) labels, as in the encoded table, that are most probable; (R,) how sure they are, in [0, 1]. Where `guesses` says so."""
+        raise NotImplementedError
+
     @abstractmethod
     def present(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
         """Predictions for people, JSON only, one dict a row; first key the answer, e.g. {"label": "refund", "probability": 0.93,

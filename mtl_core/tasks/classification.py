@@ -303,6 +303,14 @@ class Classification(TaskKind):
             "majority_accuracy": float((labels[rows] == majority).mean())
         }
 
+    def guesses(self, fields: Collection[str]) -> bool:
+        return True
+
+    def guess(self, scores: np.ndarray, spec: Spec) -> tuple[np.ndarray, np.ndarray]:
+        """One of the classes, also of a row that would be rejected."""
+        inside = scores[:, : len(spec["classes"])]
+        return inside.argmax(axis=1), inside.max(axis=1)
+
     def present(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
         """The answer, its parent, and the five most probable classes; `probability` is of the first of them, also where it is rejected."""
         names = classes.names_of(spec)

@@ -332,6 +332,13 @@ class ClickThrough(TaskKind):
             scores = np.stack([scores, after], axis=1)
         return self.evaluate(scores, clicks.truth_of(labels[rows], {name: values[rows] for name, values in extras.items()}), None, spec)
 
+    def guesses(self, fields: Collection[str]) -> bool:
+        """Not with conversions: known without the click, they would tell it."""
+        return "conversion" not in fields
+
+    def guess(self, scores: np.ndarray, spec: Spec) -> tuple[np.ndarray, np.ndarray]:
+        return common.yes_or_no(scores)
+
     def present(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
         if scores.ndim == 1:
             return [{"probability": float(s)} for s in scores]

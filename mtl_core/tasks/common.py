@@ -213,6 +213,11 @@ def output_layer(width: int, n: int, prior: float | Sequence[float] | None = Non
     return layer
 
 
+def yes_or_no(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What is more probable, as (R,) labels 1 and 0, and how much so. probabilities: (R,) of 1."""
+    return (probabilities >= 0.5).astype(np.float32), np.maximum(probabilities, 1 - probabilities)
+
+
 def sample(rows: np.ndarray, limit: int) -> np.ndarray:
     """At most `limit` of the row numbers, always the same ones: naive baselines stay quick on large tables."""
     if len(rows) <= limit:

@@ -140,5 +140,11 @@ class Matching(TaskKind):
 
         return self.evaluate(cosine(rows), labels[rows], None, spec | self.tuned(cosine(validation), labels[validation], spec, options))
 
+    def guesses(self, fields: Collection[str]) -> bool:
+        return True
+
+    def guess(self, scores: np.ndarray, spec: Spec) -> tuple[np.ndarray, np.ndarray]:
+        return common.yes_or_no(scores)
+
     def present(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
         return [{"label": SAME if s >= spec["threshold"] else DIFFERENT, "probability": float(s)} for s in scores.astype(np.float64)]

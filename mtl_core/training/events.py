@@ -18,7 +18,7 @@ class Event:
 class Started(Event):
     """n_steps: planned; rows: task → split → rows; device, precision: what was chosen; parameters: trainable, total.
 
-    drawn: task → rows that steps before this one had; empty at the first step.
+    drawn: task → rows with a label that steps before this one had; empty at the first step.
     datasets: the experiment's name of a table → the hash of what it held.
     """
 
@@ -38,6 +38,7 @@ class StepDone(Event):
     """One optimiser step. losses: task → mean loss over its rows of this step (a task without rows is left out).
 
     effective: task → the factor of its gradient in the update of the shared encoder; empty with fixed weights, which are that factor.
+    guessed: task → how many of its rows had a pseudo-label.
     left_out: tasks whose shared gradient was zero or not finite; fell_back: the strategy found no weights, the person's were taken.
     """
 
@@ -52,6 +53,7 @@ class StepDone(Event):
     effective: dict[str, float] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     fell_back: bool = False
+    guessed: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,9 +96,9 @@ class Gated(Event):
 
 @dataclass(frozen=True)
 class RowsMade(Event):
-    """Rows that are drawn beside those of the tables from the next step on, in place of those made before (see `training.mining`).
+    """Rows that are learned from beside those with a label from the next step on, in place of those made before (see `training.mining`).
 
-    how: mined (hard negatives); rows: task → how many.
+    how: mined (hard negatives) or pseudo-labelled; rows: task → how many.
     """
 
     how: str

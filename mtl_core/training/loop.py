@@ -8,7 +8,7 @@ screens: whoever consumes the events does.
 """
 
 import time
-from collections.abc import Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,16 +18,11 @@ import torch
 from torch import Tensor
 
 from mtl_core.balancing.fixed import FixedWeights
-from mtl_core.data.augment import augmented
 from mtl_core.data.compiled import RowBlock
-from mtl_core.data.sampling import Sampler
 from mtl_core.data.shares import SAMPLING
 from mtl_core.experiment import Experiment
 from mtl_core.faults import ExperimentError
 from mtl_core.messages import N_
-from mtl_core.model.encoder import Encoder
-from mtl_core.model.multitask import MultiTaskModel, make_heads, make_sharing
-from mtl_core.tasks.base import Spec
 from mtl_core.training.batches import assemble
 from mtl_core.training.checkpoints import (
     State,
@@ -43,6 +38,7 @@ from mtl_core.training.checkpoints import (
 )
 from mtl_core.training.control import Control
 from mtl_core.training.devices import device_of, memory_bytes, precision_of
+from mtl_core.training.drawing import Drawing
 from mtl_core.training.endings import Judge
 from mtl_core.training.events import (
     CheckpointSaved,
@@ -65,11 +61,13 @@ from mtl_core.training.joint import Joint
 from mtl_core.training.lanes import Lanes
 from mtl_core.training.mining import Made, from_tensors, mine, to_tensors
 from mtl_core.training.optimizer import Optimizer
-from mtl_core.training.prepare import Prepared
-from mtl_core.training.scoring import Scored, panels_json, sample_groups, score
+from mtl_core.training.prepare import Prepared, new_model
+from mtl_core.training.pseudo_labels import guess
+from mtl_core.training.scoring import Evaluator
 from mtl_core.training.steering import differing, steered
 
 SPLITS = ("train", "validation", "test")
+_MAKERS: dict[str, Callable[..., Made]] = {"mined": mine, "pseudo-labelled": guess}
 _NOT_FINITE_ADVICE = N_(
     "The last good checkpoint is kept. Lower the learning rate or the task's weight, and look for extreme values in its data."
 )
@@ -101,13 +99,6 @@ def train(
         )
 
 
-def _mask(rows: np.ndarray, n_rows: int) -> np.ndarray:
-    """(n_rows,) bool: True at `rows`."""
-    mask = np.zeros(n_rows, bool)
-    mask[rows] = True
-    return mask
-
-
 class NotFinite(Exception):
     """What, the loss of a task or the joint gradient, was found not to be finite; of the gradient, task is that with the largest loss."""
 
@@ -125,30 +116,18 @@ class _Trainer:
         self.precision = precision_of(self.options.precision, self.device)
         self.rows = {name: task.rows for name, task in prepared.tasks.items()}
         self.stores = {name: {**task.rows.stores, **task.varied} for name, task in prepared.tasks.items()}
-        self.learns = {name: _mask(task.rows.rows("train"), task.dataset.n_rows) for name, task in prepared.tasks.items()}
-        tables: dict[str, np.ndarray] = {}  # a row is drawn for all tasks of its table at once, so that its texts are encoded once
-        for name, task in prepared.tasks.items():
-            tables[task.data] = tables[task.data] | self.learns[name] if task.data in tables else self.learns[name]
-        training_rows = {table: np.flatnonzero(mask).astype(np.int32) for table, mask in tables.items()}
-        groups = {  # of several tasks on a table the first that asks for it
-            task.data: task.rows.groups[training_rows[task.data]]
-            for task in reversed(prepared.tasks.values())
-            if task.rows.groups is not None and task.kind.draws_groups(task.options)
-        }
-        sampling = experiment.sampling
-        self.sampler = Sampler(training_rows, self.options.batch_size, SAMPLING[sampling.name], sampling.options, experiment.seed, groups)
-        epoch = sum(map(len, training_rows.values())) / self.options.batch_size
+        self.drawing = Drawing(experiment, prepared)
+        self.sampler = self.drawing.sampler
         self.state = State(
-            n_steps=self.options.steps or max(1, round(self.options.epochs * epoch)),
+            n_steps=self.options.steps or max(1, round(self.options.epochs * self.drawing.epoch)),
             weights={name: task.weight for name, task in experiment.tasks.items()},
         )
         self.resumed = resume
-        self.made: dict[str, Made] = {}
         optimizer_tensors = self._load() if resume else None
         if self.state.changes:
             self._use(steered(experiment, self.state.changes))
         if not resume:
-            self._build()
+            self.model = new_model(experiment, prepared)
         self.model.to(self.device).train()
         self.lanes = Lanes(self.model.encoder, self.device, self.precision)
         self.template = self.model.encoder.template(prepared.tokenizer)
@@ -162,33 +141,21 @@ class _Trainer:
         if resume:
             self.joint.balancing.load(self.state.balancing)
             self.judge.load(self.state.judge)
-        self.watched = {
-            name: sample_groups(rows := data.rows("validation"), data.take(rows).groups, self.options.evaluation_rows, experiment.seed)
-            for name, data in self.rows.items()
-        }
+        self.evaluator = Evaluator(self.model, self.lanes, self.template, prepared, self.options, experiment.seed)
+        self.evaluator.tuned = self.state.tuned
         self.every = self.options.interval(self.state.n_steps)
         self.started = time.monotonic() - self.state.seconds
         self.pending: tuple[StepDone, list[str], Tensor] | None = None
-
-    def _build(self) -> None:
-        torch.manual_seed(self.experiment.seed)
-        encoder = self.experiment.encoder
-        shared = Encoder.load(
-            encoder.name, pooling=encoder.pooling, max_length=encoder.max_length, dropout=encoder.dropout, trainable=encoder.trainable
-        )
-        kinds = {name: (task.kind.name, task.options) for name, task in self.prepared.tasks.items()}
-        specs = {name: task.spec for name, task in self.prepared.tasks.items()}
-        heads, sharing = make_heads(shared.hidden, kinds, specs), self.experiment.sharing
-        self.model = MultiTaskModel(shared, heads, make_sharing(shared.hidden, list(kinds), sharing.name, sharing.options))
 
     def _load(self) -> dict[str, Tensor] | None:
         if self.folder is None:
             raise ValueError("A run without a folder has no checkpoint to resume from.")
         loaded = load_checkpoint(checkpoint_folder(self.folder, "last"))
-        self.model, self.state, self.made = loaded.model, loaded.state, from_tensors(loaded.made)
+        self.model, self.state = loaded.model, loaded.state
+        self.drawing.put(from_tensors(loaded.made))
         forget_after(self.folder, self.state.step)
-        for name, spec in self._specs().items():
-            if spec != loaded.specs[name]:
+        for name, task in self.prepared.tasks.items():
+            if task.spec | self.state.tuned.get(name, {}) != loaded.specs[name]:
                 raise ValueError(f"The data of task {name!r} is not what the run was started with; start a new run.")
         return loaded.optimizer
 
@@ -289,27 +256,20 @@ class _Trainer:
         """Draws, goes forward and back, updates. Losses are read one step later on a GPU, so that it never waits for the screen."""
         state = self.state
         resting = self.judge.resting(state.step)
-        yield from self._mine(resting)
+        yield from self._make(resting)
         begun, seed = time.perf_counter(), self.experiment.seed * 1_000_003 + state.step
         torch.manual_seed(seed)
-        tables = {name: task.data for name, task in self.prepared.tasks.items()}
-        drawn = self.sampler.draw(
-            state.step / state.n_steps, {*tables.values()} - {table for name, table in tables.items() if name not in resting}
-        )
-        every = {name: drawn[table][self.learns[name][drawn[table]]] for name, table in tables.items()}
-        rows = {name: numbers for name, numbers in every.items() if len(numbers)}
-        rows = {name: numbers for name, numbers in rows.items() if name not in resting} or rows  # no row without any of its tasks
-        blocks = {name: self._block(name, numbers, drawn[tables[name]]) for name, numbers in rows.items()}
-        for name, numbers in rows.items():
-            state.drawn[name] = state.drawn.get(name, 0) + len(numbers)
+        drawn = self.drawing.draw(state.step, state.step / state.n_steps, resting)
+        for name, n in drawn.rows.items():
+            state.drawn[name] = state.drawn.get(name, 0) + n - drawn.guessed.get(name, 0)
         looks = self.experiment.diagnostics.conflicts_every
-        if looks and state.step % looks == 0 and sum(state.weights[name] > 0 for name in blocks) > 1 and self.model.shared():
-            yield from self._compare(blocks, seed)
+        if looks and state.step % looks == 0 and sum(state.weights[name] > 0 for name in drawn.blocks) > 1 and self.model.shared():
+            yield from self._compare(drawn.blocks, seed)
             torch.manual_seed(seed)  # a look changes nothing
             begun = time.perf_counter()
         batches = [
             assemble(part, self.stores, self.template, self.options.micro_batch_tokens, self.device, self.lanes.n, self.joint.apart, seed)
-            for part in self.joint.parts(blocks)
+            for part in self.joint.parts(drawn.blocks)
         ]
         found = self.joint.gradients(batches, state.weights)
         rate, norm = self.optimizer.step(state.step)
@@ -323,36 +283,32 @@ class _Trainer:
             total_loss=0.0,
             learning_rate=rate,
             gradient_norm=0.0,
-            rows={name: len(numbers) for name, numbers in rows.items()},
+            rows=drawn.rows,
             tokens=sum(batch.tokens for batch in batches),
             seconds=time.perf_counter() - begun,
             memory_bytes=memory_bytes(self.device),
             left_out=found.left_out,
             fell_back=found.fell_back,
+            guessed=drawn.guessed,
         )
         self.pending = done, found.names, torch.cat([found.losses, found.effective, torch.stack([found.total, norm])])
         if self.device.type != "cuda":
             yield from self._flush()
 
-    def _block(self, name: str, numbers: np.ndarray, drawn: np.ndarray) -> RowBlock:
-        """Rows to learn from in this step: `numbers`, and what was made of those that were `drawn`."""
-        task, options = self.prepared.tasks[name], self.experiment.tasks[name].augmentation
-        block = self.made[name].added(task.rows, numbers, drawn) if name in self.made else task.rows.take(numbers)
-        if not task.varied:
-            return block
-        return augmented(block, task.varied, options, np.random.default_rng([self.experiment.seed, self.state.step, *name.encode()]))
-
-    def _mine(self, resting: Collection[str]) -> Iterator[Event]:
-        """Hard negatives of the tasks whose turn it is, by the model as it is now."""
-        step, begun, found = self.state.step, time.perf_counter(), {}
-        for name, task in self.prepared.tasks.items():
-            mining = task.kind.mining(task.options)
-            if mining is not None and step and step % mining.every == 0 and name not in resting:
-                yield from self._flush()
-                found[name] = mine(self.model, self.lanes, name, task, mining, self.template, self.options.micro_batch_tokens)
-        self.made |= found
-        if found:
-            yield RowsMade(step, "mined", {name: len(made.rows) for name, made in found.items()}, time.perf_counter() - begun)
+    def _make(self, resting: Collection[str]) -> Iterator[Event]:
+        """Rows made by the model as it is now, of the tasks whose turn it is."""
+        step, budget = self.state.step, self.options.micro_batch_tokens
+        for how, due in self.drawing.due(step, self.state.n_steps).items():
+            tasks = {name: task for name, task in self.prepared.tasks.items() if name in due and name not in resting}
+            if not tasks:
+                continue
+            yield from self._flush()
+            begun = time.perf_counter()
+            made = {
+                name: _MAKERS[how](self.model, self.lanes, name, task, due[name], self.template, budget) for name, task in tasks.items()
+            }
+            self.drawing.put(made)
+            yield RowsMade(step, how, {name: len(found.rows) for name, found in made.items()}, time.perf_counter() - begun)
 
     def _compare(self, blocks: Mapping[str, RowBlock], salt: int) -> Iterator[Event]:
         """How the tasks' gradients agree on the rows of this step. salt: of what is drawn in it."""
@@ -388,28 +344,13 @@ class _Trainer:
             effective={} if isinstance(self.joint.balancing, FixedWeights) else dict(zip(names, effective, strict=True)),
         )
 
-    def _score(self, name: str, rows: np.ndarray) -> Scored:
-        return score(self.model, self.lanes, name, self.prepared.tasks[name], rows, self.template, self.options.micro_batch_tokens)
-
-    def _specs(self) -> dict[str, Spec]:
-        """With what was tuned for the model as it is."""
-        return {name: task.spec | self.state.tuned.get(name, {}) for name, task in self.prepared.tasks.items()}
-
-    def _metrics(self, scored: Mapping[str, Scored]) -> Metrics:
-        specs = self._specs()
-        return {
-            name: self.prepared.tasks[name].kind.evaluate(s.scores, s.labels, s.groups, specs[name]) | s.ranked
-            for name, s in scored.items()
-        }
-
     def _evaluate(self) -> Iterator[Event]:
         """On the watched validation rows; keeps the best model and the last state."""
         yield from self._flush()
         begun, state = time.perf_counter(), self.state
-        scored = {name: self._score(name, rows) for name, rows in self.watched.items() if len(rows)}
-        tasks = {name: self.prepared.tasks[name] for name in scored}
-        state.tuned = {n: tasks[n].kind.tuned(s.scores, s.labels, tasks[n].spec, tasks[n].options) for n, s in scored.items()}
-        metrics = self._metrics(scored)
+        scored = self.evaluator.score(self.evaluator.watched)
+        self.evaluator.tune(scored)
+        metrics = self.evaluator.metrics(scored)
         judged = self.judge.judge(state.step, metrics)
         if state.step == 0:
             state.before = metrics
@@ -448,11 +389,11 @@ class _Trainer:
         state.sampler, state.balancing, state.seconds = self.sampler.state, self.joint.balancing.state(), time.monotonic() - self.started
         tensors: dict[str, Tensor] | None = None
         made: dict[str, Tensor] = {}
-        state.judge = self.judge.state()
+        state.judge, state.tuned = self.judge.state(), self.evaluator.tuned
         if name == "last" or name.startswith("before-"):
-            (tensors, state.optimizer), made = self.optimizer.state(), to_tensors(self.made)
+            (tensors, state.optimizer), made = self.optimizer.state(), to_tensors(self.drawing.made)
         folder, tokenizer = self.folder / "checkpoints" / name, self.prepared.tokenizer
-        save_checkpoint(folder, self.model, tokenizer, self.experiment, self._specs(), state, tensors, made)
+        save_checkpoint(folder, self.model, tokenizer, self.experiment, self.evaluator.specs(), state, tensors, made)
         yield CheckpointSaved(state.step, name, f"checkpoints/{name}")
 
     def _finish(self, why: str) -> Iterator[Event]:
@@ -462,20 +403,12 @@ class _Trainer:
             yield from self._evaluate()
         if self.folder is not None and state.best_step != state.step:
             self._take(self.folder, "best")
-        specs = self._specs()
-        for split in ("validation", "test"):
+        tested = {name: data.rows("test") for name, data in self.rows.items()}
+        for split, rows in (("validation", self.evaluator.watched), ("test", tested)):
             begun = time.perf_counter()
-            rows = self.watched if split == "validation" else {name: data.rows("test") for name, data in self.rows.items()}
-            scored = {name: self._score(name, numbers) for name, numbers in rows.items() if len(numbers)}
-            yield Reported(
-                state.step,
-                split,
-                {
-                    name: panels_json(self.prepared.tasks[name].kind.report(s.scores, s.labels, s.groups, specs[name]))
-                    for name, s in scored.items()
-                },
-            )
-        metrics = self._metrics(scored)
+            scored = self.evaluator.score(rows)
+            yield Reported(state.step, split, self.evaluator.reports(scored))
+        metrics = self.evaluator.metrics(scored)
         losses = {n: s.loss for n, s in scored.items()}
         yield Evaluated(state.step, "test", losses, metrics, self.judge.score(metrics), time.perf_counter() - begun)
         peaks = self._test_peaks(metrics)
@@ -486,7 +419,7 @@ class _Trainer:
         """The model of a checkpoint, and what was tuned for it."""
         loaded = load_checkpoint(checkpoint_folder(folder, name))
         self.model.load_state_dict(loaded.model.state_dict())
-        self.state.tuned = loaded.state.tuned
+        self.evaluator.tuned = loaded.state.tuned
 
     def _test_peaks(self, tested: Metrics) -> Metrics:
         """Test metrics of each task by the model of its own best step, where those are kept. tested: by the run's best model."""
@@ -495,5 +428,5 @@ class _Trainer:
         found = {name: metrics for name, metrics in tested.items() if self.judge.peaks[name].step == self.state.best_step}
         for name in (n for n in tested if n not in found):
             self._take(self.folder, f"peak-{name}")
-            found |= self._metrics({name: self._score(name, self.rows[name].rows("test"))})
+            found |= self.evaluator.metrics(self.evaluator.score({name: self.rows[name].rows("test")}))
         return {name: found[name] for name in tested}

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import torch
 
 from mtl_core.data.augment import Varied, vary
 from mtl_core.data.compiled import ROWS_VERSION, TaskRows, compile_task, open_task
@@ -19,7 +20,8 @@ from mtl_core.data.store import Dataset, store_dataset
 from mtl_core.data.tokens import fingerprint
 from mtl_core.experiment import Experiment, Task, resolve_file
 from mtl_core.messages import Message, message
-from mtl_core.model.encoder import EncoderError, load_tokenizer
+from mtl_core.model.encoder import Encoder, EncoderError, load_tokenizer
+from mtl_core.model.multitask import MultiTaskModel, make_heads, make_sharing
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import Spec, TaskKind, columns_of
 from mtl_core.tasks.common import located
@@ -165,3 +167,15 @@ def _prepare_task(
     found = [slot for slot in slots if slot.name in rows.stores]
     varied = vary(encoded, found, rows.stores, task.augmentation, tokenizer, experiment.encoder.max_length) if varies else {}
     return PreparedTask(mapped.kind, task.options, spec, task.data, dataset, rows, varied)
+
+
+def new_model(experiment: Experiment, prepared: Prepared) -> MultiTaskModel:
+    """The pretrained encoder with new heads, on the CPU; the same for the same seed."""
+    torch.manual_seed(experiment.seed)
+    encoder = experiment.encoder
+    shared = Encoder.load(
+        encoder.name, pooling=encoder.pooling, max_length=encoder.max_length, dropout=encoder.dropout, trainable=encoder.trainable
+    )
+    kinds = {name: (task.kind.name, task.options) for name, task in prepared.tasks.items()}
+    heads = make_heads(shared.hidden, kinds, {name: task.spec for name, task in prepared.tasks.items()})
+    return MultiTaskModel(shared, heads, make_sharing(shared.hidden, list(kinds), experiment.sharing.name, experiment.sharing.options))

@@ -1,18 +1,22 @@
 """Scores, losses and reports of a model on stored rows: what evaluation is made of."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 
+from mtl_core.experiment_parts import Training
 from mtl_core.model.encoder import Template
 from mtl_core.model.multitask import MultiTaskModel
-from mtl_core.tasks.base import Panel
+from mtl_core.tasks.base import Spec
 from mtl_core.training.batches import assemble
+from mtl_core.training.events import Metrics
 from mtl_core.training.full_ranking import encode_once, rank_all
 from mtl_core.training.lanes import Lanes
-from mtl_core.training.prepare import PreparedTask
+from mtl_core.training.prepare import Prepared, PreparedTask
 
 ROWS_AT_ONCE = 2048  # of texts that are encoded already
 
@@ -96,5 +100,37 @@ def sample_groups(rows: np.ndarray, groups: np.ndarray | None, most: int, seed: 
     return rows[np.isin(codes, taken)]
 
 
-def panels_json(panels: list[Panel]) -> list[dict[str, object]]:
-    return [{"type": p.type, "title": p.title, "data": p.data} for p in panels]
+class Evaluator:
+    """A model in training, measured. watched: task → the validation rows that are looked at on the way; tuned: task → what was chosen on
+    them (see `TaskKind.tuned`) for the model as it is."""
+
+    def __init__(self, model: MultiTaskModel, lanes: Lanes, template: Template, prepared: Prepared, options: Training, seed: int):
+        self.tasks, self.tuned = prepared.tasks, dict[str, Spec]()
+        self._score = partial(score, model, lanes, template=template, micro_batch_tokens=options.micro_batch_tokens)
+        self.watched = {
+            name: sample_groups(rows := task.rows.rows("validation"), task.rows.take(rows).groups, options.evaluation_rows, seed)
+            for name, task in self.tasks.items()
+        }
+
+    def score(self, rows: Mapping[str, np.ndarray]) -> dict[str, Scored]:
+        """Of each task those rows; a task without any is left out."""
+        return {name: self._score(name, self.tasks[name], numbers) for name, numbers in rows.items() if len(numbers)}
+
+    def tune(self, scored: Mapping[str, Scored]) -> None:
+        """scored: the watched rows."""
+        tasks = {name: self.tasks[name] for name in scored}
+        self.tuned = {n: tasks[n].kind.tuned(s.scores, s.labels, tasks[n].spec, tasks[n].options) for n, s in scored.items()}
+
+    def specs(self) -> dict[str, Spec]:
+        """With what was tuned."""
+        return {name: task.spec | self.tuned.get(name, {}) for name, task in self.tasks.items()}
+
+    def metrics(self, scored: Mapping[str, Scored]) -> Metrics:
+        specs = self.specs()
+        return {n: self.tasks[n].kind.evaluate(s.scores, s.labels, s.groups, specs[n]) | s.ranked for n, s in scored.items()}
+
+    def reports(self, scored: Mapping[str, Scored]) -> dict[str, list[dict[str, Any]]]:
+        """As JSON."""
+        specs = self.specs()
+        panels = {n: self.tasks[n].kind.report(s.scores, s.labels, s.groups, specs[n]) for n, s in scored.items()}
+        return {n: [{"type": p.type, "title": p.title, "data": p.data} for p in found] for n, found in panels.items()}

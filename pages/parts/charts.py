@@ -45,6 +45,11 @@ def curves(run_id: str, _: Translate) -> None:
         st.caption(_("What the strategy makes of the loss weights: the factor of each task's gradient in the shared encoder's update."))
     if series.fell_back:
         st.caption(_("Steps without an answer of the strategy, taken with the loss weights alone: {n}").format(n=f"{series.fell_back:,}"))
+    for task, curve in series.pseudo_labels.items():
+        if curve.last:
+            learns = _("{task} learns from {n} pseudo-labels since step {step}; the first were made after step {first}.")
+            n = f"{curve.last[1]:,.0f}"
+            st.caption(learns.format(task=plain(task), n=n, step=curve.last[0], first=curve.steps[0]))
     for ended in series.ended.values():
         says = {
             "freeze": _("{task} has not gained since step {peak}: frozen after step {step}."),

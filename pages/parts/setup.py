@@ -113,10 +113,10 @@ def _tasks(experiment: Experiment, prefix: str, _: Translate) -> dict[str, dict[
 
 
 def _scarce(task: Task) -> list[Setting]:
-    """What can be set of any task beside its weight and options."""
-    return [
-        s for s in widgets(task) if settings.drawable(s) and s.path.split(".")[0] not in ("kind", "data", "columns", "weight", "options")
-    ]
+    """What can be set of any task beside its weight and options; pseudo-labels where its kind can give them."""
+    elsewhere = {"kind", "data", "columns", "weight", "options"}
+    left_out = elsewhere if KINDS[task.kind].guesses(task.columns) else elsewhere | {"pseudo_labels"}
+    return [s for s in widgets(task) if settings.drawable(s) and s.path.split(".")[0] not in left_out]
 
 
 def _balancing(experiment: Experiment, n_tasks: int, prefix: str, _: Translate) -> dict[str, Any]:

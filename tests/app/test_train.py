@@ -10,10 +10,11 @@ import yaml
 from streamlit.testing.v1 import AppTest
 
 from mtl_core import drafts
+from mtl_core.cli import main
 from mtl_core.jobs import Work, jobs
 from mtl_core.runs import Run, RunState, create_run, run
 from mtl_core.training.control import Control
-from mtl_core.training.events import Compared, Event, Finished, Gated, Started, StepDone
+from mtl_core.training.events import Compared, Event, Finished, Gated, RowsMade, Started, StepDone
 from mtl_core.workspace import Workspace
 from tests.app.conftest import EXPERIMENT, METRICS, ROOT, Open, Script, no_exception
 
@@ -339,6 +340,35 @@ def test_gates_and_their_collapse_are_shown(opened: Open, start: Callable[[Work]
     at.selectbox(key=f"gates.task.{run_id}").set_value("search")
     no_exception(at.run())
     assert len(at.get("plotly_chart")) == charts
+
+
+def test_pseudo_labels_are_set_where_they_can_be_and_shown(
+    opened: Open, start: Callable[[Work], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def work(control: Control) -> Iterator[Event]:
+        weights = {"intent": 1.0, "search": 2.0}
+        yield Started(0, 10, "cpu", "float32", {t: {"train": 8, "validation": 2, "test": 2} for t in weights}, 10, 20, weights)
+        for step in range(1, 6):
+            yield StepDone(step, {"intent": 1.0}, 1.0, 1e-4, 1.0, {"intent": 4}, 100, 0.1, 1, guessed={"intent": 3} if step > 2 else {})
+            if step in (2, 4):
+                yield RowsMade(step, "pseudo-labelled", {"intent": 500 * step, "search": 0}, 0.1)
+        yield Finished(5, "finished", "steps", 5)
+
+    run_id = start(work)
+    assert jobs().wait(run_id, timeout=60)
+    at = opened("train", run=run_id)
+    shown = [caption.value for caption in at.caption if "pseudo-labels" in caption.value]
+    assert shown == ["intent learns from 2,000 pseudo-labels since step 4; the first were made after step 2."]
+    assert main(["report", run_id, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert report["pseudo_labels"] == {"intent": [{"step": 2, "rows": 1000}, {"step": 4, "rows": 2000}]}
+    assert report["seen"]["intent"]["drawn"] == 5 * 4 - 3 * 3
+    assert main(["report", run_id]) == 0
+    assert ["intent", "2000", "4", "2"] in [line.split() for line in capsys.readouterr().out.splitlines()]
+
+    at = opened("train", **{"from": "sample"})
+    can = {widget.key.split(".")[2] for widget in at.number_input if widget.key.endswith("pseudo_labels.every")}
+    assert can == {name for name, task in experiment_of(at)["tasks"].items() if task["kind"] in ("classification", "click_through")}
 
 
 def test_pause_and_go_on(opened: Open, script: Script, start: Callable[[Work], str]) -> None:

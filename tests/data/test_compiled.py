@@ -45,6 +45,22 @@ def test_rows_with_a_label_by_split(tmp_path: Path, tokenizer) -> None:
     rows = compiled(tmp_path, tokenizer)
     assert {part: rows.rows(part).tolist() for part in ("train", "validation", "test")} == {"train": [0, 1], "validation": [4], "test": []}
     assert (rows.n_rows("train"), rows.rows("train").dtype) == (2, np.int32)
+    assert {part: rows.unlabelled(part).tolist() for part in ("train", "validation", "test")} == {
+        "train": [],
+        "validation": [],
+        "test": [2],
+    }
+
+
+def test_rows_beyond_the_share_count_as_without_a_label() -> None:
+    columns = {"labelled": [i % 3 > 0 for i in range(30)], "label": np.arange(30)}
+    split = np.array(["train"] * 20 + ["test"] * 10)
+    rows = TaskRows(pa.record_batch(columns).replace_schema_metadata({"shapes": "{}"}), {}, split)
+    before = rows.rows("train").tolist()
+    rows.fewer("train", 0.5, 0)
+    assert len(rows.rows("train")) == len(before) // 2 and set(rows.rows("train")) < set(before)
+    assert sorted([*rows.rows("train"), *rows.unlabelled("train")]) == list(range(20)) and (np.diff(rows.unlabelled("train")) > 0).all()
+    assert rows.unlabelled("test").tolist() == [21, 24, 27]
 
 
 def test_a_block_by_hand(tmp_path: Path, tokenizer) -> None:

@@ -149,6 +149,21 @@ def test_groups_change_places_whole() -> None:
     ]
 
 
+def test_a_table_with_other_rows_begins_a_new_epoch() -> None:
+    ours, same = (sampler({"a": 10, "b": 10}, 6, "proportional") for _ in range(2))
+    drawn = [ours.draw()["a"].tolist()]
+    ours.replace("a", np.arange(10, dtype=np.int32))
+    assert [*drawn, ours.draw()["a"].tolist()] == [same.draw()["a"].tolist() for _ in range(2)], "the same rows change nothing"
+    more = np.arange(5, 25, dtype=np.int32)
+    ours.replace("a", more)
+    then = [ours.draw() for _ in range(5)]
+    assert sorted(np.concatenate([d["a"] for d in then])) == more.tolist(), "two thirds of a step: the table is larger now"
+    other = sampler({"a": 10, "b": 10}, 6, "proportional")
+    other.replace("a", more)
+    other.state = json.loads(json.dumps(ours.state))
+    assert {table: rows.tolist() for table, rows in ours.draw().items()} == {table: rows.tolist() for table, rows in other.draw().items()}
+
+
 def test_an_empty_table_is_refused() -> None:
     with pytest.raises(ValueError, match="'a' has no training rows"):
         sampler({"a": 0}, 4, "uniform")

@@ -17,6 +17,7 @@ from mtl_core.training.batches import assemble
 from mtl_core.training.events import Evaluated, Finished
 from mtl_core.training.loop import _Trainer, train
 from mtl_core.training.prepare import prepare
+from mtl_core.training.scoring import Scored
 from mtl_core.workspace import Workspace
 from tests.training.test_joint import trainer_of
 
@@ -50,6 +51,10 @@ def seen_by_the_encoder(trainer: _Trainer) -> Counter[bytes]:
 
     trainer.model.encoder.register_forward_pre_hook(count)
     return found
+
+
+def score(trainer: _Trainer, rows: np.ndarray) -> Scored:
+    return trainer.evaluator.score({"next_item": rows})["next_item"]
 
 
 def by_brute_force(trainer: _Trainer, most: int) -> dict[str, float]:
@@ -104,13 +109,13 @@ def test_ranks_as_one_row_and_one_item_at_a_time(
     catalogue["tasks"]["next_item"]["options"] |= {"full_ranking": most, **options}
     catalogue["sharing"] = {"name": sharing}
     trainer = trainer_of(catalogue, workspace, "fixed", {"next_item": 1.0})
-    whole = trainer._score("next_item", trainer.rows["next_item"].rows("validation"))
+    whole = score(trainer, trainer.rows["next_item"].rows("validation"))
     assert whole.ranked == pytest.approx(by_brute_force(trainer, most))
     monkeypatch.setattr(full_ranking, "TEXTS_AT_ONCE", 4)
     monkeypatch.setattr(full_ranking, "USERS_AT_ONCE", 5)
     monkeypatch.setattr(full_ranking, "ITEMS_AT_ONCE", 7)
     monkeypatch.setattr(full_ranking, "_ROWS_AT_ONCE", 9)
-    assert trainer._score("next_item", trainer.rows["next_item"].rows("validation")).ranked == pytest.approx(whole.ranked)
+    assert score(trainer, trainer.rows["next_item"].rows("validation")).ranked == pytest.approx(whole.ranked)
 
 
 def test_each_text_is_encoded_once_and_rows_score_as_without_a_catalogue(catalogue: dict, workspace: Workspace) -> None:
@@ -118,11 +123,11 @@ def test_each_text_is_encoded_once_and_rows_score_as_without_a_catalogue(catalog
     trainer = trainer_of(catalogue, workspace, "fixed", {"next_item": 1.0})
     rows = trainer.rows["next_item"].rows("validation")
     counts = seen_by_the_encoder(trainer)
-    found = trainer._score("next_item", rows)
+    found = score(trainer, rows)
     assert len(counts) == 19 and set(counts.values()) == {1}
     task = trainer.prepared.tasks["next_item"]
     task.options = task.options.model_copy(update={"full_ranking": 0})
-    without = trainer._score("next_item", rows)
+    without = score(trainer, rows)
     assert without.ranked == {} and found.ranked.keys() == FULL
     np.testing.assert_allclose(found.scores, without.scores, atol=1e-5)
     np.testing.assert_array_equal(found.labels, without.labels)
@@ -141,7 +146,7 @@ def test_what_no_head_can_tell_apart_stands_last(catalogue: dict, workspace: Wor
         own = task.rows.stores["item"].hashes[block.slots["item"][0]]
         seen = np.unique(task.rows.stores["history"].hashes[block.slots["history"][0]])
         left.append(18 - np.isin(seen, task.rows.stores["item"].hashes).sum() + np.isin(own, seen).sum())
-    assert trainer._score("next_item", rows).ranked["full_mrr"] == pytest.approx(np.mean(1 / np.array(left)))
+    assert score(trainer, rows).ranked["full_mrr"] == pytest.approx(np.mean(1 / np.array(left)))
 
 
 def test_a_training_reports_it(catalogue: dict, workspace: Workspace) -> None:
