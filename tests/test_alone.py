@@ -1,6 +1,7 @@
 """Which trainings a comparison needs, which count as done, and the whole way from the command line."""
 
 import json
+import threading
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from mtl_core.alone import Plan, draw_weights, plan
 from mtl_core.cli import main
 from mtl_core.comparisons import facts, key_of
 from mtl_core.experiment import experiment_from_dict
-from mtl_core.jobs import jobs, perform, training
+from mtl_core.jobs import perform, training
 from mtl_core.runs import Recorder, Run, RunError, RunState, create_run, list_runs, run
 from mtl_core.training.control import Control
 from mtl_core.training.events import Event, StepDone
@@ -247,16 +248,14 @@ class TestRefusals:
 
 
 def test_in_the_background_the_second_stage_follows(two: dict, workspace: Workspace) -> None:
+    two["training"] |= {"steps": 2, "evaluate_every": 2}
     joint = train_run(two, workspace)
     comparisons.start(partial(plan, joint, workspace, 2, 2), workspace)
     comparisons.start(partial(plan, joint, workspace, 2, 2), workspace)  # pressed twice: nothing is trained twice
-    for _ in range(400):
-        now = plan(joint, workspace, 2, 2)
-        if now.complete:
-            break
-        for part in now.of_state("live"):
-            assert part.run is not None
-            jobs().wait(part.run.id, timeout=60)
+    for thread in threading.enumerate():
+        if thread.name == f"mtl-alone-{joint.id}":
+            thread.join(timeout=120)
+    now = plan(joint, workspace, 2, 2)
     assert now.complete
     assert now.weights in draw_weights(list(TASKS), 2, 3)
     keys = [str(made.purpose["key"]) for made in list_runs(workspace) if made.purpose]
@@ -267,7 +266,7 @@ def test_in_the_background_the_second_stage_follows(two: dict, workspace: Worksp
 
 def test_from_the_command_line(two: dict, workspace: Workspace, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "two.yaml"
-    two["training"]["steps"] = 4
+    two["training"] |= {"steps": 4, "evaluate_every": 4}
     path.write_text(experiment_from_dict(two).to_yaml())
     assert main(["train", str(path), "--json"]) == 0
     run_id = json.loads(capsys.readouterr().out.splitlines()[-1])["run_id"]

@@ -166,7 +166,9 @@ class TestTrain:
         assert "nothing" in last_json(capsys)["error"]["message"]
 
     @pytest.mark.slow
-    def test_ctrl_c_stops_with_a_checkpoint_and_a_kill_is_resumed(self, experiment: Path, workspace: Workspace) -> None:
+    def test_ctrl_c_stops_with_a_checkpoint_from_which_it_goes_on(
+        self, experiment: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         command = [sys.executable, "-m", "mtl_core", "train", str(experiment), "--set", "training.steps=100000", "--json"]
         with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]) as process:
             assert process.stderr is not None
@@ -180,16 +182,9 @@ class TestTrain:
         assert result["state"] == "stopped"
         assert set(result["tasks"]["kind"]) == {"before", "best", "test"}
 
-        with subprocess.Popen(
-            [sys.executable, "-m", "mtl_core", "resume", result["run_id"]],
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            text=True,
-            cwd=Path(__file__).parents[1],
-        ) as process:
-            assert process.stderr is not None
-            next(line for line in process.stderr if ", validation" in line)
-            process.kill()
+        stopped = [event.step for event in run(workspace, result["run_id"]).events() if isinstance(event, StepDone)][-1]
+        monkeypatch.setattr("mtl_core.cli.Progress.__call__", KillAfter(step=stopped + 2))
+        assert main(["resume", result["run_id"]]) == 1
         found = run(workspace, result["run_id"])
         assert found.state is RunState.INTERRUPTED
         steps = [event.step for event in found.events() if isinstance(event, StepDone)]

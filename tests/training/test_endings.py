@@ -87,7 +87,7 @@ def test_a_task_without_a_metric_is_no_obstacle() -> None:
 
 @pytest.mark.parametrize("then", ["freeze", "rehearse"])
 def test_a_task_that_stopped_gaining_takes_no_more_rows(description: dict, workspace: Workspace, tmp_path: Path, then: str) -> None:
-    description["training"] |= {"steps": 24, "evaluate_every": 2}
+    description["training"] |= {"steps": 14, "evaluate_every": 2}
     description["endings"] = {"then": then, "patience": 2, "rehearse_every": 5, "keep": "models"}
     experiment = experiment_from_dict(description)
     events = list(train(experiment, prepare(experiment, workspace), folder=tmp_path))
