@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 import torch
 
+from mtl_core.data.mapping import suitability
+from mtl_core.data.read import read_table
+from mtl_core.data.transactions import looks_like_log
 from mtl_core.experiment import load_experiment
 from mtl_core.tasks import KINDS
 from mtl_core.training.events import Finished
@@ -101,6 +104,17 @@ def test_a_purchase_follows_a_click_and_lower_positions_are_seen_less():
     click, conversion, position = (column("ads_conversions.csv", field).astype(int) for field in ("click", "conversion", "position"))
     assert not (conversion > click).any() and 0.1 < conversion[click == 1].mean() < 0.5
     assert click[position == 1].mean() > 2 * click[position == 6].mean()
+
+
+def test_every_table_is_taken_for_what_the_whole_shop_makes_of_it():
+    experiment, first = load_experiment(DATA / "whole_shop.yaml"), dict[str, str]()
+    for task in experiment.tasks.values():
+        first.setdefault(task.data, task.kind)
+    first["reviews"] = "regression"  # of its three tasks
+    for name, wanted in first.items():
+        sample = read_table(DATA / experiment.data[name].file).table.slice(0, 1000)
+        if not looks_like_log(sample.column_names):
+            assert max(KINDS, key=lambda kind: suitability(sample, KINDS[kind].fields)) == wanted, name
 
 
 def test_the_quick_start_is_a_part_of_the_whole_shop():
