@@ -211,7 +211,7 @@ def make_shop(folder: Path, seed: int = SEED) -> dict[str, int]:
         "titles.csv": texts.make_titles(next(streams), 1000),
         "dialogues.csv": texts.make_dialogues(next(streams), 1000),
         "questions.csv": texts.make_questions(next(streams), catalogue, 1200),
-        "descriptions.csv": texts.make_descriptions(next(streams), catalogue, 900),
+        "descriptions.csv": texts.make_descriptions(next(streams), catalogue, 1000),
         "shop_texts.csv": texts.make_shop_texts(stream := next(streams), catalogue, make_messages(stream, 200), 1000),
         "ads_conversions.csv": texts.make_conversions(next(streams), catalogue, 1500),
     }

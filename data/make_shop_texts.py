@@ -401,7 +401,7 @@ def make_descriptions(rng: Rng, catalogue: list[Row], n: int) -> list[Row]:
             use=sentence(weighted(rng, uses, zipf(len(uses), 1))),
         )
         order = rng.permutation(len(known)) if rng.random() < 0.3 else range(len(known))
-        rows.append({"attributes": "; ".join(f"{name}: {known[name]}" for name in (list(known)[i] for i in order)), "description": text})
+        rows.append({"facts": "; ".join(f"{name}: {known[name]}" for name in (list(known)[i] for i in order)), "description": text})
     return rows
 
 

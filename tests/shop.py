@@ -62,9 +62,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def description(shop: Path, tiny_encoder: Path) -> dict:
-    """The experiment as a dict, for tests to change before `experiment_from_dict`."""
+def described(shop: Path, tiny_encoder: Path) -> dict:
     return {
         "name": "small",
         "seed": 3,
@@ -106,6 +104,12 @@ def description(shop: Path, tiny_encoder: Path) -> dict:
         "training": {"steps": 12, "batch_size": 24, "evaluate_every": 4, "device": "cpu"},
         "optimizer": {"learning_rate": 1e-3, "head_learning_rate": 5e-3},
     }
+
+
+@pytest.fixture
+def description(shop: Path, tiny_encoder: Path) -> dict:
+    """The experiment as a dict, for tests to change before `experiment_from_dict`."""
+    return described(shop, tiny_encoder)
 
 
 @pytest.fixture

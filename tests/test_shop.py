@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 import torch
 
+from mtl_core.data.mapping import suitability
+from mtl_core.data.read import read_table
+from mtl_core.data.transactions import looks_like_log
 from mtl_core.experiment import load_experiment
 from mtl_core.tasks import KINDS
 from mtl_core.training.events import Finished
@@ -103,6 +106,17 @@ def test_a_purchase_follows_a_click_and_lower_positions_are_seen_less():
     assert click[position == 1].mean() > 2 * click[position == 6].mean()
 
 
+def test_every_table_is_taken_for_what_the_whole_shop_makes_of_it():
+    experiment, first = load_experiment(DATA / "whole_shop.yaml"), dict[str, str]()
+    for task in experiment.tasks.values():
+        first.setdefault(task.data, task.kind)
+    first["reviews"] = "regression"  # of its three tasks
+    for name, wanted in first.items():
+        sample = read_table(DATA / experiment.data[name].file).table.slice(0, 1000)
+        if not looks_like_log(sample.column_names):
+            assert max(KINDS, key=lambda kind: suitability(sample, KINDS[kind].fields)) == wanted, name
+
+
 def test_the_quick_start_is_a_part_of_the_whole_shop():
     quick, whole = load_experiment(DATA / "shop.yaml"), load_experiment(DATA / "whole_shop.yaml")
     assert quick.tasks.items() <= whole.tasks.items()
@@ -129,7 +143,8 @@ def all_cores() -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_training_the_shop_beats_its_start_and_the_naive_baselines(workspace: Workspace, all_cores: None):
-    experiment = load_experiment(DATA / "shop.yaml")
+    half = ["training.steps=75", "training.evaluate_every=75", "training.evaluation_rows=500", "diagnostics.conflicts_every=0"]
+    experiment = load_experiment(DATA / "shop.yaml", half)  # half of its steps are enough
     prepared = prepare(experiment, workspace, DATA)
     *_, end = train(experiment, prepared, folder=workspace.folder("runs", "shop"))
     assert isinstance(end, Finished)

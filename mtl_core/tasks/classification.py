@@ -59,7 +59,7 @@ class Classification(TaskKind):
             "text",
             N_("The text to classify."),
             many=True,
-            aliases=("text", "message", "utterance", "review", "review text", "body", "sentence"),
+            aliases=("text", "message", "utterance", "review", "review text", "body", "sentence", "title", "description"),
         ),
         Field(
             "second",

@@ -157,7 +157,7 @@ class Generation(TaskKind):
             "text",
             N_("The text to write from."),
             many=True,
-            aliases=("source", "input", "prompt", "data", "attributes", "instruction", "message"),
+            aliases=("source", "input", "prompt", "data", "attributes", "facts", "instruction", "message"),
         ),
         Field(
             "label",

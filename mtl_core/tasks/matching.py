@@ -37,14 +37,14 @@ class Matching(TaskKind):
             "text",
             N_("The first text."),
             many=True,
-            aliases=("first", "left", "text1", "text_a", "title1", "sentence1", "question1", "left_title", "left_name"),
+            aliases=("first", "left", "text1", "text_a", "offer_a", "title1", "sentence1", "question1", "left_title", "left_name"),
         ),
         Field(
             "second",
             "text",
             N_("The text that it is compared with."),
             many=True,
-            aliases=("second", "right", "text2", "text_b", "title2", "sentence2", "question2", "right_title", "right_name"),
+            aliases=("second", "right", "text2", "text_b", "offer_b", "title2", "sentence2", "question2", "right_title", "right_name"),
         ),
         Field(
             "label",

@@ -54,7 +54,7 @@ class Regression(TaskKind):
             "label",
             "label",
             N_("The number."),
-            aliases=("label", "rating", "score", "stars", "price", "value", "grade", "quality", "target", "评分", "价格"),
+            aliases=("label", "rating", "score", "stars", "value", "grade", "quality", "target", "评分"),
             holds="number",
         ),
     )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from mtl_core.experiment import Experiment
+from mtl_core.experiment import experiment_from_dict
 from mtl_core.inference.predictor import InputError, Predictor
 from mtl_core.model.encoder import Template
 from mtl_core.training.checkpoints import checkpoint_folder, load_checkpoint
@@ -16,6 +16,7 @@ from mtl_core.training.loop import train
 from mtl_core.training.prepare import Prepared, prepare
 from mtl_core.training.scoring import score
 from mtl_core.workspace import Workspace
+from tests.shop import described
 
 ROWS = {
     "department": [{"text": "lovely red shoe 3"}, {"text": "awful blue hat 1"}],
@@ -28,11 +29,12 @@ ROWS = {
 }
 
 
-@pytest.fixture
-def trained(experiment: Experiment, workspace: Workspace, tmp_path: Path) -> tuple[Prepared, Path]:
-    prepared = prepare(experiment, workspace)
-    list(train(experiment, prepared, folder=tmp_path))
-    return prepared, checkpoint_folder(tmp_path, "last")
+@pytest.fixture(scope="module")
+def trained(shop: Path, tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Prepared, Path]:
+    experiment, folder = experiment_from_dict(described(shop, tiny_encoder)), tmp_path_factory.mktemp("trained")
+    prepared = prepare(experiment, Workspace(folder / "workspace"))
+    list(train(experiment, prepared, folder=folder))
+    return prepared, checkpoint_folder(folder, "last")
 
 
 @pytest.mark.slow

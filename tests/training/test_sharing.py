@@ -52,23 +52,24 @@ all_ways = pytest.mark.parametrize("way", WAYS | ADAPTERS)
 def test_trains_all_kinds_and_resumes_exactly(description: dict, workspace: Workspace, tmp_path: Path, way: str, strategy: str) -> None:
     description |= {"sharing": (WAYS | ADAPTERS)[way], "balancing": {"name": strategy}}
     description["encoder"]["dropout"] = 0.1
+    description["training"] |= {"steps": 6, "evaluate_every": 3}
     experiment = experiment_from_dict(description)
     prepared = prepare(experiment, workspace)
-    whole = cut_at(6, train(experiment, prepared, folder=tmp_path / "whole"), tmp_path)
+    whole = cut_at(5, train(experiment, prepared, folder=tmp_path / "whole"), tmp_path)
     assert isinstance(whole[-1], Finished)
     done = [e for e in whole if isinstance(e, StepDone)]
     assert not any(e.left_out for e in done[2:])
     gates = [e for e in whole if isinstance(e, Gated)]
-    assert [e.step for e in gates] == ([] if way in ADAPTERS else [0, 4, 8, 12])
+    assert [e.step for e in gates] == ([] if way in ADAPTERS else [0, 3, 6])
     assert all(e.weights.keys() == experiment.tasks.keys() for e in gates)
     assert all(sum(row.values()) == pytest.approx(1) for e in gates for row in e.weights.values())
 
     resumed = list(train(experiment, prepared, folder=tmp_path / "cut", resume=True))
     again = [e for e in resumed if isinstance(e, StepDone)]
     assert [(e.step, e.losses, e.effective, e.gradient_norm) for e in again] == [
-        (e.step, e.losses, e.effective, e.gradient_norm) for e in done[4:]
+        (e.step, e.losses, e.effective, e.gradient_norm) for e in done[3:]
     ]
-    ends = [[(e.losses, e.metrics) for e in events if isinstance(e, Evaluated) and e.step == 12] for events in (whole, resumed)]
+    ends = [[(e.losses, e.metrics) for e in events if isinstance(e, Evaluated) and e.step == 6] for events in (whole, resumed)]
     assert ends[0] == ends[1]
     one, other = (load_checkpoint(tmp_path / name / "checkpoints" / "last") for name in ("whole", "cut"))
     for (name, a), b in zip(one.model.state_dict().items(), other.model.state_dict().values(), strict=True):
