@@ -92,7 +92,7 @@ class Extraction(TaskKind):
     Options = ExtractionOptions
     metrics = (
         MetricInfo(
-            "f1", "F1", N_("Harmonic mean of precision and recall over all values; one counts if start, end and attribute are right.")
+            "f1", N_("F1"), N_("Harmonic mean of precision and recall over all values; one counts if start, end and attribute are right.")
         ),
         MetricInfo("precision", N_("Precision"), N_("Share of the values found that are right.")),
         MetricInfo("recall", N_("Recall"), N_("Share of the true values that were found.")),

@@ -55,7 +55,7 @@ class Matching(TaskKind):
     )
     Options = MatchingOptions
     metrics = (
-        MetricInfo("f1", "F1", N_("F1 of the rows that are the same, at the threshold that was best on the validation rows.")),
+        MetricInfo("f1", N_("F1"), N_("F1 of the rows that are the same, at the threshold that was best on the validation rows.")),
         MetricInfo("pr_auc", N_("PR-AUC"), N_("Precision averaged over recall; compare it with the share of rows that are the same.")),
         MetricInfo("precision", N_("Precision of matches"), N_("Share of the rows called the same that are, at that threshold.")),
         MetricInfo("recall", N_("Recall of matches"), N_("Share of the rows that are the same that are called so, at that threshold.")),

@@ -126,7 +126,9 @@ class QuestionAnswering(TaskKind):
     )
     Options = QuestionAnsweringOptions
     metrics = (
-        MetricInfo("f1", "F1", N_("How many words answer and truth share, mean over rows; without an answer 1 if none is given, else 0.")),
+        MetricInfo(
+            "f1", N_("F1"), N_("How many words answer and truth share, mean over rows; without an answer 1 if none is given, else 0.")
+        ),
         MetricInfo("exact_match", N_("Exact match"), N_("Share of answers that are the true one, but for case, punctuation and articles.")),
         MetricInfo("no_answer_accuracy", N_("No-answer accuracy"), N_("Share of the rows without an answer where none was given.")),
     )
