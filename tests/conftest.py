@@ -10,6 +10,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.pop("MLFLOW_TRACKING_URI", None)
 
+import mlflow  # noqa: F401 - before a mirror's thread does: two threads that import it at once leave it half imported
 import pytest
 
 from mtl_core.workspace import Workspace

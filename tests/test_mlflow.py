@@ -57,12 +57,6 @@ def events(n_steps: int) -> Iterator[Event]:
     yield Finished(n_steps, "finished", "steps", n_steps, {"ads": {"auc": 0.5}}, {"ads": {"auc": 0.8}}, {"ads": {"auc": 0.7}}, 9.0)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def imported() -> None:
-    """Before a mirror's thread does it: two threads that import MLflow at once may leave it half imported."""
-    import mlflow  # noqa: F401
-
-
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MLflow's tables, made once: it takes seconds."""
