@@ -27,7 +27,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
     start = st.button(_("Train the sample shop"), type="primary", icon=":material/play_arrow:", key="train_sample")
     st.page_link(page("train"), label=_("Train the whole shop"), icon=":material/storefront:", query_params={"from": "whole"})
     st.page_link(page("data"), label=_("Use your own tables"), icon=":material/upload:")
-st.caption(_("On a laptop the sample shop, five tasks, trains in about two minutes; the whole shop, a task of every kind, in about six."))
+st.caption(_("On a laptop the sample shop, five tasks, trains in about two minutes; the whole shop, a task of every kind, in five to six."))
 if start:
     with st.spinner(_("Starting the training …")):
         run_id = jobs().submit(SHOPS["sample"].read_text(encoding="utf-8"), workspace(), FOLDER)

@@ -244,3 +244,9 @@ def test_changes_have_a_point_with_its_interval_for_every_task_and_way() -> None
     assert points[0].marker.symbol != points[2].marker.symbol
     assert round(points[0].y[0]) == round(points[2].y[0]) == 0  # the same task on the same line
     assert points[0].y[0] != points[2].y[0]
+
+
+def test_many_tasks_leave_no_room_for_numbers_in_the_cells() -> None:
+    for n, mode in ((8, "text"), (9, "markers")):
+        numbers = plots.agreement([f"t{i}" for i in range(n)], np.full((n, n), 0.25), np.ones((n, n), bool)).data[-1]
+        assert numbers.mode == mode and numbers.text[0] == "+0.25" and numbers.marker.opacity == 0

@@ -10,6 +10,9 @@ from mtl_core.messages import Translate
 from mtl_core.plots.report import shares
 from mtl_core.plots.style import blank, escape, task_colors
 
+MOST_NUMBERED = 8
+"""Tasks up to which the cells have room for their numbers; of more the numbers show where one points."""
+
 
 def agreement(tasks: Sequence[str], cosine: np.ndarray, told: np.ndarray, translate: Translate = str) -> go.Figure:
     """(K, K) cosines of the tasks' gradients: blue where they agree, orange where they pull apart, grey where not told from 0."""
@@ -48,8 +51,9 @@ def _pairs(
         x=[names[i] for i in columns],
         y=[names[i] for i in rows],
         text=[format(value, number) for value in values[shown]],
-        mode="text",
+        mode="text" if len(names) <= MOST_NUMBERED else "markers",
         textfont={"color": "#111111"},
+        marker={"opacity": 0},
         showlegend=False,
         hovertemplate=hover + "<extra></extra>",
     )
