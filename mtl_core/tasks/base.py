@@ -223,7 +223,7 @@ class Mining:
     ranked: str
 
 
-class DualHead(nn.Module):
+class DualHead(nn.Module, ABC):
     """A head that compares two texts by their vectors alone, so that all pairs of many texts can be scored."""
 
     @abstractmethod
@@ -245,16 +245,16 @@ class Catalogue:
     seen: str | None = None
 
 
-class CatalogueHead(nn.Module):
+class CatalogueHead(nn.Module, ABC):
     """A head that can say how a row stands to any item, not only to its own."""
 
+    @abstractmethod
     def users(self, vectors: Tensor, batch: TaskBatch) -> Tensor:
         """vectors (L, hidden) → (R, D): all of a row but its item."""
-        raise NotImplementedError
 
+    @abstractmethod
     def match(self, users: Tensor, vectors: Tensor) -> Tensor:
         """users (R, D), vectors (N, hidden) of items → logits (R, N), within rounding those of `forward`."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -368,8 +368,9 @@ class TaskKind(ABC):
         return False
 
     def guess(self, scores: np.ndarray, spec: Spec) -> tuple[np.ndarray, np.ndarray]:
-        """→ (R,) labels, as in the encoded table, that are most probable; (R,) how sure they are, in [0, 1]. Where `guesses` says so."""
-        raise NotImplementedError
+        """→ (R,) labels, as in the encoded table, that are most probable; (R,) how sure they are, in [0, 1]. Raises TypeError where
+        `guesses` does not say so."""
+        raise TypeError(f"The kind {self.name!r} cannot be taught by its own answers.")
 
     @abstractmethod
     def present(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:

@@ -8,45 +8,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 from pydantic import Field as Setting
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from mtl_core import metrics
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.messages import N_, message
-from mtl_core.tasks import classes, common
+from mtl_core.tasks import classes, common, vectors
 from mtl_core.tasks.base import Field, MetricInfo, Panel, Slot, Spec, TaskBatch, TaskKind
 
 SHOWN_CLASSES = 30  # of a confusion matrix
 MANY_CLASSES = 2000
 
 
-class ClassificationOptions(classes.ClassOptions):
+class ClassificationOptions(classes.ClassOptions, vectors.VectorOptions):
     class_weights: Literal["none", "balanced"] = Setting(
         "none",
         title=N_("Class weights"),
         description=N_("none: every row counts the same; balanced: every class does, so rare classes weigh more a row."),
     )
-    hidden_size: int = Setting(
-        0, ge=0, le=8192, title=N_("Hidden size"), description=N_("Width of a fully connected layer before the classes; 0 for none.")
-    )
-    dropout: float = Setting(0.1, ge=0, le=0.9, title=N_("Dropout"), description=N_("Share of values dropped in the head while training."))
-
-
-class ClassificationHead(nn.Module):
-    """Layer norm, dropout, optionally a fully connected layer, then one logit a class."""
-
-    def __init__(self, hidden: int, spec: Spec, options: ClassificationOptions):
-        super().__init__()
-        self.layers = nn.Sequential(nn.LayerNorm(hidden), nn.Dropout(options.dropout))
-        if options.hidden_size:
-            self.layers.extend([nn.Linear(hidden, options.hidden_size), nn.GELU(), nn.Dropout(options.dropout)])
-        self.layers.append(common.output_layer(options.hidden_size or hidden, len(spec["classes"])))
-
-    def forward(self, vectors: Tensor, batch: TaskBatch) -> Tensor:
-        """vectors (S, H) → logits (R, C)."""
-        slot = batch.slots["pair"] if "pair" in batch.slots else batch.slots["text"]
-        return self.layers(vectors[slot.index])
 
 
 class Classification(TaskKind):
@@ -61,14 +41,7 @@ class Classification(TaskKind):
             many=True,
             aliases=("text", "message", "utterance", "review", "review text", "body", "sentence", "title", "description"),
         ),
-        Field(
-            "second",
-            "text",
-            N_("A second text, read together with the first."),
-            required=False,
-            many=True,
-            aliases=("second", "text2", "text_b", "sentence2", "answer", "context"),
-        ),
+        vectors.SECOND,
         Field("label", "label", N_("The class."), aliases=("label", "class", "intent", "category", "sentiment", "department", "target")),
         Field(
             "parent",
@@ -94,8 +67,7 @@ class Classification(TaskKind):
     primary = "accuracy"
 
     def slots(self, options: ClassificationOptions, fields: Collection[str] | None = None) -> tuple[Slot, ...]:
-        both = (Slot("text"), Slot("pair", "pair"))
-        return both if fields is None else both[1:] if "second" in fields else both[:1]
+        return vectors.slots(fields)
 
     def check(self, table: pa.Table, split: np.ndarray, options: ClassificationOptions) -> list[Problem]:
         findings = common.Findings(table, split)
@@ -185,18 +157,15 @@ class Classification(TaskKind):
         return spec
 
     def encode(self, table: pa.Table, spec: Spec, options: ClassificationOptions) -> pa.Table:
-        text = common.texts(table["text"])
-        columns: dict[str, Any] = (
-            {"pair": common.pairs(text, common.texts(table["second"]))} if "second" in table.column_names else {"text": text}
-        )
+        columns = vectors.columns(table)
         if "label" in table.column_names:
             column = common.names(table["label"])
             codes = pc.index_in(column, pa.array(spec["classes"], pa.string())).cast(pa.int64())
             columns["label"] = pc.if_else(pa.array(classes.turned_away(column, options)), len(spec["classes"]), codes)
         return pa.table(columns)
 
-    def head(self, hidden: int, spec: Spec, options: ClassificationOptions) -> ClassificationHead:
-        return ClassificationHead(hidden, spec, options)
+    def head(self, hidden: int, spec: Spec, options: ClassificationOptions) -> vectors.VectorHead:
+        return vectors.VectorHead(hidden, len(spec["classes"]), options)
 
     def loss(self, logits: Tensor, batch: TaskBatch, spec: Spec, options: ClassificationOptions) -> Tensor:
         """Cross-entropy of the class, and `parent_weight` times that of its parent, whose logit is the log-sum-exp of its classes'; times
@@ -273,7 +242,6 @@ class Classification(TaskKind):
     def naive(self, table: pa.Table, split: np.ndarray, spec: Spec, options: ClassificationOptions, part: str) -> dict[str, float]:
         """TF-IDF of words and word pairs with a linear support vector machine; `majority_accuracy`: always the most frequent class.
         What it rejects has a low score in every class."""
-        from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.svm import LinearSVC
 
         encoded = self.encode(table, spec, options)
@@ -283,14 +251,11 @@ class Classification(TaskKind):
         rows = np.flatnonzero((split == part) & known)
         if not len(rows) or len(np.unique(labels[train])) < 2:
             return {}
-        texts = common.joined(encoded["pair"]) if "pair" in encoded.column_names else common.plain(encoded["text"])
         tuning = np.flatnonzero((split == "validation") & known) if "reject" in spec else rows[:0]
-        words = [texts.take(pa.array(r)).to_pylist() for r in (train, np.concatenate([tuning, rows]))]
-        vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=common.WORD, max_features=100_000)
-        vectorizer.fit([*words[0], "a"])  # at least one word
+        known_words, asked_words = vectors.word_features(encoded, train, np.concatenate([tuning, rows]))
         weight = "balanced" if options.class_weights == "balanced" else None
-        model = LinearSVC(class_weight=weight).fit(vectorizer.transform(words[0]), labels[train])
-        decision = model.decision_function(vectorizer.transform(words[1]))
+        model = LinearSVC(class_weight=weight).fit(known_words, labels[train])
+        decision = model.decision_function(asked_words)
         scores = np.zeros((len(decision), len(spec["classes"])))
         if decision.ndim == 1:  # two classes
             decision = np.stack([-decision, decision], axis=1)

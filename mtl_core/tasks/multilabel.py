@@ -66,14 +66,7 @@ class Multilabel(TaskKind):
             many=True,
             aliases=("text", "message", "review", "review text", "body", "title", "description", "product"),
         ),
-        Field(
-            "second",
-            "text",
-            N_("A second text, read together with the first."),
-            required=False,
-            many=True,
-            aliases=("second", "text2", "text_b", "sentence2", "answer", "context"),
-        ),
+        vectors.SECOND,
         Field(
             "label",
             "label",

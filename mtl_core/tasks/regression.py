@@ -42,14 +42,7 @@ class Regression(TaskKind):
             many=True,
             aliases=("text", "review", "review text", "message", "body", "title", "description", "product"),
         ),
-        Field(
-            "second",
-            "text",
-            N_("A second text, read together with the first."),
-            required=False,
-            many=True,
-            aliases=("second", "text2", "text_b", "sentence2", "answer", "context"),
-        ),
+        vectors.SECOND,
         Field(
             "label",
             "label",

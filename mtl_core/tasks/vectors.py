@@ -11,7 +11,16 @@ from torch import Tensor, nn
 from mtl_core.messages import N_
 from mtl_core.settings import Options
 from mtl_core.tasks import common
-from mtl_core.tasks.base import Slot, TaskBatch
+from mtl_core.tasks.base import Field, Slot, TaskBatch
+
+SECOND = Field(
+    "second",
+    "text",
+    N_("A second text, read together with the first."),
+    required=False,
+    many=True,
+    aliases=("second", "text2", "text_b", "sentence2", "answer", "context"),
+)
 
 
 class VectorOptions(Options):

@@ -83,6 +83,7 @@ def answer(prediction: dict[str, Any], key: str, _: Translate) -> None:
         elif isinstance(value, list) and value:
             rows = [{_(WORDS.get(column, column)): cell for column, cell in row.items()} for row in value]
             shares = {c: st.column_config.NumberColumn(format="percent") for c, cell in rows[0].items() if isinstance(cell, float)}
+            st.caption(_(WORDS.get(name, name)))
             st.dataframe(rows, hide_index=True, column_config=shares, key=f"{key}.{name}", alt=_(WORDS.get(name, name)))
 
 
