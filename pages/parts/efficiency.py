@@ -54,7 +54,7 @@ def _body(run: Run, task: str, seeds: int, was_live: bool, _: Translate) -> None
     whole = (now.n - now.n_done) * (1 + 1 / len(run.experiment["tasks"])) / 2
     needed.progress(now, plans, whole, _("Train on some of the rows"), "efficiency", _)
     curves = now.curves()
-    if not curves:
+    if all(len(points) < 2 for points in curves.values()):  # the run itself is a point, but no curve
         return
     labels = {info.name: info.label for kind in KINDS.values() for info in kind.metrics}
     metric = _(labels.get(now.metric, now.metric))
