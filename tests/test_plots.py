@@ -82,6 +82,15 @@ def test_a_task_has_one_colour_whatever_the_order() -> None:
     assert len(plots.task_colors(f"t{i}" for i in range(20))) == 20
 
 
+def test_tasks_that_share_a_colour_have_another_line() -> None:
+    tasks = tuple(f"t{i:02}" for i in range(20))
+    run = Run(tasks=tasks, weights={task: ([0, 3], [1.0, 1.0]) for task in tasks})
+    figure = plots.weights(run)
+    looks = {(trace.line.color, trace.line.dash) for trace in figure.data}
+    assert len(looks) == 20 and {trace.line.dash for trace in figure.data[:8]} == {"solid"}
+    assert figure.layout.height > plots.weights(Run()).layout.height  # their names need room
+
+
 def test_training_curves_draw_chosen_tasks_in_the_runs_colours() -> None:
     colors = plots.task_colors(["search", "ads"])
     figure = plots.training_curves(Run(), 0.0, ["ads"])

@@ -10,6 +10,10 @@ from mtl_core.metrics import is_better
 
 Part = Literal["before", "best", "test"]
 
+# Fields of the task kinds that say what is measured. The kinds themselves are not asked: they need torch, and a comparison is shown without.
+LABELS = ("label", "answer", "conversion", "parent")
+GROUPS = ("user", "list", "group")
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -130,11 +134,11 @@ def incomparable(task: str, base: RunResult, run: RunResult, part: Part) -> Mess
         return message("the data is split another way.")
     if all(hashes) and hashes[0] != hashes[1]:
         return message("the data has changed in between.")
-    if own.get("columns", {}).get("label") != other.get("columns", {}).get("label"):
+    if any(own.get("columns", {}).get(key) != other.get("columns", {}).get(key) for key in LABELS):
         return message("the label is another column.")
     if any((own.get("options") or {}).get(key) != (other.get("options") or {}).get(key) for key in ("gains", "relevant_from")):
         return message("grades count differently.")
-    if any(own.get("columns", {}).get(key) != other.get("columns", {}).get(key) for key in ("user", "list", "group")):
+    if any(own.get("columns", {}).get(key) != other.get("columns", {}).get(key) for key in GROUPS):
         return message("rows are grouped another way.")
     if None not in rows and rows[0] != rows[1]:
         return message("they were measured on {first} and on {second} rows.", first=rows[0], second=rows[1])

@@ -8,10 +8,13 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from mtl_core.messages import N_, Translate
-from mtl_core.plots.style import add_line, blank, escape, run_dashes, task_colors
+from mtl_core.plots.style import add_line, blank, escape, run_dashes, task_colors, task_dashes
 
 MOST_WORDS = 6
 """Changes on a chart that are named beside their lines; of more the pointer tells."""
+
+FEW_TASKS = 6
+"""Tasks whose names fit above a chart of the usual height; each further one makes it taller."""
 
 Points = tuple[Sequence[int], Sequence[float]]
 """Steps and the values there."""
@@ -47,13 +50,12 @@ def smooth(y: Sequence[float], strength: float) -> np.ndarray:
 
 def training_curves(series: Series, smoothing: float, tasks: Collection[str], translate: Translate = str) -> go.Figure:
     """Training loss of `tasks` by step; with smoothing (in [0, 1)) the raw line is drawn faintly behind."""
-    figure = blank(translate("Step"), translate("Training loss"))
-    colors = task_colors(series.tasks)
+    figure, looks = _lines(series, translate("Training loss"), translate)
     for task in _in_order(series.tasks, tasks):
         if smoothing > 0:
-            add_line(figure, *series.loss(task), task, colors[task], opacity=0.25, showlegend=False, hoverinfo="skip", hovertemplate=None)
+            add_line(figure, *series.loss(task), task, **looks[task], opacity=0.25, showlegend=False, hoverinfo="skip", hovertemplate=None)
         steps, losses = series.mean_loss(task) if smoothing > 0 else series.loss(task)
-        add_line(figure, steps, smooth(losses, smoothing), task, colors[task])
+        add_line(figure, steps, smooth(losses, smoothing), task, **looks[task])
     return figure
 
 
@@ -72,16 +74,15 @@ def validation_curves(
     """
     named, labels = metric if isinstance(metric, str) else None, labels or {}
     title = translate("Validation loss") if named == "loss" else labels.get(named, named) if named else translate("Main metric, validation")
-    figure = blank(translate("Step"), title)
-    colors = task_colors(series.tasks)
+    figure, looks = _lines(series, title, translate)
     for task in _in_order(series.tasks, series.tasks if tasks is None else tasks):
         name = metric if isinstance(metric, str) else metric.get(task, "")
         steps, values = series.validation(task, name)
         label = task if named else f"{task} · {labels.get(name, name)}"
-        add_line(figure, steps, values, label, colors[task], mode="lines+markers")
+        add_line(figure, steps, values, label, **looks[task], mode="lines+markers")
         if len(values) > 1:
             place = int(np.argmin(values) if name in lower_is_better else np.argmax(values))
-            star = {"symbol": "star", "size": 13, "color": colors[task], "line": {"color": "white", "width": 1}}
+            star = {"symbol": "star", "size": 13, "color": looks[task]["color"], "line": {"color": "white", "width": 1}}
             hover = translate("best at step {step}").format(step=steps[place])
             figure.add_scatter(
                 x=[steps[place]],
@@ -98,23 +99,21 @@ def validation_curves(
 
 def weights(series: Series, translate: Translate = str, until: int | None = None) -> go.Figure:
     """The loss weights as they were set and steered, one stair for each task; the last ones hold up to the step `until`."""
-    figure = blank(translate("Step"), translate("Loss weight"))
-    colors = task_colors(series.tasks)
+    figure, looks = _lines(series, translate("Loss weight"), translate)
     for task in series.tasks:
         steps, values = map(list, series.weight(task))
         if until is not None and steps and until > steps[-1]:
             steps, values = [*steps, until], [*values, values[-1]]
-        add_line(figure, steps, values, task, colors[task], shape="hv")
+        add_line(figure, steps, values, task, **looks[task], shape="hv")
     return figure.update_yaxes(rangemode="tozero")
 
 
 def effective_weights(series: Series, smoothing: float, tasks: Collection[str], translate: Translate = str) -> go.Figure:
     """What a balancing strategy made of the loss weights, by step: each task's factor. smoothing: in [0, 1)."""
-    figure = blank(translate("Step"), translate("Effective weight"))
-    colors = task_colors(series.tasks)
+    figure, looks = _lines(series, translate("Effective weight"), translate)
     for task in _in_order(series.tasks, tasks):
         steps, factors = series.effective_weight(task)
-        add_line(figure, steps, smooth(factors, smoothing), task, colors[task])
+        add_line(figure, steps, smooth(factors, smoothing), task, **looks[task])
     return figure
 
 
@@ -165,6 +164,14 @@ def overlay(
         else:
             add_line(figure, *series.validation(task, metric), name, color, dash=dash, mode="lines+markers")
     return figure
+
+
+def _lines(series: Series, title: str, translate: Translate) -> tuple[go.Figure, dict[str, dict[str, str]]]:
+    """An empty chart by step for a line of each task, and what the task's line looks like on all of them."""
+    colors, dashes = task_colors(series.tasks), task_dashes(series.tasks)
+    figure = blank(translate("Step"), title)
+    figure.update_layout(height=figure.layout.height + 12 * max(0, len(series.tasks) - FEW_TASKS))
+    return figure, {task: {"color": colors[task], "dash": dashes[task]} for task in series.tasks}
 
 
 def _in_order(names: Sequence[str], chosen: Collection[str]) -> list[str]:

@@ -21,6 +21,11 @@ def task_colors(names: Iterable[str]) -> dict[str, str]:
     return {name: COLORS[i % len(COLORS)] for i, name in enumerate(sorted(set(names)))}
 
 
+def task_dashes(names: Iterable[str]) -> dict[str, str]:
+    """A kind of line for each task, which parts those that share a colour: solid for the first eight, the next for the next eight ..."""
+    return {name: DASHES[i // len(COLORS) % len(DASHES)] for i, name in enumerate(sorted(set(names)))}
+
+
 def run_dashes(names: Iterable[str]) -> dict[str, str]:
     """A kind of line for each run, in the order given."""
     return {name: DASHES[i % len(DASHES)] for i, name in enumerate(names)}

@@ -22,7 +22,7 @@ from mtl_core.messages import N_, message
 from mtl_core.settings import Options
 from mtl_core.tasks import common
 from mtl_core.tasks.base import Field, MetricInfo, Panel, Slot, Spec, TaskBatch, TaskKind, Tokens
-from mtl_core.tasks.spans import PIECES, SPACELESS, covering, lower, objects, occurrences, read_to, trimmed
+from mtl_core.tasks.spans import PIECES, SPACELESS, covering, lower, objects, occurrences, read_to, trimmed, whole
 
 IGNORED = -100  # as a target: nothing is learned
 _SENTENCE = re.compile(r"[^.!?。！？\n]+[.!?。！？]*")
@@ -232,7 +232,7 @@ class QuestionAnswering(TaskKind):
         return F.cross_entropy(logits.float(), targets, ignore_index=IGNORED, reduction="none").mean(1)
 
     def scores(self, logits: Tensor, batch: TaskBatch, spec: Spec) -> np.ndarray:
-        """(R,) `Answer`: the best span of at most the longest answer's tokens, whatever the threshold says of it."""
+        """(R,) `Answer`: the best span of at most the longest answer's tokens, in whole words, whatever the threshold says of it."""
         tokens = batch.slots["pair"].tokens
         assert tokens is not None
         log = F.log_softmax(logits.detach().float(), dim=1).cpu()
@@ -253,7 +253,7 @@ class QuestionAnswering(TaskKind):
                 answers.append(Answer("", 0, 0, 0.0, 1.0, -np.inf))
                 continue
             at = offsets[row] + int(first[row])
-            begin, stop = trimmed(text, int(chars[at, 0]), int(chars[at + int(length[row]), 1]))
+            begin, stop = whole(text, int(chars[at, 0]), int(chars[at + int(length[row]), 1]))
             chances = float(best[row].exp()), float(none[row].exp()), float(best[row] - none[row])
             answers.append(Answer(text[begin:stop], begin, stop, *chances))
         return objects(answers, len(answers))

@@ -62,6 +62,16 @@ def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     return start, start + len(inside.strip())
 
 
+def whole(text: str, start: int, end: int) -> tuple[int, int]:
+    """The span without spaces at its ends, and with all of the words of which it holds a piece."""
+    start, end = trimmed(text, start, end)
+    while start < end and _glued(text, start):
+        start -= 1
+    while start < end and _glued(text, end):
+        end += 1
+    return start, end
+
+
 def apart(wanted: list[tuple[int, list[int]]], n: int) -> list[int | None]:
     """Places things of a given length in a text of `n` characters so that none overlap, the longest first.
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from mtl_core.evaluation.compare import RunResult, compare
+from mtl_core.evaluation.compare import GROUPS, LABELS, RunResult, compare
+from mtl_core.tasks import KINDS
 
 EXPERIMENT: dict[str, Any] = {
     "seed": 0,
@@ -39,6 +40,12 @@ def test_settings_that_differ_are_told() -> None:
 
 def changed(part: str, name: str, **values: Any) -> dict[str, Any]:
     return {**EXPERIMENT, part: {name: {**EXPERIMENT[part][name], **values}}}
+
+
+def test_labels_and_groups_are_those_of_the_kinds() -> None:
+    fields = [field for kind in KINDS.values() for field in kind.fields]
+    assert {field.name for field in fields if field.type == "label"} == set(LABELS)
+    assert {field.name for field in fields if field.type == "group"} == set(GROUPS)
 
 
 @pytest.mark.parametrize(

@@ -110,8 +110,8 @@ def logits_of(rows: list[list[tuple[float, float]]]) -> torch.Tensor:
 
 
 def test_losses_and_answers_by_hand(compiled: Callable[..., Any]) -> None:
-    """Tokens are characters. Row 0: “bc”; row 1: no answer; row 2 has no passage."""
-    rows = table(["a bc", "xyz", None], pa.array(["bc", None, None], pa.string()))
+    """Tokens are characters. Row 0: “bc”; row 1: no answer; row 2 has no passage. Chinese: there each is a word, too."""
+    rows = table(["a bc", "甲乙丙", None], pa.array(["bc", None, None], pa.string()))
     _, batch = compiled(KIND, KIND.encode(rows, SPEC, OPTIONS), OPTIONS)
     zero = logits_of([[(0, 0)] * 4, [(0, 0)] * 4, [(0, 0)]])
     assert KIND.loss(zero, batch, SPEC, OPTIONS).tolist() == pytest.approx([np.log(4), np.log(4), 0])
@@ -121,20 +121,27 @@ def test_losses_and_answers_by_hand(compiled: Callable[..., Any]) -> None:
     answers, true = KIND.scores(logits, batch, SPEC), KIND.truth(batch, SPEC)
     p = np.exp(2) / (np.exp(2) + 3)
     assert answers[0][:3] == ("bc", 2, 4) and answers[0][3:] == pytest.approx((p * p, ((1 - p) / 3) ** 2, 4.0))
-    assert answers[1][0] == "x" and answers[1].margin == pytest.approx(2)  # an end before its start is none
+    assert answers[1][0] == "甲" and answers[1].margin == pytest.approx(2)  # an end before its start is none
     assert answers[2] == Answer("", 0, 0, 0.0, 1.0, -np.inf)
     assert true.tolist() == [("bc", 2, 4, 1.0, 0.0, np.inf), ("", 0, 0, 1.0, 1.0, -np.inf), ("", 0, 0, 1.0, 1.0, -np.inf)]
 
 
 def test_no_answer_is_longer_than_wanted(compiled: Callable[..., Any]) -> None:
-    _, batch = compiled(KIND, KIND.encode(table(["abcd"], ["abcd"]), SPEC, OPTIONS), OPTIONS)
+    _, batch = compiled(KIND, KIND.encode(table(["甲乙丙丁"], ["甲乙丙丁"]), SPEC, OPTIONS), OPTIONS)
     logits = logits_of([[(0, 0), (5, 0), (0, 0), (0, 1), (0, 4)]])
     found = {n: KIND.scores(logits, batch, {**SPEC, "longest": n})[0].text for n in (1, 3, 4, 99)}
-    assert found == {1: "a", 3: "abc", 4: "abcd", 99: "abcd"}
+    assert found == {1: "甲", 3: "甲乙丙", 4: "甲乙丙丁", 99: "甲乙丙丁"}
+
+
+def test_a_word_is_given_whole(compiled: Callable[..., Any]) -> None:
+    """The best span is “wash”; tokens are characters."""
+    _, batch = compiled(KIND, KIND.encode(table(["dishwasher"], ["dishwasher"]), SPEC, OPTIONS), OPTIONS)
+    logits = logits_of([[(0, 0), *[(9, 0) if i == 4 else (0, 9) if i == 7 else (0, 0) for i in range(10)]]])
+    assert KIND.scores(logits, batch, SPEC)[0][:3] == ("dishwasher", 0, 10)
 
 
 def test_the_best_span_is_that_of_trying_all(compiled: Callable[..., Any]) -> None:
-    passages = ["abcdefgh", "xyz", "pqrstu"]
+    passages = ["甲乙丙丁戊己庚辛", "子丑寅", "卯辰巳午未申"]
     _, batch = compiled(KIND, KIND.encode(table(passages, passages), SPEC, OPTIONS), OPTIONS)
     rng = np.random.default_rng(0)
     raw = [rng.normal(size=(len(p) + 1, 2)) * 2 for p in passages]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtl_core.tasks.base import Tokens
-from mtl_core.tasks.spans import PIECES, apart, covering, lower, objects, occurrences, read_to, trimmed
+from mtl_core.tasks.spans import PIECES, apart, covering, lower, objects, occurrences, read_to, trimmed, whole
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,15 @@ def test_spaces_at_the_ends_do_not_count() -> None:
     assert trimmed("a  red  shoe", 1, 8) == (3, 6)
     assert trimmed("a   b", 1, 4) == (4, 4)
     assert trimmed("red", 0, 3) == (0, 3)
+
+
+def test_a_piece_of_a_word_becomes_the_word() -> None:
+    text = "no dishwasher, 5kg 红色"
+    assert whole(text, 7, 11) == (3, 13)  # “wash” of “dishwasher”
+    assert whole(text, 2, 13) == (3, 13)
+    assert whole(text, 15, 16) == (15, 18)
+    assert whole(text, 19, 20) == (19, 20)  # no spaces between Chinese words: none is known to go on
+    assert whole(text, 2, 3) == (3, 3)  # nothing but a space stays nothing
 
 
 def tokens(rows: list[list[tuple[int, int]]], part: int = 0) -> Tokens:
