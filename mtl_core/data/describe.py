@@ -14,13 +14,17 @@ _SAMPLE = 5000
 """Texts that are measured; more would not change the picture."""
 
 
-def label_counts(labels: pa.ChunkedArray, split: np.ndarray, most: int = 30) -> tuple[list[dict[str, Any]], int]:
+def label_counts(labels: pa.Array | pa.ChunkedArray, split: np.ndarray, most: int = 30) -> tuple[list[dict[str, Any]], int]:
     """Rows by label and part, the most frequent labels first, at most `most` of them; and how many labels there are.
 
-    labels: (N,), nulls are left out; split: (N,) str. A row: {"label": str, "train": int, "validation": int, "test": int}.
+    labels: (N,), nulls are left out, a list counts for each thing in it; split: (N,) str. A row: {"label": str, "train": int,
+    "validation": int, "test": int}.
     """
-    used = pa.array((split != "") & labels.is_valid().to_numpy())
-    codes = pc.dictionary_encode(as_text(labels.filter(used)).combine_chunks())
+    if pa.types.is_list(labels.type):
+        whole = labels.combine_chunks() if isinstance(labels, pa.ChunkedArray) else labels
+        labels, split = whole.flatten(), split[pc.list_parent_indices(whole).to_numpy()]
+    used = pc.and_(labels.is_valid(), pa.array(split != ""))
+    codes = pc.dictionary_encode(as_text(labels.filter(used)))
     codes = codes.combine_chunks() if isinstance(codes, pa.ChunkedArray) else codes
     parts = split[used.to_numpy(zero_copy_only=False)]
     names = codes.dictionary.to_pylist()

@@ -302,6 +302,11 @@ class TaskKind(ABC):
         experiment's, for what is drawn."""
         return np.ones(table.num_rows, dtype=bool)
 
+    def counted(self, table: pa.Table, options: Any) -> pa.Array | pa.ChunkedArray | None:
+        """(N,) what a person is told the number of rows by: the label, or a list of the names in it; None where that would say nothing.
+        table: as for `check`, without errors."""
+        return table["label"] if "label" in table.column_names else None
+
     @abstractmethod
     def fit(self, table: pa.Table, options: Any) -> Spec:
         """What the head must know, from the *training* rows."""

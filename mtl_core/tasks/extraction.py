@@ -173,6 +173,10 @@ class Extraction(TaskKind):
         )
         return findings.problems
 
+    def counted(self, table: pa.Table, options: ExtractionOptions) -> pa.Array:
+        """The attributes."""
+        return pa.array([r.spans and sorted({span.name for span in r.spans}) for r in _rows(table)], pa.list_(pa.string()))
+
     def fit(self, table: pa.Table, options: ExtractionOptions) -> Spec:
         counts = Counter(span.name for row in _rows(table) for span in row.spans or [])
         return {"attributes": sorted(name for name, n in counts.items() if n >= options.minimum_count)}

@@ -186,6 +186,13 @@ class Multilabel(TaskKind):
             )
         return findings.problems
 
+    def counted(self, table: pa.Table, options: MultilabelOptions) -> pa.Array:
+        """The tags, as most rows spell them."""
+        cells = _cells(table["label"], options)
+        found = _tags(cells, _separators(cells, options)).drop_duplicates(["row", "key"])
+        tags = found.assign(tag=found["key"].map(_counted(found)[0])).groupby("row")["tag"].agg(list)
+        return pa.array(tags.reindex(range(len(cells))).tolist(), pa.list_(pa.string()), from_pandas=True)
+
     def fit(self, table: pa.Table, options: MultilabelOptions) -> Spec:
         """tags: by name, as most rows spell them; shares: of the rows that have them; weights: of these rows, against those without;
         separators; threshold: until one is chosen, where none is given."""

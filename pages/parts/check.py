@@ -56,7 +56,8 @@ def _of(path: Path, changed: int, name: str, data_json: str, task_json: str) -> 
     texts = [f.name for f in mapped.kind.fields if f.type in ("text", "texts") and f.name in mapped.table.column_names]
     tokenizer = load_tokenizer("minilm")
     lengths = [token_lengths(mapped.table.column(name), tokenizer) for name in texts]
-    rows, n_labels = label_counts(mapped.table.column("label"), mapped.split) if "label" in mapped.table.column_names else ([], 0)
+    labels = mapped.kind.counted(mapped.table, task.options)
+    rows, n_labels = ([], 0) if labels is None else label_counts(labels, mapped.split)
     return Checked(found, dataset.split_sizes, rows, n_labels, dict(zip(texts, histogram(lengths), strict=True)))
 
 
@@ -86,7 +87,7 @@ def show(checked: Checked, _: Translate) -> None:
                 alt=_("Rows of each label in training, validation and test"),
             )
         else:
-            st.caption(_("This task needs no labels."))
+            st.caption(_("Rows of this task are not counted by label."))
     with right:
         st.markdown("**" + _("Length of the texts") + "**")
         if checked.lengths:

@@ -23,6 +23,15 @@ def test_labels_by_part_most_frequent_first() -> None:
     assert label_counts(labels.dictionary_encode(), split, most=1) == (rows[:1], 2)
 
 
+def test_a_list_of_labels_counts_for_each() -> None:
+    labels = pa.array([["a", "b"], [], None, ["b"], ["a"]])
+    rows, n = label_counts(labels, np.array(["train", "train", "test", "test", ""]))
+    assert n == 2 and rows == [
+        {"label": "b", "train": 1, "validation": 0, "test": 1},
+        {"label": "a", "train": 1, "validation": 0, "test": 0},
+    ]
+
+
 def test_lengths_of_texts_and_of_lists_of_texts() -> None:
     assert token_lengths(pa.chunked_array([["a b c", None, "", "d"]]), words).tolist() == [3, 0, 1]
     assert token_lengths(pa.chunked_array([[["a b", "c"], [], None, ["d e f"]]]), words).tolist() == [2, 1, 3]

@@ -76,6 +76,12 @@ def test_the_longest_value_takes_its_place_first_and_each_value_one_place() -> N
     assert found[3] == [(5, 8, "colour"), (15, 18, "colour")]
 
 
+def test_rows_are_counted_by_attribute() -> None:
+    labels = [{"brand": "acme"}, "brand: acme; colour: red", None, "[]"]
+    rows = table(["acme red"] * 4, [json.dumps(one) if isinstance(one, dict) else one for one in labels])
+    assert KIND.counted(rows, OPTIONS).to_pylist() == [["brand"], ["brand", "colour"], None, []]
+
+
 def test_rare_attributes_are_left_out() -> None:
     rows = table([SHOE] * 3, ["brand: Ellie Shoes; colour: red", "brand: Ellie", "brand: blue"])
     assert KIND.fit(rows, OPTIONS) == SPEC

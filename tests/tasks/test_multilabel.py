@@ -254,3 +254,8 @@ def test_the_baseline_beats_chance() -> None:
     found = KIND.naive(table, split, spec, OPTIONS, "test")
     assert set(found) == {m.name for m in KIND.metrics} and found["micro_f1"] > 0.9 and found["lrap"] > 0.95
     assert KIND.naive(table, np.array(["train"] * 300), spec, OPTIONS, "test") == {}
+
+
+def test_rows_are_counted_by_tag() -> None:
+    table = pa.table({"text": ["t"] * 4, "label": ["red; Sale", "red;sale", None, "sale;sale"]})
+    assert [one and sorted(one) for one in KIND.counted(table, OPTIONS).to_pylist()] == [["red", "sale"], ["red", "sale"], None, ["sale"]]
