@@ -10,7 +10,7 @@ from mtl_core.metrics import is_better
 
 Part = Literal["before", "best", "test"]
 
-# Fields of the task kinds that say what is measured. The kinds themselves are not asked: they need torch, and a comparison is shown without.
+# Fields of the task kinds that say what is measured. The kinds are not asked: they need torch, and a comparison is shown without.
 LABELS = ("label", "answer", "conversion", "parent")
 GROUPS = ("user", "list", "group")
 

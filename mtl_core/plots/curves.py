@@ -170,7 +170,7 @@ def _lines(series: Series, title: str, translate: Translate) -> tuple[go.Figure,
     """An empty chart by step for a line of each task, and what the task's line looks like on all of them."""
     colors, dashes = task_colors(series.tasks), task_dashes(series.tasks)
     figure = blank(translate("Step"), title)
-    figure.update_layout(height=figure.layout.height + 12 * max(0, len(series.tasks) - FEW_TASKS))
+    figure.update_layout(height=figure.layout.height + 16 * max(0, len(series.tasks) - FEW_TASKS))
     return figure, {task: {"color": colors[task], "dash": dashes[task]} for task in series.tasks}
 
 

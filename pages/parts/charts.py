@@ -20,7 +20,9 @@ def curves(run_id: str, _: Translate) -> None:
         return
     infos = report.kinds(run(workspace(), run_id))
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        shown = st.pills(_("Tasks"), series.tasks, selection_mode="multi", default=series.tasks, key=f"shown.{run_id}", format_func=plain)
+        shown = st.pills(
+            _("Tasks"), series.tasks, selection_mode="multi", default=series.tasks, key=f"shown.{run_id}", format_func=plain, wrap=True
+        )
         names = {"main": _("Main metric"), "loss": _("Loss")} | {m.name: _(m.label) for kind in infos.values() for m in kind.metrics}
         key = f"curve.{language()}"  # a selectbox goes by its labels: another language is another widget, with the same choice
         st.session_state.setdefault(key, st.session_state.get("kept.curve", "main"))

@@ -43,7 +43,7 @@ def weights(of: Mapping[str, Series], _: Translate) -> None:
     """The last loss weight of each task."""
     frame = pd.DataFrame({name: one.current_weights for name, one in of.items()}).rename_axis(_("Task"))
     config = {name: st.column_config.NumberColumn(format="%.2f") for name in of}
-    st.dataframe(frame, column_config=config, key="weights", alt=_("Loss weight of each task in each run"))
+    st.dataframe(frame, column_config=config, height="content", key="weights", alt=_("Loss weight of each task in each run"))
 
 
 def compared(runs: Sequence[Run], baseline: Run, of: Mapping[str, Series]) -> Comparison:
@@ -138,7 +138,7 @@ def reports(runs: Sequence[Run], _: Translate) -> None:
         st.caption(_("There is no report yet."))
         return
     keep("report", tasks[0], tasks, remember=True)
-    task = st.segmented_control(_("Task"), tasks, key="report", required=True, format_func=plain, label_visibility="collapsed")
+    task = st.segmented_control(_("Task"), tasks, key="report", required=True, format_func=plain, wrap=True, label_visibility="collapsed")
     with st.grid(len(found), min_column_width=360):
         for name, one in found.items():
             with st.container(border=True):

@@ -79,7 +79,14 @@ def seen(tasks: dict[str, Seen], _: Translate) -> None:
         times: [found.times for found in tasks.values()],
     }
     config = {times: st.column_config.NumberColumn(format="%.1f")}
-    st.dataframe(columns, hide_index=True, column_config=config, key="seen", alt=_("How often the training rows of each task were seen"))
+    st.dataframe(
+        columns,
+        hide_index=True,
+        height="content",
+        column_config=config,
+        key="seen",
+        alt=_("How often the training rows of each task were seen"),
+    )
     if often := [plain(task) for task, found in tasks.items() if found.often]:
         said = _("Rows of {tasks} were seen more than {n} times each. Look whether the validation loss rises; other sampling repeats less.")
         st.warning(said.format(tasks=", ".join(often), n=f"{SEEN_OFTEN:.0f}"), icon=":material/repeat:")
