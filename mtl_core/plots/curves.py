@@ -1,7 +1,7 @@
 """Charts of a training: losses, metrics and weights by step, with the changes that people made."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -166,7 +166,7 @@ def overlay(
     return figure
 
 
-def _lines(series: Series, title: str, translate: Translate) -> tuple[go.Figure, dict[str, dict[str, str]]]:
+def _lines(series: Series, title: str, translate: Translate) -> tuple[go.Figure, dict[str, dict[str, Any]]]:
     """An empty chart by step for a line of each task, and what the task's line looks like on all of them."""
     colors, dashes = task_colors(series.tasks), task_dashes(series.tasks)
     figure = blank(translate("Step"), title)

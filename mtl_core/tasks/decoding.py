@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mtl_core.tasks.base import Taught, Tokens, Vocabulary, Writer
+from mtl_core.tasks.base import Spec, Taught, Tokens, Vocabulary, Writer
+from mtl_core.tasks.frequencies import log_frequencies
 
 KeysValues = tuple[Tensor, Tensor]  # each (B, heads, length, hidden / heads)
 
@@ -81,17 +82,18 @@ class Decoder(nn.Module):
 
         p(w) = g · softmax(U h Eᵀ + c)[w] + (1 - g) · Σ_{s: source token s is w} a_s        g = σ(v · [h, Σ a_s z_s])
 
-    h: (hidden,) the decoder's state; z_s: the source's states; a: attention of h over them; E: (V, width) the encoder's word embeddings,
-    also what is read of the tokens written so far. They are not learnt here: that gradient has a number for every word of the vocabulary.
+    h: (hidden,) the decoder's state; z_s: the source's states; a: attention of h over them; c: (V,) at first how frequent words are in
+    training texts; E: (V, width) the encoder's word embeddings, also what is read of the tokens written so far. E is not learnt here: that
+    gradient has a number for every word of the vocabulary.
 
     "Attention Is All You Need" (https://arxiv.org/abs/1706.03762); "Get To The Point: Summarization with Pointer-Generator Networks"
     (https://arxiv.org/abs/1704.04368), as brands and sizes are words that no vocabulary knows.
     """
 
-    def __init__(self, hidden: int, words: Vocabulary, layers: int, heads: int, dropout: float, longest: int):
-        """heads: as many of them as divide `hidden`; longest: tokens of a text, without the end."""
+    def __init__(self, hidden: int, words: Vocabulary, layers: int, heads: int, dropout: float, longest: int, spec: Spec):
+        """heads: as many of them as divide `hidden`; longest: tokens of a text, without the end; spec: see `log_frequencies`."""
         super().__init__()
-        n, width = words.embeddings.shape
+        width = words.embeddings.shape[1]
         self._words, self.longest = (words,), longest  # not a module of its own: its parameters are the encoder's
         self.enter = nn.Identity() if width == hidden else nn.Linear(width, hidden)
         self.places = nn.Embedding(longest + 1, hidden)
@@ -99,7 +101,7 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(DecoderLayer(hidden, math.gcd(heads, hidden), dropout) for _ in range(layers))
         self.after = nn.LayerNorm(hidden)
         self.leave = nn.Linear(hidden, width)
-        self.bias = nn.Parameter(torch.zeros(n))
+        self.bias = nn.Parameter(log_frequencies(spec, words, self.end))
         self.query, self.key, self.gate = nn.Linear(hidden, hidden), nn.Linear(hidden, hidden), nn.Linear(2 * hidden, 1)
 
     @property

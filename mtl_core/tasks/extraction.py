@@ -175,7 +175,7 @@ class Extraction(TaskKind):
 
     def counted(self, table: pa.Table, options: ExtractionOptions) -> pa.Array:
         """The attributes."""
-        return pa.array([r.spans and sorted({span.name for span in r.spans}) for r in _rows(table)], pa.list_(pa.string()))
+        return pa.array([None if r.spans is None else sorted({s.name for s in r.spans}) for r in _rows(table)], pa.list_(pa.string()))
 
     def fit(self, table: pa.Table, options: ExtractionOptions) -> Spec:
         counts = Counter(span.name for row in _rows(table) for span in row.spans or [])

@@ -20,6 +20,7 @@ from mtl_core.settings import Options
 from mtl_core.tasks import common
 from mtl_core.tasks.base import Field, MetricInfo, Panel, Slot, Spec, TaskBatch, TaskKind, Vocabulary, WordHead, Writer
 from mtl_core.tasks.decoding import Decoder, Decoding
+from mtl_core.tasks.frequencies import words_of
 
 SHOWN_TEXTS = 20  # of a report
 _NEIGHBOURS, _ASKED = 20_000, 2_000  # rows of the naive baseline
@@ -89,14 +90,15 @@ class GenerationHead(WordHead):
     """The backbone's own language model, or a decoder over the encoder's states (see `Decoder`); taught the right tokens one after
     another, each from those before it (teacher forcing). In evaluation mode it also writes."""
 
-    def __init__(self, hidden: int, options: GenerationOptions):
+    def __init__(self, hidden: int, spec: Spec, options: GenerationOptions):
         super().__init__()
-        self.hidden, self.options = hidden, options
+        self.hidden, self.spec, self.options = hidden, spec, options
 
     def tie(self, words: Vocabulary) -> None:
         super().tie(words)
-        o = self.options
-        self.writer = cast(nn.Module, words.language_model()) or Decoder(self.hidden, words, o.layers, o.heads, o.dropout, o.longest_target)
+        o, spec = self.options, self.spec
+        own = cast(nn.Module | None, words.language_model())
+        self.writer = own or Decoder(self.hidden, words, o.layers, o.heads, o.dropout, o.longest_target, spec)
 
     def forward(self, vectors: Tensor, batch: TaskBatch) -> Written:
         """vectors: (L, hidden)."""
@@ -206,7 +208,7 @@ class Generation(TaskKind):
         """Texts: hardly two are alike."""
 
     def fit(self, table: pa.Table, options: GenerationOptions) -> Spec:
-        return {}
+        return words_of(common.names(table["label"]).to_pylist())
 
     def encode(self, table: pa.Table, spec: Spec, options: GenerationOptions) -> pa.Table:
         """`label` is 1 for a row with both texts; strings: `given`, the source, and `reference`, the target."""
@@ -219,7 +221,7 @@ class Generation(TaskKind):
         return pa.table({"source": given, "target": reference, "given": given, "reference": reference, "label": common.floats(labels)})
 
     def head(self, hidden: int, spec: Spec, options: GenerationOptions) -> GenerationHead:
-        return GenerationHead(hidden, options)
+        return GenerationHead(hidden, spec, options)
 
     def loss(self, logits: Written, batch: TaskBatch, spec: Spec, options: GenerationOptions) -> Tensor:
         """Mean over a target's tokens, its end among them."""

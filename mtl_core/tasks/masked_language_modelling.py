@@ -20,6 +20,7 @@ from mtl_core.messages import N_, message
 from mtl_core.settings import Options
 from mtl_core.tasks import common
 from mtl_core.tasks.base import Field, MetricInfo, Panel, Slot, Spec, TaskBatch, TaskKind, Vocabulary, WordHead
+from mtl_core.tasks.frequencies import log_frequencies, words_of
 
 SHOWN_WORDS = 5  # for a blank
 SHOWN_TOKENS = 30  # of a report
@@ -54,19 +55,20 @@ class MaskedLanguageHead(WordHead):
 
         logits = LayerNorm(GELU(W h + b)) Eᵀ + c
 
-    h: (hidden,) a token's state; E: (V, width) the encoder's word embeddings. They learn as what is read, not as what is written: that
-    gradient has a number for every word of the vocabulary, where a step opens only the rows that it reads.
+    h: (hidden,) a token's state; c: (V,) at first how frequent words are in training texts; E: (V, width) the encoder's word embeddings.
+    They learn as what is read, not as what is written: that gradient has a number for every word of the vocabulary, where a step opens
+    only the rows that it reads.
     """
 
-    def __init__(self, hidden: int):
+    def __init__(self, hidden: int, spec: Spec):
         super().__init__()
-        self.hidden = hidden
+        self.hidden, self.spec = hidden, spec
 
     def tie(self, words: Vocabulary) -> None:
         super().tie(words)
-        n, width = words.embeddings.shape
+        width = words.embeddings.shape[1]
         self.transform = nn.Sequential(nn.Linear(self.hidden, width), nn.GELU(), nn.LayerNorm(width))
-        self.bias = nn.Parameter(torch.zeros(n))
+        self.bias = nn.Parameter(log_frequencies(self.spec, words))
 
     def forward(self, vectors: Tensor, batch: TaskBatch) -> Guesses:
         """vectors: (L, hidden)."""
@@ -153,7 +155,7 @@ class MaskedLanguageModelling(TaskKind):
         return findings.problems
 
     def fit(self, table: pa.Table, options: MaskedLanguageOptions) -> Spec:
-        return {}
+        return words_of(common.plain(common.texts(table["text"])).to_pylist())
 
     def encode(self, table: pa.Table, spec: Spec, options: MaskedLanguageOptions) -> pa.Table:
         """`label` is 1 for a row with a text."""
@@ -161,7 +163,7 @@ class MaskedLanguageModelling(TaskKind):
         return pa.table({"text": common.texts(table["text"]), "label": common.floats(labels)})
 
     def head(self, hidden: int, spec: Spec, options: MaskedLanguageOptions) -> MaskedLanguageHead:
-        return MaskedLanguageHead(hidden)
+        return MaskedLanguageHead(hidden, spec)
 
     def loss(self, logits: Guesses, batch: TaskBatch, spec: Spec, options: MaskedLanguageOptions) -> Tensor:
         """Mean over a row's hidden tokens; 0 without any, as in an empty text, which no step draws."""

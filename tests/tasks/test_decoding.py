@@ -28,7 +28,7 @@ VECTORS = torch.randn(len(SOURCE.ids), HIDDEN, generator=torch.Generator().manua
 @pytest.fixture
 def decoder(small_encoder: Encoder) -> Decoder:
     torch.manual_seed(3)
-    made = Decoder(HIDDEN, small_encoder, layers=2, heads=8, dropout=0.0, longest=LONGEST).eval()
+    made = Decoder(HIDDEN, small_encoder, layers=2, heads=8, dropout=0.0, longest=LONGEST, spec={}).eval()
     with torch.no_grad():
         made.bias.normal_()  # an untrained one likes all tokens alike
         made.leave.weight.mul_(20)
@@ -138,7 +138,7 @@ class Narrow:
 @torch.no_grad()
 def test_words_may_be_narrower_than_states() -> None:
     torch.manual_seed(0)
-    decoder = Decoder(HIDDEN, Narrow(), layers=1, heads=6, dropout=0.0, longest=LONGEST).eval()  # type: ignore[arg-type]
+    decoder = Decoder(HIDDEN, Narrow(), layers=1, heads=6, dropout=0.0, longest=LONGEST, spec={}).eval()  # type: ignore[arg-type]
     assert (decoder.start, decoder.end, decoder.layers[0].heads) == (1, 2, 2)
     assert decoder.step(decoder.begin(VECTORS, SOURCE), None).shape == (4, 30)
     alone, together = ([*map(tuple, Decoding(LONGEST).search(decoder, s, n, 3).tolist())] for s, n in _begun(decoder))
