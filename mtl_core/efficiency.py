@@ -5,7 +5,8 @@ For a finished joint run, one of its tasks, each share of that task's training r
     joint   the run's experiment with that share of the task's rows; the other tasks keep theirs
     alone   the task by itself on the same rows, at equal examples of it (see `alone`): as many as in the joint run of the first seed
 
-With a seed the rows of a smaller share are among those of a larger one. Validation and test are whole.
+With a seed the rows of a smaller share are among those of a larger one. Validation and test are whole. What a kind's `fit` finds, as which
+classes there are and how frequent they and the words are, it finds in all training rows, so that every share is measured on the same.
 """
 
 from collections.abc import Sequence

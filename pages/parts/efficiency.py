@@ -27,7 +27,8 @@ def show(run: Run, _: Translate) -> None:
     shares = ", ".join(f"{share:.0%}" for share in SHARES)
     st.caption(
         _(
-            "One task learns from {shares} of its rows, alone and with the others. Where the curves part, joint training saves labels."
+            "One task learns from {shares} of its rows, alone and with the others. Where the curves part, joint training saves labels. "
+            "Which classes there are, and how frequent they and the words are, both take from all training rows."
         ).format(shares=shares)
     )
     keep("scarce", tasks[0], tasks)
