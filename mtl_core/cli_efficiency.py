@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 HELP = "Train one task of a finished joint run on some of its rows, alone and jointly; trains what is missing."
 _EPILOG = """\
 For each share and seed the task is trained jointly with the others, which keep all of their rows, and alone at equal examples. What a
-finished run of the workspace already is, is not trained again; Ctrl-C stops at once, calling again goes on. Which classes there are, and how
-frequent they and the words are, both take from all training rows.
+finished run of the workspace already is, is not trained again; Ctrl-C stops at once, calling again goes on. Which classes there are, and
+how frequent they and the words are, both take from all training rows.
 
 --json prints one object: run_id, task, metric, complete, failed, curves: way (joint, alone) → a list of {share, rows, mean, half, n} on the
 test split; half is half the width of the 95 % interval, null with fewer than 3 seeds. With --list: run_id and trainings, as of `alone`.

@@ -18,6 +18,7 @@ def guess(
     assert none is not None
     if not len(rows):
         return Made(rows, none)
-    answers, confidence = task.kind.guess(score(model, lanes, name, task, rows, template, micro_batch_tokens).scores, task.spec)
+    scored = score(model, lanes, {name: task}, {name: rows}, template, micro_batch_tokens)[name]
+    answers, confidence = task.kind.guess(scored.scores, task.spec)
     kept = sure(confidence, task.rows.n_rows("train"), options)
     return Made(rows[kept], answers[kept].astype(none.dtype))

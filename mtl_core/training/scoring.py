@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mtl_core.experiment_parts import Training
 from mtl_core.model.encoder import Template
 from mtl_core.model.multitask import MultiTaskModel
-from mtl_core.tasks.base import Spec
+from mtl_core.tasks.base import Catalogue, Spec, TaskBatch
 from mtl_core.training.batches import assemble
 from mtl_core.training.events import Metrics
 from mtl_core.training.full_ranking import encode_once, rank_all
@@ -37,54 +38,108 @@ class Scored:
     ranked: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass
+class _Found:
+    """What comes of one task's rows, block by block."""
+
+    model: MultiTaskModel
+    name: str
+    task: PreparedTask
+    scores: list[np.ndarray] = field(default_factory=list)
+    labels: list[np.ndarray] = field(default_factory=list)
+    groups: list[np.ndarray] = field(default_factory=list)
+    losses: list[np.ndarray] = field(default_factory=list)
+    gates: dict[str, float] = field(default_factory=dict)
+    n_texts: int = 0
+
+    def add(self, vectors: Tensor, inputs: TaskBatch, logits: Any) -> None:
+        kind, spec = self.task.kind, self.task.spec
+        texts = vectors[torch.cat([slot.index for slot in inputs.slots.values()]).unique()] if len(vectors) else vectors
+        if len(texts) and (listens := self.model.sharing.listens(texts, self.name)):
+            self.gates = {expert: self.gates.get(expert, 0.0) + len(texts) * share for expert, share in listens.items()}
+            self.n_texts += len(texts)
+        self.losses.append(kind.loss(logits, inputs, spec, self.task.options).float().cpu().numpy())
+        self.scores.append(kind.scores(logits, inputs, spec))
+        self.labels.append(kind.truth(inputs, spec))
+        if inputs.groups is not None:
+            self.groups.append(inputs.groups.cpu().numpy())
+
+    def scored(self, ranked: dict[str, float]) -> Scored:
+        return Scored(
+            np.concatenate(self.scores),
+            np.concatenate(self.labels),
+            np.concatenate(self.groups) if self.groups else None,
+            float(np.concatenate(self.losses).mean()),
+            {expert: total / self.n_texts for expert, total in self.gates.items()},
+            ranked,
+        )
+
+
 @torch.no_grad()
 def score(
-    model: MultiTaskModel, lanes: Lanes, name: str, task: PreparedTask, rows: np.ndarray, template: Template, micro_batch_tokens: int
-) -> Scored:
-    """The model is put into evaluation mode and back."""
-    training = model.training
+    model: MultiTaskModel,
+    lanes: Lanes,
+    tasks: Mapping[str, PreparedTask],
+    rows: Mapping[str, np.ndarray],
+    template: Template,
+    micro_batch_tokens: int,
+) -> dict[str, Scored]:
+    """rows: task → (n,) which of its rows, n ≥ 1, ascending where there are several tasks. The model is put into evaluation mode and back.
+
+    Tasks of one table go through it together: a text that several of them read is encoded once.
+    """
+    training, found = model.training, dict[str, Scored]()
     model.train(False)
-    scores, labels, groups, losses = [], [], [], []
-    gates, ranked = dict[str, float](), dict[str, float]()
-    n_texts = 0
-    catalogue = task.kind.catalogue(task.options)
     try:
-        model.sharing.switch(name)
-        encoded = encode_once(lanes, task, template, micro_batch_tokens) if catalogue else None
-        for block in _blocks(rows, ROWS_AT_ONCE if encoded else task.kind.rows_at_once):
-            if encoded:
-                vectors, inputs = encoded.batch(task.rows.take(block))
-            else:
-                blocks, stores = {name: task.rows.take(block)}, {name: task.rows.stores}
+        for names in _together(model, {name: tasks[name] for name in rows}):
+            model.sharing.switch(names[0])
+            some = {name: _Found(model, name, tasks[name]) for name in names}
+            catalogue = tasks[names[0]].kind.catalogue(tasks[names[0]].options)
+            if catalogue:
+                found[names[0]] = _with_catalogue(some[names[0]], lanes, rows[names[0]], catalogue, template, micro_batch_tokens)
+                continue
+            stores = {name: tasks[name].rows.stores for name in names}
+            for numbers in _blocks({name: rows[name] for name in names}, min(tasks[name].kind.rows_at_once for name in names)):
+                blocks = {name: tasks[name].rows.take(own) for name, own in numbers.items()}
                 batch = assemble(blocks, stores, template, micro_batch_tokens, lanes.device, lanes.n)
-                vectors, inputs = lanes.encode(batch.packed), batch.tasks[name]
-            logits = model.logits(name, vectors, inputs)
-            texts = vectors[torch.cat([slot.index for slot in inputs.slots.values()]).unique()] if len(vectors) else vectors
-            if len(texts) and (listens := model.sharing.listens(texts, name)):
-                gates = {expert: gates.get(expert, 0.0) + len(texts) * share for expert, share in listens.items()}
-                n_texts += len(texts)
-            losses.append(task.kind.loss(logits, inputs, task.spec, task.options).float().cpu().numpy())
-            scores.append(task.kind.scores(logits, inputs, task.spec))
-            labels.append(task.kind.truth(inputs, task.spec))
-            if inputs.groups is not None:
-                groups.append(inputs.groups.cpu().numpy())
-        if catalogue and encoded:
-            ranked = rank_all(model, name, encoded, catalogue, rows[np.concatenate(labels) > 0.5])
+                vectors = lanes.encode(batch.packed)
+                for name, logits in model.logits_of(vectors, batch.tasks).items():
+                    some[name].add(vectors, batch.tasks[name], logits)
+            found |= {name: one.scored({}) for name, one in some.items()}
     finally:
         model.train(training)
-    return Scored(
-        np.concatenate(scores),
-        np.concatenate(labels),
-        np.concatenate(groups) if groups else None,
-        float(np.concatenate(losses).mean()),
-        {expert: total / n_texts for expert, total in gates.items()},
-        ranked,
-    )
+    return {name: found[name] for name in rows}
 
 
-def _blocks(rows: np.ndarray, most: int) -> Iterator[np.ndarray]:
-    for start in range(0, len(rows), most):
-        yield rows[start : start + most]
+def _together(model: MultiTaskModel, tasks: Mapping[str, PreparedTask]) -> list[list[str]]:
+    """Tasks of one table, if the encoder is the same for them; one that ranks a catalogue stays by itself."""
+    groups: dict[str, list[str]] = {}
+    for name, task in tasks.items():
+        apart = model.sharing.by_task or task.kind.catalogue(task.options)
+        groups.setdefault(f"task {name}" if apart else f"table {task.data}", []).append(name)
+    return list(groups.values())
+
+
+def _blocks(rows: Mapping[str, np.ndarray], most: int) -> Iterator[dict[str, np.ndarray]]:
+    """Of each task the rows of a stretch of the table, at most `most`; of a single task in the order given."""
+    everything = np.unique(np.concatenate(list(rows.values()))) if len(rows) > 1 else next(iter(rows.values()))
+    for start in range(0, len(everything), most):
+        block = everything[start : start + most]
+        if len(rows) == 1:
+            yield dict.fromkeys(rows, block)
+        else:
+            found = {name: own[np.searchsorted(own, block[0]) : np.searchsorted(own, block[-1], "right")] for name, own in rows.items()}
+            yield {name: own for name, own in found.items() if len(own)}
+
+
+def _with_catalogue(
+    found: _Found, lanes: Lanes, rows: np.ndarray, catalogue: Catalogue, template: Template, micro_batch_tokens: int
+) -> Scored:
+    encoded = encode_once(lanes, found.task, template, micro_batch_tokens)
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        vectors, inputs = encoded.batch(found.task.rows.take(rows[start : start + ROWS_AT_ONCE]))
+        found.add(vectors, inputs, found.model.logits(found.name, vectors, inputs))
+    return found.scored(rank_all(found.model, found.name, encoded, catalogue, rows[np.concatenate(found.labels) > 0.5]))
 
 
 def sample_groups(rows: np.ndarray, groups: np.ndarray | None, most: int, seed: int) -> np.ndarray:
@@ -113,8 +168,8 @@ class Evaluator:
         }
 
     def score(self, rows: Mapping[str, np.ndarray]) -> dict[str, Scored]:
-        """Of each task those rows; a task without any is left out."""
-        return {name: self._score(name, self.tasks[name], numbers) for name, numbers in rows.items() if len(numbers)}
+        """Of each task those rows, ascending; a task without any is left out."""
+        return self._score(tasks=self.tasks, rows={name: numbers for name, numbers in rows.items() if len(numbers)})
 
     def tune(self, scored: Mapping[str, Scored]) -> None:
         """scored: the watched rows."""

@@ -61,7 +61,7 @@ def test_predictions_and_rankings(trained: tuple[Prepared, Path]) -> None:
     loaded = load_checkpoint(folder)
     template = Template.of(loaded.tokenizer, loaded.model.encoder.max_length)
     lanes = Lanes(loaded.model.encoder, torch.device("cpu"), "float32", n=2)
-    stored = score(loaded.model, lanes, "search", task, rows, template, 64).scores
+    stored = score(loaded.model, lanes, {"search": task}, {"search": rows}, template, 64)["search"].scores
     lanes.close()
     table = task.dataset.table()
     fields = [{"query": table["query"][i].as_py(), "product": table["product"][i].as_py()} for i in rows.tolist()]

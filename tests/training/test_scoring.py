@@ -1,0 +1,57 @@
+"""Evaluation of several tasks: together where they read one table, with the numbers that each has by itself."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mtl_core.tasks import KINDS
+from mtl_core.training.loop import _Trainer
+from mtl_core.training.scoring import Scored
+from mtl_core.workspace import Workspace
+from tests.training.test_joint import trainer_of
+
+
+def texts_through_the_encoder(trainer: _Trainer) -> Counter[bytes]:
+    found: Counter[bytes] = Counter()
+
+    def count(_: Any, inputs: tuple[Any, ...]) -> None:
+        found.update(ids.numpy().tobytes() for ids in inputs[0].ids.split(inputs[0].lengths))
+
+    trainer.model.encoder.register_forward_pre_hook(count)
+    return found
+
+
+def same(one: Scored, other: Scored) -> None:
+    np.testing.assert_allclose(one.scores, other.scores, rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(one.labels, other.labels)
+    assert (one.groups is None) == (other.groups is None) and one.loss == pytest.approx(other.loss, rel=1e-5)
+    assert one.gates == pytest.approx(other.gates, rel=1e-4)
+
+
+@pytest.mark.parametrize("sharing", ["hard", "mmoe", "adapters"])
+def test_tasks_of_a_table_are_measured_together(description: dict, workspace: Workspace, monkeypatch: Any, sharing: str) -> None:
+    """Every fifth row has no label for *recommended*; blocks of 7 rows, so that they end elsewhere for each task alone."""
+    monkeypatch.setattr(type(KINDS["classification"]), "rows_at_once", 7)
+    description["sharing"] = {"name": sharing}
+    trainer = trainer_of(description, workspace, "fixed")
+    rows = {name: trainer.rows[name].rows("train") for name in ("department", "search", "recommended")}
+    assert set(rows["recommended"]) < set(rows["department"])
+    alone = {name: trainer.evaluator.score({name: numbers})[name] for name, numbers in rows.items()}
+    seen = texts_through_the_encoder(trainer)
+    together = trainer.evaluator.score(rows)
+    assert list(together) == list(rows)
+    for name, found in together.items():
+        same(found, alone[name])
+    n_reviews = len(rows["department"])
+    twice = sum(seen.values()) - len(seen)
+    assert twice >= n_reviews / 2 if sharing == "adapters" else twice < n_reviews / 2
+
+
+def test_rows_of_one_task_keep_their_order(description: dict, workspace: Workspace) -> None:
+    trainer = trainer_of(description, workspace, "fixed")
+    rows = trainer.rows["search"].rows("train")[::-1]
+    found, forward = (trainer.evaluator.score({"search": some})["search"] for some in (rows, rows[::-1]))
+    np.testing.assert_allclose(found.scores, forward.scores[::-1], rtol=1e-4)
+    np.testing.assert_array_equal(found.labels, forward.labels[::-1])
