@@ -198,7 +198,7 @@ def test_what_a_text_is_written_from_holds_all_extra_columns_as_words() -> None:
     spec = kind.fit(table, options)
     encoded = kind.encode(table.append_column("knowledge", [["size: 7", None]]), spec, options)
     assert encoded["source"].to_pylist() == ["shoe\nsize: 7; a", "hat\nb; c; 2.5"] and encoded["given"].to_pylist() == ["shoe", "hat"]
-    assert spec == {} and kind.slots(options, ["source", "knowledge"]) == kind.plain.slots(options)
+    assert spec == kind.plain.fit(table, options) and kind.slots(options, ["source", "knowledge"]) == kind.plain.slots(options)
 
 
 def test_no_span_is_learned_or_found_in_knowledge(compiled: Callable[..., Any]) -> None:
