@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
@@ -183,7 +183,7 @@ def _replay(args: argparse.Namespace, workspace: Workspace) -> int:
 def _execute(target: Run, workspace: Workspace, as_json: bool, work: Work, quiet: bool = False) -> int:
     """Trains in the foreground. The first Ctrl-C (or SIGTERM) ends after the step with a checkpoint, the second at once."""
     control, recorder = Control(), Recorder(target.folder)
-    progress = Progress(recorder, sys.stderr)
+    progress = Progress(recorder, sys.stderr, {name: task["kind"] for name, task in target.experiment.get("tasks", {}).items()})
 
     def stop(number: int, frame: FrameType | None) -> None:
         if control.stopping:
@@ -218,11 +218,12 @@ def _execute(target: Run, workspace: Workspace, as_json: bool, work: Work, quiet
 
 
 class Progress:
-    """A bar on a terminal; elsewhere a line an evaluation."""
+    """A bar on a terminal; elsewhere a line an evaluation, with the main metric of each task. kinds: task → its kind."""
 
-    def __init__(self, recorder: Recorder, stream: TextIO):
+    def __init__(self, recorder: Recorder, stream: TextIO, kinds: Mapping[str, str]):
         self.recorder = recorder
         self.stream = stream
+        self.kinds = kinds
         self.terminal = stream.isatty()
         self._drawn = 0.0
         self._width = 0
@@ -230,7 +231,10 @@ class Progress:
     def __call__(self, event: Event) -> None:
         series = self.recorder.series
         if isinstance(event, Evaluated):
-            metrics = [f"{task} {m} {v:.4f}" for task, values in event.metrics.items() for m, v in list(values.items())[:1]]
+            from mtl_core.tasks import KINDS
+
+            main = {task: KINDS[self.kinds[task]].primary for task in event.metrics}
+            metrics = [f"{task} {main[task]} {v[main[task]]:.4f}" for task, v in event.metrics.items() if main[task] in v]
             self.line(f"step {event.step}, {event.split}: {', '.join(metrics)}{'  (best)' if event.is_best else ''}")
         elif isinstance(event, RowsMade):
             self.line(f"step {event.step}, rows {event.how}: {', '.join(f'{task} {n}' for task, n in event.rows.items())}")

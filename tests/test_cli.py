@@ -117,6 +117,16 @@ class TestTrain:
         assert main(["resume", run_id]) == 2
         assert "finished" in capsys.readouterr().err
 
+    def test_the_main_metric_is_told_on_the_way(self, experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Of a regression it is not the first."""
+        old = "click: {kind: click_through, data: clicks, columns: {numbers: price, categories: site, label: click}"
+        text = experiment.read_text()
+        assert old in text
+        experiment.write_text(text.replace(old, "click: {kind: regression, data: clicks, columns: {text: site, label: price}"))
+        assert main(["train", str(experiment)]) == 0
+        told = [line for line in capsys.readouterr().err.splitlines() if "validation:" in line]
+        assert len(told) == 3 and all("kind accuracy" in line and "click spearman" in line and "rmse" not in line for line in told)
+
     def test_the_same_seed_gives_the_same_numbers(self, experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
         results = []
         for _ in range(2):
