@@ -1,26 +1,15 @@
 """Evaluation of several tasks: together where they read one table, with the numbers that each has by itself."""
 
-from collections import Counter
 from typing import Any
 
 import numpy as np
 import pytest
 
 from mtl_core.tasks import KINDS
-from mtl_core.training.loop import _Trainer
 from mtl_core.training.scoring import Scored
 from mtl_core.workspace import Workspace
+from tests.training.test_full_ranking import seen_by_the_encoder
 from tests.training.test_joint import trainer_of
-
-
-def texts_through_the_encoder(trainer: _Trainer) -> Counter[bytes]:
-    found: Counter[bytes] = Counter()
-
-    def count(_: Any, inputs: tuple[Any, ...]) -> None:
-        found.update(ids.numpy().tobytes() for ids in inputs[0].ids.split(inputs[0].lengths))
-
-    trainer.model.encoder.register_forward_pre_hook(count)
-    return found
 
 
 def same(one: Scored, other: Scored) -> None:
@@ -39,7 +28,7 @@ def test_tasks_of_a_table_are_measured_together(description: dict, workspace: Wo
     rows = {name: trainer.rows[name].rows("train") for name in ("department", "search", "recommended")}
     assert set(rows["recommended"]) < set(rows["department"])
     alone = {name: trainer.evaluator.score({name: numbers})[name] for name, numbers in rows.items()}
-    seen = texts_through_the_encoder(trainer)
+    seen = seen_by_the_encoder(trainer)
     together = trainer.evaluator.score(rows)
     assert list(together) == list(rows)
     for name, found in together.items():
