@@ -126,23 +126,12 @@ def main() -> None:
             for task, done in singles.items():
                 done.append(bench(f"alone {task}", alone(experiment, task, seed, n_steps, seen)))
             if not arguments.report:
-                print(
-                    markdown(experiment, bench, joint, singles, naive()),
-                    flush=True,
-                )
+                print(markdown(experiment, bench, joint, singles, naive()), flush=True)
     except Missing:
         if not joint:
             raise SystemExit("There is too little yet.") from None
     if arguments.report:
-        print(
-            markdown(
-                experiment,
-                bench,
-                joint,
-                {task: done for task, done in singles.items() if done},
-                naive(),
-            )
-        )
+        print(markdown(experiment, bench, joint, {task: done for task, done in singles.items() if done}, naive()))
 
 
 def markdown(

@@ -364,6 +364,10 @@ class TaskKind(ABC):
         """Whether rows of one `group` are to be drawn together, so that the loss may compare them."""
         return False
 
+    def compares(self, options: Any) -> bool:
+        """Whether a row's loss depends on which rows are beside it."""
+        return self.draws_groups(options)
+
     def mining(self, options: Any) -> Mining | None:
         """Hard negatives that are to be looked for while training; the head is then a `DualHead`."""
         return None

@@ -208,7 +208,7 @@ class Generation(TaskKind):
         """Texts: hardly two are alike."""
 
     def fit(self, table: pa.Table, options: GenerationOptions) -> Spec:
-        return words_of(common.names(table["label"]).to_pylist())
+        return words_of(common.names(table["label"]))
 
     def encode(self, table: pa.Table, spec: Spec, options: GenerationOptions) -> pa.Table:
         """`label` is 1 for a row with both texts; strings: `given`, the source, and `reference`, the target."""

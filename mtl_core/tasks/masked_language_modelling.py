@@ -155,7 +155,7 @@ class MaskedLanguageModelling(TaskKind):
         return findings.problems
 
     def fit(self, table: pa.Table, options: MaskedLanguageOptions) -> Spec:
-        return words_of(common.plain(common.texts(table["text"])).to_pylist())
+        return words_of(common.plain(common.texts(table["text"])))
 
     def encode(self, table: pa.Table, spec: Spec, options: MaskedLanguageOptions) -> pa.Table:
         """`label` is 1 for a row with a text."""

@@ -193,6 +193,9 @@ class Recommendation(TaskKind):
     def draws_groups(self, options: RecommendationOptions) -> bool:
         return options.loss == "bpr"
 
+    def compares(self, options: RecommendationOptions) -> bool:
+        return options.loss != "cross_entropy"
+
     def catalogue(self, options: RecommendationOptions) -> Catalogue | None:
         return Catalogue("item", options.full_ranking, seen="history") if options.full_ranking else None
 

@@ -84,7 +84,7 @@ def score(
     template: Template,
     micro_batch_tokens: int,
 ) -> dict[str, Scored]:
-    """rows: task → (n,) which of its rows, n ≥ 1, ascending where there are several tasks. The model is put into evaluation mode and back.
+    """rows: task → (n,) which of its rows, n ≥ 1, ascending. The model is put into evaluation mode and back.
 
     Tasks of one table go through it together: a text that several of them read is encoded once.
     """
@@ -112,24 +112,22 @@ def score(
 
 
 def _together(model: MultiTaskModel, tasks: Mapping[str, PreparedTask]) -> list[list[str]]:
-    """Tasks of one table, if the encoder is the same for them; one that ranks a catalogue stays by itself."""
+    """Tasks of one table, if the encoder is the same for them. By itself stays one that ranks a catalogue, and one whose loss depends on
+    the rows beside a row: it must not be another because of the tasks beside it."""
     groups: dict[str, list[str]] = {}
     for name, task in tasks.items():
-        apart = model.sharing.by_task or task.kind.catalogue(task.options)
+        apart = model.sharing.by_task or task.kind.catalogue(task.options) or task.kind.compares(task.options)
         groups.setdefault(f"task {name}" if apart else f"table {task.data}", []).append(name)
     return list(groups.values())
 
 
 def _blocks(rows: Mapping[str, np.ndarray], most: int) -> Iterator[dict[str, np.ndarray]]:
-    """Of each task the rows of a stretch of the table, at most `most`; of a single task in the order given."""
-    everything = np.unique(np.concatenate(list(rows.values()))) if len(rows) > 1 else next(iter(rows.values()))
+    """Of each task its rows in a stretch of the table, at most `most`."""
+    everything = np.unique(np.concatenate(list(rows.values())))
     for start in range(0, len(everything), most):
         block = everything[start : start + most]
-        if len(rows) == 1:
-            yield dict.fromkeys(rows, block)
-        else:
-            found = {name: own[np.searchsorted(own, block[0]) : np.searchsorted(own, block[-1], "right")] for name, own in rows.items()}
-            yield {name: own for name, own in found.items() if len(own)}
+        found = {name: own[np.searchsorted(own, block[0]) : np.searchsorted(own, block[-1], "right")] for name, own in rows.items()}
+        yield {name: own for name, own in found.items() if len(own)}
 
 
 def _with_catalogue(

@@ -38,9 +38,13 @@ def test_tasks_of_a_table_are_measured_together(description: dict, workspace: Wo
     assert twice >= n_reviews / 2 if sharing == "adapters" else twice < n_reviews / 2
 
 
-def test_rows_of_one_task_keep_their_order(description: dict, workspace: Workspace) -> None:
+def test_a_loss_that_compares_rows_does_not_depend_on_other_tasks(description: dict, workspace: Workspace, monkeypatch: Any) -> None:
+    """The rows of a query are compared with each other; the blocks of the task beside it would cut them apart."""
+    monkeypatch.setattr(type(KINDS["classification"]), "rows_at_once", 7)
+    description["tasks"]["search"]["options"] = {"loss": "listwise"}
+    description["tasks"]["department"] |= {"data": "searches", "columns": {"text": "product", "label": "relevance"}}
     trainer = trainer_of(description, workspace, "fixed")
-    rows = trainer.rows["search"].rows("train")[::-1]
-    found, forward = (trainer.evaluator.score({"search": some})["search"] for some in (rows, rows[::-1]))
-    np.testing.assert_allclose(found.scores, forward.scores[::-1], rtol=1e-4)
-    np.testing.assert_array_equal(found.labels, forward.labels[::-1])
+    rows = {name: trainer.rows[name].rows("train") for name in ("department", "search")}
+    together = trainer.evaluator.score(rows)
+    for name, numbers in rows.items():
+        same(together[name], trainer.evaluator.score({name: numbers})[name])
