@@ -169,14 +169,14 @@ def test_check_labels_that_cannot_be_learned() -> None:
 # -- loss and metrics --
 
 
-def test_the_loss_is_the_mean_binary_cross_entropy_with_weights() -> None:
+def test_the_loss_is_the_binary_cross_entropy_of_all_tags_with_weights() -> None:
     logits, tags = torch.tensor([[0.0, 2.0]]), torch.tensor([[1.0, 0.0]])
     batch = TaskBatch({}, {"tags": tags}, torch.ones(1))
     plain = KIND.loss(logits, batch, {"weights": [1.0, 1.0]}, OPTIONS)
     weighted = KIND.loss(logits, batch, {"weights": [3.0, 3.0]}, OPTIONS)
     negative = np.log1p(np.exp(2))
-    np.testing.assert_allclose(plain, [(np.log(2) + negative) / 2], rtol=1e-6)
-    np.testing.assert_allclose(weighted, [(3 * np.log(2) + negative) / 2], rtol=1e-6)
+    np.testing.assert_allclose(plain, [np.log(2) + negative], rtol=1e-6)
+    np.testing.assert_allclose(weighted, [3 * np.log(2) + negative], rtol=1e-6)
 
 
 def test_the_first_guess_is_the_share_of_each_tag(to_batch: Callable[..., Any]) -> None:
