@@ -142,7 +142,10 @@ def together(experiment: Experiment, seed: int, n_steps: int, weights: Mapping[s
 
 
 def alone(experiment: Experiment, task: str, seed: int, n_steps: int, joint: Facts) -> Experiment:
-    """One task of the joint experiment by itself, at equal examples. n_steps: planned for the joint run; joint: what it saw."""
+    """One task of the joint experiment by itself, at equal examples. n_steps: planned for the joint run; joint: what it saw.
+
+    Its steps have fewer rows than the joint run's, and the same learning rates: a rate chosen for many rows may be too high for few.
+    """
     a_step = joint.examples.get(task, 0) / max(1, joint.steps)
     batch = max(1, round(a_step))
     steps = max(1, round(a_step * n_steps / batch))

@@ -21,11 +21,12 @@ LEAST_SEEDS = 3
 CONFIDENCE = 0.95
 _TOLERANCE = 0.01
 """Of the examples: what whole batches leave."""
-_SAME = {
+UNLIKE = {
     "encoder": N_("“{run}” and “{baseline}” do not have the same encoder."),
     "optimizer": N_("“{run}” and “{baseline}” do not have the same optimizer."),
     "schedule": N_("“{run}” and “{baseline}” do not have the same schedule of the learning rate."),
 }
+"""Part of the experiment → what is said where the two sides differ in it."""
 
 
 class Verdict(StrEnum):
@@ -194,7 +195,7 @@ def _unequal(name: str, task: str, base: Trained, one: Trained, part: Part) -> l
     found: list[tuple[bool, Message]] = []
     if why := incomparable(task, base.result, one.result, part):
         found.append((True, message("“{task}” of “{run}” and of “{baseline}” cannot be compared: {why}", task=task, why=why, **names)))
-    for group, template in _SAME.items():
+    for group, template in UNLIKE.items():
         if base.result.experiment.get(group) != one.result.experiment.get(group):
             found.append((False, Message(template, names)))
     if base.computed != one.computed:

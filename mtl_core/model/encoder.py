@@ -414,7 +414,6 @@ class Encoder(nn.Module):
     def _head_agrees(self, model: Any) -> bool:
         """Whether a causal model's scores are its last matrix times the states, tried on a text; some bend them."""
         ids = self._sample().ids[: min(9, self.max_length)].cpu()
-        model.eval()
         output = model(input_ids=ids[None], output_hidden_states=True)
         return torch.allclose(output.logits, model.get_output_embeddings()(output.hidden_states[-1]), atol=1e-3)
 
