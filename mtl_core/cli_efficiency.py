@@ -64,7 +64,8 @@ def efficiency(args: argparse.Namespace, workspace: Workspace) -> int:
             }
         )
     else:
-        print(f"{now.task}: {now.metric} on the test split\n")
+        print(f"{now.task}: {now.metric} on the test split" + ("\n" if curves else ", of which no training has any"))
         cells = [[way, f"{p.share:.0%}", f"{p.rows:,}", p.score.text(), p.score.n] for way, points in curves.items() for p in points]
-        print_table(["", "share", "rows", "mean ± half the 95 % interval", "seeds"], cells)
+        if cells:
+            print_table(["", "share", "rows", "mean ± half the 95 % interval", "seeds"], cells)
     return FAILED if failed else OK

@@ -26,7 +26,7 @@ from mtl_core.training.events import Evaluated, Event, Resumed, Started, Steered
 from mtl_core.training.prepare import store
 from mtl_core.workspace import Workspace
 
-_VERSION = 1  # of the hash: a new number trains everything again
+_VERSION = 2  # of the hash: a new number trains everything again
 _LOCK = threading.Lock()
 
 

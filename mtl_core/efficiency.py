@@ -41,19 +41,15 @@ class Plan(Needed):
     shares: dict[str, float] = field(default_factory=dict)
 
     def curves(self) -> dict[str, list[Point]]:
-        """Way of training (joint, alone) → its points, by share, of what is there so far."""
-        found: dict[str, dict[float, list[Part]]] = {}
+        """Way of training (joint, alone) → its points, by share, of what is there so far and has the metric: no test rows, no point."""
+        found: dict[str, dict[float, list[tuple[Part, float]]]] = {}
         for part in self.parts:
-            if part.state == "done":
-                found.setdefault(part.row, {}).setdefault(self.shares[part.key], []).append(part)
+            if part.state == "done" and (value := main_values(trained(part).result, {self.task: self.metric}, "test")):
+                found.setdefault(part.row, {}).setdefault(self.shares[part.key], []).append((part, value[self.task]))
         return {
-            row: [Point(share, rows_of(parts[0], self.task), self._score(parts)) for share, parts in sorted(by_share.items())]
+            row: [Point(share, rows_of(some[0][0], self.task), mean_of([v for _, v in some])) for share, some in sorted(by_share.items())]
             for row, by_share in found.items()
         }
-
-    def _score(self, parts: Sequence[Part]) -> Mean:
-        values = [main_values(trained(part).result, {self.task: self.metric}, "test") for part in parts]
-        return mean_of([value[self.task] for value in values if self.task in value])
 
 
 def rows_of(part: Part, task: str) -> int:

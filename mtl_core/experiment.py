@@ -126,6 +126,10 @@ def _cross_faults(values: Any) -> Iterator[Fault]:
         if threshold and kind and not kind.guesses(columns):
             wanted = message("0: with these columns, the kind “{kind}” cannot learn from its own answers", kind=Message(kind.label))
             yield Fault(f"tasks.{name}.pseudo_labels.threshold", found_value(threshold), wanted)
+        share = _group(task, "augmentation").get("share", 0)
+        if share and kind and not kind.varies(columns):
+            wanted = message("0: with these columns, the kind “{kind}” has no text that may be changed", kind=Message(kind.label))
+            yield Fault(f"tasks.{name}.augmentation.share", found_value(share), wanted)
     if tasks and all(isinstance(task, dict) and task.get("weight", 1) == 0 for task in tasks.values()):
         yield Fault("tasks", message("a loss weight of 0 for every task"), message("a loss weight above 0 for at least one task"))
     shared = _group(_group(_group(values, "sampling"), "options"), "shares")

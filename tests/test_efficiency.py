@@ -64,3 +64,11 @@ def test_the_chart_has_a_line_a_way_and_a_band_where_there_is_an_interval() -> N
     assert np.allclose(band.y, [0.6, 0.8, 0.7, 0.4]) and joint.line.dash == "solid" and alone.line.dash != "solid"
     assert joint.line.color == alone.line.color == plots.task_colors(["ads", "search"])["ads"]
     assert figure.layout.xaxis.type == "log" and list(figure.layout.xaxis.ticktext) == ["10", "100"]
+
+
+def test_without_test_rows_there_are_no_points(two: dict, workspace: Workspace, capsys: pytest.CaptureFixture) -> None:
+    two["data"]["reviews"]["split"] = {"by": "random", "validation": 0.2, "test": 0.0}
+    joint = train_run(two, workspace)
+    assert plan(joint, workspace, "recommended", (1.0,), 1).curves() == {}
+    assert main(["efficiency", joint.id, "--task", "recommended", "--shares", "100", "--seeds", "1"]) == 0
+    assert "of which no training has any" in capsys.readouterr().out

@@ -132,11 +132,13 @@ def vary(
 
 
 def augmented(block: RowBlock, varied: Varied, options: Augmentation, rng: np.random.Generator) -> RowBlock:
-    """The rows with some of their texts in a variant. varied: see `vary`."""
+    """The rows with some of their texts in a variant, a text in the same one wherever it stands: losses ask which rows have one text.
+    varied: see `vary`."""
     slots = dict(block.slots)
     for slot, texts in varied.items():
         codes, offsets = slots[slot]
         n_texts = np.array([t.n_texts for t in texts] if isinstance(texts, tuple) else texts.n_texts)
-        variant = rng.integers(1, options.variants + 1, codes.shape) * (rng.random(codes.shape) < options.share)
-        slots[slot] = codes + n_texts * variant, offsets
+        texts_of, place = np.unique(codes, return_inverse=True)
+        variant = rng.integers(1, options.variants + 1, len(texts_of)) * (rng.random(len(texts_of)) < options.share)
+        slots[slot] = codes + n_texts * variant[place.reshape(codes.shape)], offsets
     return replace(block, slots=slots)

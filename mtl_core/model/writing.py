@@ -86,19 +86,18 @@ class Seq2SeqWriter(nn.Module):
         owner.encoder = nn.Identity()
         self.model = model
 
-    def teach(self, vectors: Tensor, source: Tokens, target: Tokens) -> Taught:
+    def teach(self, vectors: Tensor, source: Tokens, target: Tokens, longest: int) -> Taught:
         memory, seen = self._read(vectors, source)
         lengths = target.offsets.diff()
         ends = torch.full((len(lengths), 1), self.end, device=vectors.device)
-        ids, there = padded(target.ids, lengths) if len(target.ids) else (ends[:, :0], ends[:, :0].bool())
+        ids = padded(target.ids, lengths)[0][:, :longest] if len(target.ids) else ends[:, :0]
         inputs = torch.cat([torch.full_like(ends, self.start), ids], 1)
         logits = self.model(
             encoder_outputs=BaseModelOutput(memory), attention_mask=seen.long(), decoder_input_ids=inputs, use_cache=False
         ).logits
-        kept = torch.cat([torch.ones_like(ends, dtype=torch.bool), there], 1)  # a start for every end
-        rows = torch.repeat_interleave(torch.arange(len(lengths), device=vectors.device), lengths + 1)
-        wanted = torch.cat([ids, ends], 1).scatter(1, lengths[:, None], self.end)
-        return Taught(logits[kept], wanted[kept], rows)
+        wanted = torch.cat([ids, ends], 1).scatter(1, lengths.clamp(max=longest)[:, None], self.end)
+        kept = torch.arange(wanted.shape[1], device=vectors.device) < _taught(lengths, lengths, longest)[:, None]
+        return Taught(logits[kept], wanted[kept], kept.nonzero()[:, 0])
 
     def begin(self, vectors: Tensor, source: Tokens) -> State:
         memory, seen = self._read(vectors, source)
@@ -146,14 +145,14 @@ class CausalWriter(nn.Module):
     def end(self) -> int:
         return int(self.template.pair[2][0])
 
-    def teach(self, vectors: Tensor, source: Tokens, target: Tokens) -> Taught:
+    def teach(self, vectors: Tensor, source: Tokens, target: Tokens, longest: int) -> Taught:
         assert source.index is not None  # a slot that reads tokens
         n_rows, device = len(source.offsets) - 1, vectors.device
         n = torch.zeros(n_rows, dtype=torch.long, device=device).index_add_(0, source.rows, (source.part == 1).long())
         first = source.offsets[1:] - len(self.template.pair[2]) - n  # of each row, where its target begins
-        rows = torch.repeat_interleave(torch.arange(n_rows, device=device), n + 1)
-        starts = (n + 1).cumsum(0) - n - 1
-        at = first[rows] + torch.arange(len(rows), device=device) - starts[rows]
+        taught = _taught(n, target.offsets.diff(), longest)
+        rows = torch.repeat_interleave(torch.arange(n_rows, device=device), taught)
+        at = first[rows] + torch.arange(len(rows), device=device) - (taught.cumsum(0) - taught)[rows]
         return Taught(self.output(vectors[source.index[at - 1]]), source.ids[at], rows)
 
     def begin(self, vectors: Tensor, source: Tokens) -> State:
@@ -184,6 +183,11 @@ class CausalWriter(nn.Module):
 
     def pick(self, state: State, rows: Tensor) -> State:
         return state.pick(rows)
+
+
+def _taught(there: Tensor, lengths: Tensor, longest: int) -> Tensor:
+    """(R,): tokens that are taught of targets of `lengths` tokens, of which so many are there: with the end of those that are whole."""
+    return there.clamp(max=longest) + ((there == lengths) & (lengths <= longest))
 
 
 def _id(config: Any, *names: str) -> int:

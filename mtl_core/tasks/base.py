@@ -168,13 +168,14 @@ class Taught(NamedTuple):
 
 
 class Writer(Protocol):
-    """A module that writes texts. end: id that ends them. A target may have been cut: `Taught.wanted` says what of it is there."""
+    """A module that writes texts. end: id that ends them."""
 
     @property
     def end(self) -> int: ...
 
-    def teach(self, vectors: Tensor, source: Tokens, target: Tokens) -> Taught:
-        """vectors: as a head is given them; source: of the slot that is read; target: of that to be written, which `continues` it."""
+    def teach(self, vectors: Tensor, source: Tokens, target: Tokens, longest: int) -> Taught:
+        """vectors: as a head is given them; source: of the slot that is read; target: of that to be written, which `continues` it; longest:
+        most tokens of one that are taught. One that is longer, or was cut, has no end: it does not end there."""
 
     def begin(self, vectors: Tensor, source: Tokens) -> Any:
         """The state of what is written to each row, with a cache of keys and values inside."""
@@ -196,6 +197,10 @@ class Vocabulary(Protocol):
     @property
     def tokenizer(self) -> Any:
         """A fast tokenizer of transformers."""
+
+    @property
+    def max_length(self) -> int:
+        """Most tokens of a text, which is cut behind them."""
 
     def language_model(self) -> Writer | None:
         """The backbone's own pretrained part that writes, a module that is new in each call; None where it has none."""
@@ -365,12 +370,17 @@ class TaskKind(ABC):
         return False
 
     def compares(self, options: Any) -> bool:
-        """Whether a row's loss depends on which rows are beside it."""
+        """Whether the loss or the score of a row depends on which rows are beside it."""
         return self.draws_groups(options)
 
     def mining(self, options: Any) -> Mining | None:
         """Hard negatives that are to be looked for while training; the head is then a `DualHead`."""
         return None
+
+    def varies(self, fields: Collection[str]) -> bool:
+        """Whether a task with these fields (names) reads the vector of any text, so that the text may be in other words while training:
+        where spans are looked for, or words written, each stays where it is."""
+        return any(slot.reads == "vector" for slot in self.slots(self.Options(), fields))
 
     def guesses(self, fields: Collection[str]) -> bool:
         """Whether a task with these fields (names) can be taught by its own answers to rows without a label."""

@@ -163,7 +163,7 @@ class ClickThrough(TaskKind):
         MetricInfo(
             "weighted_auc",
             N_("Weighted AUC"),
-            N_("AUC with each row weighed by its propensity, as in training; with propensity weighting."),
+            N_("AUC with each row weighed by one over its propensity, as in training; with propensity weighting."),
         ),
         MetricInfo("cvr_auc", N_("Conversion AUC"), N_("Of the clicked rows: chance that a converted one scores above another one.")),
         MetricInfo("cvr_log_loss", N_("Conversion log-loss"), N_("Log-loss of the conversion after a click, on clicked rows.")),
@@ -257,6 +257,9 @@ class ClickThrough(TaskKind):
             weights = batch.features["weight"].squeeze(1)
             losses = losses * (weights / weights.nanmean()).nan_to_num(nan=1.0)
         return losses
+
+    def compares(self, options: ClickThroughOptions) -> bool:
+        return options.propensity_weighting  # by the mean weight of the rows
 
     def scores(self, logits: Tensor, batch: TaskBatch, spec: Spec) -> np.ndarray:
         """(R,): pCTR, or (R, 2): pCTR and pCVR, the probability of a conversion once there was a click; their product is pCTCVR."""

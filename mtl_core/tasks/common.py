@@ -1,5 +1,6 @@
 """What the task kinds share: columns as numpy arrays, groups as codes, and the checks that are the same for all of them."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,9 +19,15 @@ from mtl_core.tasks.base import Field
 _CHARACTERS = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 WORD = rf"[{_CHARACTERS}]|[^\W{_CHARACTERS}]+"
 """What the naive baselines count: words, and characters where nothing separates words (Chinese, Japanese); both may be in one text."""
+WORDS_AND_SIGNS = re.compile(rf"{WORD}|[^\w\s]")
 
 SPLITS = {"train": message("training"), "validation": message("validation"), "test": message("test")}
 _WORDS = {"true": 1.0, "t": 1.0, "yes": 1.0, "y": 1.0, "是": 1.0, "false": 0.0, "f": 0.0, "no": 0.0, "n": 0.0, "否": 0.0}
+
+
+def is_longer(text: str, most: int) -> bool:
+    """Whether a text surely has more than `most` tokens: no tokenizer makes fewer of it than words and signs."""
+    return len(text) > most and len(WORDS_AND_SIGNS.findall(text)) > most
 
 
 # -- columns ------------------------------------------------------------------------------------------------------------------

@@ -94,7 +94,7 @@ class Decoder(nn.Module):
         """heads: as many of them as divide `hidden`; longest: tokens of a text, without the end; spec: see `log_frequencies`."""
         super().__init__()
         width = words.embeddings.shape[1]
-        self._words, self.longest = (words,), longest  # not a module of its own: its parameters are the encoder's
+        self._words = (words,)  # not a module of its own: its parameters are the encoder's
         self.enter = nn.Identity() if width == hidden else nn.Linear(width, hidden)
         self.places = nn.Embedding(longest + 1, hidden)
         self.before = nn.Sequential(nn.LayerNorm(hidden), nn.Dropout(dropout))
@@ -114,18 +114,17 @@ class Decoder(nn.Module):
         t = self._words[0].tokenizer
         return next(i for i in (t.eos_token_id, t.sep_token_id, t.pad_token_id, 0) if i is not None)
 
-    def teach(self, vectors: Tensor, source: Tokens, target: Tokens) -> Taught:
-        """Of a target longer than `longest` the rest is left out, and so is the end, which is not there."""
+    def teach(self, vectors: Tensor, source: Tokens, target: Tokens, longest: int) -> Taught:
         state, lengths, device = self.begin(vectors, source), target.offsets.diff(), vectors.device
-        kept = lengths.clamp(max=self.longest)
+        kept = lengths.clamp(max=longest)
         inputs = torch.full((len(lengths), int(kept.max()) + 1), self.end, device=device)
         wanted = inputs.clone()
         inputs[:, 0] = self.start
         row = target.rows
         place = torch.arange(len(row), device=device) - target.offsets[row]
-        here = place < self.longest
+        here = place < longest
         inputs[row[here], place[here] + 1] = wanted[row[here], place[here]] = target.ids[here]
-        there = torch.arange(inputs.shape[1], device=device) < (kept + (lengths <= self.longest))[:, None]
+        there = torch.arange(inputs.shape[1], device=device) < (kept + (lengths <= longest))[:, None]
         return Taught(self._logits(self._states(inputs, state), state.source, there), wanted[there], there.nonzero()[:, 0])
 
     def begin(self, vectors: Tensor, source: Tokens) -> _State:

@@ -157,7 +157,8 @@ class Extras(TaskKind):
         extras: Spec = {"vocabularies": [], "numbers": []}
         if "categories" in self.added and not self._writes(options):
             extras = features.fit(table, _FEATURES)
-        extras[_KNOWLEDGE] = slot is not None and _KNOWLEDGE in given.column_names and self._embeds(options)
+        beside_a_text = bool(self.plain.slots(options, table.column_names))  # else it is the text
+        extras[_KNOWLEDGE] = beside_a_text and _KNOWLEDGE in table.column_names and self._embeds(options)
         return {**spec, "extras": {**extras, "slot": slot.name}} if slot and any(extras.values()) else spec
 
     def encode(self, table: pa.Table, spec: Spec, options: Any) -> pa.Table:

@@ -1,6 +1,5 @@
 """How frequent words are in a shop's texts: where a head that gives every word a probability begins."""
 
-import re
 from collections import Counter
 
 import numpy as np
@@ -9,14 +8,13 @@ import torch
 from torch import Tensor
 
 from mtl_core.tasks.base import Spec, Vocabulary
-from mtl_core.tasks.common import WORD, sample
+from mtl_core.tasks.common import WORDS_AND_SIGNS, sample
 
 MOST_WORDS = 5000
 MOST_TEXTS = 20_000
 """That are counted; more would hardly change how frequent words are."""
 
 _UNSEEN = 0.05  # probability of all tokens together, whether they occur or not
-_WORD = re.compile(rf"{WORD}|[^\w\s]")
 
 
 def words_of(texts: pa.Array | pa.ChunkedArray) -> Spec:
@@ -27,7 +25,7 @@ def words_of(texts: pa.Array | pa.ChunkedArray) -> Spec:
     found, n = Counter[str](), 0
     for text in texts.take(pa.array(sample(np.arange(len(texts)), MOST_TEXTS))).to_pylist():
         if text:
-            found.update(_WORD.findall(text))
+            found.update(WORDS_AND_SIGNS.findall(text))
             n += 1
     return {"words": [[word, times] for word, times in found.most_common(MOST_WORDS)], "texts": n}
 

@@ -1,6 +1,5 @@
 """Generation: a text → a text that answers, describes or rewrites it."""
 
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, cast
@@ -24,7 +23,6 @@ from mtl_core.tasks.frequencies import words_of
 
 SHOWN_TEXTS = 20  # of a report
 _NEIGHBOURS, _ASKED = 20_000, 2_000  # rows of the naive baseline
-_WORD = re.compile(rf"{common.WORD}|[^\w\s]")  # no tokenizer makes fewer tokens of them
 
 
 class GenerationOptions(Options):
@@ -38,7 +36,11 @@ class GenerationOptions(Options):
         0.1, ge=0, le=0.9, title=N_("Dropout"), description=N_("Share of values dropped in the decoder while training.")
     )
     longest_target: int = Setting(
-        48, ge=4, le=512, title=N_("Longest text written"), description=N_("In tokens; longer targets are cut, and writing ends there.")
+        48,
+        ge=4,
+        le=512,
+        title=N_("Longest text written"),
+        description=N_("In tokens, fewer than are read of a text; longer targets are cut, and writing ends there."),
     )
     label_smoothing: float = Setting(
         0.1, ge=0, le=0.5, title=N_("Label smoothing"), description=N_("Share of each token's target spread over all others in training.")
@@ -98,6 +100,7 @@ class GenerationHead(WordHead):
         super().tie(words)
         o, spec = self.options, self.spec
         own = cast(nn.Module | None, words.language_model())
+        self.longest = min(o.longest_target, words.max_length - 1)  # one that has all that is kept of a text may have been cut
         self.writer = own or Decoder(self.hidden, words, o.layers, o.heads, o.dropout, o.longest_target, spec)
 
     def forward(self, vectors: Tensor, batch: TaskBatch) -> Written:
@@ -109,7 +112,7 @@ class GenerationHead(WordHead):
             texts = self._search(writer.begin(vectors, source), n, options.beams)
             nothing = torch.zeros(n, device=vectors.device)
             return Written(nothing, nothing.long(), texts, self._samples(vectors, batch))
-        logits, wanted, rows = writer.teach(vectors, source, target)
+        logits, wanted, rows = writer.teach(vectors, source, target, self.longest)
         smoothing = options.label_smoothing if self.training else 0.0
         tokens = rows.bincount(minlength=n)
         losses = F.cross_entropy(logits.float(), wanted, reduction="none", label_smoothing=smoothing)
@@ -139,7 +142,7 @@ class GenerationHead(WordHead):
     def _decoding(self) -> Decoding:
         tokenizer, n = self.words.tokenizer, len(self.words.embeddings)
         banned = {*tokenizer.all_special_ids, *range(len(tokenizer), n)} - {cast(Writer, self.writer).end}
-        return Decoding(self.options.longest_target, sorted(banned))
+        return Decoding(self.longest, sorted(banned))
 
     def _texts(self, ids: Tensor) -> np.ndarray:
         end, found = cast(Writer, self.writer).end, np.empty(len(ids), object)
@@ -177,6 +180,9 @@ class Generation(TaskKind):
     primary = "rouge_l"
     rows_at_once = 64  # a number for each token of the vocabulary at each token of the targets
 
+    def compares(self, options: GenerationOptions) -> bool:
+        return options.decoded_share < 1  # which rows are written out is counted among those beside them
+
     def slots(self, options: GenerationOptions, fields: Collection[str] | None = None) -> tuple[Slot, ...]:
         return (Slot("source", reads="tokens"), Slot("target", reads="ids", continues="source"))
 
@@ -189,7 +195,7 @@ class Generation(TaskKind):
         findings.texts("source", only=True)
         findings.labels(~common.nulls(table["label"]) & ~common.is_empty(table["source"]))
         texts = common.texts(table["label"]).to_pylist()
-        long = np.array([len(t) > options.longest_target and len(_WORD.findall(t)) > options.longest_target for t in texts], dtype=bool)
+        long = np.array([common.is_longer(t, options.longest_target) for t in texts], dtype=bool)
         findings.rows(
             Severity.WARNING,
             "target_too_long",
@@ -258,7 +264,7 @@ class Generation(TaskKind):
         """Some of what was written beside what was wanted; how long both are."""
         pairs = [(row["given"], row["text"], str(label)) for row, label in zip(scores, labels, strict=True) if row["text"] is not None]
         shown = [pairs[i] for i in np.unique(np.linspace(0, len(pairs) - 1, min(SHOWN_TEXTS, len(pairs))).astype(np.int64))]
-        lengths = np.array([[len(_WORD.findall(text)) for text in pair[1:]] for pair in pairs]).reshape(-1, 2)
+        lengths = np.array([[len(common.WORDS_AND_SIGNS.findall(text)) for text in pair[1:]] for pair in pairs]).reshape(-1, 2)
         names = (N_("Written"), N_("Reference"))
         rows = [[name, *np.percentile(own, (10, 50, 90)).tolist()] for name, own in zip(names, lengths.T, strict=True) if len(own)]
         return [

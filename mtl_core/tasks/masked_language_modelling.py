@@ -1,6 +1,5 @@
 """Masked language modelling: texts that nobody labelled → their hidden words, so that the encoder learns a shop's language."""
 
-import re
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -199,7 +198,10 @@ class MaskedLanguageModelling(TaskKind):
     def naive(self, table: pa.Table, split: np.ndarray, spec: Spec, options: MaskedLanguageOptions, part: str) -> dict[str, float]:
         """How frequent words are in training, with one more of each and one for all that were never seen. Whole words, not tokens."""
         texts = common.plain(common.texts(table["text"])).to_pylist()
-        words = {p: [w for t, s in zip(texts, split, strict=True) if s == p for w in _WORD.findall(t.lower())] for p in ("train", part)}
+        words = {
+            p: [w for t, s in zip(texts, split, strict=True) if s == p for w in common.WORDS_AND_SIGNS.findall(t.lower())]
+            for p in ("train", part)
+        }
         if not words["train"] or not words[part]:
             return {}
         counts = Counter(words["train"])
@@ -217,9 +219,6 @@ class MaskedLanguageModelling(TaskKind):
                 answer["probabilities" if number == 1 else f"probabilities {number}"] = words
             answers.append(answer)
         return answers
-
-
-_WORD = re.compile(rf"{common.WORD}|[^\w\s]")
 
 
 def _all(scores: np.ndarray, key: str) -> np.ndarray:

@@ -166,6 +166,14 @@ class QuestionAnswering(TaskKind):
             message("They are taken where they stand first. Count characters from 0; joined columns have a space between them."),
         )
         findings.rows(
+            Severity.WARNING,
+            "answer_too_long",
+            "answer",
+            np.array([common.is_longer(r.answer or "", options.longest_answer) for r in rows], bool),
+            message("{count} answers have more than {limit} words and signs, so at least as many tokens.", limit=options.longest_answer),
+            message("They are learned, but none so long is ever given. Raise “Longest answer” if they matter."),
+        )
+        findings.rows(
             Severity.INFO,
             "several_answers",
             "answer",

@@ -92,7 +92,7 @@ def assemble(
             else:
                 pair = (first := _first(store), first)
                 key[:, 0], key[:, 1] = 1, first.hashes[codes]
-            key[:, 0] += np.uint64(4 * place * apart + 2 * (reading.masks > 0))
+            key[:, 0] += np.uint64(2 * place * apart + (round(reading.masks * 1e6) << 32))
             keys.append(key)
             owners.append(np.full(len(key), place))
             kept.append(np.full(len(key), reading.reads == "tokens"))

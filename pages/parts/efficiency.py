@@ -55,6 +55,10 @@ def _body(run: Run, task: str, seeds: int, was_live: bool, _: Translate) -> None
     whole = (now.n - now.n_done) * (1 + 1 / len(run.experiment["tasks"])) / 2
     needed.progress(now, plans, whole, _("Train on some of the rows"), "efficiency", _)
     curves = now.curves()
+    if now.n_done and not curves:
+        st.info(
+            _("“{task}” has no figure on test rows: give its table a larger test share.").format(task=plain(task)), icon=":material/info:"
+        )
     if all(len(points) < 2 for points in curves.values()):  # the run itself is a point, but no curve
         return
     labels = {info.name: info.label for kind in KINDS.values() for info in kind.metrics}

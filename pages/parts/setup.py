@@ -113,9 +113,12 @@ def _tasks(experiment: Experiment, prefix: str, _: Translate) -> dict[str, dict[
 
 
 def _scarce(task: Task) -> list[Setting]:
-    """What can be set of any task beside its weight and options; pseudo-labels where its kind can give them."""
-    elsewhere = {"kind", "data", "columns", "weight", "options"}
-    left_out = elsewhere if KINDS[task.kind].guesses(task.columns) else elsewhere | {"pseudo_labels"}
+    """What can be set of any task beside its weight and options, of its kind and columns what has an effect."""
+    kind, left_out = KINDS[task.kind], {"kind", "data", "columns", "weight", "options"}
+    if not kind.guesses(task.columns):
+        left_out.add("pseudo_labels")
+    if not kind.varies(task.columns):
+        left_out.add("augmentation")
     return [s for s in widgets(task) if settings.drawable(s) and s.path.split(".")[0] not in left_out]
 
 

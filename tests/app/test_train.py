@@ -13,6 +13,7 @@ from mtl_core import drafts
 from mtl_core.cli import main
 from mtl_core.jobs import Work, jobs
 from mtl_core.runs import Run, RunState, create_run, run
+from mtl_core.tasks import KINDS
 from mtl_core.training.control import Control
 from mtl_core.training.events import Compared, Event, Finished, Gated, RowsMade, Started, StepDone
 from mtl_core.workspace import Workspace
@@ -366,6 +367,10 @@ def test_pseudo_labels_are_set_where_they_can_be_and_shown(
     assert main(["report", run_id]) == 0
     assert ["intent", "2000", "4", "2"] in [line.split() for line in capsys.readouterr().out.splitlines()]
 
+    at = opened("train", **{"from": "whole"})
+    changed = {widget.key.split(".")[2] for widget in at.slider if widget.key.endswith("augmentation.share")}
+    tasks = experiment_of(at)["tasks"]
+    assert changed and set(tasks) - changed == {name for name, task in tasks.items() if not KINDS[task["kind"]].varies(task["columns"])}
     at = opened("train", **{"from": "sample"})
     can = {widget.key.split(".")[2] for widget in at.number_input if widget.key.endswith("pseudo_labels.every")}
     assert can == {name for name, task in experiment_of(at)["tasks"].items() if task["kind"] in ("classification", "click_through")}

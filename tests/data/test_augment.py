@@ -53,7 +53,7 @@ def test_a_step_draws_texts_and_variants_by_their_share(tiny_encoder: Path, tmp_
     tokenizer, slots = load_tokenizer(str(tiny_encoder)), (Slot("h", "many"), Slot("p", "pair"), Slot("t", reads="tokens"))
     words = [f"red kettle number {i}" for i in range(40)]
     pairs = pa.StructArray.from_arrays([pa.array(words), pa.array(words[::-1])], ["a", "b"])
-    table = pa.table({"h": [[w, "x y"] for w in words], "p": pairs, "t": words, "label": np.ones(40, np.float32)})
+    table = pa.table({"h": [[w, f"x {w}"] for w in words], "p": pairs, "t": words, "label": np.ones(40, np.float32)})
     rows = compile_task(table, slots, np.array(["train"] * 40), tokenizer=tokenizer, max_length=64, folder=tmp_path, key="k")
     options = Augmentation(share=0.5, word_dropout=0.5, variants=3)
     varied = vary(table, slots, rows.stores, options, tokenizer, 64)
@@ -72,6 +72,8 @@ def test_a_step_draws_texts_and_variants_by_their_share(tiny_encoder: Path, tmp_
         assert np.array_equal(code, block.slots[slot][0]) and np.array_equal(found.slots[slot][0], again.slots[slot][0])
         assert set(np.unique(variant)) == {0, 1, 2, 3} and 0.35 < (variant > 0).mean() < 0.65
     assert found.slots["t"] is block.slots["t"]
+    twice = augmented(rows.take(np.repeat(np.arange(40), 2)), varied, options, np.random.default_rng(0)).slots["p"][0]
+    assert np.array_equal(twice[::2], twice[1::2]), "equal texts stay equal"
     history = varied["h"]
     assert not isinstance(history, tuple)
     store = rows.stores["h"]

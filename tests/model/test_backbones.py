@@ -217,7 +217,7 @@ def test_a_pretrained_writer_thinks_what_the_library_thinks(family: str, folders
     assert not {id(p) for p in head.parameters()} & {id(p) for p in encoder.parameters()}
     vectors, batch = written(encoder, SOURCES, TARGETS)
     source, target = (batch.slots[name].tokens for name in ("text", "answer"))
-    taught = head.writer.teach(vectors, source, target)
+    taught = head.writer.teach(vectors, source, target, 64)
     model = FAMILIES[family].loader.from_pretrained(folders[family]).eval()
     tokenizer, end = encoder.tokenizer, head.writer.end
     for row, (text, answer) in enumerate(zip(SOURCES, TARGETS, strict=True)):
@@ -230,6 +230,27 @@ def test_a_pretrained_writer_thinks_what_the_library_thinks(family: str, folders
             else:
                 logits = model(input_ids=ids, labels=torch.tensor([wanted])).logits[0]
         torch.testing.assert_close(taught.logits[taught.rows == row], logits, atol=1e-4, rtol=1e-4)
+
+
+@writers
+def test_a_target_that_is_cut_has_no_end(family: str, folders: dict[str, Path]) -> None:
+    """By the longest that is taught, and, where text and target stand in one sequence, by the longest sequence."""
+    encoder = Encoder.load(str(folders[family]), max_length=64).eval()
+    writer = encoder.language_model()
+    vectors, batch = written(encoder, SOURCES, ["warm red", "nice", "a"])
+    source, target = (batch.slots[name].tokens for name in ("text", "answer"))
+    whole, (long, short, least) = writer.teach(vectors, source, target, 64), target.offsets.diff().tolist()
+    assert long > short > least > 0
+    taught = writer.teach(vectors, source, target, short)
+    assert taught.rows.bincount().tolist() == [short, short + 1, least + 1]
+    for row, n in enumerate((short, short + 1, least + 1)):
+        own = whole.wanted[whole.rows == row][:n]
+        assert torch.equal(taught.wanted[taught.rows == row], own) and (own[-1] == writer.end) == (row > 0)
+        torch.testing.assert_close(taught.logits[taught.rows == row], whole.logits[whole.rows == row][:n])
+    if encoder.causal:
+        vectors, batch = written(encoder, ["socks"], ["warm red " * 20])
+        taught = writer.teach(vectors, batch.slots["text"].tokens, batch.slots["answer"].tokens, 64)
+        assert len(taught.wanted) == int((batch.slots["text"].tokens.part == 1).sum()) < 64 and writer.end not in taught.wanted
 
 
 @writers
@@ -264,7 +285,7 @@ def test_a_pretrained_writer_writes_token_by_token(family: str, folders: dict[st
             vectors, slots["text"].ids = torch.cat(states), with_answer
             slots["text"].index = torch.arange(len(vectors))
         slots["answer"].ids = answer.flatten()
-        taught = writer.teach(vectors, slots["text"], slots["answer"])
+        taught = writer.teach(vectors, slots["text"], slots["answer"], 64)
     torch.testing.assert_close(torch.stack(logits, 1).flatten(0, 1), taught.logits, atol=1e-4, rtol=1e-4)
 
 
@@ -279,7 +300,7 @@ def test_a_pretrained_writer_learns(family: str, folders: dict[str, Path]) -> No
     for _ in range(4):
         encoder.open_rows(np.arange(100))
         vectors, batch = written(encoder, SOURCES, TARGETS)
-        taught = head.writer.teach(vectors, batch.slots["text"].tokens, batch.slots["answer"].tokens)
+        taught = head.writer.teach(vectors, batch.slots["text"].tokens, batch.slots["answer"].tokens, 64)
         losses.append(torch.nn.functional.cross_entropy(taught.logits, taught.wanted))
         optimizer.zero_grad()
         losses[-1].backward()

@@ -37,7 +37,7 @@ def decoder(small_encoder: Encoder) -> Decoder:
 
 def without_cache(decoder: Decoder, written: list[list[int]]) -> Tensor:
     """(B, V): logits of what comes behind `written`, everything computed anew."""
-    taught = decoder.teach(VECTORS, SOURCE, flat(written, index=False))
+    taught = decoder.teach(VECTORS, SOURCE, flat(written, index=False), LONGEST)
     return taught.logits[taught.rows.bincount().cumsum(0) - 1]
 
 
@@ -121,7 +121,7 @@ def test_samples_follow_the_probabilities() -> None:
 
 
 def test_a_target_that_is_too_long_is_cut_and_has_no_end(decoder: Decoder) -> None:
-    taught = decoder.teach(VECTORS, SOURCE, flat([[5] * LONGEST, [6] * (LONGEST + 3), [], [7]], index=False))
+    taught = decoder.teach(VECTORS, SOURCE, flat([[5] * LONGEST, [6] * (LONGEST + 3), [], [7]], index=False), LONGEST)
     assert taught.rows.bincount().tolist() == [LONGEST + 1, LONGEST, 1, 2] and len(taught.logits) == len(taught.wanted)
     assert taught.wanted[taught.rows == 1].tolist() == [6] * LONGEST and taught.wanted[taught.rows == 3].tolist() == [7, decoder.end]
 

@@ -192,6 +192,14 @@ def test_knowledge_stands_behind_the_text_that_it_describes() -> None:
         assert encoded[slot][1].as_py() == {**row, "pair": {"a": "a", "b": "b"}, "text": "", "context": "a"}[slot], name
 
 
+def test_knowledge_that_is_the_only_text_is_not_embedded_beside_itself(compiled: Callable[..., Any]) -> None:
+    kind, options = KINDS["click_through"], options_of("click_through", knowledge="embedded")
+    table = pa.table({"numbers": [[1.0], [2.0]], "knowledge": ["colour: navy", "size: 7"], "label": [1, 0]})
+    spec = kind.fit(table, options)
+    vectors, batch = compiled(kind, kind.encode(table, spec, options), options)
+    assert "extras" not in spec and set(batch.slots) == {"text"} and kind.head(32, spec, options)(vectors, batch).shape == (2,)
+
+
 def test_what_a_text_is_written_from_holds_all_extra_columns_as_words() -> None:
     kind, options = KINDS["generation"], options_of("generation", knowledge="embedded")
     table = pa.table({"source": ["shoe", "hat"], "categories": [["a", None], ["b", "c"]], "numbers": [None, 2.5], "label": ["x", "y"]})

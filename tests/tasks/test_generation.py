@@ -63,7 +63,7 @@ def test_the_loss_and_the_perplexity_by_hand(compiled: Callable[..., Any], small
     head = head_on(small_encoder)
     found = head(vectors, batch)
     assert found.texts is None and found.tokens.tolist() == [4, 5, 6, 4]  # characters and the end
-    taught = head.writer.teach(vectors, batch.slots["source"].tokens, batch.slots["target"].tokens)
+    taught = head.writer.teach(vectors, batch.slots["source"].tokens, batch.slots["target"].tokens, 8)
     losses = -taught.logits.detach().softmax(1)[torch.arange(19), taught.wanted].log()
     means = [float(losses[taught.rows == r].mean()) for r in range(4)]
     np.testing.assert_allclose(found.losses.tolist(), means, rtol=1e-4)

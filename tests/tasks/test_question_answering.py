@@ -91,6 +91,15 @@ def test_what_is_lost_is_said() -> None:
     assert "no_rows_in_split" in unlabelled and "empty_means_no_answer" not in unlabelled
 
 
+def test_an_answer_that_is_longer_than_any_that_is_given() -> None:
+    rows = table([BAG, BAG, "红色的包"], ["red bag of Red", "bag", "红色的包"])
+    found = check(rows, ["train"] * 3, KIND.Options(longest_answer=3))["answer_too_long"]
+    assert (found.line, found.count, found.column, found.severity) == (2, 2, "answer", Severity.WARNING) and "more than 3 words" in str(
+        found
+    )
+    assert "answer_too_long" not in check(rows, ["train"] * 3, KIND.Options(longest_answer=4))
+
+
 def test_errors() -> None:
     assert check(table([BAG] * 3, pa.array([None] * 3, pa.string())))["no_answers"].severity is Severity.ERROR
     assert check(table([BAG] * 3, ["blue", "red", "red"]))["no_training_rows"].severity is Severity.ERROR

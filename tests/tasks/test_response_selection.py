@@ -18,7 +18,7 @@ from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import SlotIndex, TaskBatch
 from mtl_core.training.events import Finished
 from mtl_core.training.loop import train
-from mtl_core.training.prepare import prepare
+from mtl_core.training.prepare import map_fields, prepare
 from mtl_core.workspace import Workspace
 from tests.shop import write
 
@@ -219,3 +219,15 @@ def test_a_trained_one_ranks_a_catalogue_of_replies(tiny_encoder: Path, workspac
     single = [predictor.predict("reply", [{**asked, "reply": reply}])[0]["relevance"] for reply in replies]
     assert [place for place, _ in ranking] == np.argsort(-np.array(single))[:2].tolist()
     assert [relevance for _, relevance in ranking] == pytest.approx(sorted(single, reverse=True)[:2], abs=1e-5)
+
+
+def test_candidates_that_are_parted_by_the_split_are_found() -> None:
+    table = pa.table({
+        "turns": [["where?"]] * 2 + [["when?"]] * 2, "said": ["here", "there", "now", "then"], "right": [1, 0, 1, 0],
+        "which": ["a", "a", "b", "b"], "_line": [2, 3, 4, 5],
+    })  # fmt: skip
+    columns = {"dialogue": "turns", "reply": "said", "label": "right", "list": "which"}
+    for split, parted in ((["train", "test", "train", "train"], 1), (["train", "train", "test", "test"], 0)):
+        mapped = map_fields(KIND, table, np.array(split), columns, OPTIONS, "service.csv")
+        found = [p for p in mapped.problems if p.code == "leak_groups"]
+        assert len(found) == parted and all((p.column, p.line) == ("which", 2) for p in found)

@@ -1,6 +1,9 @@
 """Training reads changed texts where it is told to; evaluations never do, and a resumed run draws the same ones."""
 
-from mtl_core.experiment import experiment_from_dict
+import pytest
+
+from mtl_core.experiment import ExperimentError, experiment_from_dict
+from mtl_core.tasks import KINDS
 from mtl_core.training.events import Evaluated, StepDone
 from mtl_core.training.loop import train
 from mtl_core.training.prepare import prepare
@@ -23,3 +26,14 @@ def test_training_texts_are_changed_and_no_others(description: dict, workspace: 
     assert abs(found[0.0][0]["department"] - found[1.0][0]["department"]) < 1e-5, "only the task that asks for it"
     again = list(train(experiment, prepare(experiment, workspace)))
     assert next(e for e in again if isinstance(e, StepDone)).losses == found[1.0][0]
+
+
+@pytest.mark.parametrize("kind", ["extraction", "generation", "masked_language_modelling"])
+def test_a_task_without_texts_that_may_be_changed_is_a_fault(description: dict, kind: str) -> None:
+    columns = {"text": "text", "source": "text", "label": "department"}
+    columns = {f.name: columns[f.name] for f in KINDS[kind].fields if f.required}
+    description["tasks"]["department"] = {"kind": kind, "data": "reviews", "columns": columns, "augmentation": {"share": 0.5}}
+    with pytest.raises(ExperimentError) as error:
+        experiment_from_dict(description)
+    (fault,) = error.value.faults
+    assert (fault.path, str(fault.found)) == ("tasks.department.augmentation.share", "0.5") and "may be changed" in str(fault.wanted)

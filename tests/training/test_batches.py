@@ -144,6 +144,19 @@ def test_masks_are_drawn_by_salt_and_text() -> None:
     assert rows[one.tasks["class"].slots["text"].index[0]] == (1, *[10] * 50, 2), "another task sees the text as it is"
 
 
+def test_tasks_that_hide_different_shares_see_their_own_masks() -> None:
+    template, texts = replace(TEMPLATE, max_length=60, mask=4, vocabulary=9), Texts([50])
+    blocks = {
+        str(share): RowBlock({"text": (np.array([0]), None)}, readings={"text": Reading("tokens", share)}) for share in (0.1, 0.1001, 0.4)
+    }
+    batch = assemble(blocks, {task: {"text": texts} for task in blocks}, template, 1000, CPU)
+    rows = states_of(batch)
+    for task, n in (("0.1", 5), ("0.1001", 5), ("0.4", 20)):
+        tokens = batch.tasks[task].slots["text"].tokens
+        seen = torch.tensor([rows[i][0] for i in tokens.index])
+        assert int(tokens.masked.sum()) == n and torch.equal(seen[~tokens.masked], tokens.ids[~tokens.masked])
+
+
 def test_a_task_without_texts_needs_no_encoder() -> None:
     batch = assemble({"table": RowBlock({}, np.zeros(4, np.float32), None, {"x": np.ones((4, 2))})}, {"table": {}}, TEMPLATE, 100, CPU)
     assert batch.packed == [] and batch.tokens == 0 and batch.tasks["table"].n_rows == 4
