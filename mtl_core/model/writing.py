@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 from transformers.modeling_outputs import BaseModelOutput
 
-from mtl_core.tasks.base import Taught, Tokens
+from mtl_core.tasks.base import Taught, Tokens, n_taught
 
 
 class Backbone(Protocol):
@@ -96,7 +96,7 @@ class Seq2SeqWriter(nn.Module):
             encoder_outputs=BaseModelOutput(memory), attention_mask=seen.long(), decoder_input_ids=inputs, use_cache=False
         ).logits
         wanted = torch.cat([ids, ends], 1).scatter(1, lengths.clamp(max=longest)[:, None], self.end)
-        kept = torch.arange(wanted.shape[1], device=vectors.device) < _taught(lengths, lengths, longest)[:, None]
+        kept = torch.arange(wanted.shape[1], device=vectors.device) < n_taught(lengths, lengths, longest)[:, None]
         return Taught(logits[kept], wanted[kept], kept.nonzero()[:, 0])
 
     def begin(self, vectors: Tensor, source: Tokens) -> State:
@@ -150,7 +150,7 @@ class CausalWriter(nn.Module):
         n_rows, device = len(source.offsets) - 1, vectors.device
         n = torch.zeros(n_rows, dtype=torch.long, device=device).index_add_(0, source.rows, (source.part == 1).long())
         first = source.offsets[1:] - len(self.template.pair[2]) - n  # of each row, where its target begins
-        taught = _taught(n, target.offsets.diff(), longest)
+        taught = n_taught(n, target.offsets.diff(), longest)
         rows = torch.repeat_interleave(torch.arange(n_rows, device=device), taught)
         at = first[rows] + torch.arange(len(rows), device=device) - (taught.cumsum(0) - taught)[rows]
         return Taught(self.output(vectors[source.index[at - 1]]), source.ids[at], rows)
@@ -183,11 +183,6 @@ class CausalWriter(nn.Module):
 
     def pick(self, state: State, rows: Tensor) -> State:
         return state.pick(rows)
-
-
-def _taught(there: Tensor, lengths: Tensor, longest: int) -> Tensor:
-    """(R,): tokens that are taught of targets of `lengths` tokens, of which so many are there: with the end of those that are whole."""
-    return there.clamp(max=longest) + ((there == lengths) & (lengths <= longest))
 
 
 def _id(config: Any, *names: str) -> int:

@@ -167,6 +167,11 @@ class Taught(NamedTuple):
     rows: Tensor
 
 
+def n_taught(there: Tensor, lengths: Tensor, longest: int) -> Tensor:
+    """(R,): tokens that are taught of targets of `lengths` tokens, of which so many are there: with the end of those that are whole."""
+    return there.clamp(max=longest) + ((there == lengths) & (lengths <= longest))
+
+
 class Writer(Protocol):
     """A module that writes texts. end: id that ends them."""
 
@@ -376,6 +381,10 @@ class TaskKind(ABC):
     def mining(self, options: Any) -> Mining | None:
         """Hard negatives that are to be looked for while training; the head is then a `DualHead`."""
         return None
+
+    def grouped_by(self, fields: Collection[str]) -> str | None:
+        """Of these fields (names) the one that says which rows belong together, so that no split should part them."""
+        return next((f.name for f in self.fields if f.type == "group" and f.name in fields), None)
 
     def varies(self, fields: Collection[str]) -> bool:
         """Whether a task with these fields (names) reads the vector of any text, so that the text may be in other words while training:

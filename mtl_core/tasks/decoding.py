@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mtl_core.tasks.base import Spec, Taught, Tokens, Vocabulary, Writer
+from mtl_core.tasks.base import Spec, Taught, Tokens, Vocabulary, Writer, n_taught
 from mtl_core.tasks.frequencies import log_frequencies
 
 KeysValues = tuple[Tensor, Tensor]  # each (B, heads, length, hidden / heads)
@@ -124,7 +124,7 @@ class Decoder(nn.Module):
         place = torch.arange(len(row), device=device) - target.offsets[row]
         here = place < longest
         inputs[row[here], place[here] + 1] = wanted[row[here], place[here]] = target.ids[here]
-        there = torch.arange(inputs.shape[1], device=device) < (kept + (lengths <= longest))[:, None]
+        there = torch.arange(inputs.shape[1], device=device) < n_taught(lengths, lengths, longest)[:, None]
         return Taught(self._logits(self._states(inputs, state), state.source, there), wanted[there], there.nonzero()[:, 0])
 
     def begin(self, vectors: Tensor, source: Tokens) -> _State:

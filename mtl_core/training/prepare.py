@@ -89,7 +89,7 @@ def map_fields(
         found = kind.check(mapped, split, options)
         texts = [f.name for f in kind.fields if f.name in fields and f.type in ("text", "texts")]
         if texts and not kind.takes_logs:  # histories come with a split of their own making
-            found += check_leaks(mapped, split, texts, next((f.name for f in kind.fields if f.name in fields and f.type == "group"), None))
+            found += check_leaks(mapped, split, texts, kind.grouped_by(fields))
         problems += located(found, fields, file)
     if not has_errors(problems):
         split = np.where(kind.keep(mapped, split, options, seed), split, "")

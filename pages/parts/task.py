@@ -54,12 +54,8 @@ def build(chosen: Chosen, table: Table, _: Translate) -> None:
         with st.expander(_("Options of this task"), icon=":material/tune:"):
             options = settings.draw_all(own, f"{key}.options", _)
     given = next((name for name in names if name.lower() in SPLIT_NAMES), None)
-    likely = {
-        "column": given,
-        "group": next((mapped[f.name] for f in kind.fields if f.type == "group" and mapped.get(f.name)), None),
-        "stratified": mapped.get("label"),
-        "time": "time",
-    }
+    group = kind.grouped_by([name for name, column in mapped.items() if column])
+    likely = {"column": given, "group": mapped.get(group or ""), "stratified": mapped.get("label"), "time": "time"}
     split = splitting.choose(names, {way: c for way, c in likely.items() if isinstance(c, str)}, f"{key}.split", _)
     if lacking := mapping.missing(kind, mapped):
         st.caption(_("Still without a column: {fields}").format(fields=plain(", ".join(lacking))))

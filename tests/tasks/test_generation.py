@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,18 @@ def test_the_loss_and_the_perplexity_by_hand(compiled: Callable[..., Any], small
     KIND.loss(head.train()(vectors, batch), batch, {}, OPTIONS).sum().backward()
     assert small_encoder.embeddings.grad is None
     assert [name for name, p in head.named_parameters() if p.grad is None] == []
+
+
+def test_a_target_that_the_token_store_may_have_cut_has_no_end(small_encoder: Encoder) -> None:
+    options, most = OPTIONS.model_copy(update={"longest_target": 512}), small_encoder.max_length
+    rows = pa.table({"source": ["x", "x"], "label": ["a " * (most + 20), "a " * (most - 1)]})
+    encoded = KIND.encode(rows, {}, options)
+    block, stores = rows_in_memory(encoded, KIND.slots(options), small_encoder.tokenizer, most)
+    batch = assemble({"t": block}, {"t": stores}, small_encoder.template(), 4096, torch.device("cpu"))
+    head = head_on(small_encoder, options).train()
+    known = replace(batch.tasks["t"], labels=torch.ones(2))
+    found = head(torch.cat([small_encoder(part) for part in batch.packed]), known)
+    assert found.tokens.tolist() == [most - 1, most], "the second is whole, and has its end"
 
 
 def test_a_share_of_the_rows_is_written_out(compiled: Callable[..., Any], small_encoder: Encoder) -> None:
