@@ -31,15 +31,15 @@ from torchjd.aggregation import UPGrad
 from torchjd.autojac import jac_to_grad, mtl_backward
 
 from mtl_core.balancing import BALANCING, GradientBalancing
+from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import load_experiment
+from mtl_core.config.parts import Balancing
 from mtl_core.data.compiled import RowBlock
-from mtl_core.experiment import load_experiment
-from mtl_core.experiment_parts import Balancing
-from mtl_core.training.batches import StepBatch, assemble
+from mtl_core.runtime.batches import StepBatch, assemble
+from mtl_core.runtime.prepare import prepare
 from mtl_core.training.control import Control
 from mtl_core.training.joint import Joint
 from mtl_core.training.loop import _Trainer
-from mtl_core.training.prepare import prepare
-from mtl_core.workspace import Workspace
 
 STRATEGIES = ["fixed", "uncertainty", "dwa", "famo", *(n for n, s in BALANCING.items() if issubclass(s, GradientBalancing))]
 

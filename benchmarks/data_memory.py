@@ -44,10 +44,10 @@ def peak_mb() -> float:
 
 def measure(file: Path, folder: Path) -> dict[str, float]:
     """Seconds and peak megabytes after each stage."""
+    from mtl_core.base.workspace import Workspace
     from mtl_core.data.mapping import map_columns
     from mtl_core.data.split import SplitOptions, check_leaks
     from mtl_core.data.store import store_dataset
-    from mtl_core.workspace import Workspace
 
     result = {"rows": 0.0, "imported_mb": peak_mb()}
     start = time.perf_counter()

@@ -26,13 +26,13 @@ import pandas as pd
 from benchmarks.real import FLOORS as KNOWN
 from benchmarks.real import naive_metrics
 from benchmarks.trained import Bench, Missing, Result, signed, write
-from mtl_core.comparisons import Facts, alone, together
+from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import Experiment, load_experiment
 from mtl_core.evaluation.alone import UNLIKE, verdicts
-from mtl_core.experiment import Experiment, load_experiment
 from mtl_core.jobs import quiet_libraries
+from mtl_core.runtime.prepare import prepare
+from mtl_core.studies.comparisons import Facts, alone, together
 from mtl_core.tasks import KINDS
-from mtl_core.training.prepare import prepare
-from mtl_core.workspace import Workspace
 
 # (task, metric) → what is known of the table: a simple method's figure, or a published one, and whose.
 FLOORS: dict[tuple[str, str], tuple[float, str]] = KNOWN | {

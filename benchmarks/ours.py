@@ -8,12 +8,12 @@ import numpy as np
 
 from benchmarks.baselines import LENGTH, Trained, synchronize
 from benchmarks.mix import Task
-from mtl_core.experiment import Experiment, experiment_from_dict
+from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import Experiment, experiment_from_dict
 from mtl_core.inference.predictor import Predictor
+from mtl_core.runtime.prepare import prepare
 from mtl_core.training.events import Failed, StepDone
 from mtl_core.training.loop import train
-from mtl_core.training.prepare import prepare
-from mtl_core.workspace import Workspace
 
 
 def experiment(

@@ -53,9 +53,9 @@ def write_rows(path: Path, items: int, users: int) -> None:
 
 def prepared(folder: Path, scoring: str, users: int) -> tuple[Any, Any]:
     """The experiment and its rows, from where they are stored when it is done again."""
-    from mtl_core.experiment import experiment_from_dict
-    from mtl_core.training.prepare import prepare
-    from mtl_core.workspace import Workspace
+    from mtl_core.base.workspace import Workspace
+    from mtl_core.config.experiment import experiment_from_dict
+    from mtl_core.runtime.prepare import prepare
 
     task = {
         "kind": "recommendation",
@@ -72,9 +72,9 @@ def measure(folder: Path, users: dict[str, int]) -> dict[str, Any]:
     """users: scoring → how many are ranked by it, the first one on freshly encoded texts, the others on the same."""
     import torch
 
-    from mtl_core.training.batches import assemble
+    from mtl_core.runtime.batches import assemble
+    from mtl_core.runtime.full_ranking import encode_once, rank_all
     from mtl_core.training.control import Control
-    from mtl_core.training.full_ranking import encode_once, rank_all
     from mtl_core.training.loop import _Trainer
 
     found: dict[str, Any] = {}

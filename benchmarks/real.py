@@ -16,12 +16,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from mtl_core.experiment import Experiment, load_experiment
+from mtl_core.base.workspace import Workspace, new_id
+from mtl_core.config.experiment import Experiment, load_experiment
+from mtl_core.runtime.prepare import Prepared, map_task, prepare
 from mtl_core.tasks import KINDS
 from mtl_core.training.events import Evaluated, Failed, Finished, StepDone
 from mtl_core.training.loop import train
-from mtl_core.training.prepare import Prepared, map_task, prepare
-from mtl_core.workspace import Workspace, new_id
 
 # (task, metric) → what a simple method reaches on this table, measured when the tables were gathered, and which.
 FLOORS: dict[tuple[str, str], tuple[float, str]] = {

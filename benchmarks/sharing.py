@@ -20,12 +20,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from mtl_core.experiment import load_experiment
-from mtl_core.training.batches import assemble
+from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import load_experiment
+from mtl_core.runtime.batches import assemble
+from mtl_core.runtime.prepare import prepare
 from mtl_core.training.control import Control
 from mtl_core.training.loop import _Trainer
-from mtl_core.training.prepare import prepare
-from mtl_core.workspace import Workspace
 
 VARIANTS = {
     "hard": ["sharing.name=hard"],

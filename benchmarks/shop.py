@@ -13,9 +13,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from mtl_core.base.workspace import Workspace
 from mtl_core.jobs import jobs
-from mtl_core.runs import RunState, run
-from mtl_core.workspace import Workspace
+from mtl_core.tracking.runs import RunState, run
 
 WANTED_SECONDS = 120
 

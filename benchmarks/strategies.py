@@ -24,14 +24,14 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.trained import Bench, Missing, Result, signed, write
-from mtl_core.alone import TRIALS, WEIGHTS, draw_weights
 from mtl_core.balancing import BALANCING, GradientBalancing
-from mtl_core.comparisons import Facts, alone, together
+from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import Experiment, load_experiment
 from mtl_core.evaluation.alone import best_trial, main_values, verdicts
-from mtl_core.experiment import Experiment, load_experiment
 from mtl_core.jobs import quiet_libraries
+from mtl_core.studies.alone import TRIALS, WEIGHTS, draw_weights
+from mtl_core.studies.comparisons import Facts, alone, together
 from mtl_core.tasks import KINDS
-from mtl_core.workspace import Workspace
 
 LEARNING_RATES = (1e-4, 3e-4, 1e-3)
 

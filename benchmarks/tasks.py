@@ -22,12 +22,12 @@ sys.path.insert(0, str(ROOT))
 
 import pandas as pd
 
-from mtl_core.experiment import experiment_from_dict
+from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import experiment_from_dict
+from mtl_core.runtime.prepare import prepare
 from mtl_core.training.control import Control
 from mtl_core.training.events import StepDone
 from mtl_core.training.loop import _Trainer
-from mtl_core.training.prepare import prepare
-from mtl_core.workspace import Workspace
 
 LABELS = {
     "department": ("classification", "Department Name"),

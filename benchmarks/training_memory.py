@@ -43,11 +43,11 @@ def measure(folder: Path, steps: int, only_prepare: bool) -> dict[str, Any]:
     """Trains `steps` steps and stops without the final evaluation. Megabytes: after preparing, and the most seen at a step."""
     import psutil
 
-    from mtl_core.experiment import Experiment
+    from mtl_core.base.workspace import Workspace
+    from mtl_core.config.experiment import Experiment
+    from mtl_core.runtime.prepare import prepare
     from mtl_core.training.events import Failed, StepDone
     from mtl_core.training.loop import train
-    from mtl_core.training.prepare import prepare
-    from mtl_core.workspace import Workspace
 
     experiment = Experiment.model_validate(
         {

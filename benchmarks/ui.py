@@ -27,9 +27,9 @@ sys.path.insert(0, str(ROOT))
 import psutil
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from mtl_core.runs import Run, list_runs
+from mtl_core.base.workspace import Workspace
+from mtl_core.tracking.runs import Run, list_runs
 from mtl_core.training.events import StepDone
-from mtl_core.workspace import Workspace
 
 WANTED_SECONDS, WANTED_SHARE = 3.0, 0.97
 WARM_SECONDS = 65
@@ -46,7 +46,7 @@ def serve(port: int, batch_size: int) -> None:
     """In a process of its own: an endless training of the sample shop, and the server in front of it."""
     from streamlit.web import cli
 
-    from mtl_core.experiment import load_experiment
+    from mtl_core.config.experiment import load_experiment
     from mtl_core.jobs import jobs
 
     endless = [

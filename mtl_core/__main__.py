@@ -2,7 +2,7 @@
 
 import sys
 
-from mtl_core.cli import main
+from mtl_core.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from mtl_core.runs import RunState, list_runs
+from mtl_core.tracking.runs import RunState, list_runs
 from pages.parts import comparison, states
 from pages.parts.frame import begin, page, workspace
 from pages.parts.url import keep

@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from mtl_core.messages import N_
+from mtl_core.base.messages import N_
 from pages.parts.frame import begin, page, workspace
 
 _ = begin("home", N_("One model for all tasks of your shop"))
 
 from mtl_core.jobs import jobs  # noqa: E402 - after the heading is on its way to the browser
-from mtl_core.runs import list_runs  # noqa: E402
+from mtl_core.tracking.runs import list_runs  # noqa: E402
 from pages.parts import states  # noqa: E402
 from pages.parts.sample import FOLDER, SHOPS  # noqa: E402
 from pages.parts.text import plain  # noqa: E402

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from mtl_core.runs import list_runs
+from mtl_core.tracking.runs import list_runs
 from pages.parts import forms, states
 from pages.parts.frame import begin, page, workspace
 from pages.parts.text import plain

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from mtl_core.jobs import jobs
-from mtl_core.runs import list_runs
+from mtl_core.tracking.runs import list_runs
 from pages.parts import alone, changes, charts, conflicts, efficiency, gates, live, replay, report, states, steer
 from pages.parts.frame import begin, workspace
 from pages.parts.text import plain

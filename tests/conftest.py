@@ -13,7 +13,7 @@ os.environ.pop("MLFLOW_TRACKING_URI", None)
 import mlflow  # noqa: F401 - before a mirror's thread does: two threads that import it at once leave it half imported
 import pytest
 
-from mtl_core.workspace import Workspace
+from mtl_core.base.workspace import Workspace
 
 pytest_plugins = ["tests.shop"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mtl_core.experiment import Experiment, experiment_from_dict
+from mtl_core.config.experiment import Experiment, experiment_from_dict
 from mtl_core.training.events import Event, StepDone
 
 COLORS, THINGS = ["red", "blue", "green"], ["shoe", "hat", "coat", "sock"]

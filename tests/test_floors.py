@@ -15,29 +15,22 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 FLOORS: list[set[str]] = [
-    {"workspace", "messages", "language", "faults", "settings", "yaml_text"},  # the ground: here also sideways
-    {"data", "metrics", "plots"},
+    {"base"},
+    {"data", "plots", "evaluation"},
     {"tasks"},
-    {"model", "balancing", "evaluation"},
-    {"experiment_parts"},
-    {"experiment"},
-    {"training"},
-    {"series"},
-    {"runs", "inference", "drafts"},
-    {"mlflow_mirror"},
+    {"balancing", "model"},
+    {"config"},
+    {"runtime"},
+    {"training", "inference"},
+    {"tracking"},
     {"jobs"},
-    {"comparisons"},
-    {"alone", "efficiency"},
-    {"cli_text"},
-    {"cli_alone"},
-    {"cli_show", "cli_efficiency"},
+    {"studies"},
     {"cli"},
     {"__main__"},
 ]
-ONLY_MESSAGES = {"plots"}  # pure, for notebooks too
 
 HEAVY = {"torch", "transformers", "mlflow", "sklearn", "torchmetrics", "sentence_transformers"}
-LIGHT = {"workspace", "messages", "language", "faults", "settings", "yaml_text", "data", "plots", "series", "runs", "drafts", "jobs"}
+LIGHT = {"base", "data", "plots", "tracking", "jobs"}
 
 CORE = sorted((ROOT / "mtl_core").rglob("*.py"))
 PAGES = sorted((ROOT / "pages").rglob("*.py"))
@@ -84,8 +77,7 @@ def test_imports_go_down_only(path: Path) -> None:
     room = unit(module_name(path))
     wrong = set()
     for target in {unit(m) for m in imports(path) if m.startswith("mtl_core.")} - {room}:
-        below = floor(target) < floor(room) or floor(target) == floor(room) == 0
-        if not below or (room in ONLY_MESSAGES and target != "messages"):
+        if floor(target) >= floor(room):
             wrong.add(target)
     assert not wrong, f"{room} may not import {', '.join(sorted(wrong))}"
 

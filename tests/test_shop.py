@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 import torch
 
+from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import load_experiment
 from mtl_core.data.mapping import suitability
 from mtl_core.data.read import read_table
 from mtl_core.data.transactions import looks_like_log
-from mtl_core.experiment import load_experiment
+from mtl_core.runtime.prepare import map_task, prepare
 from mtl_core.tasks import KINDS
 from mtl_core.training.events import Finished
 from mtl_core.training.loop import train
-from mtl_core.training.prepare import map_task, prepare
-from mtl_core.workspace import Workspace
 
 DATA = Path(__file__).parents[1] / "data"
 TABLES = sorted(path.name for path in DATA.glob("*.csv"))

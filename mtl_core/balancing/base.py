@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtl_core.settings import Options
+from mtl_core.base.settings import Options
 
 
 class Balancing(ABC):

@@ -6,8 +6,8 @@ from pydantic import Field as Setting
 from scipy.optimize import minimize
 
 from mtl_core.balancing.base import GradientBalancing
-from mtl_core.messages import N_
-from mtl_core.settings import Options
+from mtl_core.base.messages import N_
+from mtl_core.base.settings import Options
 
 _PREFERENCE = N_("A preference: the direction that would be taken if no task stood against it.")
 

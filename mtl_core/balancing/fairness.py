@@ -7,8 +7,8 @@ import torch
 from pydantic import Field as Setting
 
 from mtl_core.balancing.base import GradientBalancing, Learned
-from mtl_core.messages import N_
-from mtl_core.settings import Options
+from mtl_core.base.messages import N_
+from mtl_core.base.settings import Options
 
 
 class ImpartialGradients(GradientBalancing):

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from mtl_core.balancing.base import LossBalancing
-from mtl_core.messages import N_
+from mtl_core.base.messages import N_
 
 
 class FixedWeights(LossBalancing):

@@ -8,8 +8,8 @@ from pydantic import Field as Setting
 from torch import Tensor
 
 from mtl_core.balancing.base import Learned, LossBalancing
-from mtl_core.messages import N_
-from mtl_core.settings import Options
+from mtl_core.base.messages import N_
+from mtl_core.base.settings import Options
 
 _SLIDER = N_("A factor on the weight that the strategy learns for the task.")
 

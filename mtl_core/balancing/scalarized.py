@@ -5,8 +5,8 @@ from pydantic import Field as Setting
 from torch import Tensor
 
 from mtl_core.balancing.base import LossBalancing
-from mtl_core.messages import N_
-from mtl_core.settings import Options
+from mtl_core.base.messages import N_
+from mtl_core.base.settings import Options
 
 _TINY = 1e-12  # a loss of exactly 0 has no logarithm
 

@@ -8,8 +8,8 @@ from pydantic import Field as Setting
 from torch import Tensor
 
 from mtl_core.balancing.base import GradientBalancing
-from mtl_core.messages import N_
-from mtl_core.settings import Options
+from mtl_core.base.messages import N_
+from mtl_core.base.settings import Options
 
 _SLIDER = N_("A factor on the task's loss, and so on its gradient, before conflicts are looked for.")
 _BLOCK = 1 << 17  # parameters at once, whose gradients stay in the processor's cache

@@ -16,11 +16,11 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field as Setting
 
+from mtl_core.base.messages import N_
+from mtl_core.base.settings import Options
 from mtl_core.data.compiled import RowBlock, SlotLike, Stores
 from mtl_core.data.tokens import TextStore, distinct_texts, write_texts
 from mtl_core.data.values import Column
-from mtl_core.messages import N_
-from mtl_core.settings import Options
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mtl_core.base.workspace import new_id
 from mtl_core.data.split import PARTS
 from mtl_core.data.tokens import TextStore, text_store, write_batch
 from mtl_core.data.values import Column
-from mtl_core.workspace import new_id
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

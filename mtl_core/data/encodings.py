@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from mtl_core.base.messages import message
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.messages import message
 
 CHUNK = 1 << 20
 HEAD = 1 << 16

@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mtl_core.base.messages import Message, message
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.data.values import as_label, as_lists, as_number, as_numbers, as_text
-from mtl_core.messages import Message, message
 
 
 class FieldLike(Protocol):

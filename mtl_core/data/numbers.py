@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mtl_core.base.messages import Message, message
 from mtl_core.data.problems import Severity
-from mtl_core.messages import Message, message
 
 PLAIN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
 MISSING = pa.array(["nan", "na", "n/a", "null", "none", "-", "?"])

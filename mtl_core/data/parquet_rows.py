@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from mtl_core.base.messages import message
 from mtl_core.data.encodings import LimitError
 from mtl_core.data.findings import LINE, Findings, Limits, check_names, empty
 from mtl_core.data.problems import Problem, Severity, has_errors
-from mtl_core.messages import message
 
 
 def read_parquet(path: Path, findings: Findings, limits: Limits) -> pa.Table | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from mtl_core.messages import Message, Translate, message
+from mtl_core.base.messages import Message, Translate, message
 
 
 class Severity(StrEnum):

@@ -8,8 +8,8 @@ Consistency and Confidence" (https://arxiv.org/abs/2001.07685).
 import numpy as np
 from pydantic import Field as Setting
 
-from mtl_core.messages import N_
-from mtl_core.settings import Options
+from mtl_core.base.messages import N_
+from mtl_core.base.settings import Options
 
 
 class PseudoLabels(Options):

@@ -17,13 +17,13 @@ from typing import BinaryIO, cast
 
 import pyarrow as pa
 
+from mtl_core.base.messages import message
 from mtl_core.data.csv_rows import read_csv
 from mtl_core.data.encodings import CHUNK, LimitError, scan
 from mtl_core.data.findings import Findings, Limits, empty
 from mtl_core.data.json_rows import read_jsonl
 from mtl_core.data.parquet_rows import read_parquet
 from mtl_core.data.problems import DataError, Problem, Severity, has_errors
-from mtl_core.messages import message
 
 FORMATS = {
     ".csv": "csv",

@@ -11,8 +11,8 @@ import numpy as np
 from pydantic import Field as Setting
 from pydantic import NonNegativeFloat
 
-from mtl_core.messages import N_
-from mtl_core.settings import Options
+from mtl_core.base.messages import N_
+from mtl_core.base.settings import Options
 
 
 class SamplingOptions(Options):

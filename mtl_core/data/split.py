@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from mtl_core.base.messages import N_, Message, message
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.data.values import as_text, as_time, codes_of
-from mtl_core.messages import N_, Message, message
 
 Part = Literal["train", "validation", "test"]
 PARTS = (N_("train"), N_("validation"), N_("test"))

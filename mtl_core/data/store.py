@@ -13,13 +13,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mtl_core.base.messages import message
+from mtl_core.base.workspace import Workspace, new_id
 from mtl_core.data.findings import LINE
 from mtl_core.data.problems import DataError, Problem, Severity, has_errors
 from mtl_core.data.read import format_of, read_table
 from mtl_core.data.split import PARTS, SplitOptions, part_called, split_rows
 from mtl_core.data.transactions import TransactionOptions, to_recommendations
-from mtl_core.messages import message
-from mtl_core.workspace import Workspace, new_id
 
 SPLIT = "_split"
 VERSION = 2  # of what is stored; a new number reads the sources again

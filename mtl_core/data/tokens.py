@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mtl_core.base.workspace import new_id
 from mtl_core.data.values import Column, codes_of
-from mtl_core.workspace import new_id
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
+from mtl_core.base.messages import N_, Message, message
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.data.split import SplitOptions, split_rows
 from mtl_core.data.values import as_number, as_text, as_time, codes_of
-from mtl_core.messages import N_, Message, message
 
 
 class TransactionOptions(BaseModel):

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import BinaryIO
 
+from mtl_core.base.messages import message
+from mtl_core.base.workspace import Workspace, new_id
 from mtl_core.data.problems import DataError, Problem, Severity
 from mtl_core.data.read import FORMATS, SUFFIXES
-from mtl_core.messages import message
-from mtl_core.workspace import Workspace, new_id
 
 MAX_BYTES = 2 << 30
 _CHUNK = 1 << 20

@@ -12,9 +12,9 @@ from enum import StrEnum
 
 from scipy.special import stdtrit
 
+from mtl_core.base.messages import N_, Message, message
 from mtl_core.evaluation.compare import Part, RunResult, incomparable
-from mtl_core.messages import N_, Message, message
-from mtl_core.metrics import LOWER_IS_BETTER
+from mtl_core.evaluation.metrics import LOWER_IS_BETTER
 
 LEAST_SEEDS = 3
 """From which on an interval is worth it."""

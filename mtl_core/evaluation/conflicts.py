@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from scipy.special import stdtrit
 
-from mtl_core.messages import Message, message
+from mtl_core.base.messages import Message, message
 
 LOOKS = 8
 """Of the last ones, that a mean is taken over."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from mtl_core.messages import N_, Message, message
+from mtl_core.base.messages import N_, Message, message
 
 FEW = 0.01
 """An expert with less of every task's weight is not used."""

@@ -11,14 +11,14 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from mtl_core.base.messages import Message, message
 from mtl_core.data.memory import rows_in_memory
-from mtl_core.messages import Message, message
+from mtl_core.runtime.batches import assemble
+from mtl_core.runtime.checkpoints import load_checkpoint
+from mtl_core.runtime.devices import device_of, precision_of
+from mtl_core.runtime.lanes import Lanes
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import Field, TaskKind, columns_of
-from mtl_core.training.batches import assemble
-from mtl_core.training.checkpoints import load_checkpoint
-from mtl_core.training.devices import device_of, precision_of
-from mtl_core.training.lanes import Lanes
 
 BLOCK_ROWS = 4096
 

@@ -16,7 +16,7 @@ import transformers
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mtl_core.messages import Message, message
+from mtl_core.base.messages import Message, message
 from mtl_core.model.packing import Packed, layout
 from mtl_core.model.taps import by_task, hook, overlap, record, recorded
 from mtl_core.model.writing import CausalWriter, Seq2SeqWriter

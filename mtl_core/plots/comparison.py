@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from mtl_core.messages import Translate
+from mtl_core.base.messages import Translate
 from mtl_core.plots.style import DASHES, PATTERNS, SYMBOLS, blank, cycle, escape, task_colors
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from mtl_core.messages import N_, Translate
+from mtl_core.base.messages import N_, Translate
 from mtl_core.plots.style import add_line, blank, escape, run_dashes, task_colors, task_dashes
 
 MOST_WORDS = 6

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from mtl_core.messages import Translate
+from mtl_core.base.messages import Translate
 from mtl_core.plots.style import COLORS, blank, escape
 
 

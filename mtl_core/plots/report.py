@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from mtl_core.messages import Translate
+from mtl_core.base.messages import Translate
 from mtl_core.plots.style import COLORS, blank, escape, task_colors
 
 

@@ -22,9 +22,9 @@ import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
+from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem
-from mtl_core.metrics import LOWER_IS_BETTER
-from mtl_core.settings import Options
+from mtl_core.evaluation.metrics import LOWER_IS_BETTER
 
 Spec = dict[str, Any]
 """What a head must know of its data (classes, vocabularies, means ...). JSON only: it lies beside the checkpoint."""

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field as Setting
 
-from mtl_core import metrics
+from mtl_core.base.messages import N_, message
+from mtl_core.base.settings import Options
 from mtl_core.data.problems import Severity
-from mtl_core.messages import N_, message
-from mtl_core.settings import Options
+from mtl_core.evaluation import metrics
 from mtl_core.tasks import common
 
 

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 import torch
 from torch import nn
 
+from mtl_core.base.messages import Message, message
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.messages import Message, message
 from mtl_core.tasks.base import Field
 
 _CHARACTERS = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"

@@ -19,9 +19,9 @@ from pydantic import Field as Setting
 from pydantic import create_model
 from torch import Tensor, nn
 
+from mtl_core.base.messages import N_, message
+from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.messages import N_, message
-from mtl_core.settings import Options
 from mtl_core.tasks import common, features
 from mtl_core.tasks.base import Field, Slot, SlotIndex, Spec, TaskBatch, TaskKind, Vocabulary, WordHead
 

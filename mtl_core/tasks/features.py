@@ -13,9 +13,9 @@ import torch
 from pydantic import Field as Setting
 from torch import Tensor, nn
 
+from mtl_core.base.messages import N_, message
+from mtl_core.base.settings import Options
 from mtl_core.data.problems import Severity
-from mtl_core.messages import N_, message
-from mtl_core.settings import Options
 from mtl_core.tasks import common
 from mtl_core.tasks.base import Spec, TaskBatch
 

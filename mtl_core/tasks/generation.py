@@ -12,10 +12,10 @@ from pydantic import Field as Setting
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mtl_core import metrics
+from mtl_core.base.messages import N_, message
+from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.messages import N_, message
-from mtl_core.settings import Options
+from mtl_core.evaluation import metrics
 from mtl_core.tasks import common
 from mtl_core.tasks.base import Field, MetricInfo, Panel, Slot, Spec, TaskBatch, TaskKind, Vocabulary, WordHead, Writer
 from mtl_core.tasks.decoding import Decoder, Decoding

@@ -10,9 +10,9 @@ from pydantic import Field as Setting
 from torch import Tensor
 from torch.nn import functional as F
 
-from mtl_core import metrics
+from mtl_core.base.messages import N_
 from mtl_core.data.problems import Problem
-from mtl_core.messages import N_
+from mtl_core.evaluation import metrics
 from mtl_core.tasks import common, vectors
 from mtl_core.tasks.base import Field, MetricInfo, Panel, Slot, Spec, TaskBatch, TaskKind
 

@@ -11,10 +11,10 @@ from pydantic import Field as Setting
 from pydantic import ValidationInfo, field_validator
 from torch import Tensor
 
-from mtl_core import metrics
+from mtl_core.base.messages import N_, message
+from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.messages import N_, message
-from mtl_core.settings import Options
+from mtl_core.evaluation import metrics
 from mtl_core.tasks import common
 from mtl_core.tasks.base import Catalogue, CatalogueHead, Field, MetricInfo, Panel, Slot, Spec, TaskBatch, TaskKind
 from mtl_core.tasks.recommendation_heads import (

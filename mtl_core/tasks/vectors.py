@@ -8,8 +8,8 @@ import pyarrow as pa
 from pydantic import Field as Setting
 from torch import Tensor, nn
 
-from mtl_core.messages import N_
-from mtl_core.settings import Options
+from mtl_core.base.messages import N_
+from mtl_core.base.settings import Options
 from mtl_core.tasks import common
 from mtl_core.tasks.base import Field, Slot, TaskBatch
 

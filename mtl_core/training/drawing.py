@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mtl_core.config.experiment import Experiment
 from mtl_core.data.augment import augmented
 from mtl_core.data.compiled import RowBlock
 from mtl_core.data.pseudo_labels import PseudoLabels
 from mtl_core.data.sampling import Sampler
 from mtl_core.data.shares import SAMPLING
-from mtl_core.experiment import Experiment
+from mtl_core.runtime.prepare import Prepared
 from mtl_core.tasks.base import Mining
 from mtl_core.training.mining import Made
-from mtl_core.training.prepare import Prepared
 
 
 @dataclass

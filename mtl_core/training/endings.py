@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mtl_core.experiment_parts import EarlyStopping, Endings
-from mtl_core.metrics import LOWER_IS_BETTER, is_better
+from mtl_core.config.parts import EarlyStopping, Endings
+from mtl_core.evaluation.metrics import LOWER_IS_BETTER, is_better
 
 
 def _mean(values: np.ndarray, lower: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-Metrics = dict[str, dict[str, float]]  # task → metric → value
+from mtl_core.evaluation.metrics import Metrics
 
 
 @dataclass(frozen=True)

@@ -16,16 +16,17 @@ from torch import Tensor
 
 from mtl_core.balancing import BALANCING, GradientBalancing, LossBalancing
 from mtl_core.balancing.fixed import FixedWeights
+from mtl_core.config.parts import Balancing
 from mtl_core.data.compiled import RowBlock
-from mtl_core.experiment_parts import Balancing
 from mtl_core.model.multitask import MultiTaskModel
+from mtl_core.runtime.batches import StepBatch
+from mtl_core.runtime.devices import random_state, set_random_state
+from mtl_core.runtime.lanes import Lanes
+from mtl_core.runtime.prepare import PreparedTask
 from mtl_core.tasks.base import TaskBatch
-from mtl_core.training.batches import StepBatch
-from mtl_core.training.devices import random_state, set_random_state
 from mtl_core.training.events import Compared
 from mtl_core.training.gradients import TaskGradients
-from mtl_core.training.lanes import Lanes, Pass
-from mtl_core.training.prepare import PreparedTask
+from mtl_core.training.passes import Pass
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,14 @@ import torch
 from torch import Tensor
 
 from mtl_core.balancing.fixed import FixedWeights
+from mtl_core.base.faults import ExperimentError
+from mtl_core.base.messages import N_
+from mtl_core.config.experiment import Experiment
 from mtl_core.data.compiled import RowBlock
 from mtl_core.data.shares import SAMPLING
-from mtl_core.experiment import Experiment
-from mtl_core.faults import ExperimentError
-from mtl_core.messages import N_
-from mtl_core.training.batches import assemble
-from mtl_core.training.checkpoints import (
+from mtl_core.evaluation.metrics import Metrics
+from mtl_core.runtime.batches import assemble
+from mtl_core.runtime.checkpoints import (
     State,
     checkpoint_folder,
     copy_checkpoint,
@@ -36,8 +37,11 @@ from mtl_core.training.checkpoints import (
     save_own,
     steps_before,
 )
+from mtl_core.runtime.devices import device_of, memory_bytes, precision_of
+from mtl_core.runtime.lanes import Lanes
+from mtl_core.runtime.prepare import Prepared, new_model
+from mtl_core.runtime.scoring import Evaluator
 from mtl_core.training.control import Control
-from mtl_core.training.devices import device_of, memory_bytes, precision_of
 from mtl_core.training.drawing import Drawing
 from mtl_core.training.endings import Judge
 from mtl_core.training.events import (
@@ -47,7 +51,6 @@ from mtl_core.training.events import (
     Failed,
     Finished,
     Gated,
-    Metrics,
     Paused,
     Reported,
     Resumed,
@@ -58,12 +61,9 @@ from mtl_core.training.events import (
     TaskEnded,
 )
 from mtl_core.training.joint import Joint
-from mtl_core.training.lanes import Lanes
 from mtl_core.training.mining import Made, from_tensors, mine, to_tensors
 from mtl_core.training.optimizer import Optimizer
-from mtl_core.training.prepare import Prepared, new_model
 from mtl_core.training.pseudo_labels import guess
-from mtl_core.training.scoring import Evaluator
 from mtl_core.training.steering import differing, steered
 
 SPLITS = ("train", "validation", "test")

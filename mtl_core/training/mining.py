@@ -10,10 +10,10 @@ from torch import Tensor
 from mtl_core.data.compiled import RowBlock, TaskRows
 from mtl_core.model.encoder import Template
 from mtl_core.model.multitask import MultiTaskModel
+from mtl_core.runtime.full_ranking import store_of, text_vectors
+from mtl_core.runtime.lanes import Lanes
+from mtl_core.runtime.prepare import PreparedTask
 from mtl_core.tasks.base import Mining
-from mtl_core.training.full_ranking import store_of, text_vectors
-from mtl_core.training.lanes import Lanes
-from mtl_core.training.prepare import PreparedTask
 
 QUERIES_AT_ONCE = 256
 

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mtl_core.experiment_parts import Optimizer as OptimizerOptions
-from mtl_core.experiment_parts import Schedule
+from mtl_core.config.parts import Optimizer as OptimizerOptions
+from mtl_core.config.parts import Schedule
 from mtl_core.model.multitask import MultiTaskModel
 
 

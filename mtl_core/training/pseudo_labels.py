@@ -3,10 +3,10 @@
 from mtl_core.data.pseudo_labels import PseudoLabels, sure
 from mtl_core.model.encoder import Template
 from mtl_core.model.multitask import MultiTaskModel
-from mtl_core.training.lanes import Lanes
+from mtl_core.runtime.lanes import Lanes
+from mtl_core.runtime.prepare import PreparedTask
+from mtl_core.runtime.scoring import score
 from mtl_core.training.mining import Made
-from mtl_core.training.prepare import PreparedTask
-from mtl_core.training.scoring import score
 
 
 def guess(

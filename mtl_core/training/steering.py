@@ -7,10 +7,10 @@ from functools import reduce
 from operator import getitem
 from typing import Any
 
-from mtl_core.experiment import Experiment, experiment_from_dict
-from mtl_core.faults import NOTHING, ExperimentError, Fault
-from mtl_core.messages import message
-from mtl_core.settings import set_path
+from mtl_core.base.faults import NOTHING, ExperimentError, Fault
+from mtl_core.base.messages import message
+from mtl_core.base.settings import set_path
+from mtl_core.config.experiment import Experiment, experiment_from_dict
 from mtl_core.training.control import Commands, Control
 from mtl_core.training.events import Evaluated, Event, Failed, Finished, Resumed, Steered, StepDone
 

@@ -7,8 +7,8 @@ import pandas as pd
 import streamlit as st
 
 from mtl_core import plots
-from mtl_core.messages import N_, Translate
-from mtl_core.runs import Run, RunError, RunState
+from mtl_core.base.messages import N_, Translate
+from mtl_core.tracking.runs import Run, RunError, RunState
 from pages.parts import needed
 from pages.parts.charts import PLOTLY
 from pages.parts.frame import workspace
@@ -16,8 +16,8 @@ from pages.parts.text import plain
 from pages.parts.url import keep
 
 if TYPE_CHECKING:
-    from mtl_core.alone import Plan
     from mtl_core.evaluation.alone import Verdicts
+    from mtl_core.studies.alone import Plan
 
 WAYS = {"alone": N_("Alone"), "joint": N_("Joint, this run"), "tuned": N_("Joint, fixed weights, tuned")}
 LOOKS = {  # verdict → word, sign, how it is written
@@ -31,7 +31,7 @@ def show(run: Run, _: Translate) -> None:
     """Nothing for a run that is no finished joint run, or was itself made for a comparison."""
     if run.state is not RunState.FINISHED or len(run.experiment.get("tasks", {})) < 2 or run.purpose:
         return
-    from mtl_core.alone import TRIALS, plan
+    from mtl_core.studies.alone import TRIALS, plan
 
     st.subheader(_("Alone or together"))
     st.caption(_("Does joint training pay? Each task is trained alone on as many of its rows, with the same encoder and seeds."))
@@ -50,7 +50,7 @@ def show(run: Run, _: Translate) -> None:
 
 
 def _body(run: Run, seeds: int, trials: int, was_live: bool, _: Translate) -> None:
-    from mtl_core.alone import plan
+    from mtl_core.studies.alone import plan
 
     now = plan(run, workspace(), seeds, trials)
     live = now.of_state("live")

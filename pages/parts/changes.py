@@ -5,10 +5,10 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.faults import ExperimentError
+from mtl_core.base.faults import ExperimentError
+from mtl_core.base.messages import N_, Translate
 from mtl_core.jobs import jobs
-from mtl_core.messages import N_, Translate
-from mtl_core.runs import Run, RunError, RunState, Series
+from mtl_core.tracking.runs import Run, RunError, RunState, Series
 from mtl_core.training.events import Steered
 from pages.parts.text import plain
 

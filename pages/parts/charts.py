@@ -3,9 +3,9 @@
 import streamlit as st
 
 from mtl_core import plots
+from mtl_core.base.messages import Translate
 from mtl_core.jobs import jobs
-from mtl_core.messages import Translate
-from mtl_core.runs import run
+from mtl_core.tracking.runs import run
 from pages.parts import changes, report
 from pages.parts.frame import language, workspace
 from pages.parts.text import plain

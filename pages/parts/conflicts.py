@@ -3,9 +3,9 @@
 import streamlit as st
 
 from mtl_core import plots
+from mtl_core.base.messages import Translate
 from mtl_core.evaluation.conflicts import LOOKS, affinity, agreement, sentence
 from mtl_core.jobs import jobs
-from mtl_core.messages import Translate
 from pages.parts.charts import PLOTLY
 from pages.parts.frame import language
 from pages.parts.text import plain

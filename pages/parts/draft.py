@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from mtl_core import drafts
-from mtl_core.messages import Translate
+from mtl_core.base.messages import Translate
+from mtl_core.config import drafts
 from pages.parts.frame import page, workspace
 from pages.parts.text import plain
 

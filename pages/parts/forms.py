@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from mtl_core import plots
-from mtl_core.messages import N_, Translate
+from mtl_core.base.messages import N_, Translate
 from pages.parts.text import number, plain, said
 
 if TYPE_CHECKING:

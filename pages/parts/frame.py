@@ -10,9 +10,9 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from mtl_core.language import LANGUAGES, choose, translator
-from mtl_core.messages import N_, Translate
-from mtl_core.workspace import Workspace
+from mtl_core.base.language import LANGUAGES, choose, translator
+from mtl_core.base.messages import N_, Translate
+from mtl_core.base.workspace import Workspace
 
 PAGES = {
     "home": (N_("Home"), ":material/home:"),

@@ -3,9 +3,9 @@
 import streamlit as st
 
 from mtl_core import plots
+from mtl_core.base.messages import Translate
 from mtl_core.evaluation.gates import collapse, expert_name, sentence
 from mtl_core.jobs import jobs
-from mtl_core.messages import Translate
 from pages.parts import changes
 from pages.parts.charts import PLOTLY
 from pages.parts.text import plain

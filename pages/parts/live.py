@@ -4,8 +4,8 @@ import os
 
 import streamlit as st
 
+from mtl_core.base.messages import Translate
 from mtl_core.jobs import Snapshot, jobs
-from mtl_core.messages import Translate
 from pages.parts import problems, states
 from pages.parts.text import clock, duration, plain
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from mtl_core.base.messages import N_, Translate
+from mtl_core.base.settings import widgets
 from mtl_core.data.transactions import TransactionOptions, suggest_roles
-from mtl_core.messages import N_, Translate
-from mtl_core.settings import widgets
 from pages.parts import settings
 from pages.parts.text import plain
 

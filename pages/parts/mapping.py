@@ -5,8 +5,8 @@ from typing import Any
 import pyarrow as pa
 import streamlit as st
 
+from mtl_core.base.messages import Translate
 from mtl_core.data.mapping import suggest
-from mtl_core.messages import Translate
 from pages.parts.text import plain
 
 

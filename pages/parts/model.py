@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from mtl_core.runs import Run
+from mtl_core.tracking.runs import Run
 
 if TYPE_CHECKING:
     from mtl_core.inference.predictor import Predictor

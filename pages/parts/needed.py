@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from mtl_core.base.messages import Translate
 from mtl_core.jobs import jobs
-from mtl_core.messages import Translate
-from mtl_core.runs import RunError
+from mtl_core.tracking.runs import RunError
 from pages.parts.frame import workspace
 from pages.parts.text import duration, plain
 
 if TYPE_CHECKING:
-    from mtl_core.comparisons import Needed
+    from mtl_core.studies.comparisons import Needed
 
 
 def progress(now: "Needed", plans: "Callable[[], Needed]", whole: float, start: str, key: str, _: Translate) -> None:
@@ -43,7 +43,7 @@ def progress(now: "Needed", plans: "Callable[[], Needed]", whole: float, start: 
 
 
 def _start(plans: "Callable[[], Needed]", key: str) -> None:
-    from mtl_core import comparisons
+    from mtl_core.studies import comparisons
 
     try:
         comparisons.start(plans, workspace())
@@ -52,6 +52,6 @@ def _start(plans: "Callable[[], Needed]", key: str) -> None:
 
 
 def _stop(plans: "Callable[[], Needed]") -> None:
-    from mtl_core import comparisons
+    from mtl_core.studies import comparisons
 
     comparisons.stop(plans)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from mtl_core.base.messages import N_, Translate
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.messages import N_, Translate
 from pages.parts.text import plain
 
 WORDS = {Severity.ERROR: N_("Error"), Severity.WARNING: N_("Warning"), Severity.INFO: N_("Note")}

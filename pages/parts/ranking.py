@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import streamlit as st
 
+from mtl_core.base.messages import N_, Translate
 from mtl_core.data.export import to_csv
 from mtl_core.data.mapping import suggest
 from mtl_core.data.problems import DataError
 from mtl_core.data.read import SUFFIXES, Table, read_table
 from mtl_core.data.upload import save_upload
-from mtl_core.messages import N_, Translate
 from pages.parts import problems
 from pages.parts.frame import workspace
 from pages.parts.sample import FOLDER

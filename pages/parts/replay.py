@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from mtl_core.base.messages import Translate
 from mtl_core.jobs import jobs
-from mtl_core.messages import Translate
-from mtl_core.runs import Run, RunError
+from mtl_core.tracking.runs import Run, RunError
 from pages.parts.frame import page
 from pages.parts.text import plain
 

@@ -7,10 +7,10 @@ from typing import Any
 import streamlit as st
 
 from mtl_core import plots
+from mtl_core.base.messages import Translate
 from mtl_core.jobs import jobs
-from mtl_core.messages import Translate
-from mtl_core.runs import Run
-from mtl_core.series import SEEN_OFTEN, Seen
+from mtl_core.tracking.runs import Run
+from mtl_core.tracking.series import SEEN_OFTEN, Seen
 from pages.parts.text import plain, said
 
 

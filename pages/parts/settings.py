@@ -7,8 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.messages import Translate
-from mtl_core.settings import Setting
+from mtl_core.base.messages import Translate
+from mtl_core.base.settings import Setting
 from pages.parts.text import plain
 
 DRAWN = {"int", "float", "bool", "choice", "text"}

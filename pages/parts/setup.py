@@ -5,12 +5,12 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.balancing import BALANCING
-from mtl_core.experiment import Experiment, ExperimentError, Task, experiment_from_dict, experiment_from_yaml
-from mtl_core.experiment_parts import OBJECTIVES
+from mtl_core.base.messages import Translate
+from mtl_core.base.settings import Setting, set_path, widgets
+from mtl_core.config.experiment import Experiment, ExperimentError, Task, experiment_from_dict, experiment_from_yaml
+from mtl_core.config.parts import OBJECTIVES
 from mtl_core.jobs import jobs
-from mtl_core.messages import Translate
 from mtl_core.model.sharing import SHARING
-from mtl_core.settings import Setting, set_path, widgets
 from mtl_core.tasks import KINDS
 from pages.parts import settings, source
 from pages.parts.frame import workspace

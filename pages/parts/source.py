@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import streamlit as st
 import yaml
 
-from mtl_core import drafts
-from mtl_core.faults import Fault
-from mtl_core.messages import N_, Translate
+from mtl_core.base.faults import Fault
+from mtl_core.base.messages import N_, Translate
+from mtl_core.config import drafts
 from pages.parts.frame import page, workspace
 from pages.parts.sample import SHOPS
 from pages.parts.url import keep

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import streamlit as st
 from pydantic import ValidationError
 
+from mtl_core.base.messages import N_, Translate
 from mtl_core.data.split import SplitOptions
-from mtl_core.messages import N_, Translate
 from pages.parts.text import plain
 
 WAYS = {

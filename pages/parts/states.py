@@ -5,8 +5,8 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.messages import N_, Translate
-from mtl_core.runs import Run
+from mtl_core.base.messages import N_, Translate
+from mtl_core.tracking.runs import Run
 
 LOOKS: dict[str, tuple[str, str, Any]] = {  # state → word, icon, colour
     "queued": (N_("Queued"), ":material/schedule:", "gray"),

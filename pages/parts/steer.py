@@ -4,18 +4,18 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from mtl_core.faults import ExperimentError
+from mtl_core.base.faults import ExperimentError
+from mtl_core.base.messages import Translate
+from mtl_core.base.settings import set_path, widgets
 from mtl_core.jobs import jobs, resumable
-from mtl_core.messages import Translate
-from mtl_core.runs import Run, RunError, run
-from mtl_core.settings import set_path, widgets
+from mtl_core.tracking.runs import Run, RunError, run
 from pages.parts import replay
 from pages.parts.frame import page, workspace
 from pages.parts.settings import draw_all, drawable, weight_slider, with_keys
 from pages.parts.text import plain
 
 if TYPE_CHECKING:
-    from mtl_core.experiment import Experiment
+    from mtl_core.config.experiment import Experiment
 
 
 def show(run_id: str, _: Translate) -> None:

@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import streamlit as st
 
+from mtl_core.base.messages import N_, Translate
+from mtl_core.base.workspace import OutsideWorkspaceError
 from mtl_core.data.problems import DataError, Problem
 from mtl_core.data.read import Table, read_table
 from mtl_core.data.upload import save_upload, shown_name
-from mtl_core.messages import N_, Translate
-from mtl_core.workspace import OutsideWorkspaceError
 from pages.parts import problems, sample
 from pages.parts.frame import workspace
 from pages.parts.text import plain

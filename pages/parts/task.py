@@ -5,12 +5,12 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core import drafts
+from mtl_core.base.messages import Translate
+from mtl_core.base.settings import widgets
+from mtl_core.config import drafts
 from mtl_core.data.mapping import suitability
 from mtl_core.data.read import Table
 from mtl_core.data.transactions import looks_like_log
-from mtl_core.messages import Translate
-from mtl_core.settings import widgets
 from mtl_core.tasks import KINDS
 from pages.parts import check, log, mapping, settings, splitting
 from pages.parts.frame import workspace

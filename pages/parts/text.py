@@ -4,7 +4,7 @@ import math
 import re
 from typing import Any
 
-from mtl_core.messages import Translate
+from mtl_core.base.messages import Translate
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&^=])")
 

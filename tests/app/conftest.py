@@ -9,8 +9,9 @@ import pytest
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
+from mtl_core.base.workspace import Workspace
 from mtl_core.jobs import Work, jobs
-from mtl_core.runs import Run, run
+from mtl_core.tracking.runs import Run, run
 from mtl_core.training.control import Control
 from mtl_core.training.events import (
     CheckpointSaved,
@@ -24,7 +25,6 @@ from mtl_core.training.events import (
     Steered,
     StepDone,
 )
-from mtl_core.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
 METRICS = {"intent": {"accuracy": 0.5, "macro_f1": 0.4}, "search": {"ndcg_at_10": 0.6, "auc": 0.7}}

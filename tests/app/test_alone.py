@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from mtl_core.alone import plan
-from mtl_core.experiment import experiment_from_dict
+from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.jobs import jobs
-from mtl_core.runs import Run, list_runs, run
-from mtl_core.workspace import Workspace
+from mtl_core.studies.alone import plan
+from mtl_core.tracking.runs import Run, list_runs, run
 from tests.app.conftest import Open, no_exception
 
 
@@ -18,7 +18,9 @@ from tests.app.conftest import Open, no_exception
 def joint(description: dict, workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     (tmp_path / "file").touch()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/file/mlflow.db")
-    monkeypatch.setattr("mtl_core.experiment.PROGRAM_DATA", Path(description["data"]["ads"]["file"]).parent)  # contained, as a browser's
+    monkeypatch.setattr(
+        "mtl_core.config.experiment.PROGRAM_DATA", Path(description["data"]["ads"]["file"]).parent
+    )  # contained, as a browser's
     description["tasks"] = {name: description["tasks"][name] for name in ("department", "ads")}
     description["tasks"]["ads"]["weight"] = 2.0  # else the trial with equal weights would be the run itself
     description["data"] = {name: description["data"][name] for name in ("reviews", "ads")}

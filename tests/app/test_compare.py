@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from mtl_core.base.language import translator
+from mtl_core.base.workspace import Workspace
 from mtl_core.jobs import jobs
-from mtl_core.language import translator
-from mtl_core.runs import Run, run
+from mtl_core.tracking.runs import Run, run
 from mtl_core.training.control import Control
 from mtl_core.training.events import Evaluated, Event, Finished, Reported, Started, StepDone
-from mtl_core.workspace import Workspace
 from tests.app.conftest import PANELS, ROOT, Open, no_exception
 
 EXPERIMENT = """

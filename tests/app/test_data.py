@@ -3,8 +3,8 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mtl_core import drafts
-from mtl_core.workspace import Workspace
+from mtl_core.base.workspace import Workspace
+from mtl_core.config import drafts
 from tests.app.conftest import ROOT, Open, no_exception
 
 REVIEWS = "review,stars\n" + "".join(f"<b>bad</b> thing number {i},no\ngood thing number {i},yes\n" for i in range(30))

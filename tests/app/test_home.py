@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 
-from mtl_core.runs import Run
+from mtl_core.tracking.runs import Run
 from tests.app.conftest import ROOT, Open
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mtl_core.base.workspace import Workspace
 from mtl_core.jobs import jobs
-from mtl_core.runs import Run, RunState, run
-from mtl_core.workspace import Workspace
+from mtl_core.tracking.runs import Run, RunState, run
 from tests.app.conftest import ROOT, Open, no_exception
 
 pytestmark = pytest.mark.slow

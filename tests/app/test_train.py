@@ -9,14 +9,14 @@ import pytest
 import yaml
 from streamlit.testing.v1 import AppTest
 
-from mtl_core import drafts
-from mtl_core.cli import main
+from mtl_core.base.workspace import Workspace
+from mtl_core.cli.main import main
+from mtl_core.config import drafts
 from mtl_core.jobs import Work, jobs
-from mtl_core.runs import Run, RunState, create_run, run
 from mtl_core.tasks import KINDS
+from mtl_core.tracking.runs import Run, RunState, create_run, run
 from mtl_core.training.control import Control
 from mtl_core.training.events import Compared, Event, Finished, Gated, RowsMade, Started, StepDone
-from mtl_core.workspace import Workspace
 from tests.app.conftest import EXPERIMENT, METRICS, ROOT, Open, Script, no_exception
 
 

@@ -1,7 +1,7 @@
 import json
 
+from mtl_core.base.messages import message
 from mtl_core.data.problems import DataError, Problem, Severity, has_errors
-from mtl_core.messages import message
 
 
 def problem(severity: Severity, code: str = "code") -> Problem:

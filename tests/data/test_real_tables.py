@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mtl_core.base.workspace import Workspace
 from mtl_core.data.mapping import map_columns, suggest
 from mtl_core.data.read import read_table
 from mtl_core.data.split import SplitOptions, check_leaks
 from mtl_core.data.store import store_dataset
 from mtl_core.data.transactions import TransactionOptions
+from mtl_core.runtime.prepare import map_fields
 from mtl_core.tasks import KINDS
-from mtl_core.training.prepare import map_fields
-from mtl_core.workspace import Workspace
 
 
 def test_online_retail_log_by_time(real_data: Path, workspace: Workspace) -> None:

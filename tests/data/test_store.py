@@ -4,11 +4,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from mtl_core.base.workspace import Workspace
 from mtl_core.data.problems import DataError
 from mtl_core.data.split import SplitOptions
 from mtl_core.data.store import load_dataset, store_dataset
 from mtl_core.data.transactions import TransactionOptions
-from mtl_core.workspace import Workspace
 
 
 @pytest.fixture

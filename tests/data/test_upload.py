@@ -2,9 +2,9 @@ import io
 
 import pytest
 
+from mtl_core.base.workspace import Workspace
 from mtl_core.data.problems import DataError
 from mtl_core.data.upload import save_upload, shown_name
-from mtl_core.workspace import Workspace
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from mtl_core.experiment import experiment_from_dict
+from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.inference.predictor import InputError, Predictor
 from mtl_core.model.encoder import Template
-from mtl_core.training.checkpoints import checkpoint_folder, load_checkpoint
-from mtl_core.training.lanes import Lanes
+from mtl_core.runtime.checkpoints import checkpoint_folder, load_checkpoint
+from mtl_core.runtime.lanes import Lanes
+from mtl_core.runtime.prepare import Prepared, prepare
+from mtl_core.runtime.scoring import score
 from mtl_core.training.loop import train
-from mtl_core.training.prepare import Prepared, prepare
-from mtl_core.training.scoring import score
-from mtl_core.workspace import Workspace
 from tests.shop import described
 
 ROWS = {

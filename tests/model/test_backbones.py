@@ -10,21 +10,21 @@ import torch
 import transformers
 from peft import PeftModel
 
+from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.data.memory import rows_in_memory
-from mtl_core.experiment import experiment_from_dict
 from mtl_core.inference.predictor import Predictor
 from mtl_core.model.encoder import Encoder, EncoderError, Template, load_tokenizer
 from mtl_core.model.multitask import make_sharing
 from mtl_core.model.packing import Packed
 from mtl_core.model.sharing import SHARING
+from mtl_core.runtime.batches import assemble
+from mtl_core.runtime.checkpoints import load_checkpoint
+from mtl_core.runtime.prepare import prepare
 from mtl_core.tasks.base import Slot, TaskBatch, WordHead
-from mtl_core.training.batches import assemble
-from mtl_core.training.checkpoints import load_checkpoint
 from mtl_core.training.control import Control
 from mtl_core.training.events import Evaluated, Finished
 from mtl_core.training.loop import _Trainer
-from mtl_core.training.prepare import prepare
-from mtl_core.workspace import Workspace
 from tests.backbones import CHINESE, FAMILIES, saved
 
 CPU = torch.device("cpu")

@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from mtl_core.base.workspace import new_id
 from mtl_core.data.compiled import compile_task
 from mtl_core.model.encoder import Encoder, Template
+from mtl_core.runtime.batches import assemble
 from mtl_core.tasks.base import SlotIndex, TaskBatch, TaskKind
 from mtl_core.tasks.common import matrix, plain
-from mtl_core.training.batches import assemble
-from mtl_core.workspace import new_id
 
 HIDDEN = 32
 Batch = tuple[Tensor, TaskBatch]

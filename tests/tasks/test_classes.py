@@ -11,9 +11,9 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from mtl_core.data.problems import Problem, Severity
+from mtl_core.runtime.prepare import map_fields
 from mtl_core.tasks import KINDS, classes
 from mtl_core.tasks.base import TaskBatch
-from mtl_core.training.prepare import map_fields
 
 KIND = KINDS["classification"]
 LABELS = ["pay", "bill", "play", "pay", "oos", "stop", "oos", "play"]

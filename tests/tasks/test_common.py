@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from mtl_core.base.messages import message
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.messages import message
 from mtl_core.tasks import KINDS, common
 from mtl_core.tasks.base import TaskKind
 

@@ -12,18 +12,18 @@ import pyarrow as pa
 import pytest
 import torch
 
+from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.data.problems import Severity
-from mtl_core.experiment import experiment_from_dict
 from mtl_core.inference.predictor import Predictor
 from mtl_core.model.encoder import Encoder
+from mtl_core.runtime.prepare import prepare
 from mtl_core.tasks import KINDS, common
 from mtl_core.tasks.base import Mining, SlotIndex, TaskBatch
 from mtl_core.tasks.extras import ExtrasHead, linearised, with_extras
 from mtl_core.tasks.recommendation_heads import Matched
 from mtl_core.training.events import Finished
 from mtl_core.training.loop import train
-from mtl_core.training.prepare import prepare
-from mtl_core.workspace import Workspace
 from tests.shop import write
 
 N = 48

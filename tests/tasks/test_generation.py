@@ -11,12 +11,12 @@ import pytest
 import torch
 from torchmetrics.functional.text import chrf_score, rouge_score
 
-from mtl_core import metrics
 from mtl_core.data.memory import rows_in_memory
 from mtl_core.data.problems import Severity
+from mtl_core.evaluation import metrics
 from mtl_core.model.encoder import Encoder, Template
+from mtl_core.runtime.batches import assemble
 from mtl_core.tasks import KINDS
-from mtl_core.training.batches import assemble
 
 KIND = KINDS["generation"]
 OPTIONS = KIND.Options(layers=1, dropout=0.0, label_smoothing=0.0, longest_target=8, decoded_share=1.0, beams=2, samples=2)

@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mtl_core import metrics
 from mtl_core.data.memory import rows_in_memory
 from mtl_core.data.problems import Severity
+from mtl_core.evaluation import metrics
 from mtl_core.model.encoder import Encoder, Template
+from mtl_core.runtime.batches import assemble
 from mtl_core.tasks import KINDS
-from mtl_core.training.batches import assemble
 
 KIND = KINDS["masked_language_modelling"]
 OPTIONS = KIND.Options(share=0.3)

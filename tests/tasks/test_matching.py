@@ -10,11 +10,11 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score, log_loss, precision_recall_fscore_support
 
-from mtl_core import metrics
 from mtl_core.data.problems import Severity
+from mtl_core.evaluation import metrics
+from mtl_core.runtime.prepare import map_fields
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import TaskBatch
-from mtl_core.training.prepare import map_fields
 
 KIND = KINDS["matching"]
 OPTIONS = KIND.Options(dropout=0.0)

@@ -11,9 +11,9 @@ import torch
 from sklearn.metrics import classification_report, f1_score, label_ranking_average_precision_score
 from torchmetrics.functional.classification import multilabel_f1_score, multilabel_ranking_average_precision
 
-from mtl_core import metrics
 from mtl_core.data.mapping import map_columns
 from mtl_core.data.problems import Severity
+from mtl_core.evaluation import metrics
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import TaskBatch
 from mtl_core.tasks.common import matrix

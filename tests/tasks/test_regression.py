@@ -14,9 +14,9 @@ from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 
 from mtl_core.data.problems import Severity
 from mtl_core.data.read import read_table
+from mtl_core.runtime.prepare import map_fields
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import TaskBatch
-from mtl_core.training.prepare import map_fields
 
 KIND = KINDS["regression"]
 OPTIONS = KIND.Options(dropout=0.0)

@@ -2,12 +2,12 @@
 
 import pytest
 
-from mtl_core.experiment import ExperimentError, experiment_from_dict
+from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import ExperimentError, experiment_from_dict
+from mtl_core.runtime.prepare import prepare
 from mtl_core.tasks import KINDS
 from mtl_core.training.events import Evaluated, StepDone
 from mtl_core.training.loop import train
-from mtl_core.training.prepare import prepare
-from mtl_core.workspace import Workspace
 
 
 def test_training_texts_are_changed_and_no_others(description: dict, workspace: Workspace) -> None:

@@ -8,14 +8,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mtl_core.experiment import experiment_from_dict
-from mtl_core.experiment_parts import OBJECTIVES, EarlyStopping, Endings
-from mtl_core.training.checkpoints import load_checkpoint
+from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import experiment_from_dict
+from mtl_core.config.parts import OBJECTIVES, EarlyStopping, Endings
+from mtl_core.runtime.checkpoints import load_checkpoint
+from mtl_core.runtime.prepare import prepare
 from mtl_core.training.endings import RULES, Judge
 from mtl_core.training.events import Evaluated, Finished, StepDone, TaskEnded
 from mtl_core.training.loop import train
-from mtl_core.training.prepare import prepare
-from mtl_core.workspace import Workspace
 
 # Three evaluations of an accuracy and a loss.
 VALUES = np.array([[0.2, 2.0], [0.8, 1.0], [0.6, 0.5]])

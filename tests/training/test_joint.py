@@ -9,13 +9,13 @@ from torch import Tensor
 from torch.nn.utils.parametrizations import weight_norm
 
 from mtl_core.balancing import BALANCING, GradientBalancing, LossBalancing
-from mtl_core.experiment import experiment_from_dict
-from mtl_core.training.batches import StepBatch, assemble
+from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import experiment_from_dict
+from mtl_core.runtime.batches import StepBatch, assemble
+from mtl_core.runtime.prepare import prepare
 from mtl_core.training.control import Control
 from mtl_core.training.events import Compared, Finished, Steered, StepDone
 from mtl_core.training.loop import _Trainer, train
-from mtl_core.training.prepare import prepare
-from mtl_core.workspace import Workspace
 from tests.shop import cut_at
 
 WEIGHTS = {"department": 2.0, "recommended": 0.5, "search": 1.5, "ads": 0.0, "next_item": 3.0}

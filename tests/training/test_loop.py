@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from mtl_core.experiment import Experiment, experiment_from_dict
+from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import Experiment, experiment_from_dict
 from mtl_core.inference.predictor import Predictor
-from mtl_core.training.checkpoints import load_checkpoint
+from mtl_core.runtime.checkpoints import load_checkpoint
+from mtl_core.runtime.prepare import Prepared, prepare
 from mtl_core.training.control import Control
 from mtl_core.training.events import Evaluated, Event, Failed, Finished, Paused, Reported, Resumed, Started, Steered, StepDone
 from mtl_core.training.loop import _Trainer, train
-from mtl_core.training.prepare import Prepared, prepare
-from mtl_core.workspace import Workspace
 
 MATCH = {"kind": "matching", "data": "reviews", "columns": {"first": "text", "second": "department", "label": "recommended"}}
 
@@ -70,7 +70,7 @@ def test_the_joint_gradient_is_the_weighted_sum_of_single_ones(description: dict
         trainer = _Trainer(experiment, prepare(experiment, workspace), Control(), None, False)
         trainer.model.eval()
         blocks = {name: data.take(data.rows("train")[:9]) for name, data in trainer.rows.items()}
-        from mtl_core.training.batches import assemble
+        from mtl_core.runtime.batches import assemble
 
         batch = assemble(blocks, trainer.stores, trainer.template, 8192, torch.device("cpu"))
         trainer.joint.gradients([batch], trainer.state.weights)
@@ -102,7 +102,7 @@ def test_tasks_of_one_table_encode_each_text_once(description: dict, workspace: 
     experiment = experiment_from_dict(description)
     trainer = _Trainer(experiment, prepare(experiment, workspace), Control(), None, False)
     rows = trainer.rows["recommended"].rows("train")[:10]
-    from mtl_core.training.batches import assemble
+    from mtl_core.runtime.batches import assemble
 
     batch = assemble({n: d.take(rows) for n, d in trainer.rows.items()}, trainer.stores, trainer.template, 8192, torch.device("cpu"))
     assert len(batch.packed[0].lengths) == 10

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from mtl_core.experiment import ExperimentError, experiment_from_dict
+from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import ExperimentError, experiment_from_dict
+from mtl_core.runtime.batches import assemble
+from mtl_core.runtime.checkpoints import load_checkpoint
+from mtl_core.runtime.prepare import prepare
 from mtl_core.tasks.base import SlotIndex, TaskBatch
-from mtl_core.training.batches import assemble
-from mtl_core.training.checkpoints import load_checkpoint
 from mtl_core.training.control import Control
 from mtl_core.training.events import Resumed, RowsMade, StepDone, from_json
 from mtl_core.training.loop import _Trainer, train
 from mtl_core.training.mining import Made, from_tensors, mine, to_tensors
-from mtl_core.training.prepare import prepare
-from mtl_core.workspace import Workspace
 from tests.shop import cut_at
 
 CPU = torch.device("cpu")
@@ -37,7 +37,7 @@ def trainer_of(description: dict, workspace: Workspace) -> _Trainer:
 
 
 def test_the_hardest_wrong_products_of_each_query(description: dict, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mtl_core.training.full_ranking.TEXTS_AT_ONCE", 5)
+    monkeypatch.setattr("mtl_core.runtime.full_ranking.TEXTS_AT_ONCE", 5)
     monkeypatch.setattr("mtl_core.training.mining.QUERIES_AT_ONCE", 3)
     trainer = trainer_of(only(description, "search", mine_every=2, mined=3), workspace)
     task, model = trainer.prepared.tasks["search"], trainer.model

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from mtl_core.experiment_parts import Optimizer as OptimizerOptions
-from mtl_core.experiment_parts import Schedule
+from mtl_core.config.parts import Optimizer as OptimizerOptions
+from mtl_core.config.parts import Schedule
 from mtl_core.training.optimizer import Optimizer, RowOptimizer, schedule_factor
 
 

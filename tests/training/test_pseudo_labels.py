@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 import torch
 
+from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import ExperimentError, experiment_from_dict
 from mtl_core.data.pseudo_labels import PseudoLabels, sure
-from mtl_core.experiment import ExperimentError, experiment_from_dict
-from mtl_core.series import Series
+from mtl_core.runtime.checkpoints import load_checkpoint
+from mtl_core.runtime.prepare import prepare
 from mtl_core.tasks import KINDS
-from mtl_core.training.checkpoints import load_checkpoint
+from mtl_core.tracking.series import Series
 from mtl_core.training.control import Control
 from mtl_core.training.drawing import Drawing
 from mtl_core.training.events import Event, Resumed, RowsMade, StepDone
 from mtl_core.training.loop import _Trainer, train
 from mtl_core.training.mining import Made, from_tensors
-from mtl_core.training.prepare import prepare
-from mtl_core.workspace import Workspace
 from tests.shop import cut_at, write
 
 WORDS = {"praise": "lovely great", "blame": "awful broken"}

@@ -10,18 +10,18 @@ import torch
 from peft import PeftModel
 from transformers import AutoModel, MPNetConfig, MPNetModel
 
-from mtl_core.experiment import ExperimentError, experiment_from_dict, experiment_from_yaml
+from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import ExperimentError, experiment_from_dict, experiment_from_yaml
 from mtl_core.inference.predictor import Predictor
 from mtl_core.model.encoder import Encoder, EncoderError
 from mtl_core.model.multitask import make_sharing
 from mtl_core.model.packing import Packed
 from mtl_core.model.sharing import SHARING
-from mtl_core.training.batches import assemble
-from mtl_core.training.checkpoints import load_checkpoint
+from mtl_core.runtime.batches import assemble
+from mtl_core.runtime.checkpoints import load_checkpoint
+from mtl_core.runtime.prepare import prepare
 from mtl_core.training.events import Compared, Evaluated, Finished, Gated, StepDone
 from mtl_core.training.loop import _Trainer, train
-from mtl_core.training.prepare import prepare
-from mtl_core.workspace import Workspace
 from tests.shop import cut_at
 from tests.training.test_joint import batches_of, trainer_of
 

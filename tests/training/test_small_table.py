@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.data.shares import SAMPLING
-from mtl_core.experiment import experiment_from_dict
-from mtl_core.series import Series
+from mtl_core.runtime.prepare import prepare
+from mtl_core.tracking.series import Series
 from mtl_core.training.events import StepDone
 from mtl_core.training.loop import train
-from mtl_core.training.prepare import prepare
-from mtl_core.workspace import Workspace
 from tests.shop import write
 
 STEPS, BATCH = 60, 24

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from mtl_core.experiment import experiment_from_dict
+from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.inference.predictor import Predictor
+from mtl_core.runtime.prepare import prepare
 from mtl_core.tasks import KINDS
 from mtl_core.training.events import Evaluated, Finished, StepDone
 from mtl_core.training.loop import train
-from mtl_core.training.prepare import prepare
-from mtl_core.workspace import Workspace
 
 
 @pytest.mark.parametrize("balancing", ["fixed", "pcgrad"])

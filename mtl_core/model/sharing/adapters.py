@@ -9,10 +9,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from mtl_core.messages import N_, message
+from mtl_core.base.messages import N_, message
+from mtl_core.base.settings import Options
 from mtl_core.model.encoder import Encoder, EncoderError
 from mtl_core.model.sharing.base import Sharing
-from mtl_core.settings import Options
 
 _ATTENTION = {"modernbert": ["Wqkv"]}  # where peft does not know it
 _PEFT = "base_model.model."  # what peft's own files begin every name with

@@ -17,9 +17,9 @@ from pydantic import Field as Setting
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mtl_core.messages import N_
+from mtl_core.base.messages import N_
+from mtl_core.base.settings import Options
 from mtl_core.model.encoder import Encoder
-from mtl_core.settings import Options
 
 M = TypeVar("M", bound=nn.Module)
 

@@ -6,7 +6,7 @@ import torch
 from pydantic import Field as Setting
 from torch import Tensor, nn
 
-from mtl_core.messages import N_
+from mtl_core.base.messages import N_
 from mtl_core.model.sharing.base import Experts, Gate, GatedOptions, Several, Sharing, mixed
 
 

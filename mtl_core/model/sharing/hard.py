@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from mtl_core.messages import N_
+from mtl_core.base.messages import N_
 from mtl_core.model.sharing.base import Sharing
 
 

@@ -6,9 +6,9 @@ import torch
 from pydantic import Field as Setting
 from torch import Tensor, nn
 
-from mtl_core.messages import N_
+from mtl_core.base.messages import N_
+from mtl_core.base.settings import Options
 from mtl_core.model.sharing.base import Expert, Several, Sharing
-from mtl_core.settings import Options
 
 
 class StitchedOptions(Options):

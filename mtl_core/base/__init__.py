@@ -1,0 +1,1 @@
+"""What everyone stands on: the workspace, sentences for people and their languages, settings, files."""

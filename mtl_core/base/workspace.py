@@ -1,0 +1,70 @@
+"""The one folder where everything that the program writes lives. Every path that a person can influence is contained here."""
+
+import os
+import re
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+class OutsideWorkspaceError(ValueError):
+    """A path that would leave the workspace."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """root: created on first use. Folders: uploads, datasets, tokens, runs; file mlflow.db."""
+
+    root: Path
+
+    @classmethod
+    def default(cls) -> "Workspace":
+        """`$MTL_WORKSPACE`, else `workspace/` beside the program."""
+        return cls(Path(os.environ.get("MTL_WORKSPACE") or Path(__file__).parents[2] / "workspace").resolve())
+
+    def folder(self, *names: str) -> Path:
+        """A folder of the workspace, created when missing. `names` are checked as by `inside`."""
+        path = self.inside(*names)
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def inside(self, *names: str) -> Path:
+        """The path of `names` under the root.
+
+        Raises OutsideWorkspaceError: a name with a path separator, a leading dot or other characters than letters, digits and `._-`.
+        """
+        for name in names:
+            if not _NAME.fullmatch(name) or ".." in name:
+                raise OutsideWorkspaceError(f"The name {name!r} is not one of letters, digits, '.', '_', '-'.")
+        return self.root.joinpath(*names)
+
+    def contains(self, path: Path) -> bool:
+        return path.resolve().is_relative_to(self.root.resolve())
+
+    @property
+    def uploads(self) -> Path:
+        return self.folder("uploads")
+
+    @property
+    def datasets(self) -> Path:
+        return self.folder("datasets")
+
+    @property
+    def tokens(self) -> Path:
+        return self.folder("tokens")
+
+    @property
+    def runs(self) -> Path:
+        return self.folder("runs")
+
+    @property
+    def mlflow_uri(self) -> str:
+        """`$MLFLOW_TRACKING_URI`, else the embedded SQLite store."""
+        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.folder() / 'mlflow.db'}"
+
+
+def new_id() -> str:
+    """A fresh name for a run or an upload: 12 hexadecimal digits."""
+    return uuid.uuid4().hex[:12]

@@ -1,0 +1,164 @@
+"""The commands that show what there is: kinds, strategies, runs, report, conflicts, gates."""
+
+import argparse
+from typing import Any
+
+from mtl_core.base.workspace import Workspace
+from mtl_core.cli.text import OK, CallError, print_json, print_metrics, print_panel, print_table, whole_seconds
+from mtl_core.tracking.runs import list_runs, run
+
+
+def kinds(args: argparse.Namespace, workspace: Workspace) -> int:
+    from mtl_core.tasks import KINDS
+
+    if args.json:
+        print_json({name: {f.name: {k: v for k, v in vars(f).items() if k != "name"} for f in kind.fields} for name, kind in KINDS.items()})
+        return OK
+    for name, kind in KINDS.items():
+        print(f"{name}: {kind.help}")
+        for f in kind.fields:
+            notes = [f.type, *(["optional"] if not f.required else []), *(["several columns"] if f.many else [])]
+            print(f"  {f.name} ({', '.join(notes)}): {f.help}")
+    return OK
+
+
+def strategies(args: argparse.Namespace, workspace: Workspace) -> int:
+    from mtl_core.balancing import BALANCING, GradientBalancing
+    from mtl_core.base.settings import widgets
+    from mtl_core.data.shares import SAMPLING
+    from mtl_core.model.sharing import SHARING
+
+    def about(named: Any) -> dict[str, Any]:
+        parameters = {s.path: {"type": s.type, "default": s.default, "bounds": s.bounds, "help": s.help} for s in widgets(named.Options)}
+        return {"help": named.help, "source": named.source, "parameters": parameters}
+
+    groups: dict[str, dict[str, Any]] = {"losses": {}, "gradients": {}}
+    for name, strategy in BALANCING.items():
+        group = "gradients" if issubclass(strategy, GradientBalancing) else "losses"
+        groups[group][name] = about(strategy) | {"loss_weight": strategy.slider}
+    groups["sampling"] = {name: about(way) for name, way in SAMPLING.items()}
+    groups["sharing"] = {name: about(way) for name, way in SHARING.items()}
+    if args.json:
+        print_json(groups)
+        return OK
+    for group, found in groups.items():
+        print(f"{group}:")
+        for name, described in found.items():
+            print(f"  {name}: {described['help']}")
+            for key, parameter in described["parameters"].items():
+                print(f"    {key}={parameter['default']}  {parameter['help']}")
+    return OK
+
+
+def runs(args: argparse.Namespace, workspace: Workspace) -> int:
+    found = list_runs(workspace)
+    if args.json:
+        keys = ("run_id", "name", "state", "created", "seconds")
+        print_json({"runs": [dict(zip(keys, (r.id, r.name, r.state, r.created.isoformat(), r.seconds), strict=True)) for r in found]})
+    else:
+        cells = [[r.id, r.state.value, f"{r.created.astimezone():%Y-%m-%d %H:%M}", whole_seconds(r.seconds), r.name] for r in found]
+        print_table(["run", "state", "created", "seconds", "name"], cells)
+    return OK
+
+
+def report(args: argparse.Namespace, workspace: Workspace) -> int:
+    found = run(workspace, args.run)
+    tasks = found.result()["tasks"]
+    reports = found.reports("test") or found.reports("validation")
+    series = found.series()
+    seen, guessed = series.seen, {task: curve for task, curve in series.pseudo_labels.items() if curve.last}
+    if args.task is not None:
+        known = list(found.experiment.get("tasks") or tasks)
+        if args.task not in known:
+            raise CallError(f"--task: should be one of {', '.join(known)}. Found {args.task}.")
+        tasks = {k: v for k, v in tasks.items() if k == args.task}
+        reports = {k: v for k, v in reports.items() if k == args.task}
+        seen = {k: v for k, v in seen.items() if k == args.task}
+        guessed = {k: v for k, v in guessed.items() if k == args.task}
+    if args.json:
+        result = {"run_id": found.id, "name": found.name, "state": found.state, "seconds": found.seconds}
+        rows = {task: {"training_rows": s.rows, "drawn": s.drawn, "times": s.times} for task, s in seen.items()}
+        made = {task: [{"step": step, "rows": int(n)} for step, n in curve.points] for task, curve in guessed.items()}
+        print_json({**result, "tasks": tasks, "seen": rows, "pseudo_labels": made, "reports": reports})
+        return OK
+    print(f"{found.name} ({found.id}): {found.state}")
+    if found.error:
+        print(f"{found.error.message}\n{found.error.advice}")
+    print_metrics(tasks)
+    if seen:
+        print()
+        columns = ["task", "training rows", "examples drawn", "times each row was seen"]
+        print_table(columns, [[task, s.rows, s.drawn, f"{s.times:.1f}"] for task, s in seen.items()])
+    if guessed:
+        print()
+        last = [[task, int(curve.last[1]), curve.last[0], curve.steps[0]] for task, curve in guessed.items() if curve.last]
+        print_table(["task", "pseudo-labels", "since step", "the first at step"], last)
+    for task, panels in reports.items():
+        for panel in panels:
+            print(f"\n{task}: {panel['title']}")
+            print_panel(panel["data"])
+    return OK
+
+
+def conflicts(args: argparse.Namespace, workspace: Workspace) -> int:
+    from mtl_core.evaluation.conflicts import affinity, agreement, sentence
+
+    found = run(workspace, args.run)
+    looks = list(found.series().conflicts)
+    now, said = agreement(looks), sentence(looks)
+    if now is None:
+        raise CallError(f"The gradients of the run {found.id} were never compared; see diagnostics.conflicts_every.")
+    n = len(now.tasks)
+    pairs = [
+        [now.tasks[i], now.tasks[j], *(float(m[i, j]) for m in (now.cosine, now.low, now.high))] for i in range(n) for j in range(i + 1, n)
+    ]
+    shares = dict(zip(now.tasks, now.share.tolist(), strict=True))
+    columns = ["task", "and", "cosine", "low", "high"]
+    ahead = affinity(looks)
+    steps: list[list[Any]] = (
+        []
+        if ahead is None
+        else [
+            [source, task, *(float(m[i, j]) for m in (ahead.change, ahead.low, ahead.high))]
+            for i, source in enumerate(ahead.tasks)
+            for j, task in enumerate(ahead.tasks)
+            if ahead.looks[i]
+        ]
+    )
+    step_columns = ["step of", "loss of", "% taken off", "low", "high"]
+    if args.json:
+        told = [dict(zip(columns, pair, strict=True)) for pair in pairs]
+        affinities = [dict(zip(("step_of", "loss_of", "change", "low", "high"), row, strict=True)) for row in steps]
+        result = {"run_id": found.id, "step": now.step, "looks": now.looks, "pairs": told, "affinity": affinities, "shares": shares}
+        print_json({**result, "summary": str(said or "")})
+        return OK
+    print(f"{found.name} ({found.id}), step {now.step}, over {now.looks} looks")
+    print_table(columns, pairs)
+    print()
+    print_table(["task", "share of the gradient"], [list(item) for item in shares.items()])
+    if steps:
+        print()
+        print_table(step_columns, [[*row[:2], *(100 * float(value) for value in row[2:])] for row in steps])
+    if said:
+        print(f"\n{said}")
+    return OK
+
+
+def gates(args: argparse.Namespace, workspace: Workspace) -> int:
+    from mtl_core.evaluation.gates import collapse, expert_name, sentence
+
+    found = run(workspace, args.run)
+    looks = found.series().gates
+    if not looks:
+        raise CallError(f"The run {found.id} has no experts to listen to; see sharing.name.")
+    now = looks[-1]
+    if args.json:
+        told = [str(said) for said in collapse(now.weights)]
+        print_json({"run_id": found.id, "step": now.step, "weights": now.weights, "collapse": told})
+        return OK
+    experts = list(dict.fromkeys(key for row in now.weights.values() for key in row))
+    print(f"{found.name} ({found.id}), step {now.step}: what each task listens to")
+    rows = [[task, *(row.get(key, "") for key in experts)] for task, row in now.weights.items()]
+    print_table(["task", *(str(expert_name(key)) for key in experts)], rows)
+    print(f"\n{sentence(now.weights)}")
+    return OK

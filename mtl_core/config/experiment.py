@@ -1,0 +1,304 @@
+"""An experiment: the full, typed description of a training. The one source of names, bounds, defaults and help texts.
+
+The sliders, the command line (`--set tasks.search.weight=2`), the YAML file and the record beside a checkpoint all come from here.
+"""
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self, get_args, get_origin
+
+from pydantic import Field, ValidationError, model_validator
+
+from mtl_core.base.faults import NOTHING, ExperimentError, Fault, found_value, nearest, pydantic_faults, shortened
+from mtl_core.base.messages import N_, Message, message
+from mtl_core.base.settings import Setting, is_model, required, widgets
+from mtl_core.base.workspace import Workspace
+from mtl_core.base.yaml_text import read_yaml, write_yaml
+from mtl_core.config.parts import (
+    OBJECTIVES,
+    PATTERNS,
+    Balancing,
+    Data,
+    Diagnostics,
+    EarlyStopping,
+    Encoder,
+    Endings,
+    Name,
+    Named,
+    Optimizer,
+    Part,
+    Sampling,
+    Schedule,
+    Sharing,
+    Task,
+    Training,
+)
+from mtl_core.data.problems import DataError, Problem, Severity
+from mtl_core.tasks import KINDS
+
+__all__ = [
+    "Data",
+    "Experiment",
+    "ExperimentError",
+    "Fault",
+    "Setting",
+    "Task",
+    "apply_overrides",
+    "experiment_from_dict",
+    "experiment_from_yaml",
+    "load_experiment",
+    "resolve_file",
+    "widgets",
+]
+
+MAX_BYTES = 256 * 1024  # of an experiment file; a real one has a few KB
+PROGRAM_DATA = Path(__file__).parents[2] / "data"
+
+
+class Experiment(Part):
+    """Everything that a training depends on. Raises ValidationError, ExperimentError (parts that do not fit together)."""
+
+    name: Name = Field("experiment", title=N_("Name"), description=N_("What you call it."))
+    seed: int = Field(
+        0, ge=0, le=2**31 - 1, title=N_("Seed"), description=N_("Start of all random choices: the same seed gives the same numbers.")
+    )
+    data: dict[Name, Data] = Field(min_length=1, title=N_("Tables"), description=N_("The tables, by name."))
+    tasks: dict[Name, Task] = Field(min_length=1, title=N_("Tasks"), description=N_("The tasks, by name."))
+    encoder: Encoder = Field(Encoder(), title=N_("Encoder"), description=N_("The pretrained transformer that all tasks share."))
+    sharing: Sharing = Field(Sharing(), title=N_("Sharing"), description=N_("What the tasks share above the encoder."))
+    balancing: Balancing = Field(Balancing(), title=N_("Balancing"), description=N_("How the tasks' losses become one update."))
+    sampling: Sampling = Field(Sampling(), title=N_("Sampling"), description=N_("How many rows of each table a step draws."))
+    optimizer: Optimizer = Field(Optimizer(), title=N_("Optimizer"), description=N_("How a gradient becomes a step."))
+    schedule: Schedule = Field(Schedule(), title=N_("Schedule"), description=N_("How the learning rate changes over the run."))
+    early_stopping: EarlyStopping = Field(
+        EarlyStopping(), title=N_("Early stopping"), description=N_("When training ends before its last step, and which step is best.")
+    )
+    endings: Endings = Field(
+        Endings(), title=N_("Tasks that have stopped gaining"), description=N_("What happens to a task after its best step.")
+    )
+    diagnostics: Diagnostics = Field(Diagnostics(), title=N_("Diagnostics"), description=N_("What is looked at on the way, and how often."))
+    training: Training = Field(Training(), title=N_("Training"), description=N_("How long, in what portions and on what device."))
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if faults := list(_cross_faults(self.model_dump())):
+            raise ExperimentError(faults)
+        return self
+
+    def to_yaml(self) -> str:
+        """Every field in its order, defaults too, in block style. `experiment_from_yaml` is the inverse."""
+        values = self.model_dump(mode="json")
+        for part in ("balancing", "sharing"):
+            if not values[part]["options"]:
+                del values[part]["options"]  # "{}" is no block
+        return write_yaml(values)
+
+
+def _cross_faults(values: Any) -> Iterator[Fault]:
+    """What no field can see alone. `values` may be wrong in any other way."""
+    data, tasks = _group(values, "data"), _group(values, "tasks")
+    for name, table in data.items():
+        split = _group(table, "split")
+        by = split.get("by", "random")
+        if by in ("group", "time", "stratified", "column") and not split.get("column"):
+            yield Fault(f"data.{name}.split.column", NOTHING, message("the name of a column, because “by” is {by}", by=by))
+        shares = [split.get(part, 0.1) for part in ("validation", "test")]
+        if all(isinstance(s, int | float) for s in shares) and sum(shares) >= 1:
+            found = message("{validation} for validation and {test} for test", validation=shares[0], test=shares[1])
+            yield Fault(f"data.{name}.split", found, message("shares that leave rows to train on"))
+    for name, task in tasks.items():
+        table = task.get("data") if isinstance(task, dict) else None
+        if isinstance(table, str) and table not in data:
+            yield Fault(f"tasks.{name}.data", found_value(table), message("one of the tables under “data”: {names}", names=_listed(data)))
+        kind, columns = _kind(task), _group(task, "columns")
+        for field in kind.fields if kind else ():
+            path = f"tasks.{name}.columns.{field.name}"
+            if field.required and not columns.get(field.name):
+                yield Fault(path, NOTHING, message("the column with this: {help}", help=Message(field.help)))
+            if isinstance(several := columns.get(field.name), list) and len(several) > 1 and not field.many:
+                yield Fault(path, found_value(several), message("one column"))
+        known = {f.name for f in kind.fields} if kind else columns
+        for unknown in (c for c in columns if c not in known):
+            yield Fault(f"tasks.{name}.columns.{unknown}", message("an unknown name"), nearest(str(unknown), known))
+        threshold = _group(task, "pseudo_labels").get("threshold", 0)
+        if threshold and kind and not kind.guesses(columns):
+            wanted = message("0: with these columns, the kind “{kind}” cannot learn from its own answers", kind=Message(kind.label))
+            yield Fault(f"tasks.{name}.pseudo_labels.threshold", found_value(threshold), wanted)
+        share = _group(task, "augmentation").get("share", 0)
+        if share and kind and not kind.varies(columns):
+            wanted = message("0: with these columns, the kind “{kind}” has no text that may be changed", kind=Message(kind.label))
+            yield Fault(f"tasks.{name}.augmentation.share", found_value(share), wanted)
+    if tasks and all(isinstance(task, dict) and task.get("weight", 1) == 0 for task in tasks.values()):
+        yield Fault("tasks", message("a loss weight of 0 for every task"), message("a loss weight above 0 for at least one task"))
+    shared = _group(_group(_group(values, "sampling"), "options"), "shares")
+    for table in shared:
+        if table not in data:
+            yield Fault(f"sampling.options.shares.{table}", message("an unknown name"), nearest(str(table), data))
+    if shared and not any(shared.get(table, 1) for table in data):
+        yield Fault("sampling.options.shares", message("a share of 0 for every table"), message("a share above 0 for at least one table"))
+    objective = _group(values, "early_stopping").get("objective", "mean")
+    if isinstance(objective, str) and tasks and objective not in tasks and objective not in OBJECTIVES:
+        wanted = message("{rules}, or a task: {names}", rules=", ".join(OBJECTIVES), names=_listed(tasks))
+        yield Fault("early_stopping.objective", found_value(objective), wanted)
+
+
+def _group(values: Any, name: str) -> dict[str, Any]:
+    group = values.get(name) if isinstance(values, dict) else None
+    return group if isinstance(group, dict) else {}
+
+
+def _kind(task: Any) -> Any:
+    name = task.get("kind") if isinstance(task, dict) else None
+    return KINDS.get(name) if isinstance(name, str) else None
+
+
+def _listed(names: Iterable[Any]) -> str:
+    return shortened(", ".join(map(str, names)))
+
+
+def load_experiment(path: Path | str, overrides: Sequence[str] = ()) -> Experiment:
+    """The experiment in a file. Raises ExperimentError (all faults), OSError (no such file)."""
+    with Path(path).open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    try:
+        return experiment_from_yaml(content.decode("utf-8-sig"), overrides)
+    except UnicodeDecodeError as error:
+        if len(content) > MAX_BYTES:
+            raise ExperimentError([_too_large()]) from error
+        found = message("a byte that is not UTF-8 (number {position})", position=error.start + 1)
+        raise ExperimentError([Fault("", found, message("a text file in UTF-8"))]) from error
+
+
+def experiment_from_yaml(text: str, overrides: Sequence[str] = ()) -> Experiment:
+    """The experiment that `text` describes, changed by `overrides` ("tasks.search.weight=2"). Raises ExperimentError: all faults."""
+    if len(text.encode("utf-8", "replace")) > MAX_BYTES:
+        raise ExperimentError([_too_large()])
+    values, lines = read_yaml(text)
+    return experiment_from_dict(values, overrides, lines)
+
+
+def experiment_from_dict(values: Any, overrides: Sequence[str] = (), lines: Mapping[str, int] | None = None) -> Experiment:
+    """As `experiment_from_yaml`, for what YAML holds; `lines`: path → line, for the faults."""
+    if not isinstance(values, dict):
+        raise ExperimentError([Fault("", found_value(values), message("settings as “name: value” lines"))])
+    values, faults = _override(values, overrides)
+    try:
+        experiment = Experiment.model_validate(values)
+    except ExperimentError as error:
+        faults += error.faults
+    except ValidationError as error:
+        cross = list(_cross_faults(values))
+        faults += cross
+        for fault in pydantic_faults(error, lambda loc: _names_at(loc, values), PATTERNS):
+            if not any(c.path == fault.path or c.path.startswith(fault.path + ".") for c in cross):
+                faults.append(fault)
+    if faults:
+        raise ExperimentError(sorted((_with_line(f, lines or {}, overrides) for f in faults), key=lambda f: f.line or 0))
+    return experiment
+
+
+def apply_overrides(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """A copy of `values` with every "path=value" set; values are read as YAML. Raises ExperimentError: all unknown paths."""
+    changed, faults = _override(values, overrides)
+    if faults:
+        raise ExperimentError(faults)
+    return changed
+
+
+def _override(values: Mapping[str, Any], overrides: Sequence[str]) -> tuple[dict[str, Any], list[Fault]]:
+    changed, faults = copy.deepcopy(dict(values)), []
+    for override in overrides:
+        path, equals, text = override.partition("=")
+        path = path.strip()
+        if not equals or not path:
+            faults.append(Fault(path, found_value(override), message("path=value, for example training.steps=100")))
+            continue
+        try:
+            value, _ = read_yaml(text)
+        except ExperimentError as error:
+            faults += [replace(f, path=path, line=None) for f in error.faults]
+            continue
+        if wrong := _set(changed, path, value):
+            faults.append(wrong)
+    return changed, faults
+
+
+def _set(node: dict[str, Any], path: str, value: Any) -> Fault | None:
+    """Sets `path` under `node`, making groups on the way."""
+    annotation: Any = Experiment
+    rest = path
+    while True:
+        names = _names_below(annotation, node)
+        if names is None:  # any name will do, one with full stops too
+            node[rest] = value
+            return None
+        name, below, rest = rest.partition(".")
+        if name not in names:
+            return Fault(path, message("an unknown name"), nearest(name, names))
+        if not below:
+            node[name] = value
+            return None
+        if not isinstance(node.get(name), dict):
+            node[name] = {}
+        annotation, node = names[name], node[name]
+
+
+def _names_below(annotation: Any, value: Any) -> dict[str, Any] | None:
+    """Names that may stand below a setting, with their types; None: any name."""
+    value = value if isinstance(value, dict) else {}
+    annotation = required(annotation)
+    if isinstance(annotation, dict):
+        return annotation
+    if is_model(annotation):
+        names = {name: field.annotation for name, field in annotation.model_fields.items()}
+        if annotation is Task and (kind := _kind(value)):
+            names |= {"options": kind.Options, "columns": {f.name: str for f in kind.fields}}
+        if issubclass(annotation, Named):
+            chosen = annotation.registry.get(str(value.get("name", annotation.model_fields["name"].default)))
+            names |= {"options": chosen.Options} if chosen else {}
+        return names
+    if get_origin(annotation) is dict:
+        content = get_args(annotation)[1]
+        return {str(name): content for name in value} if is_model(content) else None
+    return {}
+
+
+def _names_at(loc: Sequence[str], values: Any) -> dict[str, Any]:
+    annotation: Any = Experiment
+    for name in loc:
+        annotation = (_names_below(annotation, values) or {}).get(name)
+        values = values.get(name) if isinstance(values, dict) else None
+    return _names_below(annotation, values) or {}
+
+
+def _with_line(fault: Fault, lines: Mapping[str, int], overrides: Sequence[str]) -> Fault:
+    """The line of the path or of the nearest group around it; none for what an override set."""
+    path = fault.path
+    if any(o.partition("=")[0].strip() == path for o in overrides):
+        return fault
+    while path and path not in lines:
+        path = path.rpartition(".")[0]
+    return replace(fault, line=lines.get(path, fault.line))
+
+
+def _too_large() -> Fault:
+    return Fault("", message("a file of more than {kib} KiB", kib=MAX_BYTES // 1024), message("an experiment, which is a few KiB"))
+
+
+def resolve_file(data: Data, base: Path | None, workspace: Workspace, contained: bool) -> Path:
+    """Where the table lies: beside the experiment file (`base` is its folder), else in the workspace.
+
+    contained: what a browser sent; only files inside the workspace or the program's own `data/` are found, links followed.
+    Raises DataError: no such file, with the folders that were searched.
+    """
+    searched = [base, workspace.root] if base else [workspace.root]
+    allowed = [workspace.root.resolve(), PROGRAM_DATA.resolve()]
+    for folder in searched:
+        path = (folder / data.file).resolve()
+        if (not contained or any(path.is_relative_to(a) for a in allowed)) and path.is_file():
+            return path
+    why = message("There is no file “{file}”. Searched: {folders}.", file=shortened(data.file), folders=", ".join(map(str, searched)))
+    remedy = message("Put the file there, or correct its name in the experiment.")
+    raise DataError([Problem(Severity.ERROR, "file_missing", why, remedy, file=Path(data.file).name or None)])

@@ -1,0 +1,354 @@
+"""The parts of an experiment: tables, tasks, encoder, and how they are trained. See `mtl_core.config.experiment`."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationInfo, field_validator
+
+from mtl_core.balancing import BALANCING
+from mtl_core.base.messages import N_, message
+from mtl_core.base.settings import Options
+from mtl_core.data.augment import Augmentation
+from mtl_core.data.pseudo_labels import PseudoLabels
+from mtl_core.data.shares import SAMPLING
+from mtl_core.data.split import SplitOptions
+from mtl_core.data.transactions import TransactionOptions
+from mtl_core.model.sharing import SHARING
+from mtl_core.tasks import KINDS
+
+_NAME = r"^\w[\w -]{0,63}$"
+_TRAINABLE = r"^(full|frozen|top:[1-9]\d*)$"
+_DEVICE = r"^(auto|cpu|cuda(:\d+)?|mps)$"
+_FILE = r"^[^\x00]+$"
+PATTERNS = {
+    _NAME: N_("a name of at most 64 letters, digits, spaces, hyphens and underscores"),
+    _TRAINABLE: N_("full, frozen, or top:K with K the number of upper layers"),
+    _DEVICE: N_("auto, cpu, cuda, cuda:N or mps"),
+    _FILE: N_("the name of a file"),
+}
+
+Name = Annotated[str, Field(pattern=_NAME)]
+
+
+def _column(value: Any) -> Any:
+    names = value if isinstance(value, list) and value else [value]
+    if not all(isinstance(n, str) and n for n in names):
+        raise ValueError(message("the name of a column, or a list of such names"))
+    return value
+
+
+Column = Annotated[str | list[str], BeforeValidator(_column)]
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _known(name: str, registry: Mapping[str, Any]) -> str:
+    if name not in registry:
+        raise ValueError(message("one of {names}", names=", ".join(registry)))
+    return name
+
+
+def _options_of(registry: Mapping[str, Any], name: str | None, options: Any) -> Any:
+    """The typed options of what is called `name` in the registry; None: the name is already a fault."""
+    if name is None:
+        return Options()
+    wanted = registry[name].Options
+    if isinstance(options, Options) and not isinstance(options, wanted):
+        options = options.model_dump()
+    return wanted.model_validate({} if options is None else options)
+
+
+class Data(Part):
+    """A table that tasks learn from."""
+
+    file: str = Field(
+        pattern=_FILE,
+        title=N_("File"),
+        description=N_("The table: CSV, TSV, JSON Lines or Parquet, relative to the experiment file or the workspace."),
+    )
+    transactions: TransactionOptions | None = Field(
+        None,
+        title=N_("Transactions"),
+        description=N_("How a transaction log (user, item, time) becomes a recommendation table; empty for other tables."),
+    )
+    split: SplitOptions = Field(
+        SplitOptions(), title=N_("Split"), description=N_("How rows are divided into training, validation and test.")
+    )
+
+
+class Task(Part):
+    """One supervised problem on a table."""
+
+    kind: str = Field(title=N_("Kind"), description=N_("What sort of problem it is."), examples=list(KINDS))
+    data: Name = Field(title=N_("Table"), description=N_("Which table of the experiment it learns from."))
+    columns: dict[str, Column] = Field(title=N_("Columns"), description=N_("Which column of the table fills each field of the task kind."))
+    weight: float = Field(
+        1.0,
+        ge=0,
+        le=100,
+        title=N_("Loss weight"),
+        description=N_("Its share in the joint loss: 0 leaves the shared encoder unmoved by this task."),
+    )
+    options: SerializeAsAny[Options] = Field(
+        default_factory=Options,
+        validate_default=True,
+        title=N_("Options"),
+        description=N_("What only this task kind can set."),
+    )
+    rows: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        title=N_("Share of training rows"),
+        description=N_("How many of its training rows the task learns from; fewer show what labels are worth. Drawn by the seed."),
+    )
+    augmentation: Augmentation = Field(
+        Augmentation(), title=N_("Augmentation"), description=N_("Texts of training steps as they might also have been written.")
+    )
+    pseudo_labels: PseudoLabels = Field(
+        PseudoLabels(), title=N_("Pseudo-labels"), description=N_("Rows without a label that are learned from as the model answers them.")
+    )
+
+    @field_validator("kind")
+    @classmethod
+    def _known_kind(cls, kind: str) -> str:
+        return _known(kind, KINDS)
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _options_of_kind(cls, options: Any, info: ValidationInfo) -> Any:
+        return _options_of(KINDS, info.data.get("kind"), options)
+
+
+class Encoder(Part):
+    """The shared pretrained transformer."""
+
+    name: str = Field(
+        "minilm",
+        min_length=1,
+        title=N_("Encoder"),
+        description=N_(
+            "minilm (packaged), a Hugging Face name or a folder: BERT, RoBERTa, XLM-R, ModernBERT; GPT-2, Qwen; T5, BART (their encoder)."
+        ),
+    )
+    trainable: str = Field(
+        "full",
+        pattern=_TRAINABLE,
+        title=N_("Trainable part"),
+        description=N_("What of it is trained: full, top:K (the upper K layers) or frozen. A decoder that writes belongs to its task."),
+        examples=["full", "top:1", "top:2", "top:3", "frozen"],
+    )
+    pooling: Literal["auto", "mean", "cls", "last"] = Field(
+        "auto",
+        title=N_("Pooling"),
+        description=N_("How tokens become one vector; auto: as the model's folder says, else last for GPT-2 and Qwen, mean for others."),
+    )
+    max_length: int = Field(128, ge=8, le=8192, title=N_("Longest text"), description=N_("Longest text in tokens; what is longer is cut."))
+    dropout: float = Field(
+        0.0, ge=0, le=0.9, title=N_("Dropout"), description=N_("Share of values dropped inside the encoder while training.")
+    )
+
+
+class Named(Part):
+    """What is chosen by name from a registry, with options of its own."""
+
+    registry: ClassVar[Mapping[str, Any]]
+    name: str
+    options: SerializeAsAny[Options]
+
+    @field_validator("name", check_fields=False)
+    @classmethod
+    def _known_name(cls, name: str) -> str:
+        return _known(name, cls.registry)
+
+    @field_validator("options", mode="before", check_fields=False)
+    @classmethod
+    def _options_of_name(cls, options: Any, info: ValidationInfo) -> Any:
+        return _options_of(cls.registry, info.data.get("name"), options)
+
+
+class Sharing(Named):
+    """What the tasks share above the encoder."""
+
+    registry = SHARING
+
+    name: str = Field(
+        "hard",
+        title=N_("Sharing"),
+        description=N_("hard: one encoder for all, a head for each task; or experts, towers or adapters in between."),
+        json_schema_extra={"choices": {name: way.label for name, way in SHARING.items()}},
+    )
+    options: SerializeAsAny[Options] = Field(
+        default_factory=Options, validate_default=True, title=N_("Options"), description=N_("What only this way of sharing can set.")
+    )
+
+
+class Balancing(Named):
+    """How the tasks' losses become one update."""
+
+    registry = BALANCING
+
+    name: str = Field(
+        "fixed",
+        title=N_("Strategy"),
+        description=N_("fixed: the loss weights as set, and as steered while training; or a strategy that finds weights in every step."),
+        json_schema_extra={"choices": {name: strategy.label for name, strategy in BALANCING.items()}},
+    )
+    options: SerializeAsAny[Options] = Field(
+        default_factory=Options,
+        validate_default=True,
+        title=N_("Options"),
+        description=N_("What only this strategy can set."),
+    )
+
+
+class Sampling(Named):
+    """How many rows of each table a step draws."""
+
+    registry = SAMPLING
+
+    name: str = Field(
+        "temperature",
+        title=N_("Sampling"),
+        description=N_("By the tables' sizes, evenly, in turn, as set, or by what the tasks are learning."),
+        json_schema_extra={"choices": {name: way.label for name, way in SAMPLING.items()}},
+    )
+    options: SerializeAsAny[Options] = Field(
+        default_factory=Options, validate_default=True, title=N_("Options"), description=N_("What only this way of sampling can set.")
+    )
+
+
+class Optimizer(Part):
+    name: Literal["adamw", "sgd"] = Field("adamw", title=N_("Optimizer"), description=N_("adamw, or sgd with momentum."))
+    learning_rate: float = Field(1e-4, gt=0, le=10, title=N_("Learning rate"), description=N_("Step size for the encoder."))
+    head_learning_rate: float = Field(
+        1e-3, gt=0, le=10, title=N_("Learning rate of the heads"), description=N_("Step size for the tasks' heads.")
+    )
+    weight_decay: float = Field(0.01, ge=0, le=1, title=N_("Weight decay"), description=N_("Pull of weight matrices towards zero."))
+    momentum: float = Field(0.9, ge=0, lt=1, title=N_("Momentum"), description=N_("Memory of sgd; adamw does not use it."))
+    clip: float = Field(
+        1.0, ge=0, le=1000, title=N_("Gradient clipping"), description=N_("Largest length of the gradient; 0 does not clip.")
+    )
+
+
+class Schedule(Part):
+    name: Literal["linear", "cosine", "constant"] = Field(
+        "linear", title=N_("Schedule"), description=N_("How the learning rate falls after warm-up.")
+    )
+    warmup: float = Field(
+        0.1, ge=0, le=1, title=N_("Warm-up"), description=N_("Share of the steps in which the learning rate rises from 0.")
+    )
+
+
+OBJECTIVES = {
+    "mean": N_("Mean of the main metrics"),
+    "mean_rank": N_("Mean rank"),
+    "mean_delta": N_("Mean delta to the peaks"),
+    "worst": N_("Worst delta to a peak"),
+}
+"""Rules for the best step, beside the tasks' names; what they do is in `training/endings.py`."""
+
+
+class EarlyStopping(Part):
+    objective: Name = Field(
+        "mean",
+        title=N_("Objective"),
+        description=N_(
+            "What makes a step the best: the tasks' main metrics by a rule (delta: how far behind a task's own peak), or one task."
+        ),
+    )
+    patience: int = Field(
+        0, ge=0, le=1000, title=N_("Patience"), description=N_("Evaluations without gain before training ends; 0 never ends early.")
+    )
+    minimum_gain: float = Field(0.0, ge=0, le=1, title=N_("Least gain"), description=N_("What counts as a gain of the objective."))
+
+
+class Endings(Part):
+    then: Literal["train_on", "rehearse", "freeze"] = Field(
+        "train_on",
+        title=N_("A task that has stopped gaining"),
+        description=N_("Trains on; is rehearsed: takes part in a step now and then; or is frozen: takes no part in training any more."),
+        json_schema_extra={"choices": {"train_on": N_("Trains on"), "rehearse": N_("Is rehearsed"), "freeze": N_("Is frozen")}},
+    )
+    patience: int = Field(
+        3,
+        ge=1,
+        le=1000,
+        title=N_("Patience with a task"),
+        description=N_("Evaluations without gain of the task's main metric before it counts as having stopped."),
+    )
+    rehearse_every: int = Field(
+        10, ge=2, le=100_000, title=N_("Steps between rehearsals"), description=N_("A rehearsed task takes part in one of so many steps.")
+    )
+    keep: Literal["nothing", "heads", "models"] = Field(
+        "heads",
+        title=N_("Kept of each task's best step"),
+        description=N_("What is its own, such as its head; or the whole model, each as large as the best model of the run."),
+        json_schema_extra={"choices": {"nothing": N_("Nothing"), "heads": N_("What is its own"), "models": N_("The whole model")}},
+    )
+
+
+EVALUATIONS_OF_A_RUN = 10  # when the experiment does not say how often
+
+
+class Training(Part):
+    def interval(self, n_steps: int) -> int:
+        """Steps between evaluations in a run of `n_steps`."""
+        return self.evaluate_every or max(1, -(-n_steps // EVALUATIONS_OF_A_RUN))
+
+    epochs: float = Field(
+        3.0,
+        gt=0,
+        le=1000,
+        title=N_("Epochs"),
+        description=N_("Passes over the rows of all tables together; ignored when steps are given."),
+    )
+    steps: int | None = Field(
+        None, ge=1, le=100_000_000, title=N_("Steps"), description=N_("Number of optimiser steps; empty: from the epochs.")
+    )
+    batch_size: int = Field(64, ge=1, le=65_536, title=N_("Rows in a step"), description=N_("Rows of all tables together in one step."))
+    micro_batch_tokens: int = Field(
+        8192,
+        ge=128,
+        le=4_194_304,
+        title=N_("Tokens at once"),
+        description=N_("Most tokens sent through the encoder at once; less needs less memory."),
+    )
+    evaluate_every: int = Field(
+        0,
+        ge=0,
+        le=10_000_000,
+        title=N_("Steps between evaluations"),
+        description=N_("Steps between evaluations; 0: ten times over the run."),
+    )
+    evaluation_rows: int = Field(
+        2000,
+        ge=10,
+        le=10_000_000,
+        title=N_("Rows of an evaluation"),
+        description=N_("Most validation rows of a task looked at during training; the final evaluation uses all."),
+    )
+    device: str = Field(
+        "auto",
+        pattern=_DEVICE,
+        title=N_("Device"),
+        description=N_("auto: a GPU when there is one."),
+        examples=["auto", "cpu", "cuda", "mps"],
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", title=N_("Precision"), description=N_("auto: bfloat16 where the hardware computes in it.")
+    )
+
+
+class Diagnostics(Part):
+    """What is looked at on the way."""
+
+    conflicts_every: int = Field(
+        70,
+        ge=0,
+        le=1_000_000,
+        title=N_("Steps between looks at conflicts"),
+        description=N_("How often the tasks' gradients are compared, which takes the time of about three steps; 0: never."),
+    )

@@ -1,0 +1,181 @@
+"""From an experiment to rows that can be trained on: files stored as datasets, checked, mapped, encoded and tokenised, each once."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from mtl_core.base.messages import Message, message
+from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import Experiment, Task, resolve_file
+from mtl_core.data.augment import Varied, vary
+from mtl_core.data.compiled import ROWS_VERSION, TaskRows, compile_task, open_task
+from mtl_core.data.mapping import map_columns
+from mtl_core.data.problems import DataError, Problem, has_errors
+from mtl_core.data.split import check_leaks
+from mtl_core.data.store import Dataset, store_dataset
+from mtl_core.data.tokens import fingerprint
+from mtl_core.model.encoder import Encoder, EncoderError, load_tokenizer
+from mtl_core.model.multitask import MultiTaskModel, make_heads, make_sharing
+from mtl_core.tasks import KINDS
+from mtl_core.tasks.base import Spec, TaskKind, columns_of
+from mtl_core.tasks.common import located
+
+
+@dataclass
+class PreparedTask:
+    """A task with its rows. data: the experiment's name of its table; varied: texts with variants, for training."""
+
+    kind: TaskKind
+    options: Any
+    spec: Spec
+    data: str
+    dataset: Dataset
+    rows: TaskRows
+    varied: Varied = field(default_factory=dict)
+
+
+@dataclass
+class Prepared:
+    tasks: dict[str, PreparedTask]
+    tokenizer: Any
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def datasets(self) -> dict[str, str]:
+        """The experiment's name of a table → the hash of the dataset behind it."""
+        return {task.data: task.dataset.hash for task in self.tasks.values()}
+
+
+@dataclass
+class Mapped:
+    """A task's table with one column a field, and what is wrong with it. split: (N,) str, "" for rows that the task does not use."""
+
+    kind: TaskKind
+    table: pa.Table
+    split: np.ndarray
+    problems: list[Problem]
+
+
+def store(experiment: Experiment, name: str, workspace: Workspace, base: Path | None, contained: bool) -> Dataset:
+    """The dataset of one of the experiment's tables. Raises DataError: no such file, or one that cannot be used."""
+    data = experiment.data[name]
+    path = resolve_file(data, base, workspace, contained)
+    return store_dataset(path, workspace, split=data.split, transactions=data.transactions, name=name)
+
+
+def map_task(task: Task, dataset: Dataset, seed: int = 0) -> Mapped:
+    """A task's fields out of its dataset. See `map_fields`."""
+    return map_fields(KINDS[task.kind], dataset.table(), dataset.split(), task.columns, task.options, dataset.name, seed)
+
+
+def map_fields(
+    kind: TaskKind, table: pa.Table, split: np.ndarray, columns: Mapping[str, Any], options: Any, file: str, seed: int = 0
+) -> Mapped:
+    """The fields of a kind out of a table, with every problem of the columns, the labels and the split, named as in the file.
+
+    table: with `_line`; split: (N,) str; columns: field → column or columns; options: of the kind; file: its name for people; seed:
+    of the experiment, for rows that are drawn.
+    """
+    fields = columns_of(kind.fields, columns)
+    mapped, problems = map_columns(table, kind.fields, columns, file)
+    if not has_errors(problems):
+        found = kind.check(mapped, split, options)
+        texts = [f.name for f in kind.fields if f.name in fields and f.type in ("text", "texts")]
+        if texts and not kind.takes_logs:  # histories come with a split of their own making
+            found += check_leaks(mapped, split, texts, kind.grouped_by(fields))
+        problems += located(found, fields, file)
+    if not has_errors(problems):
+        split = np.where(kind.keep(mapped, split, options, seed), split, "")
+    return Mapped(kind, mapped, split, problems)
+
+
+def prepare(experiment: Experiment, workspace: Workspace, base: Path | None = None, *, contained: bool = False) -> Prepared:
+    """base: the folder that files are relative to; contained: take files from the workspace and the sample shop only.
+
+    Raises DataError with the errors of all tables, EncoderError.
+    """
+    tokenizer = load_tokenizer(experiment.encoder.name)
+    datasets, mapped, problems = {}, {}, []
+    for name in experiment.data:
+        try:
+            datasets[name] = store(experiment, name, workspace, base, contained)
+            problems += datasets[name].problems
+        except DataError as error:
+            problems += error.problems
+    for name, task in experiment.tasks.items():
+        if task.data in datasets:
+            mapped[name] = map_task(task, datasets[task.data], experiment.seed)
+            problems += mapped[name].problems
+    if has_errors(problems):
+        raise DataError(problems)
+    tasks = {
+        name: _prepare_task(
+            experiment.tasks[name], mapped.pop(name), datasets[experiment.tasks[name].data], tokenizer, experiment, workspace
+        )
+        for name in list(mapped)
+    }
+    pa.default_memory_pool().release_unused()  # the tables are gone, but Arrow keeps what they took
+    return Prepared(tasks, tokenizer, problems)
+
+
+def _prepare_task(
+    task: Task, mapped: Mapped, dataset: Dataset, tokenizer: Any, experiment: Experiment, workspace: Workspace
+) -> PreparedTask:
+    spec = mapped.kind.fit(mapped.table.filter(pa.array(mapped.split == "train")), task.options)
+    fields = columns_of(mapped.kind.fields, task.columns)
+    depends_on = [
+        ROWS_VERSION,
+        dataset.hash,
+        task.kind,
+        fields,
+        task.options.model_dump(),
+        fingerprint(tokenizer),
+        experiment.encoder.max_length,
+        hashlib.sha256(np.packbits(mapped.split == "train").tobytes()).hexdigest(),  # the rows that the spec is made of
+    ]
+    key = json.dumps(depends_on)
+    slots = mapped.kind.slots(task.options, fields)
+    if any(slot.masks for slot in slots) and tokenizer.mask_token_id is None:
+        raise EncoderError(
+            message(
+                "The tokenizer of the encoder “{name}” has no mask token, so words cannot be hidden from it. Choose an encoder with one, "
+                "as BERT and its kin have, or leave out the tasks of the kind “{kind}”.",
+                name=experiment.encoder.name,
+                kind=Message(mapped.kind.label),
+            )
+        )
+    rows, varies = open_task(workspace.tokens, key, mapped.split), task.augmentation.share > 0
+    encoded = mapped.kind.encode(mapped.table, spec, task.options) if rows is None or varies else pa.table({})
+    if rows is None:
+        rows = compile_task(
+            encoded,
+            slots,
+            mapped.split,
+            tokenizer=tokenizer,
+            max_length=experiment.encoder.max_length,
+            folder=workspace.tokens,
+            key=key,
+        )
+    rows.fewer("train", task.rows, experiment.seed)
+    found = [slot for slot in slots if slot.name in rows.stores]
+    varied = vary(encoded, found, rows.stores, task.augmentation, tokenizer, experiment.encoder.max_length) if varies else {}
+    return PreparedTask(mapped.kind, task.options, spec, task.data, dataset, rows, varied)
+
+
+def new_model(experiment: Experiment, prepared: Prepared) -> MultiTaskModel:
+    """The pretrained encoder with new heads, on the CPU; the same for the same seed."""
+    torch.manual_seed(experiment.seed)
+    encoder = experiment.encoder
+    shared = Encoder.load(
+        encoder.name, pooling=encoder.pooling, max_length=encoder.max_length, dropout=encoder.dropout, trainable=encoder.trainable
+    )
+    kinds = {name: (task.kind.name, task.options) for name, task in prepared.tasks.items()}
+    heads = make_heads(shared.hidden, kinds, {name: task.spec for name, task in prepared.tasks.items()})
+    return MultiTaskModel(shared, heads, make_sharing(shared.hidden, list(kinds), experiment.sharing.name, experiment.sharing.options))

@@ -1,0 +1,357 @@
+"""Trainings that a comparison of runs needs: which are there already, and the others one after another, here or in the background.
+
+Each training is known by the hash of everything it depends on: a finished run of the workspace with that hash is used, whoever
+started it, unless it was steered. Patience is off everywhere, so that budgets are equal; the best checkpoint is kept by the run's own
+rule. What is compared with what is said a floor above, by `alone` and `efficiency`.
+"""
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from mtl_core.base.messages import message
+from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import Experiment, ExperimentError, experiment_from_dict
+from mtl_core.data.problems import DataError
+from mtl_core.evaluation.alone import Trained
+from mtl_core.evaluation.compare import RunResult
+from mtl_core.jobs import jobs, perform, training
+from mtl_core.runtime.prepare import store
+from mtl_core.tracking.runs import Recorder, Run, RunError, RunState, create_run, list_runs, run
+from mtl_core.training.control import Control
+from mtl_core.training.events import Evaluated, Event, Resumed, Started, Steered, StepDone, from_json
+
+_VERSION = 2  # of the hash: a new number trains everything again
+_LOCK = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the trainings. row: what it is trained for; task: trained alone; run: the one that is it, or was to become it; state:
+    missing where there is none."""
+
+    row: str
+    seed: int
+    experiment: Experiment
+    key: str
+    task: str | None = None
+    trial: int | None = None
+    run: Run | None = None
+    state: Literal["done", "live", "interrupted", "stopped", "failed", "missing"] = "missing"
+
+    @property
+    def label(self) -> str:
+        what = f"{self.row}: {self.task}" if self.task else self.row if self.trial is None else f"{self.row} {self.trial + 1}"
+        return f"{what} · seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Needed:
+    """What a comparison of the joint run `of` needs. to_come: trainings that depend on the outcome of others."""
+
+    of: Run
+    parts: list[Part]
+    to_come: int = 0
+
+    @property
+    def distinct(self) -> list[Part]:
+        """Each training once: one may be a part of two rows."""
+        return list({part.key: part for part in self.parts}.values())
+
+    @property
+    def missing(self) -> list[Part]:
+        """What is still to be trained, and by nobody yet."""
+        return [part for part in self.distinct if part.state not in ("done", "live")]
+
+    def of_state(self, *states: str) -> list[Part]:
+        return [part for part in self.distinct if part.state in states]
+
+    @property
+    def n_done(self) -> int:
+        return len(self.of_state("done"))
+
+    @property
+    def n(self) -> int:
+        return len(self.distinct) + self.to_come
+
+    @property
+    def complete(self) -> bool:
+        return self.n_done == self.n
+
+
+class Adds(Protocol):
+    def __call__(self, row: str, seed: int, wanted: Experiment, *, task: str | None = None, trial: int | None = None) -> Part: ...
+
+
+def finder(of: Run, workspace: Workspace, parts: list[Part]) -> Adds:
+    """Adds a training to `parts`, with the run that is it."""
+    index = _index(workspace)
+
+    def add(row: str, seed: int, wanted: Experiment, *, task: str | None = None, trial: int | None = None) -> Part:
+        key = key_of(wanted, of.datasets, int(wanted.training.steps or 0))
+        found, state = _best(index.get(key, []))
+        parts.append(Part(row, seed, wanted, key, task, trial, found, state))
+        return parts[-1]
+
+    return add
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the journal of a finished run says. examples: task → rows trained on; rows: task → split → rows; altered: weights were
+    changed, or an evaluation asked for, on the way: it is not what its experiment describes."""
+
+    examples: Mapping[str, int]
+    steps: int
+    rows: Mapping[str, Mapping[str, int]]
+    computed: str
+    altered: bool
+
+
+def compared(of: Run) -> Experiment:
+    """The experiment of a joint run that can be compared. Raises RunError: why it cannot."""
+    state = of.state
+    if state is RunState.FAILED:
+        raise RunError(message("The run “{run}” failed; only a finished run can be compared with training alone.", run=of.id))
+    if state is not RunState.FINISHED:
+        raise RunError(message("The run “{run}” is not finished; only a finished run can be compared with training alone.", run=of.id))
+    try:
+        experiment = experiment_from_dict(of.experiment)
+    except ExperimentError as error:
+        raise RunError(message("The experiment of the run “{run}” cannot be read by this version.", run=of.id)) from error
+    if len(experiment.tasks) < 2:
+        raise RunError(message("The run “{run}” has one task only: it was trained alone.", run=of.id))
+    if not of.datasets:
+        raise RunError(message("The run “{run}” did not record what data it was trained on. Train it again.", run=of.id))
+    return experiment
+
+
+def together(experiment: Experiment, seed: int, n_steps: int, weights: Mapping[str, float] | None = None) -> Experiment:
+    """The joint experiment with another seed; weights: fixed ones instead of its strategy."""
+    values = _without_patience(experiment, seed, n_steps)
+    if weights is not None:
+        values["balancing"] = {"name": "fixed"}
+        for task, weight in weights.items():
+            values["tasks"][task]["weight"] = weight
+    return experiment_from_dict(values)
+
+
+def alone(experiment: Experiment, task: str, seed: int, n_steps: int, joint: Facts) -> Experiment:
+    """One task of the joint experiment by itself, at equal examples. n_steps: planned for the joint run; joint: what it saw.
+
+    Its steps have fewer rows than the joint run's, and the same learning rates: a rate chosen for many rows may be too high for few.
+    """
+    a_step = joint.examples.get(task, 0) / max(1, joint.steps)
+    batch = max(1, round(a_step))
+    steps = max(1, round(a_step * n_steps / batch))
+    values = _without_patience(experiment, seed, steps)
+    values["tasks"] = {task: {**values["tasks"][task], "weight": 1.0}}
+    table = values["tasks"][task]["data"]
+    values["data"] = {table: values["data"][table]}
+    values["balancing"], values["sampling"] = {"name": "fixed"}, {"name": "proportional"}
+    values["early_stopping"]["objective"] = "mean"
+    values["endings"]["then"] = "train_on"  # alone it would end before it has seen its examples
+    values["training"]["batch_size"] = batch
+    values["training"]["evaluate_every"] = max(1, round(experiment.training.interval(n_steps) * steps / n_steps))
+    return experiment_from_dict(values)
+
+
+def _without_patience(experiment: Experiment, seed: int, steps: int) -> dict[str, Any]:
+    values = experiment.model_dump(mode="json")
+    values["seed"] = seed % 2**31
+    values["training"]["evaluate_every"] = experiment.training.interval(steps)
+    values["training"]["steps"] = steps
+    values["early_stopping"]["patience"] = 0
+    return values
+
+
+def key_of(experiment: Experiment, datasets: Mapping[str, str], n_steps: int) -> str:
+    """The hash of everything that a training's numbers depend on. datasets: name of a table → hash; n_steps: planned."""
+    values = experiment.model_dump(mode="json")
+    used = {task["data"] for task in values["tasks"].values()}
+    values["data"] = {name: [table, datasets.get(name)] for name, table in values["data"].items() if name in used}
+    values["training"] |= {"steps": n_steps, "epochs": None, "evaluate_every": experiment.training.interval(n_steps)}
+    del values["name"], values["diagnostics"]
+    if len(values["tasks"]) == 1:  # one loss, one table: nothing to balance, to share out, or to average over
+        del values["balancing"], values["sampling"], values["early_stopping"]["objective"]
+    return hashlib.sha256(json.dumps([_VERSION, values]).encode()).hexdigest()[:32]
+
+
+def facts(of: Run) -> Facts:
+    """Of a finished run; read once."""
+    return _facts(of.journal, of.journal.stat().st_size)
+
+
+@lru_cache(maxsize=1024)
+def _facts(journal: Path, size: int) -> Facts:
+    rows: dict[int, dict[str, int]] = {}
+    started: Started | None = None
+    looks: list[int] = []
+    altered = False
+    kinds = (b'"StepDone"', b'"Started"', b'"Resumed"', b'"Evaluated"', b'"Steered"')
+    with journal.open("rb") as file:
+        for line in file:
+            if not any(kind in line[:40] for kind in kinds):
+                continue
+            event = from_json(json.loads(line))
+            if isinstance(event, StepDone):
+                rows[event.step] = event.rows
+            elif isinstance(event, Resumed) and event.from_checkpoint:
+                rows = {step: seen for step, seen in rows.items() if step <= event.step}
+                looks = [step for step in looks if step <= event.step]
+            elif isinstance(event, Started):
+                started = event
+            elif isinstance(event, Evaluated) and event.split == "validation":
+                looks.append(event.step)
+            altered = altered or (isinstance(event, Steered) and not event.refused)
+    examples: dict[str, int] = {}
+    for seen in rows.values():
+        for task, n in seen.items():
+            examples[task] = examples.get(task, 0) + n
+    n_steps = started.n_steps if started else 0
+    every = experiment_from_dict(Run(journal.parent, {}).experiment).training.interval(n_steps)
+    asked = any(step % every and step != n_steps for step in looks)
+    computed = f"{started.device.partition(':')[0]} {started.precision}" if started else ""
+    return Facts(examples, len(rows), started.rows if started else {}, computed, altered or asked)
+
+
+def trained(part: Part) -> Trained:
+    assert part.run is not None
+    of, known = part.run, facts(part.run)
+    result = RunResult(part.label, of.experiment, of.result()["tasks"], of.datasets, known.rows)
+    return Trained(part.seed, result, known.examples, known.computed)
+
+
+def _index(workspace: Workspace) -> dict[str, list[Run]]:
+    """Key → the runs that have it, newest first."""
+    found: dict[str, list[Run]] = {}
+    for one in list_runs(workspace):
+        finished = one.status["state"] == RunState.FINISHED
+        key = finished_key(one.folder, one.status.get("ended")) if finished else one.purpose.get("key")
+        if key:
+            found.setdefault(key, []).append(one)
+    return found
+
+
+@lru_cache(maxsize=4096)
+def finished_key(folder: Path, ended: float | None) -> str | None:
+    """Of what its experiment describes, steered or not. None: of a version that recorded less."""
+    of = run(Workspace(folder.parents[1]), folder.name)
+    if not of.datasets or "n_steps" not in of.status:
+        return None
+    try:
+        experiment = experiment_from_dict(of.experiment)
+    except ExperimentError:
+        return None
+    if of.result().get("why") == "steps":  # patience that never ran out is as none
+        experiment = experiment.model_copy(update={"early_stopping": experiment.early_stopping.model_copy(update={"patience": 0})})
+    return key_of(experiment, of.datasets, int(of.status["n_steps"]))
+
+
+def _best(runs: list[Run]) -> tuple[Run | None, Any]:
+    """A finished run before one at work before one that can go on before one that did not come to an end. Steered ones do not count."""
+    states = {RunState.FINISHED: "done", RunState.INTERRUPTED: "interrupted", RunState.STOPPED: "stopped", RunState.FAILED: "failed"}
+    count = [one for one in runs if one.state is not RunState.FINISHED or not facts(one).altered]
+    found = [(one, "live" if one.state.live else states[one.state]) for one in count]
+    order = ["done", "live", "interrupted", "failed", "stopped"]
+    return min(found, key=lambda pair: order.index(pair[1]), default=(None, "missing"))
+
+
+def check_data(of: Run, workspace: Workspace) -> None:
+    """Raises RunError: a table of the run is gone, or no longer holds what the run was trained on."""
+    experiment = compared(of)
+    for table in dict.fromkeys(task.data for task in experiment.tasks.values()):
+        try:
+            now = store(experiment, table, workspace, of.base, of.contained).hash
+        except DataError as error:
+            raise RunError(error.problems[0].why) from error
+        if now != of.datasets.get(table):
+            raise RunError(message("The data of the table “{table}” has changed since this run. Train it again first.", table=table))
+
+
+def _about(of: Run, part: Part) -> dict[str, Any]:
+    return {"name": f"{of.name} · {part.label}", "purpose": {"of": of.id, "part": part.label, "key": part.key}}
+
+
+Plans = Callable[[], Needed]
+"""What is needed, as it stands now."""
+
+
+def train_missing(
+    plans: Plans,
+    workspace: Workspace,
+    tell: Callable[[Needed, Part], Any] = lambda needed, part: None,
+    listen: Callable[[Event], Any] = lambda event: None,
+) -> None:
+    """One after another, here and now; calling again goes on. tell: hears what is about to be trained. Ends early, with the training in
+    state failed, where one fails. Raises RunError: the data has changed, or another process is at work on one of them."""
+    now = plans()
+    if not now.complete:
+        check_data(now.of, workspace)
+    while waiting := [part for part in now.distinct if part.state != "done"]:
+        part = waiting[0]
+        if part.state == "live":
+            raise RunError(message("The run “{run}” is already being trained.", run=part.run.id if part.run else ""))
+        tell(now, part)
+        train_part(now.of, part, workspace, listen)
+        before, now = part.key, plans()
+        if any(p.key == before and p.state != "done" for p in now.parts):
+            break
+
+
+def train_part(of: Run, part: Part, workspace: Workspace, listen: Callable[[Event], Any] = lambda event: None) -> RunState:
+    target, resume = part.run, part.state == "interrupted"
+    if target is None or not resume:
+        target = create_run(part.experiment.to_yaml(), workspace, of.base, of.contained, _about(of, part))
+    recorder = Recorder(target.folder)
+    try:
+        work = training(target, workspace, resume=resume and target.checkpoint("last") is not None)
+        return perform(recorder, work, Control(), listen)
+    finally:
+        recorder.close()
+
+
+def start(plans: Plans, workspace: Workspace) -> None:
+    """Queues what is missing, and what depends on its outcome once that is there. Raises RunError as `train_missing`."""
+    of = plans().of
+    check_data(of, workspace)
+    queued = _queue(plans, workspace, set())
+    threading.Thread(target=_follow, args=(plans, workspace, queued), name=f"mtl-alone-{of.id}", daemon=True).start()
+
+
+def _queue(plans: Plans, workspace: Workspace, tried: set[str]) -> set[str]:
+    """The keys of what was queued; those of `tried` have had their chance."""
+    with _LOCK:
+        now = plans()
+        missing = [part for part in now.missing if part.key not in tried]
+        for part in missing:
+            if part.run is not None and part.state == "interrupted":
+                jobs().resume(part.run.id, workspace)
+            else:
+                text = part.experiment.to_yaml()
+                jobs().submit(text, workspace, now.of.base, contained=now.of.contained, about=_about(now.of, part))
+    return {part.key for part in missing}
+
+
+def _follow(plans: Plans, workspace: Workspace, queued: set[str]) -> None:
+    while True:
+        for part in plans().of_state("live"):
+            if part.run is not None:
+                jobs().wait(part.run.id)
+        more = _queue(plans, workspace, queued)
+        if not more:
+            return
+        queued |= more
+
+
+def stop(plans: Plans) -> None:
+    """What is at work or waiting in this process."""
+    for part in reversed(plans().of_state("live")):
+        control = jobs().control(part.run.id) if part.run is not None else None
+        if control is not None and part.run is not None and part.run.purpose:
+            control.stop()

@@ -1,0 +1,1 @@
+"""The record of runs: journal, states, curves, and their copy in MLflow."""

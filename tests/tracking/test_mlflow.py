@@ -1,0 +1,374 @@
+"""Runs written to MLflow: the real store, in SQLite; late, gone, locked, and written twice."""
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import pytest
+
+from mtl_core.base.workspace import Workspace
+from mtl_core.tracking.mlflow_mirror import MOST_POINTS, TAG, MlflowMirror, flat_parameters
+from mtl_core.tracking.runs import Recorder, RunState, create_run, run
+from mtl_core.training.events import (
+    CheckpointSaved,
+    Evaluated,
+    Event,
+    Failed,
+    Finished,
+    Reported,
+    Resumed,
+    Started,
+    Steered,
+    StepDone,
+)
+
+YAML = """\
+name: two tasks
+seed: 3
+tasks:
+  衣服: {kind: classification, weight: 1.5, columns: {text: [title, body], label: dept}}
+  ads: {kind: click_through, weight: 2}
+encoder: {name: minilm}
+"""
+
+
+def step(n: int) -> StepDone:
+    return StepDone(n, {"衣服": 1 / n, "ads": 2 / n}, 3 / n, 0.01 / n, 1.5, {"衣服": 4}, 100, 0.5, 1000 + n)
+
+
+def events(n_steps: int) -> Iterator[Event]:
+    yield Started(0, n_steps, "cpu", "float32", {}, 1, 2, {"衣服": 1.5, "ads": 2.0})
+    yield Evaluated(0, "validation", {"ads": 0.7}, {"ads": {"auc": 0.5}}, 0.5, 1.0, True)
+    for n in range(1, n_steps + 1):
+        if n == 3:
+            yield Steered(3, {"tasks.ads.weight": 2.0}, {"tasks.ads.weight": 5.0})
+        yield step(n)
+    yield Evaluated(n_steps, "validation", {"ads": 0.4}, {"ads": {"auc": 0.8}}, 0.8, 1.0, True)
+    yield CheckpointSaved(n_steps, "best", "checkpoints/best")
+    yield Reported(n_steps, "test", {"ads": [{"type": "table", "title": "R", "data": {"columns": ["a"], "rows": [[1]]}}]})
+    yield Evaluated(n_steps, "test", {"ads": 0.4}, {"ads": {"auc": 0.7}}, 0.7, 1.0)
+    yield Finished(n_steps, "finished", "steps", n_steps, {"ads": {"auc": 0.5}}, {"ads": {"auc": 0.8}}, {"ads": {"auc": 0.7}}, 9.0)
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's tables, made once: it takes seconds."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def store(workspace: Workspace, empty_store: Path) -> Path:
+    return Path(shutil.copy(empty_store, workspace.folder() / "mlflow.db"))
+
+
+@pytest.fixture
+def recorder(workspace: Workspace) -> Iterator[Recorder]:
+    recorder = Recorder(create_run(YAML, workspace, None).folder)
+    recorder.start()
+    yield recorder
+    recorder.close()
+
+
+@pytest.fixture
+def mirrors(workspace: Workspace) -> Iterator[Callable[[], MlflowMirror]]:
+    """Makes mirrors that are stopped at the end of the test."""
+    started: list[MlflowMirror] = []
+
+    def start() -> MlflowMirror:
+        started.append(MlflowMirror(workspace, interval=0.1).start())
+        return started[-1]
+
+    yield start
+    for mirror in started:
+        mirror.stop(60)
+
+
+def histories(workspace: Workspace, run_id: str) -> dict[str, list[tuple[int, float]]]:
+    """Every metric of the run in the store, as (step, value), straight from its tables: what is doubled shows."""
+    with sqlite3.connect(workspace.root / "mlflow.db") as store:
+        ids = store.execute("select run_uuid from tags where key = ? and value = ?", (TAG, run_id)).fetchall()
+        assert len(ids) == 1
+        rows = store.execute("select key, step, value from metrics where run_uuid = ? order by key, step, timestamp", ids[0]).fetchall()
+    store.close()
+    found: dict[str, list[tuple[int, float]]] = {}
+    for key, at, value in rows:
+        found.setdefault(key, []).append((at, value))
+    return found
+
+
+def expected(n_steps: int) -> dict[str, list[tuple[int, float]]]:
+    steps = range(1, n_steps + 1)
+    return {
+        "train/衣服/loss": [(n, 1 / n) for n in steps],
+        "train/ads/loss": [(n, 2 / n) for n in steps],
+        "train/loss": [(n, 3 / n) for n in steps],
+        "learning_rate": [(n, 0.01 / n) for n in steps],
+        "gradient_norm": [(n, 1.5) for n in steps],
+        "tokens_per_second": [(n, 200.0) for n in steps],
+        "memory_bytes": [(n, 1000.0 + n) for n in steps],
+        "weight/衣服": [(0, 1.5)],
+        "weight/ads": [(0, 2.0), (3, 5.0)],
+        "validation/ads/loss": [(0, 0.7), (n_steps, 0.4)],
+        "validation/ads/auc": [(0, 0.5), (n_steps, 0.8)],
+        "validation/objective": [(0, 0.5), (n_steps, 0.8)],
+        "test/ads/loss": [(n_steps, 0.4)],
+        "test/ads/auc": [(n_steps, 0.7)],
+        "test/objective": [(n_steps, 0.7)],
+        "before/ads/auc": [(n_steps, 0.5)],
+        "best/ads/auc": [(n_steps, 0.8)],
+    }
+
+
+def mlflow_run(workspace: Workspace, run_id: str):
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=workspace.mlflow_uri)
+    state = json.loads((workspace.runs / run_id / "mlflow.json").read_text())
+    return client, client.get_run(state["run_id"])
+
+
+@pytest.mark.slow
+def test_a_run_is_written_whole(recorder: Recorder, workspace: Workspace, mirrors: Callable[[], MlflowMirror]) -> None:
+    mirror = mirrors()
+    for name in ("best", "last"):
+        folder = workspace.folder("runs", recorder.folder.name, "checkpoints", name, "encoder")
+        (folder / "model.safetensors").write_bytes(b"weights")
+        (folder.parent / "state.json").write_text("{}")
+    for event in events(300):  # more than one batch of 1000 metrics
+        recorder.record(event)
+    assert mirror.flush(60)
+    run_id = recorder.folder.name
+    assert histories(workspace, run_id) == expected(300)
+    client, found = mlflow_run(workspace, run_id)
+    assert found.info.status == "FINISHED"
+    assert found.info.run_name == "two tasks"
+    assert found.data.tags["mtl_state"] == "finished"
+    assert found.data.params["tasks.ads.weight"] == "2"
+    assert found.data.params["tasks.衣服.columns.text"] == '["title", "body"]'
+    assert found.data.params["encoder.name"] == "minilm"
+    assert {a.path for a in client.list_artifacts(found.info.run_id)} == {"experiment.yaml", "reports", "checkpoints"}
+    report = Path(client.download_artifacts(found.info.run_id, "reports/test.json"))
+    assert json.loads(report.read_text("utf-8"))["ads"][0]["title"] == "R"
+    for name in ("best", "last"):
+        logged = Path(url2pathname(urlsplit(found.info.artifact_uri).path)) / "checkpoints" / name / "encoder/model.safetensors"
+        assert os.path.samefile(logged, recorder.folder / "checkpoints" / name / "encoder/model.safetensors")  # no second place on the disk
+
+
+@pytest.mark.parametrize("event", [Failed(2, "error", "m", "a"), Finished(2, "stopped", "asked", 0)])
+@pytest.mark.usefixtures("store")
+def test_the_other_ends(recorder: Recorder, workspace: Workspace, mirrors: Callable[[], MlflowMirror], event: Event) -> None:
+    recorder.record(step(1))
+    recorder.record(event)
+    assert mirrors().flush(60)
+    client, found = mlflow_run(workspace, recorder.folder.name)
+    assert found.info.status == ("FAILED" if isinstance(event, Failed) else "KILLED")
+    assert found.data.tags["mtl_state"] == ("failed" if isinstance(event, Failed) else "stopped")
+    assert ("error.json" in {a.path for a in client.list_artifacts(found.info.run_id)}) == isinstance(event, Failed)
+
+
+@pytest.mark.usefixtures("store")
+def test_a_store_that_is_gone_and_comes_back_has_lost_nothing(
+    recorder: Recorder, workspace: Workspace, mirrors: Callable[[], MlflowMirror]
+) -> None:
+    database, away = workspace.root / "mlflow.db", workspace.root / "away.db"
+    mirror, run_events = mirrors(), events(40)
+    for _ in range(10):
+        recorder.record(next(run_events))
+    wait_until_written(mirror, recorder)
+    database.rename(away)
+    database.mkdir()  # nothing can be opened there now
+    mirror._drop_client()
+    for event in run_events:
+        recorder.record(event)
+    assert recorder.state is RunState.FINISHED  # training went on
+    assert not mirror.flush(2)
+    assert mirror.error is not None
+    database.rmdir()
+    away.rename(database)
+    assert mirror.flush(60)
+    assert mirror.error is None
+    assert histories(workspace, recorder.folder.name) == expected(40)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("store")
+def test_a_store_that_is_locked_delays_and_loses_nothing(
+    recorder: Recorder, workspace: Workspace, mirrors: Callable[[], MlflowMirror]
+) -> None:
+    mirror, run_events = mirrors(), events(40)
+    for _ in range(10):
+        recorder.record(next(run_events))
+    wait_until_written(mirror, recorder)
+    lock = sqlite3.connect(workspace.root / "mlflow.db", isolation_level=None)
+    lock.execute("begin exclusive")
+    for event in run_events:
+        recorder.record(event)
+    assert not mirror.flush(8)  # SQLite itself waits 5 s
+    lock.execute("rollback")
+    lock.close()
+    assert mirror.flush(60)
+    assert histories(workspace, recorder.folder.name) == expected(40)
+
+
+@pytest.mark.usefixtures("store")
+def test_a_store_that_was_never_there_until_later(
+    recorder: Recorder, workspace: Workspace, mirrors: Callable[[], MlflowMirror], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workspace.root / "file").touch()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{workspace.root}/file/mlflow.db")
+    mirror = mirrors()
+    for event in events(5):
+        recorder.record(event)
+    assert not mirror.flush(3)
+    mirror.stop(60)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert mirrors().flush(60)  # a later process
+    assert histories(workspace, recorder.folder.name) == expected(5)
+
+
+@pytest.mark.usefixtures("store")
+def test_a_later_process_goes_on_where_the_last_one_was(
+    recorder: Recorder, workspace: Workspace, mirrors: Callable[[], MlflowMirror]
+) -> None:
+    first, run_events = mirrors(), events(30)
+    for _ in range(12):
+        recorder.record(next(run_events))
+    wait_until_written(first, recorder)
+    first.stop(60)
+    state = recorder.folder / "mlflow.json"
+    assert json.loads(state.read_text())["offset"] == (recorder.folder / "events.jsonl").stat().st_size
+    for event in run_events:
+        recorder.record(event)
+    assert mirrors().flush(60)
+    assert histories(workspace, recorder.folder.name) == expected(30)
+
+
+@pytest.mark.parametrize("forgotten", ["progress", "everything"])
+@pytest.mark.usefixtures("store")
+def test_what_was_written_but_not_noted_is_not_doubled(
+    recorder: Recorder, workspace: Workspace, mirrors: Callable[[], MlflowMirror], forgotten: str
+) -> None:
+    for event in events(20):
+        recorder.record(event)
+    first = mirrors()
+    assert first.flush(60)
+    first.stop(60)
+    state = recorder.folder / "mlflow.json"
+    if forgotten == "everything":
+        state.unlink()
+    else:
+        state.write_text(json.dumps({"run_id": json.loads(state.read_text())["run_id"]}))
+    assert mirrors().flush(60)
+    assert histories(workspace, recorder.folder.name) == expected(20)
+
+
+@pytest.mark.usefixtures("store")
+def test_a_store_that_was_emptied_is_filled_again(recorder: Recorder, workspace: Workspace, mirrors: Callable[[], MlflowMirror]) -> None:
+    for event in events(5):
+        recorder.record(event)
+    first = mirrors()
+    assert first.flush(60)
+    first.stop(60)
+    state = recorder.folder / "mlflow.json"
+    state.write_text(json.dumps({**json.loads(state.read_text()), "run_id": "0" * 32, "closed": None}))
+    with sqlite3.connect(workspace.root / "mlflow.db") as store:
+        for table in ("metrics", "latest_metrics", "params", "tags"):
+            store.execute(f"delete from {table}")
+        store.execute("delete from runs")
+    store.close()
+    assert mirrors().flush(60)
+    assert histories(workspace, recorder.folder.name) == expected(5)
+
+
+@pytest.mark.usefixtures("store")
+def test_steps_repeated_after_a_resume_are_written_once(
+    recorder: Recorder, workspace: Workspace, mirrors: Callable[[], MlflowMirror]
+) -> None:
+    mirror, run_events = mirrors(), events(20)
+    for _ in range(14):
+        recorder.record(next(run_events))
+    recorder.set_state(RunState.INTERRUPTED)
+    assert mirror.flush(60)
+    assert mlflow_run(workspace, recorder.folder.name)[1].info.status == "KILLED"
+    recorder.start()
+    done = [event for event in events(20) if isinstance(event, StepDone)]
+    for event in (Resumed(8, from_checkpoint=True), *done[8:11], *run_events):
+        recorder.record(event)
+    assert mirror.flush(60)
+    assert histories(workspace, recorder.folder.name) == expected(20)
+    assert mlflow_run(workspace, recorder.folder.name)[1].info.status == "FINISHED"
+
+
+@pytest.mark.usefixtures("store")
+def test_a_long_run_is_thinned_the_same_way_after_a_restart(
+    recorder: Recorder, workspace: Workspace, mirrors: Callable[[], MlflowMirror]
+) -> None:
+    n_steps = 3 * MOST_POINTS
+    recorder.record(Started(0, n_steps, "cpu", "float32", {}, 1, 2, {"ads": 2.0}))
+    for n in range(1, 101):
+        recorder.record(StepDone(n, {}, 1 / n, 0.1, 1.0, {}, 1, 1.0, 1))
+    first = mirrors()
+    wait_until_written(first, recorder)
+    first.stop(60)
+    for n in range(101, 201):
+        recorder.record(StepDone(n, {}, 1 / n, 0.1, 1.0, {}, 1, 1.0, 1))
+    recorder.record(Failed(200, "error", "m", "a"))
+    assert mirrors().flush(60)
+    assert [at for at, _ in histories(workspace, recorder.folder.name)["train/loss"]] == [1, *range(3, 201, 3)]
+
+
+@pytest.mark.usefixtures("store")
+def test_a_killed_process_is_written_by_the_next(workspace: Workspace, mirrors: Callable[[], MlflowMirror]) -> None:
+    script = f"""
+import sys
+from pathlib import Path
+from mtl_core.tracking.runs import Recorder, create_run
+from mtl_core.training.events import StepDone
+from mtl_core.base.workspace import Workspace
+run = create_run("name: killed", Workspace(Path({str(workspace.root)!r})), None)
+recorder = Recorder(run.folder)
+recorder.start()
+recorder.record(StepDone(1, {{"a": 0.5}}, 0.5, 0.1, 1.0, {{}}, 1, 0.1, 1))
+print(run.id, flush=True)
+sys.stdin.read()
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        run_id = process.stdout.readline().strip()
+        mirror = mirrors()
+        assert mirror.flush(30)
+        assert not (workspace.runs / run_id / "mlflow.json").exists()  # its own process is there to write it
+        process.kill()
+        process.wait()
+    mirror.wake()
+    assert mirror.flush(60)
+    assert run(workspace, run_id).state is RunState.INTERRUPTED
+    assert histories(workspace, run_id)["train/loss"] == [(1, 0.5)]
+    assert mlflow_run(workspace, run_id)[1].info.status == "KILLED"
+
+
+def wait_until_written(mirror: MlflowMirror, recorder: Recorder) -> None:
+    """Until MLflow has all of the journal so far. The run goes on, so `flush` says that there is more to come."""
+    state = recorder.folder / "mlflow.json"
+    size = (recorder.folder / "events.jsonl").stat().st_size
+    for _ in range(100):
+        mirror.flush(0.5)
+        if state.exists() and json.loads(state.read_text()).get("offset") == size:
+            return
+    pytest.fail(f"MLflow was not written: {mirror.error}")
+
+
+def test_parameters_are_flat_and_fit() -> None:
+    parameters = flat_parameters({"a": {"b": {"c:d/e": 1.5, "f": None}, "g": [1, "x"], "h": {}}, "i": "y" * 7000, "衣": True})
+    assert parameters == {"a.b.c_d_e": "1.5", "a.b.f": "null", "a.g": '[1, "x"]', "a.h": "{}", "i": "y" * 6000, "衣": "true"}
