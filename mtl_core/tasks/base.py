@@ -110,7 +110,9 @@ class Tokens:
     @property
     def rows(self) -> Tensor:
         """(T,) long: the row of each token."""
-        return torch.repeat_interleave(torch.arange(len(self.offsets) - 1, device=self.ids.device), self.offsets.diff())
+        return torch.repeat_interleave(
+            torch.arange(len(self.offsets) - 1, device=self.ids.device), self.offsets.diff(), output_size=len(self.ids)
+        )
 
 
 @dataclass

@@ -7,6 +7,7 @@ vectors to the tasks' heads, and takes each task's mean loss over its rows of th
 screens: whoever consumes the events does.
 """
 
+import gc
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from dataclasses import replace
@@ -87,16 +88,13 @@ def train(
         while (back := (yield from _Trainer(experiment, prepared, control, folder, resume).run())) is not None and folder:
             restore_before(folder, back)
             resume = True
+        return
     except torch.OutOfMemoryError as error:
-        del error.__traceback__
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        yield Failed(
-            -1,
-            "out_of_memory",
-            str(error).splitlines()[0],
-            _OUT_OF_MEMORY_ADVICE,
-        )
+        text = str(error).splitlines()[0]
+    gc.collect()  # with the error gone, nothing holds the frames in which the model and its activations lay
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    yield Failed(-1, "out_of_memory", text, _OUT_OF_MEMORY_ADVICE)
 
 
 class NotFinite(Exception):
