@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mtl_core.tasks import common
-from mtl_core.tasks.base import CatalogueHead, SlotIndex, Spec, TaskBatch
+from mtl_core.tasks.base import Spec
+from mtl_core.tasks.heads import CatalogueHead, SlotIndex, TaskBatch
 
 PLACES = 200  # of a history that are told apart, from the newest backwards
 PAIRS_AT_ONCE = 8192  # user and item through the connected layer, when a catalogue is ranked
@@ -40,7 +41,7 @@ class History(nn.Module):
 
     def weights(self, vectors: Tensor, index: Tensor, offsets: Tensor) -> Tensor:
         """(S,) the weight of each text of the histories, those of a history sum to 1."""
-        rows = torch.repeat_interleave(torch.arange(len(offsets) - 1, device=index.device), offsets.diff())
+        rows = torch.repeat_interleave(torch.arange(len(offsets) - 1, device=index.device), offsets.diff(), output_size=len(index))
         places = offsets[1:][rows] - 1 - torch.arange(len(index), device=index.device)
         content = F.layer_norm(vectors, vectors.shape[1:]) @ self.query / vectors.shape[1] ** 0.5
         scores = content[index] + self.places[places.clamp(max=PLACES - 1)]
