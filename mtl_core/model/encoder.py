@@ -356,11 +356,10 @@ class Encoder(nn.Module):
     def pool(self, states: Tensor, packed: Packed) -> Tensor:
         """(N, hidden) → (S, hidden) float32 by mean, first or last token of each text."""
         lengths = on_device(packed.lengths, states.device)
-        if self.pooling == "mean" and states.device.type not in ("cpu", "cuda"):  # elsewhere there is no kernel for segments
-            text = torch.repeat_interleave(lengths, output_size=len(states))
-            return states.new_zeros(len(lengths), self.hidden, dtype=torch.float32).index_add(0, text, states.float()) / lengths[:, None]
-        if self.pooling == "mean":
+        if self.pooling == "mean" and states.device.type in ("cpu", "cuda"):
             return torch.segment_reduce(states.float(), "mean", lengths=lengths, axis=0, unsafe=True)
+        if self.pooling == "mean":
+            return mean_by_index(states.float(), lengths)
         ends = lengths.cumsum(0)
         return states[(ends - lengths) if self.pooling == "cls" else (ends - 1)].float()
 
@@ -467,6 +466,12 @@ class Encoder(nn.Module):
         model.save_pretrained(folder, state_dict=None if self.adapters is None else self.adapters.base_state(model))
         tokenizer.save_pretrained(folder)
         (folder / RECORD).write_text(json.dumps({"pooling": self.pooling, "writes": self.writes}))
+
+
+def mean_by_index(states: Tensor, lengths: Tensor) -> Tensor:
+    """(N, hidden), (S,) → (S, hidden), where torch has no kernel for segments: on a Mac's GPU."""
+    text = torch.repeat_interleave(lengths, output_size=len(states))
+    return states.new_zeros(len(lengths), states.shape[1]).index_add(0, text, states) / lengths[:, None]
 
 
 def _copy(model: nn.Module) -> None:

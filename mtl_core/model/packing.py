@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from torch.nn.attention.varlen import varlen_attn
 from transformers import AttentionInterface
 
-_GROUPED_QUERIES = {"enable_gqa": True} if "enable_gqa" in inspect.signature(varlen_attn).parameters else {}
+_GROUPED_QUERIES: dict[str, Any] = {"enable_gqa": True} if "enable_gqa" in inspect.signature(varlen_attn).parameters else {}
 """What the kernel is told where several heads of queries share keys and values: since torch 2.12; before, it asks for no leave."""
 
 
@@ -158,7 +158,7 @@ def packed_attention(
         raise TypeError("Packed texts have no bias by relative position.")
     causal = bool(getattr(module, "is_causal", False) if is_causal is None else is_causal)
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
-    q, k, v = (t[0].transpose(0, 1) for t in (query, key, value))  # (N, H, D)
+    q, k, v = (t.squeeze(0).transpose(0, 1) for t in (query, key, value))  # (N, H, D)
     groups = _layout.groups
     longest = groups[0][1]
     banded = sliding_window is not None and longest > sliding_window
@@ -170,7 +170,7 @@ def packed_attention(
         q, k, v = (t if t.stride(-1) == 1 else t.contiguous() for t in (q, k, v))
         more = _GROUPED_QUERIES if k.shape[1] != q.shape[1] else {}
         out = varlen_attn(q, k, v, offsets, offsets, longest, longest, scale=scale, window_size=window, **more)
-        return cast(Tensor, out)[None], None
+        return cast(Tensor, out).unsqueeze(0), None
     if q.device.type == "cpu" and not dropout and not banded and k.shape[1] == q.shape[1]:
         return _GroupedAttention.apply(q, k, v, groups, scale, causal)[None], None
     parts = []
@@ -180,7 +180,7 @@ def packed_attention(
             qg, kg, vg, mask, dropout, causal and mask is None, scale=scale, enable_gqa=k.shape[1] != q.shape[1]
         )
         parts.append(part.transpose(1, 2).reshape(n * length, *q.shape[1:]))
-    return torch.cat(parts)[None], None
+    return torch.cat(parts).unsqueeze(0), None
 
 
 def kernel_takes(q: Tensor) -> bool:
