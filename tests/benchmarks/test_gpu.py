@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import gpu
+
 ROOT = Path(__file__).parents[2]
 ABSENT = (
     "accelerate",
@@ -49,15 +51,16 @@ def test_the_whole_runs_in_miniature_where_little_is_installed(tmp_path: Path) -
     assert checks["strategies"]["numbers"]["strategies"] >= 10
 
 
-def test_a_check_that_fails_stops_no_other(tmp_path: Path) -> None:
-    """Of two checks of an encoder that is not there, both are told, and the command says so by its exit code."""
-    call = ["benchmarks/gpu.py", "--device", "cpu", "--tiny", "--only", "resume", "predictor", "--encoder", str(tmp_path / "nothing")]
-    done = subprocess.run([sys.executable, *call], cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert done.stdout.count("| failed |") == 2 and "failed: predictor (EncoderError" in done.stdout
+def test_a_check_that_fails_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of an encoder that is not there both are told, and the command says so by its exit code."""
+    call = ["gpu.py", "--device", "cpu", "--tiny", "--only", "resume", "predictor", "--encoder", str(tmp_path / "nothing")]
+    monkeypatch.setattr(sys, "argv", call)
+    assert gpu.main() == 1
+    told = capsys.readouterr().out
+    assert told.count("| failed |") == 2 and "failed: predictor (EncoderError" in told
 
 
-def test_after_its_minutes_the_rest_is_skipped_by_name() -> None:
-    call = ["benchmarks/gpu.py", "--device", "cpu", "--tiny", "--only", "matmul rate", "resume", "--minutes", "0"]
-    done = subprocess.run([sys.executable, *call], cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0 and "skipped: resume (the 0 minutes are over)" in done.stdout, done.stdout + done.stderr
+def test_after_its_minutes_the_rest_is_skipped_by_name(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["gpu.py", "--device", "cpu", "--tiny", "--only", "matmul rate", "resume", "--minutes", "0"])
+    assert gpu.main() == 0
+    assert "skipped: resume (the 0 minutes are over)" in capsys.readouterr().out
