@@ -13,13 +13,14 @@ import transformers
 from tokenizers import BertWordPieceTokenizer
 
 from mtl_core.base.workspace import Workspace
-from mtl_core.config.experiment import Experiment, load_experiment
+from mtl_core.config.experiment import Experiment, experiment_from_dict, load_experiment
 from mtl_core.runtime.batches import StepBatch, assemble
 from mtl_core.runtime.prepare import Prepared, prepare
 from mtl_core.training.control import Control
 from mtl_core.training.loop import _Trainer
 
 SHOP = Path(__file__).resolve().parents[1] / "data"
+TEXTS = ("one", "two", "three")
 Numbers = dict[str, Any]
 """What a check found: name → number or words, JSON only."""
 
@@ -80,6 +81,26 @@ class Place:
             "diagnostics.conflicts_every=0",
         ]
         return load_experiment(SHOP / file, [*common, *settings])
+
+    def texts(self, *settings: str) -> Experiment:
+        """Three tasks on tables of their own, of distinct texts of 8 to 100 words of the shop: there are fewer and shorter ones in it than
+        a large micro-batch holds."""
+        for seed, name in enumerate(TEXTS):
+            if not (file := self.folder("texts") / f"{name}.csv").exists():
+                rng = np.random.default_rng(seed)
+                words = sorted(set((self.tables / "shop_texts.csv").read_text(encoding="utf-8").replace('"', "").replace(",", " ").split()))
+                lengths = rng.integers(8, 101, self.pick(4000, 60))
+                rows = [(" ".join(rng.choice(words, n)), f"c{i % 5}") for i, n in enumerate(lengths)]
+                pd.DataFrame(rows, columns=["text", "label"]).to_csv(file, index=False)
+        folder = self.folder("texts")
+        values = {
+            "data": {name: {"file": str(folder / f"{name}.csv"), "split": {"validation": 0.1, "test": 0.1}} for name in TEXTS},
+            "tasks": {n: {"kind": "classification", "data": n, "columns": {"text": "text", "label": "label"}} for n in TEXTS},
+            "encoder": {"name": str(self.encoder), "max_length": 128},
+            "training": {"device": str(self.device)},
+            "diagnostics": {"conflicts_every": 0},
+        }
+        return experiment_from_dict(values, settings)
 
     def prepared(self, experiment: Experiment) -> Prepared:
         """Rows are only read: those of one training serve the next."""

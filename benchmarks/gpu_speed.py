@@ -71,18 +71,19 @@ def matmul(place: Place) -> Numbers:
 
 
 def budgets(place: Place) -> Numbers:
-    """Tokens a second by the budget of a micro-batch, with as many rows as half fill it or more; share of the rate of matrix products."""
+    """Tokens a second by the budget of a micro-batch, with as many rows as nearly fill one; share of the rate of matrix products; what
+    part of a step had gone when the processor had asked for all of it."""
     numbers = Numbers()
-    for budget, rows in ((2048, 160), (8192, 640), (32768, 2560), (131072, 10240)) if not place.tiny else ((512, 40), (2048, 40)):
-        settings = (f"training.micro_batch_tokens={budget}", f"training.batch_size={rows}")
+    for budget in (2048, 8192, 32768, 131072) if not place.tiny else (512, 2048):
+        settings = (f"training.micro_batch_tokens={budget}", f"training.batch_size={budget // 80}")
         try:
-            [one] = timed(place, {"": place.trainer(place.shop(*settings))}).values()
+            [one] = timed(place, {"": place.trainer(place.texts(*settings))}).values()
         except torch.OutOfMemoryError:
-            numbers[f"{budget} tokens"] = "out of memory"
+            numbers[f"{budget}: tokens/s"] = "out of memory"
             continue
-        tokens, flops = float(one.lengths.sum()), throughput.training_flops(place.encoder, one.lengths)
+        flops = throughput.training_flops(place.encoder, one.lengths)
         numbers |= {
-            f"{budget}: tokens/s": tokens / one.median,
+            f"{budget}: tokens/s": float(one.lengths.sum()) / one.median,
             f"{budget}: step ms": 1000 * one.median,
             f"{budget}: of matmul": flops / one.median / _rate(place),
             f"{budget}: asked after": statistics.median(a / s for a, s in zip(one.asked, one.seconds, strict=True)),
@@ -92,9 +93,9 @@ def budgets(place: Place) -> Numbers:
 
 
 def _compared(place: Place, variants: Mapping[str, list[str]]) -> Numbers:
-    """Steps of variants of the shop beside those of the first: how much longer, and the most memory."""
-    rows = f"training.batch_size={place.pick(640, 40)}"
-    found = timed(place, {name: place.trainer(place.shop(rows, *settings)) for name, settings in variants.items()})
+    """Steps of variants beside those of the first: how much longer, and the most memory. 25,000 tokens in a step, four micro-batches."""
+    rows = f"training.batch_size={place.pick(384, 12)}"
+    found = timed(place, {name: place.trainer(place.texts(rows, *settings)) for name, settings in variants.items()})
     first = next(iter(found.values()))
     numbers: Numbers = {"step ms": 1000 * first.median}
     for name, one in found.items():
