@@ -196,7 +196,7 @@ def _unequal(name: str, task: str, base: Trained, one: Trained, part: Part) -> l
     if why := incomparable(task, base.result, one.result, part):
         found.append((True, message("“{task}” of “{run}” and of “{baseline}” cannot be compared: {why}", task=task, why=why, **names)))
     for group, template in UNLIKE.items():
-        if base.result.experiment.get(group) != one.result.experiment.get(group):
+        if getattr(base.result.experiment, group, None) != getattr(one.result.experiment, group, None):
             found.append((False, Message(template, names)))
     if base.computed != one.computed:
         found.append(
@@ -206,7 +206,7 @@ def _unequal(name: str, task: str, base: Trained, one: Trained, part: Part) -> l
             )
         )
     wanted, got = base.examples.get(task), one.examples.get(task)
-    batch = base.result.experiment.get("training", {}).get("batch_size") or 0
+    batch = base.result.experiment.training.batch_size if base.result.experiment else 0
     if wanted is not None and got is not None and abs(wanted - got) > max(_TOLERANCE * got, batch):
         why = message(
             "“{run}” was trained on {found:,} examples of “{task}”, “{baseline}” on {wanted:,}.",
