@@ -29,8 +29,8 @@ FLOORS: list[set[str]] = [
     {"__main__"},
 ]
 
-HEAVY = {"torch", "transformers", "mlflow", "sklearn", "torchmetrics", "sentence_transformers"}
-LIGHT = {"base", "data", "plots", "tracking", "jobs"}
+HEAVY = {"torch", "transformers", "mlflow", "sklearn", "torchmetrics", "sentence_transformers", "rouge_score", "nltk", "sacrebleu"}
+LIGHT = {"base", "data", "plots", "evaluation", "tracking", "jobs"}
 
 CORE = sorted((ROOT / "mtl_core").rglob("*.py"))
 PAGES = sorted((ROOT / "pages").rglob("*.py"))
