@@ -10,15 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from scipy.special import stdtrit
-
 from mtl_core.base.messages import N_, Message, message
+from mtl_core.evaluation.statistics import t_interval
 from mtl_core.studies.compare import Part, RunResult, incomparable
 from mtl_core.tasks import higher_is_better
 
 LEAST_SEEDS = 3
 """From which on an interval is worth it."""
-CONFIDENCE = 0.95
 _TOLERANCE = 0.01
 """Of the examples: what whole batches leave."""
 UNLIKE = {
@@ -37,7 +35,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Mean:
-    """Of `n` values; half: half the width of its t interval at CONFIDENCE, None with fewer than LEAST_SEEDS values."""
+    """Of `n` values; half: half the width of its t interval (`t_interval`), None with fewer than LEAST_SEEDS values."""
 
     value: float
     half: float | None
@@ -99,13 +97,9 @@ class Verdicts:
 
 
 def mean_of(values: Sequence[float]) -> Mean:
-    """Raises ZeroDivisionError: no values."""
-    n = len(values)
-    mean = math.fsum(values) / n
-    if n < LEAST_SEEDS:
-        return Mean(mean, None, n)
-    deviation = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1))
-    return Mean(mean, float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * deviation / math.sqrt(n), n)
+    """values: at least one."""
+    mean, half = map(float, t_interval(values))
+    return Mean(mean, half if len(values) >= LEAST_SEEDS else None, len(values))
 
 
 def gain(metric: str, value: float, than: float) -> float:

@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mtl_core.base.faults import ExperimentError
@@ -75,6 +76,14 @@ class TestCurve:
         assert curve.steps == sorted(curve.steps)
         assert curve.last == (99_999, values[-1])
         assert sum(b[4] for b in curve._buckets) == pytest.approx(sum(values))
+
+    def test_a_thousand_steps_are_kept_whole_and_no_line_has_more_points(self) -> None:
+        curve, values = Curve(), np.random.default_rng(0).random(100_000).tolist()
+        for i, value in enumerate(values):
+            curve.add(i, value)
+            if i == 999:
+                assert curve.values == values[:1000]
+        assert 500 <= len(curve.points) <= 1000
 
     def test_what_is_not_finite_or_not_later_is_left_out(self) -> None:
         curve = Curve()
