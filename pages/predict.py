@@ -19,7 +19,7 @@ if not runs:
 with st.container(horizontal=True, vertical_alignment="bottom"):
     keep("run", next(iter(runs)), runs, remember=True)
     run = runs[st.selectbox(_("Run"), list(runs), format_func=lambda i: states.run_label(runs[i]), key="run", width=420)]
-    tasks = list(run.experiment.get("tasks", {}))
+    tasks = list(run.tasks)
     keep("task", tasks[0], tasks, remember=True)
     task = st.selectbox(_("Task"), tasks, key="task", width=260)
     own, own_help = run.checkpoint(f"peak-{task}"), _("Instead of the model that was best for all tasks together.")

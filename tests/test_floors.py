@@ -29,7 +29,7 @@ FLOORS: list[set[str]] = [
     {"__main__"},
 ]
 
-HEAVY = {"torch", "transformers", "mlflow", "sklearn", "torchmetrics", "sentence_transformers"}
+HEAVY = {"torch", "transformers", "mlflow", "sklearn", "torchmetrics", "sentence_transformers", "rouge_score", "nltk", "sacrebleu"}
 LIGHT = {"base", "data", "plots", "evaluation", "tasks", "balancing", "config", "tracking", "jobs"}
 TORCH = {
     "head",

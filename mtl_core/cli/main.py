@@ -23,6 +23,7 @@ from mtl_core.cli import efficiency as cli_efficiency
 from mtl_core.cli import show as cli_show
 from mtl_core.cli.text import FAILED, OK, WRONG_CALL, CallError, print_json, print_metrics
 from mtl_core.jobs import Work, perform, quiet_libraries, replay_of, replaying, resumable, training
+from mtl_core.tasks import KINDS
 from mtl_core.tracking.mlflow_mirror import MlflowMirror
 from mtl_core.tracking.runs import Recorder, Run, RunError, RunState, Series, create_run, run
 from mtl_core.training.control import Control
@@ -107,7 +108,6 @@ def _check(args: argparse.Namespace, workspace: Workspace) -> int:
     from mtl_core.data.split import SplitConfig
     from mtl_core.data.store import divide
     from mtl_core.data.transactions import TransactionConfig
-    from mtl_core.tasks import KINDS
 
     if args.kind not in KINDS:
         raise CallError(f"--kind: should be one of {', '.join(KINDS)}. Found {args.kind}.")
@@ -155,7 +155,7 @@ def _train(args: argparse.Namespace, workspace: Workspace) -> int:
         experiment = load_experiment(path, args.set)
     except OSError as error:
         raise CallError(f"{path}: {error.strerror or error}") from error
-    created = create_run(experiment.to_yaml(), workspace, path.resolve().parent)
+    created = create_run(experiment, workspace, path.resolve().parent)
     return _execute(created, workspace, args.json, training(created, workspace, resume=False))
 
 
@@ -185,7 +185,7 @@ def _replay(args: argparse.Namespace, workspace: Workspace) -> int:
 def _execute(target: Run, workspace: Workspace, as_json: bool, work: Work, quiet: bool = False) -> int:
     """Trains in the foreground. The first Ctrl-C (or SIGTERM) ends after the step with a checkpoint, the second at once."""
     control, recorder = Control(), Recorder(target.folder)
-    progress = Progress(recorder, sys.stderr, {name: task["kind"] for name, task in target.experiment.get("tasks", {}).items()})
+    progress = Progress(recorder, sys.stderr, {name: KINDS[task.kind].primary for name, task in target.tasks.items()})
 
     def stop(number: int, frame: FrameType | None) -> None:
         if control.stopping:
@@ -220,12 +220,12 @@ def _execute(target: Run, workspace: Workspace, as_json: bool, work: Work, quiet
 
 
 class Progress:
-    """A bar on a terminal; elsewhere a line an evaluation, with the main metric of each task. kinds: task → its kind."""
+    """A bar on a terminal; elsewhere a line an evaluation, with the main metric of each task. main: task → its main metric."""
 
-    def __init__(self, recorder: Recorder, stream: TextIO, kinds: Mapping[str, str]):
+    def __init__(self, recorder: Recorder, stream: TextIO, main: Mapping[str, str]):
         self.recorder = recorder
         self.stream = stream
-        self.kinds = kinds
+        self.main = main
         self.terminal = stream.isatty()
         self._drawn = 0.0
         self._width = 0
@@ -233,9 +233,7 @@ class Progress:
     def __call__(self, event: Event) -> None:
         series = self.recorder.series
         if isinstance(event, Evaluated):
-            from mtl_core.tasks import KINDS
-
-            main = {task: KINDS[self.kinds[task]].primary for task in event.metrics}
+            main = self.main
             metrics = [f"{task} {main[task]} {v[main[task]]:.4f}" for task, v in event.metrics.items() if main[task] in v]
             self.line(f"step {event.step}, {event.split}: {', '.join(metrics)}{'  (best)' if event.is_best else ''}")
         elif isinstance(event, RowsMade):
@@ -271,7 +269,7 @@ def progress_text(series: Series, event: StepDone, width: int = 20) -> str:
 
 def _predict(args: argparse.Namespace, workspace: Workspace) -> int:
     found = run(workspace, args.run)
-    tasks = found.experiment.get("tasks") or {}
+    tasks = found.tasks
     if args.task not in tasks:
         raise CallError(f"--task: should be one of {', '.join(tasks)}. Found {args.task}.")
     checkpoint = found.checkpoint("best") or found.checkpoint("last")

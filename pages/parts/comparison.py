@@ -7,9 +7,12 @@ import pandas as pd
 import streamlit as st
 
 from mtl_core import plots
+from mtl_core.base.faults import ExperimentError
 from mtl_core.base.messages import N_, Translate
 from mtl_core.jobs import jobs
 from mtl_core.studies.compare import Comparison, RunResult, compare
+from mtl_core.tasks import KINDS
+from mtl_core.tasks.base import TaskKind
 from mtl_core.tracking.runs import Run, Series
 from pages.parts import changes, report
 from pages.parts.text import plain
@@ -31,12 +34,9 @@ def series(runs: Sequence[Run]) -> dict[str, Series]:
     return {name: jobs().snapshot(run_id).series for run_id, name in names(runs).items()}
 
 
-def kinds(runs: Sequence[Run]) -> dict[str, Any]:
+def kinds(runs: Sequence[Run]) -> dict[str, TaskKind]:
     """Task → its kind, over all runs."""
-    from mtl_core.tasks import KINDS
-
-    found = {task: values.get("kind") for run in runs for task, values in run.experiment.get("tasks", {}).items()}
-    return {task: KINDS[kind] for task, kind in found.items() if kind in KINDS}
+    return {name: KINDS[task.kind] for run in runs for name, task in run.tasks.items()}
 
 
 def weights(of: Mapping[str, Series], _: Translate) -> None:
@@ -54,10 +54,12 @@ def compared(runs: Sequence[Run], baseline: Run, of: Mapping[str, Series]) -> Co
 
 
 def _result(run: Run, name: str, series: Series) -> RunResult:
-    experiment = run.experiment
-    batch = experiment.get("training", {}).get("batch_size")
+    try:
+        experiment = run.experiment
+    except ExperimentError:
+        experiment = None
     rows = series.started.rows if series.started else {}
-    examples = series.step * batch if batch else None
+    examples = series.step * experiment.training.batch_size if experiment else None
     return RunResult(name, experiment, run.result()["tasks"], rows=rows, examples=examples, steered=run.steered)
 
 
@@ -79,7 +81,7 @@ def settings(found: Comparison, _: Translate) -> None:
     st.dataframe(frame, key="settings", alt=_("Settings that differ between the runs"))
 
 
-def metrics(found: Comparison, task_kinds: Mapping[str, Any], _: Translate) -> None:
+def metrics(found: Comparison, task_kinds: Mapping[str, TaskKind], _: Translate) -> None:
     """Each task's metrics, the main one first, and how the other runs differ from the baseline: green is better."""
     if not found.metrics:
         st.caption(_("There is no result yet."))
@@ -107,7 +109,7 @@ def metrics(found: Comparison, task_kinds: Mapping[str, Any], _: Translate) -> N
     st.plotly_chart(plots.metric_bars(bars, _, _("Main metric")), key="bars", alt=_("Main metric of each task in each run"))
 
 
-def curves(of: Mapping[str, Series], task_kinds: Mapping[str, Any], _: Translate) -> None:
+def curves(of: Mapping[str, Series], task_kinds: Mapping[str, TaskKind], _: Translate) -> None:
     """A chart for each task with all runs in it."""
     keep("curves", "main", CURVES, remember=True)
     label = _("What to draw")

@@ -69,7 +69,7 @@ def show(_: Translate) -> None:
 def _start(experiment: Experiment, _: Translate) -> None:
     text = experiment.to_yaml()
     with st.container(horizontal=True):
-        st.button(_("Start training"), type="primary", icon=":material/play_arrow:", key="start", on_click=_submit, args=(text,))
+        st.button(_("Start training"), type="primary", icon=":material/play_arrow:", key="start", on_click=_submit, args=(experiment,))
         st.download_button(
             _("Download experiment"),
             text,
@@ -83,8 +83,8 @@ def _start(experiment: Experiment, _: Translate) -> None:
         st.code(text, language="yaml", height=400)
 
 
-def _submit(text: str) -> None:
-    st.session_state.run = jobs().submit(text, workspace(), FOLDER)
+def _submit(experiment: Experiment) -> None:
+    st.session_state.run = jobs().submit(experiment, workspace(), FOLDER)
 
 
 def _tasks(experiment: Experiment, prefix: str, _: Translate) -> dict[str, dict[str, Any]]:

@@ -29,7 +29,7 @@ def joint(description: dict, workspace: Workspace, tmp_path: Path, monkeypatch: 
 
 
 def train_run(description: dict, workspace: Workspace) -> Run:
-    run_id = jobs().submit(experiment_from_dict(description).to_yaml(), workspace, None)
+    run_id = jobs().submit(experiment_from_dict(description), workspace, None)
     assert jobs().wait(run_id, timeout=60)
     return run(workspace, run_id)
 

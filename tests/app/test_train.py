@@ -105,7 +105,7 @@ def test_shares_of_the_tables_are_set_and_started(opened: Open, workspace: Works
     at.button(key="start").click().run()
     no_exception(at)
     (run_id,) = jobs().active(workspace)
-    assert run(workspace, run_id).experiment["sampling"] == {"name": "fixed_shares", "options": {"most": 1.0, "shares": left}}
+    assert run(workspace, run_id).experiment.sampling.model_dump() == {"name": "fixed_shares", "options": {"most": 1.0, "shares": left}}
     control = jobs().control(run_id)
     assert control is not None
     control.stop()

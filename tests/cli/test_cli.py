@@ -15,6 +15,7 @@ import pytest
 from mtl_core.base.faults import ExperimentError
 from mtl_core.base.workspace import Workspace
 from mtl_core.cli.main import main, progress_text
+from mtl_core.config.experiment import experiment_from_yaml, load_experiment
 from mtl_core.jobs import Jobs
 from mtl_core.tracking.runs import RunError, RunState, Series, list_runs, run
 from mtl_core.training.events import CheckpointSaved, Evaluated, Finished, Resumed, Started, StepDone
@@ -71,8 +72,8 @@ class TestTrain:
         assert set(result["tasks"]["kind"]["test"]) == {"accuracy", "macro_f1"}
         found = run(workspace, run_id)
         assert found.state is RunState.FINISHED
-        assert found.experiment["tasks"]["click"]["weight"] == 2
-        assert found.experiment["seed"] == 5
+        assert found.tasks["click"].weight == 2
+        assert found.experiment.seed == 5
         kinds = [type(event) for event in found.events()]
         assert kinds.count(StepDone) == 6
         assert kinds.count(Evaluated) == 4  # before, step 3, step 6, test
@@ -242,7 +243,7 @@ class TestJobsWithRealTraining:
     def test_a_job_trains_and_is_steered(self, experiment: Path, workspace: Workspace) -> None:
         registry = Jobs()
         text = experiment.read_text().replace("steps: 6", "steps: 2000")
-        run_id = registry.submit(text, workspace, experiment.parent, contained=False)
+        run_id = registry.submit(experiment_from_yaml(text), workspace, experiment.parent, contained=False)
         control = registry.control(run_id)
         assert control is not None
         control.set_weights({"kind": 7.0})
@@ -266,7 +267,7 @@ class TestJobsWithRealTraining:
     def test_steered_back_and_replayed(self, experiment: Path, workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
         registry = Jobs()
         text = experiment.read_text().replace("steps: 6", "steps: 2000")
-        run_id = registry.submit(text, workspace, experiment.parent, contained=False)
+        run_id = registry.submit(experiment_from_yaml(text), workspace, experiment.parent, contained=False)
         control = registry.control(run_id)
         assert control is not None
 
@@ -312,7 +313,7 @@ class TestJobsWithRealTraining:
 
     def test_tables_outside_the_workspace_are_not_read_for_a_browser(self, experiment: Path, workspace: Workspace) -> None:
         registry = Jobs()
-        run_id = registry.submit(experiment.read_text(), workspace, experiment.parent)
+        run_id = registry.submit(load_experiment(experiment), workspace, experiment.parent)
         assert registry.wait(run_id, 60)
         snapshot = registry.snapshot(run_id)
         assert snapshot.state is RunState.FAILED
