@@ -339,7 +339,8 @@ def adapters(place: Place) -> Numbers:
 
 def strategies(place: Place) -> Numbers:
     """Every strategy makes finite updates, those that need torchjd only where it is; and a look at how the tasks' gradients agree."""
-    trainer, losses, without = place.trainer(place.shop("training.batch_size=48")), Numbers(), list[str]()
+    trainer = place.trainer(place.shop("training.batch_size=48", "diagnostics.conflicts_every=10"))
+    losses, without = Numbers(), list[str]()
     for name in BALANCING:
         joint = Joint(trainer.model, trainer.lanes, trainer.prepared.tasks, trainer.experiment.balancing.model_validate({"name": name}))
         trainer.joint = joint
