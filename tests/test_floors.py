@@ -25,12 +25,13 @@ FLOORS: list[set[str]] = [
     {"tracking"},
     {"jobs"},
     {"studies"},
+    {"api"},
     {"cli"},
     {"__main__"},
 ]
 
 HEAVY = {"torch", "transformers", "mlflow", "sklearn", "torchmetrics", "sentence_transformers"}
-LIGHT = {"base", "data", "plots", "tracking", "jobs"}
+LIGHT = {"base", "data", "plots", "tracking", "jobs", "api"}
 
 CORE = sorted((ROOT / "mtl_core").rglob("*.py"))
 PAGES = sorted((ROOT / "pages").rglob("*.py"))
