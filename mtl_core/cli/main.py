@@ -7,6 +7,7 @@ a person reads while waiting to standard error. Runs are recorded as the browser
 import argparse
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from mtl_core.api.foreground import execute
 from mtl_core.api.runs import load
 from mtl_core.base.faults import ExperimentError
+from mtl_core.base.program import SCREEN
 from mtl_core.base.workspace import Workspace
 from mtl_core.cli import alone as cli_alone
 from mtl_core.cli import efficiency as cli_efficiency
@@ -56,6 +58,8 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=function)
         return sub
 
+    app = command("app", _app, "Open the workbench in a browser.")
+    app.add_argument("--port", type=int, default=8501)
     check = command("check", _check, "Say what is wrong with a table for a task kind.", as_json)
     check.add_argument("file", metavar="FILE")
     check.add_argument("--kind", required=True, help="see `kinds`")
@@ -91,6 +95,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _pairs_option(parser: argparse.ArgumentParser, name: str, metavar: str, text: str) -> None:
     parser.add_argument(name, nargs="+", action="extend", default=[], metavar=metavar, help=text)
+
+
+def _app(args: argparse.Namespace, workspace: Workspace) -> int:
+    """In Streamlit's folder, where it looks for its configuration."""
+    call = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(args.port)]
+    return subprocess.run(call, cwd=SCREEN, env={**os.environ, "MTL_WORKSPACE": str(workspace.root)}, check=False).returncode
 
 
 def _check(args: argparse.Namespace, workspace: Workspace) -> int:
