@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from mtl_core.base.program import SAMPLE_SHOP
     from mtl_core.base.workspace import Workspace
     from mtl_core.config.experiment import Experiment
-    from mtl_core.data.problems import DataError
-    from mtl_core.inference.predictor import InputError
+    from mtl_core.data.problems import DataError, InputError
     from mtl_core.tracking.runs import RunError
 
 __all__ = [
@@ -56,8 +55,7 @@ _HOMES = {
     "base.program": ("SAMPLE_SHOP",),
     "base.workspace": ("Workspace",),
     "config.experiment": ("Experiment",),
-    "data.problems": ("DataError",),
-    "inference.predictor": ("InputError",),
+    "data.problems": ("DataError", "InputError"),
     "tracking.runs": ("RunError",),
 }
 

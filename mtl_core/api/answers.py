@@ -7,10 +7,11 @@ import pandas as pd
 import pyarrow as pa
 
 from mtl_core.base.messages import message
+from mtl_core.data.problems import InputError
+from mtl_core.tasks.base import Field
 
 if TYPE_CHECKING:
     from mtl_core.inference.predictor import Predictor
-    from mtl_core.tasks.base import Field
 
 Rows: TypeAlias = "str | Mapping[str, Any] | Sequence[str] | Sequence[Mapping[str, Any]] | pd.Series[Any] | pd.DataFrame | pa.Table"
 """Rows to predict on: texts, dicts of field (or column) → value, or a table."""
@@ -55,7 +56,7 @@ def candidates_of(predictor: "Predictor", task: str, field: str, catalogue: Rows
     return values, catalogue.index if isinstance(catalogue, pd.Series) else pd.RangeIndex(len(values))
 
 
-def _renamed(row: Mapping[Any, Any], fields: Iterable["Field"], columns: Mapping[str, list[str]], whole: bool) -> dict[str, Any]:
+def _renamed(row: Mapping[Any, Any], fields: Iterable[Field], columns: Mapping[str, list[str]], whole: bool) -> dict[str, Any]:
     """Field → value, by the columns of each field where the row has all of them, else by its own name; whole: what else is there is
     not meant for the task."""
     found: dict[str, Any] = {}
@@ -71,9 +72,7 @@ def _renamed(row: Mapping[Any, Any], fields: Iterable["Field"], columns: Mapping
     return found if whole else found | {str(name): value for name, value in row.items() if name not in used and str(name) not in found}
 
 
-def _only_text(task: str, fields: Sequence["Field"]) -> str:
-    from mtl_core.inference.predictor import InputError
-
+def _only_text(task: str, fields: Sequence[Field]) -> str:
     texts = [f for f in fields if f.type in ("text", "texts")]
     texts = [f for f in texts if f.required] or texts
     if len(texts) != 1 or any(f.required and f is not texts[0] for f in fields):

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 from pydantic import BaseModel, ValidationError
@@ -12,15 +12,15 @@ from pydantic import BaseModel, ValidationError
 from mtl_core.api.tables import Table, write_parquet
 from mtl_core.base.faults import ExperimentError, Fault, found_value, nearest, pydantic_faults
 from mtl_core.base.messages import message
+from mtl_core.config.tables import map_fields
 from mtl_core.data.mapping import suggest
 from mtl_core.data.problems import DataError, Problem, Severity, has_errors
 from mtl_core.data.read import read_table
 from mtl_core.data.split import SplitOptions
 from mtl_core.data.store import divide
 from mtl_core.data.transactions import TransactionOptions
-
-if TYPE_CHECKING:
-    from mtl_core.tasks.base import TaskKind
+from mtl_core.tasks import KINDS
+from mtl_core.tasks.base import TaskKind
 
 _SUGGESTED_FROM = 1000
 """Rows that columns are suggested from."""
@@ -79,9 +79,6 @@ def check(
     Raises:
         ExperimentError: an unknown kind, field or option, or a value that does not fit; all of them together.
     """
-    from mtl_core.runtime.prepare import map_fields
-    from mtl_core.tasks import KINDS
-
     if kind not in KINDS:
         raise ExperimentError([Fault("kind", found_value(kind), nearest(kind, KINDS))])
     of = KINDS[kind]
@@ -113,7 +110,7 @@ def check(
     return CheckResult(kind, rows, mapping, suggested, problems)
 
 
-def _unknown(mapping: Mapping[str, list[str]], kind: "TaskKind") -> Iterator[Fault]:
+def _unknown(mapping: Mapping[str, list[str]], kind: TaskKind) -> Iterator[Fault]:
     names = [field.name for field in kind.fields]
     for field in mapping:
         if field not in names:

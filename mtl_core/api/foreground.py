@@ -9,6 +9,7 @@ from typing import TextIO
 
 from mtl_core.base.workspace import Workspace
 from mtl_core.jobs import Work, perform, quiet_libraries
+from mtl_core.tasks import KINDS
 from mtl_core.tracking.mlflow_mirror import MlflowMirror
 from mtl_core.tracking.runs import Recorder, Run, Series
 from mtl_core.training.control import Control
@@ -75,8 +76,6 @@ class Progress:
             return
         series = self.recorder.series
         if isinstance(event, Evaluated):
-            from mtl_core.tasks import KINDS
-
             main = {task: KINDS[self.kinds[task]].primary for task in event.metrics}
             metrics = [f"{task} {main[task]} {v[main[task]]:.4f}" for task, v in event.metrics.items() if main[task] in v]
             self.line(f"step {event.step}, {event.split}: {', '.join(metrics)}{'  (best)' if event.is_best else ''}")

@@ -10,13 +10,14 @@ import pandas as pd
 from mtl_core.api.answers import Rows, candidates_of, rows_of
 from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import Experiment, experiment_from_yaml
+from mtl_core.tasks import KINDS
 from mtl_core.tracking import runs as record
 from mtl_core.tracking.runs import RunError
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-    from mtl_core.config.experiment import Experiment
     from mtl_core.inference.predictor import Predictor
 
 _SPLITS = {"before": "validation", "best": "validation", "test": "test", "peak": "test"}
@@ -32,10 +33,8 @@ class Run(record.Run):
     """
 
     @property
-    def experiment(self) -> "Experiment":  # type: ignore[override]
+    def experiment(self) -> Experiment:  # type: ignore[override]
         """The experiment as trained, typed. Raises ExperimentError: of a version that this one cannot read."""
-        from mtl_core.config.experiment import experiment_from_yaml
-
         return experiment_from_yaml(self.experiment_yaml)
 
     @property
@@ -188,9 +187,8 @@ class Run(record.Run):
             return plots.weights(of)
         if series == "effective_weight":
             return plots.effective_weights(of, smoothing, shown)
-        from mtl_core.evaluation.metrics import LOWER_IS_BETTER
-
-        lower = {"loss", *LOWER_IS_BETTER}
+        infos = [info for task in self.experiment.tasks.values() for info in KINDS[task.kind].metrics]
+        lower = {"loss", *(info.name for info in infos if not info.higher_is_better)}
         if series == "main_metric":
             return plots.validation_curves(of, main_metrics(self.experiment), tasks=shown, lower_is_better=lower)
         metrics = {f"validation_{metric}": metric for found in of.validations.values() for metric in found}
@@ -288,10 +286,8 @@ def panel_frame(data: Mapping[str, Any]) -> pd.DataFrame:
     return frame.set_index("").rename_axis(None) if "values" in data else frame
 
 
-def main_metrics(experiment: "Experiment") -> dict[str, str]:
+def main_metrics(experiment: Experiment) -> dict[str, str]:
     """Task → the metric that its kind is judged by."""
-    from mtl_core.tasks import KINDS
-
     return {name: KINDS[task.kind].primary for name, task in experiment.tasks.items()}
 
 

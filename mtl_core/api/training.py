@@ -3,19 +3,17 @@
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, Union
+from typing import Any, TextIO
 
 from mtl_core.api.foreground import execute
 from mtl_core.api.runs import Run
 from mtl_core.api.tables import Table, file_of
 from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import Experiment, experiment_from_dict, experiment_from_yaml, load_experiment
 from mtl_core.jobs import training
 from mtl_core.tracking import runs as record
 
-if TYPE_CHECKING:
-    from mtl_core.config.experiment import Experiment
-
-Described = Union["Experiment", Mapping[str, Any], str, Path]
+Described = Experiment | Mapping[str, Any] | str | Path
 """An experiment: typed, as plain data, as YAML text (of more than one line), or the path of its file."""
 
 
@@ -79,8 +77,6 @@ def new_run(
     settings: Mapping[str, Any] | Sequence[str] | None = None,
 ) -> record.Run:
     """The run that `train` trains, queued. settings: as of `train`, or "path=value" with the value as YAML. Raises as `train`."""
-    from mtl_core.config.experiment import Experiment, experiment_from_dict, experiment_from_yaml, load_experiment
-
     files = {name: str(file_of(table, workspace, name)) for name, table in (tables or {}).items()}
     overrides: Any = settings or {}
     if files:

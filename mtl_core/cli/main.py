@@ -22,6 +22,7 @@ from mtl_core.cli import alone as cli_alone
 from mtl_core.cli import efficiency as cli_efficiency
 from mtl_core.cli import show as cli_show
 from mtl_core.cli.text import FAILED, OK, WRONG_CALL, CallError, print_json, print_metrics
+from mtl_core.data.problems import InputError
 from mtl_core.jobs import Work, replay_of, replaying, resumable, training
 from mtl_core.tracking.runs import Run, RunError, RunState, run
 
@@ -143,7 +144,7 @@ def _resume(args: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def _replay(args: argparse.Namespace, workspace: Workspace) -> int:
-    from mtl_core.training.steering import verdict
+    from mtl_core.training.replay import verdict
 
     original = run(workspace, args.run)
     created = replay_of(original, workspace)
@@ -174,8 +175,6 @@ def _execute(target: Run, workspace: Workspace, as_json: bool, work: Work, quiet
 
 
 def _predict(args: argparse.Namespace, workspace: Workspace) -> int:
-    from mtl_core.inference.predictor import InputError
-
     found = load(args.run, workspace)
     found.known(args.task)
     predictor = found.predictor(device=args.device)
