@@ -219,6 +219,24 @@ class Run(record.Run):
             )
         return plots.panel(charts[chosen]).update_layout(title=chosen)
 
+    def plot_conflicts(self, layer: str | None = None) -> "go.Figure":
+        """The cosine of every two tasks' gradients, in [-1, 1], the mean over the last measurements: blue where they agree, orange where
+        they are in conflict.
+
+        Args:
+            layer: a part of the encoder; None: all of it.
+
+        Raises:
+            RunError: the gradients were never compared (`diagnostics.conflicts_every`).
+        """
+        from mtl_core import plots
+        from mtl_core.evaluation.conflicts import agreement
+
+        now = agreement(list(self.series().conflicts), layer=layer)
+        if now is None:
+            raise RunError(message("The gradients of the run “{run}” were never compared; see diagnostics.conflicts_every.", run=self.id))
+        return plots.agreement(now.tasks, now.cosine, now.told)
+
     def _panels(self, task: str, split: str | None) -> list[dict[str, Any]]:
         self.known(task)
         reports = self.reports(split) if split else self.reports("test") or self.reports("validation")

@@ -64,6 +64,12 @@ class TestReading:
         names = {trace.name.split(" · ")[0] for trace in figure.data}
         assert names >= ({"topic"} if series == "validation_accuracy" else set() if series == "effective_weight" else {"topic", "search"})
 
+    def test_the_conflicts_that_were_measured(self, trained: mtl.Run, tmp_path: Path) -> None:
+        settings = {"diagnostics.conflicts_every": 2, "name": "compared"}
+        run = mtl.train(trained.experiment, settings=settings, workspace=trained.folder.parents[1], progress=False)
+        (heatmap,) = (trace for trace in run.plot_conflicts().data if trace.type == "heatmap")
+        assert set(heatmap.x) == {"topic", "search"}
+
     def test_what_there_is_not(self, trained: mtl.Run, tmp_path: Path) -> None:
         with pytest.raises(mtl.RunError, match=r"the tasks topic, search. Found “ads”"):
             trained.report("ads")
