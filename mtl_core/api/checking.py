@@ -16,9 +16,9 @@ from mtl_core.config.tables import map_fields
 from mtl_core.data.mapping import suggest
 from mtl_core.data.problems import DataError, Problem, Severity, has_errors
 from mtl_core.data.read import read_table
-from mtl_core.data.split import SplitOptions
+from mtl_core.data.split import SplitConfig
 from mtl_core.data.store import divide
-from mtl_core.data.transactions import TransactionOptions
+from mtl_core.data.transactions import TransactionConfig
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import TaskKind
 
@@ -84,9 +84,9 @@ def check(
     of = KINDS[kind]
     mapping = {field: [names] if isinstance(names, str) else list(names) for field, names in (columns or {}).items()}
     faults = list(_unknown(mapping, of))
-    split_options = _typed(SplitOptions, split or {}, "split", faults)
+    split_options = _typed(SplitConfig, split or {}, "split", faults)
     kind_options = _typed(of.Options, options or {}, "options", faults)
-    log = None if transactions is None else _typed(TransactionOptions, transactions, "transactions", faults)
+    log = None if transactions is None else _typed(TransactionConfig, transactions, "transactions", faults)
     if faults:
         raise ExperimentError(faults)
     rows, suggested = 0, not mapping

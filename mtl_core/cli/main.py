@@ -144,14 +144,14 @@ def _resume(args: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def _replay(args: argparse.Namespace, workspace: Workspace) -> int:
-    from mtl_core.training.replay import verdict
+    from mtl_core.training.replay import compare_replay
 
     original = run(workspace, args.run)
     created = replay_of(original, workspace)
     code = _execute(created, workspace, False, replaying(created, original, workspace), quiet=args.json)
     if code != OK:
         return code
-    found = verdict(original.events(), created.events())
+    found = compare_replay(original.events(), created.events())
     if args.json:
         print_json({"run_id": created.id, "replays": original.id, "equal": found.difference is None, **vars(found)})
     elif found.difference is None:

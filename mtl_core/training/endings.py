@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mtl_core.config.parts import EarlyStopping, Endings
+from mtl_core.config.parts import EarlyStoppingConfig, EndingsConfig
 from mtl_core.evaluation.metrics import LOWER_IS_BETTER, is_better
 
 
@@ -65,7 +65,7 @@ class Judged:
 class Judge:
     """`state` (JSON) is all that the next judgement depends on."""
 
-    def __init__(self, stopping: EarlyStopping, endings: Endings, primaries: Mapping[str, str]):
+    def __init__(self, stopping: EarlyStoppingConfig, endings: EndingsConfig, primaries: Mapping[str, str]):
         """primaries: task → its main metric."""
         self.stopping, self._endings, self._primaries = stopping, endings, dict(primaries)
         self._history: list[dict[str, float]] = []

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mtl_core.config.parts import Optimizer as OptimizerOptions
-from mtl_core.config.parts import Schedule
+from mtl_core.config.parts import ScheduleConfig
 from mtl_core.training.optimizer import Optimizer, RowOptimizer, schedule_factor
 
 
@@ -28,7 +28,7 @@ from mtl_core.training.optimizer import Optimizer, RowOptimizer, schedule_factor
 )
 def test_schedule_by_hand(name: str, step: int, factor: float) -> None:
     """20 steps, a tenth of them warm-up."""
-    assert schedule_factor(Schedule(name=name, warmup=0.1), step, 20) == pytest.approx(factor)
+    assert schedule_factor(ScheduleConfig(name=name, warmup=0.1), step, 20) == pytest.approx(factor)
 
 
 def test_rows_move_as_sparse_adam_moves_them() -> None:
@@ -86,7 +86,7 @@ def test_clipping_looks_at_all_gradients_together() -> None:
     torch.manual_seed(0)
     model = _Model()
     optimizer = Optimizer(
-        model, OptimizerOptions(name="sgd", learning_rate=1, head_learning_rate=1, weight_decay=0, momentum=0), Schedule(warmup=0), 10
+        model, OptimizerOptions(name="sgd", learning_rate=1, head_learning_rate=1, weight_decay=0, momentum=0), ScheduleConfig(warmup=0), 10
     )  # type: ignore[arg-type]
     before = [p.detach().clone() for p in model.parameters()]
     norm = _step(model, optimizer, 0)
@@ -99,7 +99,7 @@ def test_clipping_looks_at_all_gradients_together() -> None:
 
 @pytest.mark.parametrize("name", ["adamw", "sgd"])
 def test_state_goes_on_where_it_was(name: str) -> None:
-    options, schedule = OptimizerOptions(name=name, learning_rate=0.01), Schedule()
+    options, schedule = OptimizerOptions(name=name, learning_rate=0.01), ScheduleConfig()
     models = []
     for stop_at in (None, 2):
         torch.manual_seed(0)
@@ -119,7 +119,7 @@ def test_state_goes_on_where_it_was(name: str) -> None:
 
 def test_biases_and_norms_do_not_decay() -> None:
     model = _Model()
-    optimizer = Optimizer(model, OptimizerOptions(weight_decay=0.5), Schedule(), 10)  # type: ignore[arg-type]
+    optimizer = Optimizer(model, OptimizerOptions(weight_decay=0.5), ScheduleConfig(), 10)  # type: ignore[arg-type]
     decays = {id(p): g["weight_decay"] for g in optimizer._dense.param_groups for p in g["params"]}
     assert decays[id(model.heads.weight)] == 0.5 and decays[id(model.heads.bias)] == 0
     assert id(model.encoder.embeddings) not in decays

@@ -134,7 +134,7 @@ class ClassificationRows(Rows):
         return vectors.slots(fields)
 
     def check(self, table: pa.Table, split: np.ndarray, options: ClassificationOptions) -> list[Problem]:
-        findings = common.Findings(table, split)
+        findings = common.TaskProblems(table, split)
         if not findings.fields(FIELDS):
             return findings.problems
         findings.texts("text")

@@ -146,7 +146,7 @@ class ClickThroughRows(Rows):
         return (Slot("text"),) if fields is None or "text" in fields else ()
 
     def check(self, table: pa.Table, split: np.ndarray, options: ClickThroughOptions) -> list[Problem]:
-        findings = common.Findings(table, split)
+        findings = common.TaskProblems(table, split)
         if not findings.fields(FIELDS):
             return findings.problems
         if not {"categories", "numbers", "text"} & set(table.column_names):

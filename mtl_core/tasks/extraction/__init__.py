@@ -101,7 +101,7 @@ class ExtractionRows(Rows):
         return (Slot("text", reads="tokens"),)
 
     def check(self, table: pa.Table, split: np.ndarray, options: ExtractionOptions) -> list[Problem]:
-        findings = common.Findings(table, split)
+        findings = common.TaskProblems(table, split)
         if not findings.fields(FIELDS):
             return findings.problems
         findings.texts("text")

@@ -139,7 +139,7 @@ class GenerationRows(Rows):
     def check(self, table: pa.Table, split: np.ndarray, options: GenerationOptions) -> list[Problem]:
         if "label" in table.column_names:  # a blank target is none
             table = table.set_column(table.column_names.index("label"), "label", common.names(table["label"]))
-        findings = common.Findings(table, split)
+        findings = common.TaskProblems(table, split)
         if not findings.fields(FIELDS):
             return findings.problems
         findings.texts("source", only=True)

@@ -136,7 +136,7 @@ class QuestionAnsweringRows(Rows):
         return (Slot("pair", "pair", "tokens"),)
 
     def check(self, table: pa.Table, split: np.ndarray, options: QuestionAnsweringOptions) -> list[Problem]:
-        findings = common.Findings(table, split)
+        findings = common.TaskProblems(table, split)
         if not findings.fields(FIELDS):
             return findings.problems
         findings.texts("question")

@@ -83,7 +83,7 @@ class RegressionRows(Rows):
         return vectors.slots(fields)
 
     def check(self, table: pa.Table, split: np.ndarray, options: RegressionOptions) -> list[Problem]:
-        findings = common.Findings(table, split)
+        findings = common.TaskProblems(table, split)
         if not findings.fields(FIELDS):
             return findings.problems
         findings.texts("text")

@@ -110,7 +110,7 @@ class ResponseSelectionRows(Rows):
         return True
 
     def check(self, table: pa.Table, split: np.ndarray, options: ResponseOptions) -> list[Problem]:
-        findings = common.Findings(table, split)
+        findings = common.TaskProblems(table, split)
         if not findings.fields(FIELDS):
             return findings.problems
         no_reply, no_turn = common.is_empty(table["reply"]), np.array([not text for text in _contexts(table, options)], bool)

@@ -124,7 +124,7 @@ class SearchRows(Rows):
         return (Slot("pair", "pair"),) if options.pairing == "together" else (Slot("query"), Slot("product"))
 
     def check(self, table: pa.Table, split: np.ndarray, options: SearchOptions) -> list[Problem]:
-        findings = common.Findings(table, split)
+        findings = common.TaskProblems(table, split)
         if not findings.fields(FIELDS):
             return findings.problems
         findings.texts("query")
