@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from mtl_core.api.comparing import compared, short_names
+from mtl_core.studies.compare import compare_runs, short_names
 from mtl_core.tracking.runs import RunState, list_runs
 from pages.parts import comparison, states
 from pages.parts.frame import begin, page, workspace
@@ -38,7 +38,7 @@ baseline = runs[st.session_state.baseline]
 series = comparison.series(chosen)
 with st.spinner(_("Loading the task kinds …")):
     kinds = comparison.kinds(chosen)
-found = compared(chosen, baseline, series)
+found = compare_runs(chosen, baseline, series)
 comparison.warnings(found, _)
 
 left, right = st.columns(2)

@@ -1,6 +1,6 @@
 """`mtl_core.compare`: runs side by side, as the page *Compare* shows them. No torch until a main metric is asked for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ import pandas as pd
 from mtl_core.api.runs import Run, load, main_metrics
 from mtl_core.base.messages import N_
 from mtl_core.base.workspace import Workspace
-from mtl_core.evaluation import compare as evaluation
+from mtl_core.studies.compare import compare_runs, short_names
 from mtl_core.tracking import runs as record
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class RunComparison:
         self.runs = {short: run for run, short in zip(runs, short_names(runs).values(), strict=True)}
         self.baseline = short_names(runs)[baseline.id]
         self._series = {short: run.series() for short, run in self.runs.items()}
-        self._found = compared(runs, baseline, self._series)
+        self._found = compare_runs(runs, baseline, self._series)
         self.split = "test" if self._found.part == "test" else "validation"
 
     @property
@@ -119,25 +119,3 @@ def _loaded(run: record.Run | str | Path, workspace: Workspace | Path | str | No
     if isinstance(run, record.Run):
         return run if isinstance(run, Run) else Run(run.folder, run.status)
     return load(run, workspace)
-
-
-def short_names(runs: Sequence[record.Run]) -> dict[str, str]:
-    """Run id → a short name that no other of `runs` has."""
-    taken = [run.name for run in runs]
-    return {run.id: run.name if taken.count(run.name) == 1 else f"{run.name} {run.id[:4]}" for run in runs}
-
-
-def compared(runs: Sequence[record.Run], baseline: record.Run, series: Mapping[str, record.Series]) -> evaluation.Comparison:
-    """On the test split; on the best validation where a run was not tested. series: short name → curves."""
-    results = [_result(run, name, series[name]) for run, name in zip(runs, short_names(runs).values(), strict=True)]
-    tested = all(parts.get("test") for result in results for parts in result.tasks.values())
-    return evaluation.compare(results, short_names(runs)[baseline.id], "test" if tested else "best")
-
-
-def _result(run: record.Run, name: str, series: record.Series) -> evaluation.RunResult:
-    experiment = record.Run(run.folder, run.status).experiment
-    batch = experiment.get("training", {}).get("batch_size")
-    rows = series.started.rows if series.started else {}
-    examples = series.step * batch if batch else None
-    tasks, steered = run.result()["tasks"], run.steered
-    return evaluation.RunResult(name, experiment, tasks, datasets=run.datasets, rows=rows, examples=examples, steered=steered)

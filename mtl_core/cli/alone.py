@@ -14,9 +14,9 @@ from mtl_core.tracking.mlflow_mirror import MlflowMirror
 from mtl_core.tracking.runs import run
 
 if TYPE_CHECKING:
-    from mtl_core.evaluation.alone import Mean
     from mtl_core.studies.alone import AlonePlan
     from mtl_core.studies.comparisons import Needed, PlannedTraining
+    from mtl_core.studies.verdicts import Mean
 
 HELP = "Compare a finished joint run with training each of its tasks alone and with tuned fixed weights; trains what is missing."
 _JSON = """\

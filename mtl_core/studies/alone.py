@@ -18,8 +18,8 @@ import numpy as np
 
 from mtl_core.base.messages import Message, message
 from mtl_core.base.workspace import Workspace
-from mtl_core.evaluation.alone import LEAST_SEEDS, Trained, Verdicts, best_trial, verdicts
 from mtl_core.studies.comparisons import Needed, PlannedTraining, alone, compared, facts, finder, finished_key, together, trained
+from mtl_core.studies.verdicts import LEAST_SEEDS, Trained, Verdicts, best_trial, verdicts
 from mtl_core.tasks import KINDS
 from mtl_core.tracking.runs import Run
 

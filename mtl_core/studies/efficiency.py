@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import Experiment
-from mtl_core.evaluation.alone import LEAST_SEEDS, Mean, main_values, mean_of
 from mtl_core.studies.comparisons import Needed, PlannedTraining, alone, compared, facts, finder, together, trained
+from mtl_core.studies.verdicts import LEAST_SEEDS, Mean, main_values, mean_of
 from mtl_core.tasks import KINDS
 from mtl_core.tracking.runs import Run, RunError
 

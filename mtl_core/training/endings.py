@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from mtl_core.config.parts import EarlyStoppingConfig, EndingsConfig
-from mtl_core.evaluation.metrics import LOWER_IS_BETTER, is_better
+from mtl_core.tasks import higher_is_better, is_better
 
 
 def _mean(values: np.ndarray, lower: np.ndarray) -> np.ndarray:
@@ -114,7 +114,7 @@ class Judge:
         tasks = list(self._primaries) if wanted in RULES else [wanted]
         rows = [[main.get(task, np.nan) for task in tasks] for main in (*self._history, *more)]
         values = np.array(rows, dtype=np.float64)
-        lower = np.array([self._primaries[task] in LOWER_IS_BETTER for task in tasks])
+        lower = np.array([not higher_is_better(self._primaries[task]) for task in tasks])
         measured = ~np.isnan(values).all(axis=0)
         scores = np.full(len(values), -np.inf)
         seen = ~np.isnan(values).all(axis=1)

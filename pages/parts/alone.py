@@ -16,8 +16,8 @@ from pages.parts.text import plain
 from pages.parts.url import keep
 
 if TYPE_CHECKING:
-    from mtl_core.evaluation.alone import Verdicts
     from mtl_core.studies.alone import AlonePlan
+    from mtl_core.studies.verdicts import Verdicts
 
 WAYS = {"alone": N_("Alone"), "joint": N_("Joint, this run"), "tuned": N_("Joint, fixed weights, tuned")}
 LOOKS = {  # verdict → word, sign, how it is written

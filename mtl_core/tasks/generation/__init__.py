@@ -13,7 +13,7 @@ from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation import metrics
 from mtl_core.tasks import common
-from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
+from mtl_core.tasks.base import AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.frequencies import words_of
 
 SHOWN_TEXTS = 20  # of a report
@@ -213,6 +213,8 @@ KIND = TaskKind(
     ),
     primary="rouge_l",
     rows_at_once=64,  # a number for each token of the vocabulary at each token of the targets
+    answer_fields={"others": AnswerField(N_("Other wordings")), "text": AnswerField(N_("Text"))},
+    measured_by=("decoded_share",),
     rows=GenerationRows(),
     report=REPORT,
     load_head=head_of(__name__),

@@ -297,6 +297,7 @@ KIND = TaskKind(
         ),
     ),
     primary="micro_f1",
+    measured_by=("separator", "empty", "minimum_count"),
     rows=MultilabelRows(),
     report=REPORT,
     load_head=head_of(__name__),

@@ -18,7 +18,7 @@ from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation import metrics
 from mtl_core.tasks import common
-from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
+from mtl_core.tasks.base import SPANS, AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.spans import PIECES, SPACELESS, lower, objects, occurrences, trimmed
 
 _SENTENCE = re.compile(r"[^.!?。！？\n]+[.!?。！？]*")
@@ -261,6 +261,7 @@ KIND = TaskKind(
     ),
     primary="f1",
     rows_at_once=512,
+    answer_fields={**SPANS, "no_answer_probability": AnswerField(N_("Probability of no answer"))},
     rows=QuestionAnsweringRows(),
     report=REPORT,
     load_head=head_of(__name__),

@@ -199,6 +199,7 @@ KIND = TaskKind(
     primary="recall_at_1",
     ranks="reply",
     rows_at_once=512,  # as each is compared with the replies of all of them
+    measured_by=("candidates",),
     rows=ResponseSelectionRows(),
     report=REPORT,
     load_head=head_of(__name__),

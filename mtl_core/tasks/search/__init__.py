@@ -222,6 +222,7 @@ KIND = TaskKind(
     ranks="product",
     extras_of=("product", 1),
     rows_at_once=4096,  # pairs of rows are held
+    measured_by=("gains", "relevant_from"),
     rows=SearchRows(),
     report=REPORT,
     load_head=head_of(__name__),

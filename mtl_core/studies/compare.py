@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mtl_core.base.messages import Message, message
-from mtl_core.evaluation.differences import settings
-from mtl_core.evaluation.metrics import is_better
+from mtl_core.studies.differences import settings
+from mtl_core.tasks import is_better
+from mtl_core.tracking.runs import Run, Series
 
 Part = Literal["before", "best", "test"]
 
@@ -145,3 +146,24 @@ def incomparable(task: str, base: RunResult, run: RunResult, part: Part) -> Mess
     if measured[0] != measured[1]:
         return message("not the same metrics were measured.")
     return None
+
+
+def compare_runs(runs: Sequence[Run], baseline: Run, series: Mapping[str, Series]) -> Comparison:
+    """On the test split; on the best validation where a run was not tested. series: short name → curves."""
+    results = [_result(run, name, series[name]) for run, name in zip(runs, short_names(runs).values(), strict=True)]
+    tested = all(parts.get("test") for result in results for parts in result.tasks.values())
+    return compare(results, short_names(runs)[baseline.id], "test" if tested else "best")
+
+
+def short_names(runs: Sequence[Run]) -> dict[str, str]:
+    """Run id → a short name that no other of `runs` has."""
+    taken = [run.name for run in runs]
+    return {run.id: run.name if taken.count(run.name) == 1 else f"{run.name} {run.id[:4]}" for run in runs}
+
+
+def _result(run: Run, name: str, series: Series) -> RunResult:
+    experiment = Run(run.folder, run.status).experiment
+    batch = experiment.get("training", {}).get("batch_size")
+    rows = series.started.rows if series.started else {}
+    examples = series.step * batch if batch else None
+    return RunResult(name, experiment, run.result()["tasks"], run.datasets, rows, examples, run.steered)
