@@ -97,7 +97,7 @@ class Run(record.Run):
             RunError: no such task, or none were kept.
         """
         self.known(task)
-        raise RunError(message("The run “{run}” keeps no predictions of single rows.", run=self.id))
+        raise RunError(message("The run “{run}” keeps no predictions of the task “{task}”.", run=self.id, task=task))
 
     def predictor(self, checkpoint: str = "best", device: str = "auto") -> "Predictor":
         """The model at work, loaded once; thread-safe.

@@ -162,7 +162,7 @@ def short_names(runs: Sequence[Run]) -> dict[str, str]:
 
 
 def _result(run: Run, name: str, series: Series) -> RunResult:
-    experiment = Run(run.folder, run.status).experiment
+    experiment = Run(run.folder, run.status).experiment  # plain data; that of a public run is typed
     batch = experiment.get("training", {}).get("batch_size")
     rows = series.started.rows if series.started else {}
     examples = series.step * batch if batch else None
