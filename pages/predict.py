@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from mtl_core.data.problems import InputError
 from mtl_core.tracking.runs import list_runs
 from pages.parts import forms, states
 from pages.parts.frame import begin, page, workspace
@@ -26,7 +27,6 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     peak = own is not None and st.toggle(_("Best step of this task"), key="own_best", help=own_help)
 
 with st.spinner(_("Loading the model …")):
-    from mtl_core.inference.predictor import InputError
     from pages.parts import ranking
     from pages.parts.model import load
 

@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from mtl_core.base.faults import ExperimentError
 from mtl_core.base.messages import Message, message
 from mtl_core.config.experiment import Experiment
 from mtl_core.studies.differences import settings
 from mtl_core.tasks import KINDS, is_better
+from mtl_core.tracking.runs import Run, Series
 
 Part = Literal["before", "best", "test"]
 
@@ -156,3 +158,26 @@ def _differs(task: str, base: RunResult, run: RunResult, first: Experiment, seco
     if not same_columns("group"):
         return message("rows are grouped another way.")
     return None
+
+
+def compare_runs(runs: Sequence[Run], baseline: Run, series: Mapping[str, Series]) -> Comparison:
+    """On the test split; on the best validation where a run was not tested. series: short name → curves."""
+    results = [_result(run, name, series[name]) for run, name in zip(runs, short_names(runs).values(), strict=True)]
+    tested = all(parts.get("test") for result in results for parts in result.tasks.values())
+    return compare(results, short_names(runs)[baseline.id], "test" if tested else "best")
+
+
+def short_names(runs: Sequence[Run]) -> dict[str, str]:
+    """Run id → a short name that no other of `runs` has."""
+    taken = [run.name for run in runs]
+    return {run.id: run.name if taken.count(run.name) == 1 else f"{run.name} {run.id[:4]}" for run in runs}
+
+
+def _result(run: Run, name: str, series: Series) -> RunResult:
+    try:
+        experiment = run.experiment
+    except ExperimentError:
+        experiment = None
+    rows = series.started.rows if series.started else {}
+    examples = series.step * experiment.training.batch_size if experiment else None
+    return RunResult(name, experiment, run.result()["tasks"], run.datasets, rows, examples, run.steered)

@@ -19,7 +19,7 @@ from enum import StrEnum
 from functools import cache, lru_cache
 from pathlib import Path
 from threading import RLock
-from typing import Any
+from typing import Any, Self
 
 import psutil
 from filelock import FileLock, Timeout
@@ -251,8 +251,8 @@ class Run:
         folders = (self.folder / "checkpoints" / name, self.folder / "checkpoints" / f"{name}.old")
         return next((folder for folder in folders if (folder / "state.json").is_file()), None)
 
-    def refreshed(self) -> "Run":
-        return Run(self.folder, _read_status(self.folder))
+    def refreshed(self) -> Self:
+        return type(self)(self.folder, _read_status(self.folder))
 
 
 @lru_cache(maxsize=256)

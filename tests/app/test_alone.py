@@ -19,7 +19,7 @@ def joint(description: dict, workspace: Workspace, tmp_path: Path, monkeypatch: 
     (tmp_path / "file").touch()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/file/mlflow.db")
     monkeypatch.setattr(
-        "mtl_core.config.experiment.PROGRAM_DATA", Path(description["data"]["ads"]["file"]).parent
+        "mtl_core.config.experiment.SAMPLE_SHOP", Path(description["data"]["ads"]["file"]).parent
     )  # contained, as a browser's
     description["tasks"] = {name: description["tasks"][name] for name in ("department", "ads")}
     description["tasks"]["ads"]["weight"] = 2.0  # else the trial with equal weights would be the run itself

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from mtl_core.api.foreground import progress_text
 from mtl_core.base.faults import ExperimentError
 from mtl_core.base.workspace import Workspace
-from mtl_core.cli.main import main, progress_text
+from mtl_core.cli.main import main
 from mtl_core.config.experiment import experiment_from_yaml, load_experiment
 from mtl_core.jobs import Jobs
 from mtl_core.tracking.runs import RunError, RunState, Series, list_runs, run
@@ -40,7 +41,7 @@ def experiment(tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPat
     """An experiment file with its two tables. There is no MLflow store, so that no time goes into making one."""
     (tmp_path / "file").touch()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/file/mlflow.db")
-    monkeypatch.setattr("mtl_core.cli.main.MIRROR_SECONDS", 0.0)
+    monkeypatch.setattr("mtl_core.api.foreground.MIRROR_SECONDS", 0.0)
     random.seed(0)
     with (tmp_path / "texts.csv").open("w", newline="") as file:
         rows = [(f"{random.choice(words)} {random.choice(words)} {i}", kind) for i in range(20) for kind, words in WORDS.items()]
@@ -194,7 +195,7 @@ class TestTrain:
         assert set(result["tasks"]["kind"]) == {"before", "best", "test"}
 
         stopped = [event.step for event in run(workspace, result["run_id"]).events() if isinstance(event, StepDone)][-1]
-        monkeypatch.setattr("mtl_core.cli.main.Progress.__call__", KillAfter(step=stopped + 2))
+        monkeypatch.setattr("mtl_core.api.foreground.Progress.__call__", KillAfter(step=stopped + 2))
         assert main(["resume", result["run_id"]]) == 1
         found = run(workspace, result["run_id"])
         assert found.state is RunState.INTERRUPTED
@@ -209,13 +210,13 @@ class TestTrain:
         assert main(["train", str(experiment), "--json"]) == 0
         whole = last_json(capsys)
         died = KillAfter(step=5)
-        monkeypatch.setattr("mtl_core.cli.main.Progress.__call__", died)
+        monkeypatch.setattr("mtl_core.api.foreground.Progress.__call__", died)
         assert main(["train", str(experiment), "--json"]) == 1
         capsys.readouterr()
         monkeypatch.undo()
         monkeypatch.setenv("MTL_WORKSPACE", str(workspace.root))
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{experiment.parent}/file/mlflow.db")
-        monkeypatch.setattr("mtl_core.cli.main.MIRROR_SECONDS", 0.0)
+        monkeypatch.setattr("mtl_core.api.foreground.MIRROR_SECONDS", 0.0)
         half = list_runs(workspace)[0]
         assert half.state is RunState.INTERRUPTED
         assert main(["resume", half.id, "--json"]) == 0
