@@ -156,7 +156,7 @@ def test_a_run_is_written_whole(recorder: Recorder, workspace: Workspace, mirror
     assert found.info.status == "FINISHED"
     assert found.info.run_name == "two tasks"
     assert found.data.tags["mtl_state"] == "finished"
-    assert found.data.params["tasks.ads.weight"] == "2"
+    assert found.data.params["tasks.ads.weight"] == "2.0"
     assert found.data.params["tasks.衣服.columns.text"] == '["title", "body"]'
     assert found.data.params["encoder.name"] == "minilm"
     assert {a.path for a in client.list_artifacts(found.info.run_id)} == {"experiment.yaml", "reports", "checkpoints"}
