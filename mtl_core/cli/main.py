@@ -22,11 +22,11 @@ from mtl_core.cli import alone as cli_alone
 from mtl_core.cli import efficiency as cli_efficiency
 from mtl_core.cli import show as cli_show
 from mtl_core.cli.text import FAILED, OK, WRONG_CALL, CallError, print_json, print_metrics
-from mtl_core.jobs import Work, perform, quiet_libraries, replay_of, replaying, resumable, training
+from mtl_core.jobs import Work, perform, perform_test, quiet_libraries, replay_of, replaying, resumable, testable, testing, training
 from mtl_core.tracking.mlflow_mirror import MlflowMirror
 from mtl_core.tracking.runs import Recorder, Run, RunError, RunState, Series, create_run, run
 from mtl_core.training.control import Control
-from mtl_core.training.events import Evaluated, Event, Failed, RowsMade, StepDone
+from mtl_core.training.events import Evaluated, Event, Failed, Predicted, RowsMade, StepDone
 
 MIRROR_SECONDS = 30.0  # to wait for MLflow at the end; what is late comes with the next start
 _ROWS_AT_ONCE = 256
@@ -76,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     resume.add_argument("run", metavar="RUN")
     replay = command("replay", _replay, "Train a run again as its events say, with all that was changed on the way.", as_json)
     replay.add_argument("run", metavar="RUN")
+    evaluate = command("evaluate", _evaluate, "Evaluate the test split of a run that ended without, once.", as_json)
+    evaluate.add_argument("run", metavar="RUN")
+    evaluate.add_argument("--split", choices=["test"], default="test", help="the one that trainings may leave alone (training.test)")
     command("kinds", cli_show.kinds, "List the task kinds and their fields.", as_json)
     command("strategies", cli_show.strategies, "List how tasks can be balanced, sampled and shared.", as_json)
     command("runs", cli_show.runs, "List the runs, newest first.", as_json)
@@ -182,6 +185,35 @@ def _replay(args: argparse.Namespace, workspace: Workspace) -> int:
     return OK if found.difference is None else FAILED
 
 
+def _evaluate(args: argparse.Namespace, workspace: Workspace) -> int:
+    found = testable(run(workspace, args.run))
+    quiet_libraries()
+    recorder = Recorder(found.folder)
+    progress = Progress(recorder, sys.stderr, {name: task["kind"] for name, task in found.experiment.get("tasks", {}).items()})
+    mirror = MlflowMirror(workspace, only=found.id).start()
+    try:
+        failed = perform_test(recorder, testing(found, workspace), Control(), progress)
+    finally:
+        recorder.close()
+    _flush(mirror, progress)
+    if failed is not None:
+        print(f"{failed.message}\n{failed.advice}", file=sys.stderr)
+        return FAILED
+    done = found.refreshed()
+    tested = done.tested.isoformat() if done.tested else None
+    if args.json:
+        print_json({"run_id": done.id, "split": args.split, "tested": tested, "tasks": done.result()["tasks"]})
+    else:
+        print_metrics(done.result()["tasks"])
+    return OK
+
+
+def _flush(mirror: MlflowMirror, progress: "Progress") -> None:
+    if not mirror.flush(MIRROR_SECONDS):
+        progress.line(f"MLflow does not have all of it yet ({mirror.error or 'slow'}); the next start of the workbench goes on.")
+    mirror.stop(timeout=1)
+
+
 def _execute(target: Run, workspace: Workspace, as_json: bool, work: Work, quiet: bool = False) -> int:
     """Trains in the foreground. The first Ctrl-C (or SIGTERM) ends after the step with a checkpoint, the second at once."""
     control, recorder = Control(), Recorder(target.folder)
@@ -204,9 +236,7 @@ def _execute(target: Run, workspace: Workspace, as_json: bool, work: Work, quiet
             signal.signal(number, handler)
         recorder.close()
     progress.line(f"{state}.")
-    if not mirror.flush(MIRROR_SECONDS):
-        progress.line(f"MLflow does not have all of it yet ({mirror.error or 'slow'}); the next start of the workbench goes on.")
-    mirror.stop(timeout=1)
+    _flush(mirror, progress)
     done = target.refreshed()
     result = {"run_id": done.id, "state": state.value, "seconds": round(done.seconds or 0.0, 3), "tasks": done.result()["tasks"]}
     if done.error:
@@ -240,6 +270,8 @@ class Progress:
             self.line(f"step {event.step}, {event.split}: {', '.join(metrics)}{'  (best)' if event.is_best else ''}")
         elif isinstance(event, RowsMade):
             self.line(f"step {event.step}, rows {event.how}: {', '.join(f'{task} {n}' for task, n in event.rows.items())}")
+        elif isinstance(event, Predicted) and not event.evaluated:
+            self.line(f"predictions of {sum(event.rows.values()):,} rows that were not evaluated ({event.split}): {event.seconds:.1f} s")
         elif isinstance(event, Failed):
             self.line(f"step {event.step}: failed")
         elif isinstance(event, StepDone) and self.terminal and time.monotonic() - self._drawn > 0.1:

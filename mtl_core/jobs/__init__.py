@@ -64,11 +64,12 @@ class Snapshot:
 
 
 class _Job:
-    """A run in this process. `device` is the queue it waits in, None until it is known."""
+    """A run in this process. `device` is the queue it waits in, None until it is known; trains: it is no evaluation after the end."""
 
-    def __init__(self, recorder: Recorder, work: Work, device: Callable[[], str]):
+    def __init__(self, recorder: Recorder, work: Work, device: Callable[[], str], trains: bool):
         self.recorder = recorder
         self.work = work
+        self.trains = trains
         self.find_device = device
         self.device: str | None = None
         self.at_work = False
@@ -173,7 +174,7 @@ class Jobs:
             return
         if found.state.live or found.state in (RunState.FINISHED, RunState.STOPPED):
             raise RunError(_no_handle(found))
-        from mtl_core.runtime.checkpoints import restore_before
+        from mtl_core.training.checkpoints import restore_before
 
         restore_before(found.folder, step)
         self.resume(run_id, workspace)
@@ -185,6 +186,20 @@ class Jobs:
         created = replay_of(original, workspace)
         self._start(created, workspace, replaying(created, original, workspace))
         return created.id
+
+    def evaluate(self, run_id: str, workspace: Workspace | None = None) -> None:
+        """Evaluates the test split of a run that ended without; `evaluating` says how long. Raises RunError: see `testable`."""
+        workspace = workspace or Workspace.default()
+        found = testable(run(workspace, run_id))
+        recorder = Recorder(found.folder)
+        recorder.set_state(recorder.state, test_error=None)
+        self._enter(recorder, found, workspace, testing(found, workspace), trains=False)
+
+    def evaluating(self, run_id: str) -> bool:
+        """Whether the test split is being evaluated, or that waits for its turn, in this process."""
+        with self._changed:
+            job = self._jobs.get(run_id)
+            return job is not None and not job.trains and not job.ended.is_set()
 
     def snapshot(self, run_id: str, workspace: Workspace | None = None) -> Snapshot:
         """A run of this process costs no file access; another's journal is read from where the last look ended.
@@ -214,7 +229,7 @@ class Jobs:
         """The way into a run that is at work or waiting in this process, else None."""
         with self._changed:
             job = self._jobs.get(run_id)
-            return None if job is None or job.ended.is_set() else job.control
+            return None if job is None or job.ended.is_set() or not job.trains else job.control
 
     def active(self, workspace: Workspace | None = None) -> list[str]:
         """Runs at work or waiting in this process, in the order of their turn; of one workspace when given."""
@@ -260,8 +275,11 @@ class Jobs:
     def _start(self, target: Run, workspace: Workspace, work: Work) -> None:
         recorder = Recorder(target.folder)
         recorder.set_state(RunState.QUEUED, ended=None, error=None, problems=None, result=None)
+        self._enter(recorder, target, workspace, work, trains=True)
+
+    def _enter(self, recorder: Recorder, target: Run, workspace: Workspace, work: Work, trains: bool) -> None:
         wanted = str((target.experiment.get("training") or {}).get("device") or "auto")
-        job = _Job(recorder, work, lambda: training_device(wanted))
+        job = _Job(recorder, work, lambda: training_device(wanted), trains)
         with self._changed:
             self._jobs[target.id] = job
             self._followers.pop(target.folder, None)
@@ -274,11 +292,12 @@ class Jobs:
     def _execute(self, job: _Job, workspace: Workspace) -> None:
         try:
             if self._wait_for_turn(job):
-                perform(job.recorder, job.work, job.control)
-            else:
+                (perform if job.trains else perform_test)(job.recorder, job.work, job.control)
+            elif job.trains:
                 job.recorder.set_state(RunState.STOPPED)
         except Exception as error:  # noqa: BLE001 - even the end could not be written: a disk that is gone
-            job.recorder.fail(_failed(job.recorder, error))
+            if job.trains:
+                job.recorder.fail(_failed(job.recorder, error))
         finally:
             job.work = _nothing  # what the training held goes with it
             free_memory()
@@ -348,10 +367,56 @@ def training(target: Run, workspace: Workspace, resume: bool) -> Work:
         prepared = prepare(experiment, workspace, target.base, contained=target.contained)
         for event in train(experiment, prepared, control, target.folder, resume=resume):
             if target.purpose and isinstance(event, Finished) and event.state == "finished":
-                shutil.rmtree(target.folder / "checkpoints", ignore_errors=True)  # a comparison needs its numbers, and has many
+                for checkpoint in (target.folder / "checkpoints").iterdir():  # a comparison needs its numbers, and has many
+                    if checkpoint.name != target.purpose.get("keeps"):
+                        shutil.rmtree(checkpoint, ignore_errors=True)
             yield event
 
     return work
+
+
+def testable(found: Run) -> Run:
+    """`found`, when its test split can be evaluated. Raises RunError: why it cannot."""
+    if found.tested is not None:
+        why = "The test split of the run “{run}” was evaluated on {date}. It is evaluated once only: what is chosen by it is no test any more."
+        raise RunError(message(why, run=found.id, date=f"{found.tested.astimezone():%Y-%m-%d %H:%M}"))
+    if found.state not in (RunState.FINISHED, RunState.STOPPED):
+        raise RunError(message("The run “{run}” is not finished; its test split can be evaluated once it is.", run=found.id))
+    if found.checkpoint("best") is None:
+        raise RunError(message("The run “{run}” has no checkpoint of its best model any more. Train it again.", run=found.id))
+    return found
+
+
+def testing(target: Run, workspace: Workspace) -> Work:
+    """The evaluation of the test split that a run's training left out."""
+
+    def work(control: Control) -> Iterator[Event]:
+        from mtl_core.config.experiment import experiment_from_yaml
+        from mtl_core.runtime.prepare import prepare
+        from mtl_core.training.final import evaluate
+
+        testable(target.refreshed())  # another one may have been faster
+        experiment = experiment_from_yaml(target.experiment_yaml)
+        prepared = prepare(experiment, workspace, target.base, contained=target.contained)
+        for table, now in prepared.datasets.items():
+            if target.datasets and target.datasets.get(table) != now:
+                raise RunError(message("The data of the table “{table}” has changed since this run. Train it again first.", table=table))
+        yield from evaluate(experiment, prepared, target.folder)
+
+    return work
+
+
+def perform_test(recorder: Recorder, work: Work, control: Control, listen: Callable[[Event], Any] = lambda event: None) -> Failed | None:
+    """As `perform`, for a run that has ended, and stays what it was whatever comes. Returns why it could not be evaluated."""
+    try:
+        for event in work(control):
+            recorder.record(event)
+            listen(event)
+    except Exception as error:  # noqa: BLE001 - whatever it was, the page says why
+        failed = _failed(recorder, error)
+        recorder.set_state(recorder.state, test_error=failed.message)
+        return failed
+    return None
 
 
 def replay_of(original: Run, workspace: Workspace) -> Run:
@@ -482,4 +547,19 @@ def _nothing(control: Control) -> Iterator[Event]:
     return iter(())
 
 
-__all__ = ["Jobs", "Owner", "Snapshot", "Work", "jobs", "perform", "replay_of", "replaying", "resumable", "training", "training_device"]
+__all__ = [
+    "Jobs",
+    "Owner",
+    "Snapshot",
+    "Work",
+    "jobs",
+    "perform",
+    "perform_test",
+    "replay_of",
+    "replaying",
+    "resumable",
+    "testable",
+    "testing",
+    "training",
+    "training_device",
+]

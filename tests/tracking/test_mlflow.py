@@ -144,7 +144,7 @@ def test_a_run_is_written_whole(recorder: Recorder, workspace: Workspace, mirror
     for name in ("best", "last"):
         folder = workspace.folder("runs", recorder.folder.name, "checkpoints", name, "encoder")
         (folder / "model.safetensors").write_bytes(b"weights")
-        (folder.parent / "state.json").write_text("{}")
+        (folder.parent / "specs.json").write_text("{}")
     for event in events(300):  # more than one batch of 1000 metrics
         recorder.record(event)
     assert mirror.flush(60)

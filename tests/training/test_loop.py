@@ -10,7 +10,7 @@ import torch
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import Experiment, experiment_from_dict
 from mtl_core.inference.predictor import Predictor
-from mtl_core.runtime.checkpoints import load_checkpoint
+from mtl_core.training.checkpoints import load_checkpoint
 from mtl_core.runtime.prepare import Prepared, prepare
 from mtl_core.training.control import Control
 from mtl_core.training.events import Evaluated, Event, Failed, Finished, Paused, Reported, Resumed, Started, Steered, StepDone

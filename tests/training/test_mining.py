@@ -10,7 +10,7 @@ import torch
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import ExperimentError, experiment_from_dict
 from mtl_core.runtime.batches import assemble
-from mtl_core.runtime.checkpoints import load_checkpoint
+from mtl_core.training.checkpoints import load_checkpoint
 from mtl_core.runtime.prepare import prepare
 from mtl_core.tasks.base import SlotIndex, TaskBatch
 from mtl_core.training.control import Control
