@@ -52,7 +52,7 @@ def of_one_graph(trainer: _Trainer, batch: StepBatch) -> tuple[Tensor, list[Tens
     losses = []
     for name, inputs in batch.tasks.items():
         task = trainer.prepared.tasks[name]
-        losses.append(task.kind.loss(trainer.model.logits(name, vectors, inputs), inputs, task.spec, task.options).mean())
+        losses.append(task.kind.head.loss(trainer.model.logits(name, vectors, inputs), inputs, task.spec, task.options).mean())
     return vectors, losses
 
 

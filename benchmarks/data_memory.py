@@ -62,7 +62,7 @@ def measure(file: Path, folder: Path) -> dict[str, float]:
     table, split = dataset.table(), dataset.split()
     mapped, problems = map_columns(table, kind.fields, columns)
     problems += check_leaks(table, split, ["product"])
-    problems += kind.check(mapped, split, kind.Options())
+    problems += kind.rows.check(mapped, split, kind.Options())
     result |= {"checked_seconds": time.perf_counter() - start, "checked_mb": peak_mb(), "problems": len(problems), "rows": dataset.n_rows}
     return result
 

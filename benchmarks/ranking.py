@@ -93,7 +93,7 @@ def measure(folder: Path, users: dict[str, int]) -> dict[str, Any]:
         found |= {"encoding": seconds, "encoded": sum(count), "matrix_mb": encoded.vectors.nbytes / 2**20, "ranking": {}}
         for scoring, one in trainers.items():
             task = one.prepared.tasks["next"]
-            catalogue = task.kind.catalogue(task.options)
+            catalogue = task.kind.rows.catalogue(task.options)
             assert catalogue is not None
             start, used = time.perf_counter(), time.process_time()
             rank_all(one.model.train(False), "next", replace(encoded, task=task), catalogue, task.rows.rows("validation"))

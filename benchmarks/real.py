@@ -39,7 +39,7 @@ def naive_metrics(experiment: Experiment, prepared: Prepared) -> dict[str, dict[
     found = {}
     for name, task in prepared.tasks.items():
         mapped = map_task(experiment.tasks[name], task.dataset, experiment.seed)
-        found[name] = task.kind.naive(mapped.table, mapped.split, task.spec, task.options, "test")
+        found[name] = task.kind.rows.naive(mapped.table, mapped.split, task.spec, task.options, "test")
     return found
 
 

@@ -44,9 +44,16 @@ def module_name(path: Path) -> str:
 MODULES = {module_name(p): p for p in [*CORE, *PAGES, ROOT / "app.py"] if p.exists()}
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Every module that a file imports, wherever in the file; of ours the exact module, of others as written."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+def only_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def imports(path: Path, for_types: bool = True) -> Iterator[str]:
+    """Every module that a file imports, wherever in the file; of ours the exact module, of others as written. for_types: also what only
+    type checkers read."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    left_out = {id(n) for node in ast.walk(tree) if not for_types and only_for_types(node) for n in ast.walk(node)}
+    for node in (n for n in ast.walk(tree) if id(n) not in left_out):
         if isinstance(node, ast.Import):
             yield from (a.name for a in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -83,7 +90,7 @@ def test_imports_go_down_only(path: Path) -> None:
 
 
 def test_imports_have_no_circles() -> None:
-    graph = {name: {m for m in imports(path) if m in MODULES and m != name} for name, path in MODULES.items()}
+    graph = {name: {m for m in imports(path, for_types=False) if m in MODULES and m != name} for name, path in MODULES.items()}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:

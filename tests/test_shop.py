@@ -151,7 +151,7 @@ def test_training_the_shop_beats_its_start_and_the_naive_baselines(workspace: Wo
     for name, task in experiment.tasks.items():
         kind = KINDS[task.kind]
         mapped = map_task(task, prepared.tasks[name].dataset)
-        naive = kind.naive(mapped.table, mapped.split, prepared.tasks[name].spec, task.options, "test")[kind.primary]
+        naive = kind.rows.naive(mapped.table, mapped.split, prepared.tasks[name].spec, task.options, "test")[kind.primary]
         before, best, test = (metrics[name][kind.primary] for metrics in (end.before, end.best, end.test))
         assert before + 0.02 < best, name
         assert naive + 0.03 < test < 0.99, name

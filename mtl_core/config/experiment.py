@@ -123,7 +123,7 @@ def _cross_faults(values: Any) -> Iterator[Fault]:
         for unknown in (c for c in columns if c not in known):
             yield Fault(f"tasks.{name}.columns.{unknown}", message("an unknown name"), nearest(str(unknown), known))
         threshold = _group(task, "pseudo_labels").get("threshold", 0)
-        if threshold and kind and not kind.guesses(columns):
+        if threshold and kind and not kind.report.guesses(columns):
             wanted = message("0: with these columns, the kind “{kind}” cannot learn from its own answers", kind=Message(kind.label))
             yield Fault(f"tasks.{name}.pseudo_labels.threshold", found_value(threshold), wanted)
         share = _group(task, "augmentation").get("share", 0)

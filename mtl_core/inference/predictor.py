@@ -57,15 +57,15 @@ class Predictor:
 
     def choices(self, task: str) -> dict[str, list[list[str]]]:
         """Field of type category → the values seen in training, one list a column."""
-        return self.kinds[task].choices(self._specs[task])
+        return self.kinds[task].report.choices(self._specs[task])
 
     def scores(self, task: str, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
         """(R, ...) as by the kind's `scores`. rows: field → value. Raises InputError."""
         if not rows:
             return np.empty(0, np.float32)
         kind, spec, options = self.kinds[task], self._specs[task], self.experiment.tasks[task].options
-        encoded = kind.encode(self._table(task, rows), spec, options)
-        slots = kind.slots(options, self.columns(task))
+        encoded = kind.rows.encode(self._table(task, rows), spec, options)
+        slots = kind.rows.slots(options, self.columns(task))
         block, stores = rows_in_memory(encoded, slots, self._tokenizer, self._template.max_length)
         budget = self.experiment.training.micro_batch_tokens
         with torch.inference_mode():
@@ -74,7 +74,7 @@ class Predictor:
             with self._one_task if self._model.sharing.by_task or self._model.encoder.continues else nullcontext():
                 self._model.sharing.switch(task)
                 logits = self._model.logits(task, self._lanes.encode(batch.packed), inputs)
-            return kind.scores(logits, inputs, spec)
+            return kind.head.scores(logits, inputs, spec)
 
     def predict(self, task: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """One answer a row, as the task's kind presents it. rows: field → value; a missing value is None or left out.
@@ -84,7 +84,7 @@ class Predictor:
         answers: list[dict[str, Any]] = []
         most = min(BLOCK_ROWS, self.kinds[task].rows_at_once)
         for start in range(0, len(rows), most):
-            answers += self.kinds[task].present(self.scores(task, rows[start : start + most]), self._specs[task])
+            answers += self.kinds[task].report.answers(self.scores(task, rows[start : start + most]), self._specs[task])
         return answers
 
     def rank(self, task: str, query: Mapping[str, Any], catalogue: Sequence[Any], k: int = 10) -> list[tuple[int, float]]:
@@ -96,7 +96,7 @@ class Predictor:
         if field is None:
             raise InputError(message("The task “{task}” does not rank anything.", task=task))
         rows, kind = [{**query, field: candidate} for candidate in catalogue], self.kinds[task]
-        parts = [kind.relevance(self.scores(task, rows[start : start + BLOCK_ROWS])) for start in range(0, len(rows), BLOCK_ROWS)]
+        parts = [kind.report.relevance(self.scores(task, rows[start : start + BLOCK_ROWS])) for start in range(0, len(rows), BLOCK_ROWS)]
         scores = np.concatenate(parts) if parts else np.empty(0, np.float32)
         best = np.argsort(-scores, kind="stable")[:k]
         return [(int(i), float(scores[i])) for i in best]

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from mtl_core.model.encoder import Encoder
 from mtl_core.model.sharing import SHARING, Sharing
 from mtl_core.tasks import KINDS
-from mtl_core.tasks.base import DualHead, Spec, TaskBatch, WordHead
+from mtl_core.tasks.base import Spec
+from mtl_core.tasks.heads import DualHead, TaskBatch, WordHead
 
 
 class MultiTaskModel(nn.Module):
@@ -66,7 +67,7 @@ class _Heads(nn.Module):
 
 def make_heads(hidden: int, tasks: Mapping[str, tuple[str, Any]], specs: Mapping[str, Spec]) -> dict[str, nn.Module]:
     """tasks: name → (kind, options). Random initial weights come from torch's global generator, in the order of `tasks`."""
-    return {name: KINDS[kind].head(hidden, specs[name], options) for name, (kind, options) in tasks.items()}
+    return {name: KINDS[kind].head.module(hidden, specs[name], options) for name, (kind, options) in tasks.items()}
 
 
 def make_sharing(hidden: int, tasks: Sequence[str], name: str, options: Any) -> Sharing:

@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 from transformers.modeling_outputs import BaseModelOutput
 
-from mtl_core.tasks.base import Taught, Tokens, n_taught
+from mtl_core.tasks.heads import Taught, Tokens, n_taught
 
 
 class Backbone(Protocol):

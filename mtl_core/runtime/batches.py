@@ -10,7 +10,7 @@ import torch
 from mtl_core.data.compiled import Reading, RowBlock
 from mtl_core.model.encoder import Template
 from mtl_core.model.packing import Packed
-from mtl_core.tasks.base import SlotIndex, TaskBatch, Tokens
+from mtl_core.tasks.heads import SlotIndex, TaskBatch, Tokens
 
 
 class Texts(Protocol):

@@ -20,7 +20,8 @@ from mtl_core.runtime.batches import assemble, task_batch
 from mtl_core.runtime.lanes import Lanes
 from mtl_core.runtime.prepare import PreparedTask
 from mtl_core.tasks import common
-from mtl_core.tasks.base import Catalogue, CatalogueHead, SlotIndex, TaskBatch
+from mtl_core.tasks.base import Catalogue
+from mtl_core.tasks.heads import CatalogueHead, SlotIndex, TaskBatch
 
 FIRST = 10  # of a ranking, what coverage and novelty look at
 TEXTS_AT_ONCE, USERS_AT_ONCE, ITEMS_AT_ONCE = 4096, 1024, 4096

@@ -15,7 +15,7 @@ from torch import Tensor
 from mtl_core.model.encoder import Encoder
 from mtl_core.model.packing import Packed
 from mtl_core.runtime.devices import autocast
-from mtl_core.tasks.base import no_text_vectors
+from mtl_core.tasks.heads import no_text_vectors
 
 T = TypeVar("T")
 MOST_LANES = 2  # each holds a gradient of its own

@@ -86,13 +86,13 @@ def map_fields(
     fields = columns_of(kind.fields, columns)
     mapped, problems = map_columns(table, kind.fields, columns, file)
     if not has_errors(problems):
-        found = kind.check(mapped, split, options)
+        found = kind.rows.check(mapped, split, options)
         texts = [f.name for f in kind.fields if f.name in fields and f.type in ("text", "texts")]
         if texts and not kind.takes_logs:  # histories come with a split of their own making
             found += check_leaks(mapped, split, texts, kind.grouped_by(fields))
         problems += located(found, fields, file)
     if not has_errors(problems):
-        split = np.where(kind.keep(mapped, split, options, seed), split, "")
+        split = np.where(kind.rows.keep(mapped, split, options, seed), split, "")
     return Mapped(kind, mapped, split, problems)
 
 
@@ -128,7 +128,7 @@ def prepare(experiment: Experiment, workspace: Workspace, base: Path | None = No
 def _prepare_task(
     task: Task, mapped: Mapped, dataset: Dataset, tokenizer: Any, experiment: Experiment, workspace: Workspace
 ) -> PreparedTask:
-    spec = mapped.kind.fit(mapped.table.filter(pa.array(mapped.split == "train")), task.options)
+    spec = mapped.kind.rows.fit(mapped.table.filter(pa.array(mapped.split == "train")), task.options)
     fields = columns_of(mapped.kind.fields, task.columns)
     depends_on = [
         ROWS_VERSION,
@@ -141,7 +141,7 @@ def _prepare_task(
         hashlib.sha256(np.packbits(mapped.split == "train").tobytes()).hexdigest(),  # the rows that the spec is made of
     ]
     key = json.dumps(depends_on)
-    slots = mapped.kind.slots(task.options, fields)
+    slots = mapped.kind.rows.slots(task.options, fields)
     if any(slot.masks for slot in slots) and tokenizer.mask_token_id is None:
         raise EncoderError(
             message(
@@ -152,7 +152,7 @@ def _prepare_task(
             )
         )
     rows, varies = open_task(workspace.tokens, key, mapped.split), task.augmentation.share > 0
-    encoded = mapped.kind.encode(mapped.table, spec, task.options) if rows is None or varies else pa.table({})
+    encoded = mapped.kind.rows.encode(mapped.table, spec, task.options) if rows is None or varies else pa.table({})
     if rows is None:
         rows = compile_task(
             encoded,

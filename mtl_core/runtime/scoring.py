@@ -17,7 +17,8 @@ from mtl_core.runtime.batches import assemble
 from mtl_core.runtime.full_ranking import Ranking, encode_once, rank_all
 from mtl_core.runtime.lanes import Lanes
 from mtl_core.runtime.prepare import Prepared, PreparedTask
-from mtl_core.tasks.base import Catalogue, Spec, TaskBatch
+from mtl_core.tasks.base import Catalogue, Spec
+from mtl_core.tasks.heads import TaskBatch
 
 ROWS_AT_ONCE = 2048  # of texts that are encoded already
 
@@ -70,9 +71,9 @@ class _Found:
         if len(texts) and (listens := self.model.sharing.listens(texts, self.name)):
             self.gates = {expert: self.gates.get(expert, 0.0) + len(texts) * share for expert, share in listens.items()}
             self.n_texts += len(texts)
-        self.losses.append(kind.loss(logits, inputs, spec, self.task.options).float().cpu().numpy())
-        self.scores.append(kind.scores(logits, inputs, spec))
-        self.labels.append(kind.truth(inputs, spec))
+        self.losses.append(kind.head.loss(logits, inputs, spec, self.task.options).float().cpu().numpy())
+        self.scores.append(kind.head.scores(logits, inputs, spec))
+        self.labels.append(kind.head.truth(inputs, spec))
         if inputs.groups is not None:
             self.groups.append(inputs.groups.cpu().numpy())
 
@@ -107,7 +108,7 @@ def score(
         for names in _together(model, {name: tasks[name] for name in rows}):
             model.sharing.switch(names[0])
             some = {name: _Found(model, name, tasks[name]) for name in names}
-            catalogue = tasks[names[0]].kind.catalogue(tasks[names[0]].options)
+            catalogue = tasks[names[0]].kind.rows.catalogue(tasks[names[0]].options)
             if catalogue:
                 found[names[0]] = _with_catalogue(some[names[0]], lanes, rows[names[0]], catalogue, template, micro_batch_tokens)
                 continue
@@ -129,7 +130,7 @@ def _together(model: MultiTaskModel, tasks: Mapping[str, PreparedTask]) -> list[
     the rows beside a row: it must not be another because of the tasks beside it."""
     groups: dict[str, list[str]] = {}
     for name, task in tasks.items():
-        apart = model.sharing.by_task or task.kind.catalogue(task.options) or task.kind.compares(task.options)
+        apart = model.sharing.by_task or task.kind.rows.catalogue(task.options) or task.kind.rows.compares(task.options)
         groups.setdefault(f"task {name}" if apart else f"table {task.data}", []).append(name)
     return list(groups.values())
 
@@ -185,7 +186,7 @@ class Evaluator:
     def tune(self, scored: Mapping[str, Scored]) -> None:
         """scored: the watched rows."""
         tasks = {name: self.tasks[name] for name in scored}
-        self.tuned = {n: tasks[n].kind.tuned(s.scores, s.labels, tasks[n].spec, tasks[n].options) for n, s in scored.items()}
+        self.tuned = {n: tasks[n].kind.report.tuned(s.scores, s.labels, tasks[n].spec, tasks[n].options) for n, s in scored.items()}
 
     def specs(self) -> dict[str, Spec]:
         """With what was tuned."""
@@ -193,10 +194,10 @@ class Evaluator:
 
     def metrics(self, scored: Mapping[str, Scored]) -> Metrics:
         specs = self.specs()
-        return {n: self.tasks[n].kind.evaluate(s.scores, s.labels, s.groups, specs[n]) | s.ranked for n, s in scored.items()}
+        return {n: self.tasks[n].kind.report.evaluate(s.scores, s.labels, s.groups, specs[n]) | s.ranked for n, s in scored.items()}
 
     def reports(self, scored: Mapping[str, Scored]) -> dict[str, list[dict[str, Any]]]:
         """As JSON."""
         specs = self.specs()
-        panels = {n: self.tasks[n].kind.report(s.scores, s.labels, s.groups, specs[n]) for n, s in scored.items()}
+        panels = {n: self.tasks[n].kind.report.panels(s.scores, s.labels, s.groups, specs[n]) for n, s in scored.items()}
         return {n: [{"type": p.type, "title": p.title, "data": p.data} for p in found] for n, found in panels.items()}

@@ -1,30 +1,34 @@
-"""What a task kind is: the fields it needs, its head on the shared encoder, its loss, metrics, report and predictions.
+"""What a task kind is: a schema, and what is done with its rows, its head and its report. Loads no torch.
 
-A new kind is one file with a `TaskKind` subclass, one line in `mtl_core/tasks/__init__.py` and one test file.
+A new kind is one folder, `mtl_core/tasks/<name>/`, one line in `mtl_core/tasks/__init__.py` and one test file. In the folder
+`__init__.py` is the light half, `KIND`: a `TaskKind` with its `Rows` and its `Report`; `head.py` is the half that needs torch, `HEAD`.
 
 How rows go through a kind:
 
-    table (columns renamed to fields) --keep--> rows       those that the task uses
-    training rows --fit--> spec                            what the head must know
-    table + spec --encode--> encoded table                 one column a text slot, `label`, `group`, feature columns
-    encoded table --(data.compiled, training.batches)--> TaskBatch
-    vectors of the distinct texts + TaskBatch --head--> outputs --loss--> (R,)
-    outputs --scores--> numpy, TaskBatch --truth--> numpy; both --evaluate, report--> metrics, panels; of validation --tuned--> spec
+    table (columns renamed to fields) --rows.keep--> rows  those that the task uses
+    training rows --rows.fit--> spec                       what the head must know
+    table + spec --rows.encode--> encoded table            one column a text slot, `label`, `group`, feature columns
+    encoded table --(data.compiled, runtime.batches)--> TaskBatch
+    vectors of the distinct texts + TaskBatch --head.module--> outputs --head.loss--> (R,)
+    outputs --head.scores--> numpy, TaskBatch --head.truth--> numpy
+    both --report.evaluate, report.panels--> metrics, panels; scores --report.answers--> predictions; of validation --report.tuned--> spec
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
-import torch
-from torch import Tensor, nn
 
 from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem
-from mtl_core.evaluation.metrics import LOWER_IS_BETTER
+
+if TYPE_CHECKING:
+    from mtl_core.tasks.heads import Head
 
 Spec = dict[str, Any]
 """What a head must know of its data (classes, vocabularies, means ...). JSON only: it lies beside the checkpoint."""
@@ -82,144 +86,7 @@ class MetricInfo:
     name: str
     label: str
     help: str
-
-    @property
-    def higher_is_better(self) -> bool:
-        return self.name not in LOWER_IS_BETTER
-
-
-@dataclass
-class Tokens:
-    """The tokens of a slot's texts, those of one row after those of another, T in all; row r has offsets[r]:offsets[r + 1].
-
-    index:   (T,) long, into `vectors`: each token's state; None where the slot reads ids only.
-    offsets: (R + 1,) long.
-    ids:     (T,) long, as they stand in the text, also where the encoder saw another.
-    part:    (T,) long. 0: of the text, or the first of a pair; 1: of the second; -1: a special token.
-    chars:   (T, 2) long: from and to which character of its text a token stands; (0, 0) for special tokens.
-    masked:  (T,) bool: hidden from the encoder, to be guessed.
-    """
-
-    index: Tensor | None
-    offsets: Tensor
-    ids: Tensor
-    part: Tensor
-    chars: Tensor
-    masked: Tensor
-
-    @property
-    def rows(self) -> Tensor:
-        """(T,) long: the row of each token."""
-        return torch.repeat_interleave(torch.arange(len(self.offsets) - 1, device=self.ids.device), self.offsets.diff())
-
-
-@dataclass
-class SlotIndex:
-    """Which of the step's distinct encoded texts a slot's rows use.
-
-    index:   (S,) long, into `vectors`; S = R for shapes one and pair. Empty where the slot reads ids only.
-    offsets: (R + 1,) long for shape many: row r uses index[offsets[r]:offsets[r + 1]] (may be empty); None otherwise.
-    tokens:  where the slot reads tokens or ids.
-    """
-
-    index: Tensor
-    offsets: Tensor | None = None
-    tokens: Tokens | None = None
-
-
-@dataclass
-class TaskBatch:
-    """The rows of one task in one step, on the training device. R rows.
-
-    features: name → (R, F): int64 codes or float32 numbers.
-    lists:    name → (values (V,), offsets (R + 1,)): a list of numbers a row, for instance where spans begin.
-    strings:  name → (R,) object: texts as they are, for answers and for measuring; on the processor.
-    labels:   (R,) float32 or int64; None when predicting.
-    groups:   (R,) int64; None when the kind has no groups.
-    """
-
-    slots: dict[str, SlotIndex]
-    features: dict[str, Tensor] = field(default_factory=dict)
-    labels: Tensor | None = None
-    groups: Tensor | None = None
-    lists: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
-    strings: dict[str, np.ndarray] = field(default_factory=dict)
-
-    @property
-    def n_rows(self) -> int:
-        if self.labels is not None:
-            return len(self.labels)
-        for feature in self.features.values():
-            return len(feature)
-        slot = next(iter(self.slots.values()))
-        offsets = slot.offsets if slot.tokens is None else slot.tokens.offsets
-        return len(slot.index) if offsets is None else len(offsets) - 1
-
-
-class Taught(NamedTuple):
-    """What is thought of texts that are known, each token from those before it.
-
-    logits: (M, V); wanted: (M,) the tokens that come and then the end, row after row; rows: (M,).
-    """
-
-    logits: Tensor
-    wanted: Tensor
-    rows: Tensor
-
-
-def n_taught(there: Tensor, lengths: Tensor, longest: int) -> Tensor:
-    """(R,): tokens that are taught of targets of `lengths` tokens, of which so many are there: with the end of those that are whole."""
-    return there.clamp(max=longest) + ((there == lengths) & (lengths <= longest))
-
-
-class Writer(Protocol):
-    """A module that writes texts. end: id that ends them."""
-
-    @property
-    def end(self) -> int: ...
-
-    def teach(self, vectors: Tensor, source: Tokens, target: Tokens, longest: int) -> Taught:
-        """vectors: as a head is given them; source: of the slot that is read; target: of that to be written, which `continues` it; longest:
-        most tokens of one that are taught. One that is longer, or was cut, has no end: it does not end there."""
-
-    def begin(self, vectors: Tensor, source: Tokens) -> Any:
-        """The state of what is written to each row, with a cache of keys and values inside."""
-
-    def step(self, state: Any, ids: Tensor | None) -> Tensor:
-        """→ (B, V): logits of the next token. ids: (B,) what was written last, None in the first step. The state goes on."""
-
-    def pick(self, state: Any, rows: Tensor) -> Any:
-        """The state of `rows` (B',) of the B, each any number of times; the old one is used up."""
-
-
-class Vocabulary(Protocol):
-    """What a head that reads or writes words needs of the encoder."""
-
-    @property
-    def embeddings(self) -> Tensor:
-        """(V, E): the word embeddings."""
-
-    @property
-    def tokenizer(self) -> Any:
-        """A fast tokenizer of transformers."""
-
-    @property
-    def max_length(self) -> int:
-        """Most tokens of a text, which is cut behind them."""
-
-    def language_model(self) -> Writer | None:
-        """The backbone's own pretrained part that writes, a module that is new in each call; None where it has none."""
-
-
-class WordHead(nn.Module):
-    """A head that uses the encoder's own words: their embeddings, and what they are called. `tie` is called once, before all else."""
-
-    def tie(self, words: Vocabulary) -> None:
-        self._words = (words,)  # not a module of its own: its parameters are the encoder's
-
-    @property
-    def words(self) -> Vocabulary:
-        return self._words[0]
+    higher_is_better: bool = True
 
 
 @dataclass(frozen=True)
@@ -231,14 +98,6 @@ class Mining:
     most: int
     given: str
     ranked: str
-
-
-class DualHead(nn.Module, ABC):
-    """A head that compares two texts by their vectors alone, so that all pairs of many texts can be scored."""
-
-    @abstractmethod
-    def embed(self, vectors: Tensor, slot: str) -> Tensor:
-        """(S, hidden) of texts of a slot → (S, E): the logit of a pair grows with the dot product of both."""
 
 
 @dataclass(frozen=True)
@@ -253,18 +112,6 @@ class Catalogue:
     slot: str
     rows: int
     seen: str | None = None
-
-
-class CatalogueHead(nn.Module, ABC):
-    """A head that can say how a row stands to any item, not only to its own."""
-
-    @abstractmethod
-    def users(self, vectors: Tensor, batch: TaskBatch) -> Tensor:
-        """vectors (L, hidden) → (R, D): all of a row but its item."""
-
-    @abstractmethod
-    def match(self, users: Tensor, vectors: Tensor) -> Tensor:
-        """users (R, D), vectors (N, hidden) of items → logits (R, N), within rounding those of `forward`."""
 
 
 @dataclass(frozen=True)
@@ -282,20 +129,8 @@ class Panel:
     data: dict[str, Any]
 
 
-class TaskKind(ABC):
-    """How a sort of task is adapted to the shared encoder. Stateless: one instance a kind, in `mtl_core.tasks.KINDS`."""
-
-    name: ClassVar[str]
-    label: ClassVar[str]  # for the screen, marked with N_
-    help: ClassVar[str]  # one sentence, marked with N_
-    fields: ClassVar[tuple[Field, ...]]
-    Options: ClassVar[type[Options]] = Options
-    metrics: ClassVar[tuple[MetricInfo, ...]]
-    primary: ClassVar[str]  # the metric that early stopping and the comparison look at first
-    ranks: ClassVar[str | None] = None  # the field whose candidates an analyst ranks over a catalogue, None if nothing is ranked
-    extras_of: ClassVar[tuple[str, int]] = ("", 0)  # slot of the text that extra columns describe ("": the first), and its half of a pair
-    takes_logs: ClassVar[bool] = False  # whether its table may be a transaction log, whose fields `data.transactions` makes
-    rows_at_once: ClassVar[int] = 16_384  # most rows that are scored together; few where every token's state is held
+class Rows(ABC):
+    """What is done with the rows of a table, from the first check to what is trained on. Stateless."""
 
     @abstractmethod
     def slots(self, options: Any, fields: Collection[str] | None = None) -> tuple[Slot, ...]:
@@ -331,44 +166,8 @@ class TaskKind(ABC):
         """
 
     @abstractmethod
-    def head(self, hidden: int, spec: Spec, options: Any) -> nn.Module:
-        """Module with `forward(vectors, batch) -> outputs`, of any shape; vectors (L, hidden) float32: one of each distinct text of the
-        step and one of each token whose state a slot reads. A `WordHead` if it needs the encoder's words."""
-
-    @abstractmethod
-    def loss(self, logits: Any, batch: TaskBatch, spec: Spec, options: Any) -> Tensor:
-        """(R,) one loss a row; the step takes the mean. logits: the head's outputs."""
-
-    @abstractmethod
-    def scores(self, logits: Any, batch: TaskBatch, spec: Spec) -> np.ndarray:
-        """(R, ...): what is measured and presented. Probabilities or relevances in [0, 1], (R,) or (R, C) float32; or (R,) objects, where
-        an answer is no row of numbers. logits: the head's outputs, in evaluation mode."""
-
-    def truth(self, batch: TaskBatch, spec: Spec) -> np.ndarray:
-        """(R, ...): what `scores` is measured against."""
-        assert batch.labels is not None
-        return batch.labels.cpu().numpy()
-
-    def tuned(self, scores: np.ndarray, labels: np.ndarray, spec: Spec, options: Any) -> Spec:
-        """What is chosen on the watched validation rows, such as a threshold, at every evaluation: entries that replace those of `spec`
-        in `evaluate`, `report` and `present`, there and, with the model of that evaluation, on the test split and in predictions."""
-        return {}
-
-    @abstractmethod
-    def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
-        """Every metric of `metrics` that is defined here; an undefined one (one class only, say) is left out. labels: as by `truth`."""
-
-    @abstractmethod
-    def report(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
-        """What a person reads beside the metrics."""
-
-    @abstractmethod
     def naive(self, table: pa.Table, split: np.ndarray, spec: Spec, options: Any, part: str) -> dict[str, float]:
         """The metrics of the kind's naive baseline (popularity, majority class, TF-IDF), fitted on train, scored on `part`."""
-
-    def relevance(self, scores: np.ndarray) -> np.ndarray:
-        """(R,) in [0, 1], out of `scores`: what a catalogue of the field that is ranked (see `ranks`) is sorted by."""
-        return scores
 
     def draws_groups(self, options: Any) -> bool:
         """Whether rows of one `group` are to be drawn together, so that the loss may compare them."""
@@ -382,14 +181,40 @@ class TaskKind(ABC):
         """Hard negatives that are to be looked for while training; the head is then a `DualHead`."""
         return None
 
-    def grouped_by(self, fields: Collection[str]) -> str | None:
-        """Of these fields (names) the one that says which rows belong together, so that no split should part them."""
-        return next((f.name for f in self.fields if f.type == "group" and f.name in fields), None)
+    def catalogue(self, options: Any) -> Catalogue | None:
+        """What is ranked whole at every evaluation, for the metrics of `metrics.full_ranking`; None: nothing is."""
+        return None
 
-    def varies(self, fields: Collection[str]) -> bool:
-        """Whether a task with these fields (names) reads the vector of any text, so that the text may be in other words while training:
-        where spans are looked for, or words written, each stays where it is."""
-        return any(slot.reads == "vector" for slot in self.slots(self.Options(), fields))
+
+class Report(ABC):
+    """What becomes of scores: metrics, panels, answers. Stateless."""
+
+    def tuned(self, scores: np.ndarray, labels: np.ndarray, spec: Spec, options: Any) -> Spec:
+        """What is chosen on the watched validation rows, such as a threshold, at every evaluation: entries that replace those of `spec`
+        in `evaluate`, `panels` and `answers`, there and, with the model of that evaluation, on the test split and in predictions."""
+        return {}
+
+    @abstractmethod
+    def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
+        """Every metric of `metrics` that is defined here; an undefined one (one class only, say) is left out. labels: as by
+        the head's `truth`."""
+
+    @abstractmethod
+    def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
+        """What a person reads beside the metrics."""
+
+    @abstractmethod
+    def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
+        """Predictions for people, JSON only, one dict a row; first key the answer, e.g. {"label": "refund", "probability": 0.93,
+        "probabilities": {...}} or {"probability": 0.12} or {"relevance": 0.7}."""
+
+    def choices(self, spec: Spec) -> dict[str, list[list[str]]]:
+        """The values that the head knows of a field of type category: field → one list a column, in the order of the columns."""
+        return {}
+
+    def relevance(self, scores: np.ndarray) -> np.ndarray:
+        """(R,) in [0, 1], out of `scores`: what a catalogue of the field that is ranked (see `ranks`) is sorted by."""
+        return scores
 
     def guesses(self, fields: Collection[str]) -> bool:
         """Whether a task with these fields (names) can be taught by its own answers to rows without a label."""
@@ -398,25 +223,57 @@ class TaskKind(ABC):
     def guess(self, scores: np.ndarray, spec: Spec) -> tuple[np.ndarray, np.ndarray]:
         """→ (R,) labels, as in the encoded table, that are most probable; (R,) how sure they are, in [0, 1]. Raises TypeError where
         `guesses` does not say so."""
-        raise TypeError(f"The kind {self.name!r} cannot be taught by its own answers.")
-
-    @abstractmethod
-    def present(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
-        """Predictions for people, JSON only, one dict a row; first key the answer, e.g. {"label": "refund", "probability": 0.93,
-        "probabilities": {...}} or {"probability": 0.12} or {"relevance": 0.7}."""
-
-    def catalogue(self, options: Any) -> Catalogue | None:
-        """What is ranked whole at every evaluation, for the metrics of `metrics.full_ranking`; None: nothing is."""
-        return None
-
-    def choices(self, spec: Spec) -> dict[str, list[list[str]]]:
-        """The values that the head knows of a field of type category: field → one list a column, in the order of the columns."""
-        return {}
+        raise TypeError("Tasks of this kind cannot be taught by their own answers.")
 
 
-def no_text_vectors(hidden: int, device: torch.device) -> Tensor:
-    """(0, hidden): what heads of tasks without texts are given."""
-    return torch.zeros(0, hidden, device=device)
+@dataclass(frozen=True, eq=False)
+class TaskKind:
+    """How a sort of task is adapted to the shared encoder; one instance a kind, in `mtl_core.tasks.KINDS`.
+
+    name, label, help: label and help are for the screen, marked with N_; help is one sentence.
+    fields:     what it reads from a table.
+    Options:    its typed options.
+    metrics:    those that `report.evaluate` may give; primary: the one that early stopping and the comparison look at first.
+    ranks:      the field whose candidates an analyst ranks over a catalogue, None if nothing is ranked.
+    extras_of:  slot of the text that extra columns describe ("": the first), and its half of a pair.
+    takes_logs: whether its table may be a transaction log, whose fields `data.transactions` makes.
+    rows_at_once: most rows that are scored together; few where every token's state is held.
+    load_head:  gives the half that needs torch; see `head_of`.
+    """
+
+    name: str
+    label: str
+    help: str
+    fields: tuple[Field, ...]
+    metrics: tuple[MetricInfo, ...]
+    primary: str
+    rows: Rows
+    report: Report
+    load_head: Callable[[], "Head"]
+    Options: type[Options] = Options
+    ranks: str | None = None
+    extras_of: tuple[str, int] = ("", 0)
+    takes_logs: bool = False
+    rows_at_once: int = 16_384
+
+    @cached_property
+    def head(self) -> "Head":
+        """Loads torch."""
+        return self.load_head()
+
+    def grouped_by(self, fields: Collection[str]) -> str | None:
+        """Of these fields (names) the one that says which rows belong together, so that no split should part them."""
+        return next((f.name for f in self.fields if f.type == "group" and f.name in fields), None)
+
+    def varies(self, fields: Collection[str]) -> bool:
+        """Whether a task with these fields (names) reads the vector of any text, so that the text may be in other words while training:
+        where spans are looked for, or words written, each stays where it is."""
+        return any(slot.reads == "vector" for slot in self.rows.slots(self.Options(), fields))
+
+
+def head_of(package: str) -> Callable[[], "Head"]:
+    """Loads `HEAD` of a kind's `head.py` when it is called. package: the kind's `__name__`."""
+    return lambda: import_module(f"{package}.head").HEAD
 
 
 def columns_of(fields: tuple[Field, ...], mapping: Mapping[str, str | list[str]]) -> dict[str, list[str]]:

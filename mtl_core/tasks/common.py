@@ -1,7 +1,7 @@
 """What the task kinds share: columns as numpy arrays, groups as codes, and the checks that are the same for all of them."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,8 +9,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import torch
-from torch import nn
 
 from mtl_core.base.messages import Message, message
 from mtl_core.data.problems import Problem, Severity
@@ -208,16 +206,6 @@ def prior(values: np.ndarray) -> float:
 
 def logit(share: float) -> float:
     return float(np.log(share / (1 - share)))
-
-
-def output_layer(width: int, n: int, prior: float | Sequence[float] | None = None) -> nn.Linear:
-    """A linear layer that begins at 0, so that the first guess is `prior`, one for all outputs or one each (None: 0.5), whatever comes
-    in; it learns faster so."""
-    layer = nn.Linear(width, n)
-    nn.init.zeros_(layer.weight)
-    with torch.no_grad():
-        layer.bias.copy_(torch.logit(torch.tensor(0.5 if prior is None else prior)))
-    return layer
 
 
 def yes_or_no(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

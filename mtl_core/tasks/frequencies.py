@@ -1,14 +1,16 @@
 """How frequent words are in a shop's texts: where a head that gives every word a probability begins."""
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import torch
-from torch import Tensor
 
-from mtl_core.tasks.base import Spec, Vocabulary
+from mtl_core.tasks.base import Spec
 from mtl_core.tasks.common import WORDS_AND_SIGNS, sample
+
+if TYPE_CHECKING:
+    from mtl_core.tasks.heads import Vocabulary
 
 MOST_WORDS = 5000
 MOST_TEXTS = 20_000
@@ -30,8 +32,8 @@ def words_of(texts: pa.Array | pa.ChunkedArray) -> Spec:
     return {"words": [[word, times] for word, times in found.most_common(MOST_WORDS)], "texts": n}
 
 
-def log_frequencies(spec: Spec, vocabulary: Vocabulary, end: int | None = None) -> Tensor:
-    """(V,): log(0.95 · how frequent a token is in the texts of `words_of` + 0.05 / V). end: id of the token that ends each text.
+def log_frequencies(spec: Spec, vocabulary: "Vocabulary", end: int | None = None) -> np.ndarray:
+    """(V,) float32: log(0.95 · how frequent a token is in the texts of `words_of` + 0.05 / V). end: id of the token that ends each text.
 
     As the bias of logits over the vocabulary it lets training begin at the words of the shop, not at 30,000 words alike; as for classes
     in "Focal Loss for Dense Object Detection" (https://arxiv.org/abs/1708.02002).
@@ -46,4 +48,4 @@ def log_frequencies(spec: Spec, vocabulary: Vocabulary, end: int | None = None) 
             counts[end] += spec["texts"]
     total = counts.sum()
     shares = (1 - _UNSEEN) * counts / total if total else counts
-    return torch.as_tensor(np.log(shares + _UNSEEN / n), dtype=torch.float32)
+    return np.log(shares + _UNSEEN / n).astype(np.float32)

@@ -5,17 +5,12 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
-
-from mtl_core.tasks.base import Tokens
 
 # Scripts without spaces between words (Chinese and Japanese), and Korean, where endings follow a word without one.
 SPACELESS = r"\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff"
 PIECES = re.compile(rf"[{SPACELESS}]|[^\W{SPACELESS}]+|[^\w\s]")
 """Words, signs, and single characters of scripts without spaces."""
 _LETTER = re.compile(rf"[^\W{SPACELESS}]")
-_FAR = 1 << 32  # more characters than a text has
 
 
 class Span(NamedTuple):
@@ -84,28 +79,6 @@ def apart(wanted: list[tuple[int, list[int]]], n: int) -> list[int | None]:
         if (start := found[i]) is not None:
             taken[start : start + length] = True
     return found
-
-
-def covering(tokens: Tokens, spans: tuple[Tensor, Tensor], ends: Tensor, part: int = 0) -> Tensor:
-    """(T,) long: the span, by its number in the batch, that each token of a `part` stands in, wholly or not; -1 for none.
-
-    spans: (starts (V,), offsets (R + 1,)) as in `TaskBatch.lists`, ends: (V,), in characters; of one row ascending and not overlapping.
-    """
-    starts, offsets = spans
-    if not len(starts):
-        return torch.full_like(tokens.ids, -1)
-    row = tokens.rows
-    owner = torch.repeat_interleave(torch.arange(len(offsets) - 1, device=starts.device), offsets.diff())
-    last = torch.searchsorted(owner * _FAR + starts, row * _FAR + tokens.chars[:, 1]) - 1  # the last one to begin before the token's end
-    near = last.clamp(min=0)
-    inside = (last >= 0) & (owner[near] == row) & (ends[near] > tokens.chars[:, 0]) & (tokens.part == part)
-    return torch.where(inside, last, -1)
-
-
-def read_to(tokens: Tokens, part: int = 0) -> Tensor:
-    """(R,) long: up to which character the encoder reads each text; 0 where it reads none of it."""
-    ends = torch.where(tokens.part == part, tokens.chars[:, 1], 0)
-    return torch.zeros(len(tokens.offsets) - 1, dtype=torch.long, device=ends.device).scatter_reduce_(0, tokens.rows, ends, "amax")
 
 
 def objects(values: Iterable[Any], n: int) -> np.ndarray:

@@ -1,17 +1,16 @@
 """What the kinds share whose head reads one vector a row: of a text, or of two texts read together."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from pydantic import Field as Setting
-from torch import Tensor, nn
 
 from mtl_core.base.messages import N_
 from mtl_core.base.settings import Options
 from mtl_core.tasks import common
-from mtl_core.tasks.base import Field, Slot, TaskBatch
+from mtl_core.tasks.base import Field, Slot
 
 SECOND = Field(
     "second",
@@ -30,24 +29,8 @@ class VectorOptions(Options):
     dropout: float = Setting(0.1, ge=0, le=0.9, title=N_("Dropout"), description=N_("Share of values dropped in the head while training."))
 
 
-class VectorHead(nn.Module):
-    """Layer norm, dropout, optionally a fully connected layer, then n numbers a row, which begin at the logits of `prior` (None: at 0)."""
-
-    def __init__(self, hidden: int, n: int, options: VectorOptions, prior: float | Sequence[float] | None = None):
-        super().__init__()
-        self.layers = nn.Sequential(nn.LayerNorm(hidden), nn.Dropout(options.dropout))
-        if options.hidden_size:
-            self.layers.extend([nn.Linear(hidden, options.hidden_size), nn.GELU(), nn.Dropout(options.dropout)])
-        self.layers.append(common.output_layer(options.hidden_size or hidden, n, prior))
-
-    def forward(self, vectors: Tensor, batch: TaskBatch) -> Tensor:
-        """vectors (S, H) → (R, n)."""
-        slot = batch.slots["pair"] if "pair" in batch.slots else batch.slots["text"]
-        return self.layers(vectors[slot.index])
-
-
 def slots(fields: Collection[str] | None) -> tuple[Slot, ...]:
-    """Of a kind with the fields `text` and, optionally, `second`; fields as for `TaskKind.slots`."""
+    """Of a kind with the fields `text` and, optionally, `second`; fields as for `Rows.slots`."""
     both = (Slot("text"), Slot("pair", "pair"))
     return both if fields is None else both[1:] if "second" in fields else both[:1]
 

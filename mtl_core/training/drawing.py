@@ -66,7 +66,7 @@ class Drawing:
     def _groups(self, table: str, rows: np.ndarray) -> np.ndarray | None:
         """The groups that the rows are drawn by: of several tasks on a table those of the first that asks for it."""
         for task in self.tasks.values():
-            if task.data == table and task.rows.groups is not None and task.kind.draws_groups(task.options):
+            if task.data == table and task.rows.groups is not None and task.kind.rows.draws_groups(task.options):
                 return task.rows.groups[rows]
         return None
 
@@ -81,7 +81,7 @@ class Drawing:
 
     def due(self, step: int, n_steps: int) -> dict[str, dict[str, Mining | PseudoLabels]]:
         """How rows are made before the step after `step` → for which tasks, and what of."""
-        minings = {name: task.kind.mining(task.options) for name, task in self.tasks.items()}
+        minings = {name: task.kind.rows.mining(task.options) for name, task in self.tasks.items()}
         return {
             "mined": {name: m for name, m in minings.items() if m is not None and step and step % m.every == 0},
             "pseudo-labelled": {name: p for name, p in self.pseudo_labels.items() if step and step % self.interval(p, n_steps) == 0},

@@ -23,7 +23,7 @@ from mtl_core.runtime.batches import StepBatch
 from mtl_core.runtime.devices import random_state, set_random_state
 from mtl_core.runtime.lanes import Lanes
 from mtl_core.runtime.prepare import PreparedTask
-from mtl_core.tasks.base import TaskBatch
+from mtl_core.tasks.heads import TaskBatch
 from mtl_core.training.events import Compared
 from mtl_core.training.gradients import TaskGradients
 from mtl_core.training.passes import Pass
@@ -189,7 +189,7 @@ class Joint:
 
     def _mean_loss(self, name: str, logits: Tensor, inputs: TaskBatch) -> Tensor:
         task = self.tasks[name]
-        return task.kind.loss(logits, inputs, task.spec, task.options).mean()
+        return task.kind.head.loss(logits, inputs, task.spec, task.options).mean()
 
     def _at(self, names: Sequence[str]) -> Tensor:
         return torch.tensor([self._places[name] for name in names], device=self.lanes.device)

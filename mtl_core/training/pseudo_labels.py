@@ -19,6 +19,6 @@ def guess(
     if not len(rows):
         return Made(rows, none)
     scored = score(model, lanes, {name: task}, {name: rows}, template, micro_batch_tokens)[name]
-    answers, confidence = task.kind.guess(scored.scores, task.spec)
+    answers, confidence = task.kind.report.guess(scored.scores, task.spec)
     kept = sure(confidence, task.rows.n_rows("train"), options)
     return Made(rows[kept], answers[kept].astype(none.dtype))

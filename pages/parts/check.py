@@ -56,7 +56,7 @@ def _of(path: Path, changed: int, name: str, data_json: str, task_json: str) -> 
     texts = [f.name for f in mapped.kind.fields if f.type in ("text", "texts") and f.name in mapped.table.column_names]
     tokenizer = load_tokenizer("minilm")
     lengths = [token_lengths(mapped.table.column(name), tokenizer) for name in texts]
-    labels = mapped.kind.counted(mapped.table, task.options)
+    labels = mapped.kind.rows.counted(mapped.table, task.options)
     rows, n_labels = ([], 0) if labels is None else label_counts(labels, mapped.split)
     return Checked(found, dataset.split_sizes, rows, n_labels, dict(zip(texts, histogram(lengths), strict=True)))
 

@@ -115,7 +115,7 @@ def _tasks(experiment: Experiment, prefix: str, _: Translate) -> dict[str, dict[
 def _scarce(task: Task) -> list[Setting]:
     """What can be set of any task beside its weight and options, of its kind and columns what has an effect."""
     kind, left_out = KINDS[task.kind], {"kind", "data", "columns", "weight", "options"}
-    if not kind.guesses(task.columns):
+    if not kind.report.guesses(task.columns):
         left_out.add("pseudo_labels")
     if not kind.varies(task.columns):
         left_out.add("augmentation")

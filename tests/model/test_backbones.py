@@ -21,7 +21,8 @@ from mtl_core.model.sharing import SHARING
 from mtl_core.runtime.batches import assemble
 from mtl_core.runtime.checkpoints import load_model
 from mtl_core.runtime.prepare import prepare
-from mtl_core.tasks.base import Slot, TaskBatch, WordHead
+from mtl_core.tasks.base import Slot
+from mtl_core.tasks.heads import TaskBatch, WordHead
 from mtl_core.training.control import Control
 from mtl_core.training.events import Evaluated, Finished
 from mtl_core.training.loop import _Trainer

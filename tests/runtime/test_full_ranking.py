@@ -16,7 +16,7 @@ from mtl_core.runtime import full_ranking
 from mtl_core.runtime.batches import assemble
 from mtl_core.runtime.prepare import prepare
 from mtl_core.runtime.scoring import Scored
-from mtl_core.tasks.recommendation_heads import Matched
+from mtl_core.tasks.recommendation.modules import Matched
 from mtl_core.training.events import Evaluated, Finished
 from mtl_core.training.loop import _Trainer, train
 from tests.training.test_joint import trainer_of

@@ -15,8 +15,9 @@ from mtl_core.base.workspace import new_id
 from mtl_core.data.compiled import compile_task
 from mtl_core.model.encoder import Encoder, Template
 from mtl_core.runtime.batches import assemble
-from mtl_core.tasks.base import SlotIndex, TaskBatch, TaskKind
+from mtl_core.tasks.base import TaskKind
 from mtl_core.tasks.common import matrix, plain
+from mtl_core.tasks.heads import SlotIndex, TaskBatch
 
 HIDDEN = 32
 Batch = tuple[Tensor, TaskBatch]
@@ -62,21 +63,21 @@ def to_batch() -> Callable[[pa.Table], Batch]:
 
 def train_head(kind: TaskKind, train: pa.Table, test: pa.Table, options: Any, steps: int = 150, rate: float = 0.01) -> dict[str, float]:
     """Metrics on `test` of a head trained alone on all rows of `train` at once."""
-    spec = kind.fit(train, options)
+    spec = kind.rows.fit(train, options)
     torch.manual_seed(0)
-    head: nn.Module = kind.head(HIDDEN, spec, options)
+    head: nn.Module = kind.head.module(HIDDEN, spec, options)
     optimizer = torch.optim.AdamW(head.parameters(), lr=rate)
-    vectors, batch = batch_of(kind.encode(train, spec, options))
+    vectors, batch = batch_of(kind.rows.encode(train, spec, options))
     for _ in range(steps):
         optimizer.zero_grad()
-        kind.loss(head(vectors, batch), batch, spec, options).mean().backward()
+        kind.head.loss(head(vectors, batch), batch, spec, options).mean().backward()
         optimizer.step()
     head.eval()
-    vectors, batch = batch_of(kind.encode(test, spec, options))
+    vectors, batch = batch_of(kind.rows.encode(test, spec, options))
     with torch.no_grad():
-        scores = kind.scores(head(vectors, batch), batch, spec)
+        scores = kind.head.scores(head(vectors, batch), batch, spec)
     groups = None if batch.groups is None else batch.groups.numpy()
-    return kind.evaluate(scores, kind.truth(batch, spec), groups, spec)
+    return kind.report.evaluate(scores, kind.head.truth(batch, spec), groups, spec)
 
 
 @pytest.fixture(scope="session")
@@ -95,7 +96,7 @@ def compiled(small_encoder: Encoder, tmp_path: Path) -> Callable[..., Batch]:
     """(kind, encoded table, options) → what the encoder gives for its rows, and the rows, as in a step."""
 
     def made(kind: TaskKind, encoded: pa.Table, options: Any, salt: int = 0) -> tuple[Tensor, TaskBatch]:
-        slots = [slot for slot in kind.slots(options) if slot.name in encoded.column_names]
+        slots = [slot for slot in kind.rows.slots(options) if slot.name in encoded.column_names]
         split, tokenizer = np.array(["train"] * len(encoded)), small_encoder.tokenizer
         rows = compile_task(encoded, slots, split, tokenizer=tokenizer, max_length=120, folder=tmp_path / "tokens", key=new_id())
         template = Template.of(tokenizer, 120)

@@ -12,8 +12,10 @@ from sklearn.metrics import roc_auc_score
 
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.runtime.prepare import map_fields
-from mtl_core.tasks import KINDS, classes
-from mtl_core.tasks.base import TaskBatch
+from mtl_core.tasks import KINDS
+from mtl_core.tasks.classification import classes
+from mtl_core.tasks.classification.head import doubt
+from mtl_core.tasks.heads import TaskBatch
 
 KIND = KINDS["classification"]
 LABELS = ["pay", "bill", "play", "pay", "oos", "stop", "oos", "play"]
@@ -24,7 +26,7 @@ REJECTS = KIND.Options(out_of_scope="oos", reject="confidence", dropout=0.0)
 
 
 def check(table: pa.Table, split: np.ndarray = SPLIT, **options: Any) -> dict[str, Problem]:
-    found = KIND.check(table, split, KIND.Options(**options))
+    found = KIND.rows.check(table, split, KIND.Options(**options))
     assert all(p.why.text() and p.remedy.text() for p in found)
     return {p.code: p for p in found}
 
@@ -34,10 +36,10 @@ def check(table: pa.Table, split: np.ndarray = SPLIT, **options: Any) -> dict[st
 
 def test_doubt_by_hand_and_far_from_zero() -> None:
     logits = torch.tensor([[0.0, np.log(3.0)], [60.0, 0.0], [-60.0, -60.0]])
-    np.testing.assert_allclose(classes.doubt(logits, "confidence"), [0.25, 0, 0.5], atol=1e-6)
+    np.testing.assert_allclose(doubt(logits, "confidence"), [0.25, 0, 0.5], atol=1e-6)
     energy = -np.log(np.exp(logits.double().numpy()).sum(axis=1))
-    np.testing.assert_allclose(classes.doubt(logits, "energy"), 1 / (1 + np.exp(-energy)), rtol=1e-5)
-    assert 0 < classes.doubt(logits, "energy")[1] < 1e-20  # still in order where all are sure
+    np.testing.assert_allclose(doubt(logits, "energy"), 1 / (1 + np.exp(-energy)), rtol=1e-5)
+    assert 0 < doubt(logits, "energy")[1] < 1e-20  # still in order where all are sure
 
 
 @pytest.mark.parametrize(("share", "wanted"), [(0.0, 0.9), (0.1, 0.8), (0.25, 0.7), (0.5, 0.4)])
@@ -48,34 +50,34 @@ def test_the_threshold_turns_away_at_most_the_share(share: float, wanted: float)
 
 
 def test_rows_that_are_turned_away_are_in_no_class() -> None:
-    spec = json.loads(json.dumps(KIND.fit(TABLE, REJECTS)))
+    spec = json.loads(json.dumps(KIND.rows.fit(TABLE, REJECTS)))
     assert spec["classes"] == ["bill", "pay", "play", "stop"] and spec["reject"] == "confidence"
-    encoded = KIND.encode(TABLE.append_column("x", [[None] * 8]), spec, REJECTS)
+    encoded = KIND.rows.encode(TABLE.append_column("x", [[None] * 8]), spec, REJECTS)
     assert encoded["label"].to_pylist() == [1, 0, 2, 1, 4, 3, 4, 2]
-    assert KIND.keep(TABLE, SPLIT, REJECTS, 0).tolist() == [True] * 4 + [False] + [True] * 3  # one to be measured on is kept
-    losses = KIND.loss(torch.zeros(2, 4), TaskBatch({}, labels=torch.tensor([4, 2])), {"classes": spec["classes"]}, REJECTS)
+    assert KIND.rows.keep(TABLE, SPLIT, REJECTS, 0).tolist() == [True] * 4 + [False] + [True] * 3  # one to be measured on is kept
+    losses = KIND.head.loss(torch.zeros(2, 4), TaskBatch({}, labels=torch.tensor([4, 2])), {"classes": spec["classes"]}, REJECTS)
     assert losses.tolist() == pytest.approx([0, np.log(4)])
     as_class = KIND.Options(out_of_scope="oos")
-    assert "oos" in KIND.fit(TABLE, as_class)["classes"] and KIND.keep(TABLE, SPLIT, as_class, 0).all()
+    assert "oos" in KIND.rows.fit(TABLE, as_class)["classes"] and KIND.rows.keep(TABLE, SPLIT, as_class, 0).all()
 
 
 def test_metrics_with_rejection_by_hand() -> None:
     spec = {"classes": ["a", "b"], "out_of_scope": "oos", "reject": "confidence"}
     scores = np.array([[0.9, 0.1, 0.1], [0.6, 0.4, 0.4], [0.2, 0.8, 0.2], [0.3, 0.7, 0.3], [0.45, 0.55, 0.45], [0.85, 0.15, 0.15]])
     labels = np.array([0, 0, 1, 0, 2, 2])
-    tuned = spec | KIND.tuned(scores, labels, spec, KIND.Options(rejected_share=0.25))
+    tuned = spec | KIND.report.tuned(scores, labels, spec, KIND.Options(rejected_share=0.25))
     assert tuned["threshold"] == 0.3  # of 0.1 0.2 0.3 0.4 within scope one may be rejected
-    found = KIND.evaluate(scores, labels, None, tuned)
+    found = KIND.report.evaluate(scores, labels, None, tuned)
     assert found["in_scope_accuracy"] == 3 / 4  # the fourth is called b; the second counts although it is rejected
     assert found["out_of_scope_recall"] == 1 / 2 and found["in_scope_rejected"] == 1 / 4
     assert found["accuracy"] == 3 / 6  # the first, the third and the fifth
     assert found["out_of_scope_auc"] == roc_auc_score(labels == 2, scores[:, 2]) == (4 + 1) / 8
     assert found["auc"] == 1  # of the classes, within scope
-    early = KIND.evaluate(scores, labels, None, spec)
+    early = KIND.report.evaluate(scores, labels, None, spec)
     assert "out_of_scope_recall" not in early and early["accuracy"] == early["in_scope_accuracy"] * 4 / 6
-    _, matrix = KIND.report(scores, labels, None, tuned)
+    _, matrix = KIND.report.panels(scores, labels, None, tuned)
     assert matrix.data == {"labels": ["a", "b", "oos"], "values": [[1, 1, 1], [0, 1, 0], [1, 0, 1]]}
-    rejected, sure = KIND.present(scores[[4, 5]], tuned)
+    rejected, sure = KIND.report.answers(scores[[4, 5]], tuned)
     assert (rejected["label"], rejected["closest"], rejected["probability"]) == ("oos", "b", 0.55) and next(iter(rejected)) == "label"
     assert sure["label"] == "a" and "closest" not in sure and list(sure["probabilities"]) == ["a", "b"]
 
@@ -84,20 +86,20 @@ def test_metrics_of_an_out_of_scope_class_by_hand() -> None:
     spec = {"classes": ["a", "b", "oos"], "out_of_scope": "oos"}
     scores = np.array([[0.5, 0.2, 0.3], [0.1, 0.3, 0.6], [0.2, 0.1, 0.7], [0.6, 0.0, 0.4]])
     labels = np.array([0, 1, 2, 2])
-    found = KIND.evaluate(scores, labels, None, spec)
+    found = KIND.report.evaluate(scores, labels, None, spec)
     assert found["in_scope_accuracy"] == 1  # the second's best class within scope is its own
     assert (found["out_of_scope_recall"], found["in_scope_rejected"], found["accuracy"]) == (0.5, 0.5, 0.5)
-    assert found["out_of_scope_auc"] == 3 / 4 and KIND.tuned(scores, labels, spec, KIND.Options()) == {}
+    assert found["out_of_scope_auc"] == 3 / 4 and KIND.report.tuned(scores, labels, spec, KIND.Options()) == {}
 
 
 def test_rejection_without_any_row_out_of_scope() -> None:
     spec = {"classes": ["a", "b"], "reject": "energy", "out_of_scope": ""}
     scores, labels = np.array([[0.9, 0.1, 0.2], [0.4, 0.6, 0.7]]), np.array([0, 1])
-    tuned = spec | KIND.tuned(scores, labels, spec, KIND.Options(rejected_share=0.5))
-    found = KIND.evaluate(scores, labels, None, tuned)
+    tuned = spec | KIND.report.tuned(scores, labels, spec, KIND.Options(rejected_share=0.5))
+    found = KIND.report.evaluate(scores, labels, None, tuned)
     assert found == {"accuracy": 0.5, "macro_f1": pytest.approx(1 / 3), "auc": 1, "in_scope_accuracy": 1, "in_scope_rejected": 0.5}
-    assert KIND.present(scores, tuned)[1]["label"] == "out of scope"
-    assert KIND.tuned(scores[:0], labels[:0], spec, KIND.Options()) == {}
+    assert KIND.report.answers(scores, tuned)[1]["label"] == "out of scope"
+    assert KIND.report.tuned(scores[:0], labels[:0], spec, KIND.Options()) == {}
 
 
 @pytest.mark.parametrize("reject", ["none", "confidence", "energy"])
@@ -108,24 +110,24 @@ def test_strange_words_are_doubted(reject: str, to_batch: Callable[..., Any]) ->
     table, split = pa.concat_tables([known, strange]), np.array(["train"] * 30 + ["validation"] * 15 + ["test"] * 21)
     split[60] = "train"
     options = KIND.Options(out_of_scope="oos", reject=reject, dropout=0.0)
-    train = table.filter(pa.array(KIND.keep(table, split, options, 0) & (split == "train")))
-    spec = KIND.fit(train, options)
+    train = table.filter(pa.array(KIND.rows.keep(table, split, options, 0) & (split == "train")))
+    spec = KIND.rows.fit(train, options)
     torch.manual_seed(0)
-    head = KIND.head(32, spec, options)
+    head = KIND.head.module(32, spec, options)
     optimizer = torch.optim.AdamW(head.parameters(), lr=0.02)
-    vectors, batch = to_batch(KIND.encode(train, spec, options))
+    vectors, batch = to_batch(KIND.rows.encode(train, spec, options))
     for _ in range(40):
         optimizer.zero_grad()
-        KIND.loss(head(vectors, batch), batch, spec, options).mean().backward()
+        KIND.head.loss(head(vectors, batch), batch, spec, options).mean().backward()
         optimizer.step()
-    vectors, batch = to_batch(KIND.encode(table, spec, options))
-    scores, labels = KIND.scores(head(vectors, batch), batch, spec), KIND.truth(batch, spec)
+    vectors, batch = to_batch(KIND.rows.encode(table, spec, options))
+    scores, labels = KIND.head.scores(head(vectors, batch), batch, spec), KIND.head.truth(batch, spec)
     assert scores.shape == (66, 4) and ((scores >= 0) & (scores <= 1)).all()
     validation = split == "validation"
-    spec |= json.loads(json.dumps(KIND.tuned(scores[validation], labels[validation], spec, options)))
-    found = KIND.evaluate(scores[split == "test"], labels[split == "test"], None, spec)
+    spec |= json.loads(json.dumps(KIND.report.tuned(scores[validation], labels[validation], spec, options)))
+    found = KIND.report.evaluate(scores[split == "test"], labels[split == "test"], None, spec)
     assert found["in_scope_accuracy"] == 1 and found["in_scope_rejected"] == 0 and found["out_of_scope_auc"] > 0.9
-    naive = KIND.naive(table, split, KIND.fit(train, options), options, "test")
+    naive = KIND.rows.naive(table, split, KIND.rows.fit(train, options), options, "test")
     assert naive["in_scope_accuracy"] == 1 and {"out_of_scope_auc", "out_of_scope_recall"} <= set(naive)
     assert naive["out_of_scope_recall"] == 1 or reject == "none"
 
@@ -143,20 +145,20 @@ def test_check_out_of_scope() -> None:
 
 
 def test_the_parent_of_a_class() -> None:
-    spec = json.loads(json.dumps(KIND.fit(TABLE, KIND.Options())))
+    spec = json.loads(json.dumps(KIND.rows.fit(TABLE, KIND.Options())))
     assert spec["classes"] == ["bill", "oos", "pay", "play", "stop"]
     assert spec["parents"] == {"names": ["bank", "music", "oos"], "of": [0, 2, 0, 1, 1]}
     labels, parents = pa.chunked_array([["a", "a", "a", "b", "b", "c"]]), pa.chunked_array([["x", "y", "y", "z", "w", None]])
     assert classes.parents_of(labels, parents) == {"a": "y", "b": "w"}  # the more frequent, else the first by name
     lone = pa.table({"text": ["t"] * 6, "label": labels, "parent": parents})
-    assert KIND.fit(lone, KIND.Options())["parents"] == {"names": ["c", "w", "y"], "of": [2, 1, 0]}
+    assert KIND.rows.fit(lone, KIND.Options())["parents"] == {"names": ["c", "w", "y"], "of": [2, 1, 0]}
 
 
 def test_the_loss_of_parents_by_hand() -> None:
     """Three classes, the first two of one parent: logits of the parents are the log-sum-exp of their classes' logits."""
     spec = {"classes": ["a", "b", "c"], "weights": [1.0] * 3, "parents": {"names": ["x", "y"], "of": [0, 0, 1]}}
     logits, labels = torch.tensor([[1.0, 2.0, 0.5], [0.0, -1.0, 3.0]], requires_grad=True), torch.tensor([0, 2])
-    found = KIND.loss(logits, TaskBatch({}, labels=labels), spec, KIND.Options(parent_weight=0.3))
+    found = KIND.head.loss(logits, TaskBatch({}, labels=labels), spec, KIND.Options(parent_weight=0.3))
     parents = torch.stack([logits[:, :2].logsumexp(1), logits[:, 2]], dim=1)
     cross_entropy = torch.nn.functional.cross_entropy
     wanted = cross_entropy(logits, labels, reduction="none") + 0.3 * cross_entropy(parents, torch.tensor([0, 1]), reduction="none")
@@ -168,11 +170,11 @@ def test_the_loss_of_parents_by_hand() -> None:
 def test_a_parent_is_found_where_its_classes_are_confused() -> None:
     spec = {"classes": ["a", "b", "c"], "parents": {"names": ["x", "y"], "of": [0, 0, 1]}, "out_of_scope": ""}
     scores, labels = np.array([[0.3, 0.3, 0.4], [0.1, 0.2, 0.7], [0.2, 0.5, 0.3]]), np.array([0, 0, 0])
-    found = KIND.evaluate(scores, labels, None, spec)
+    found = KIND.report.evaluate(scores, labels, None, spec)
     assert found["parent_accuracy"] == pytest.approx(2 / 3) and found["accuracy"] == 0
-    *_, matrix = KIND.report(scores, labels, None, spec)
+    *_, matrix = KIND.report.panels(scores, labels, None, spec)
     assert matrix.data == {"labels": ["x", "y"], "values": [[2, 1], [0, 0]]}
-    answer = KIND.present(scores, spec)[0]
+    answer = KIND.report.answers(scores, spec)[0]
     assert (answer["label"], answer["parent"], answer["parent_probability"]) == ("c", "x", pytest.approx(0.6)) and json.dumps(answer)
 
 
@@ -190,11 +192,11 @@ def test_check_parents() -> None:
 def test_few_rows_of_each_class() -> None:
     table = pa.table({"text": ["t"] * 30, "label": ["a"] * 15 + ["b"] * 4 + [None] + ["a"] * 10})
     split = np.array(["train"] * 20 + ["test"] * 10)
-    three, five = (KIND.keep(table, split, KIND.Options(rows_per_class=n), seed=1) for n in (3, 5))
+    three, five = (KIND.rows.keep(table, split, KIND.Options(rows_per_class=n), seed=1) for n in (3, 5))
     assert [three[:15].sum(), three[15:19].sum(), three[20:].sum()] == [3, 3, 10]  # the test is left as it is
     assert [five[:15].sum(), five[15:19].sum()] == [5, 4] and (three <= five).all()
-    assert not np.array_equal(three, KIND.keep(table, split, KIND.Options(rows_per_class=3), seed=2))
-    assert KIND.keep(table, split, KIND.Options(), seed=1).all()
+    assert not np.array_equal(three, KIND.rows.keep(table, split, KIND.Options(rows_per_class=3), seed=2))
+    assert KIND.rows.keep(table, split, KIND.Options(), seed=1).all()
 
 
 def test_rows_that_are_not_kept_are_in_no_part() -> None:

@@ -12,7 +12,7 @@ from sklearn.metrics import classification_report, log_loss
 
 from mtl_core.data.problems import Severity
 from mtl_core.tasks import KINDS
-from mtl_core.tasks.base import TaskBatch
+from mtl_core.tasks.heads import TaskBatch
 
 KIND = KINDS["classification"]
 OPTIONS, BALANCED = KIND.Options(dropout=0.0), KIND.Options(class_weights="balanced", dropout=0.0)
@@ -35,8 +35,8 @@ def test_learns_the_classes(options: Any, learn: Callable[..., dict[str, float]]
 def test_learns_from_two_texts_read_together(learn: Callable[..., dict[str, float]]) -> None:
     table = pa.table({"text": ["a"] * 40, "second": ["x", "y"] * 20, "label": [True, False] * 20})
     assert learn(KIND, table, table, OPTIONS) == {"accuracy": 1, "macro_f1": 1, "auc": 1}
-    assert [s.name for s in KIND.slots(OPTIONS, ["text", "second"])] == ["pair"]
-    assert [s.name for s in KIND.slots(OPTIONS, ["text"])] == ["text"]
+    assert [s.name for s in KIND.rows.slots(OPTIONS, ["text", "second"])] == ["pair"]
+    assert [s.name for s in KIND.rows.slots(OPTIONS, ["text"])] == ["text"]
 
 
 @pytest.mark.parametrize(
@@ -51,31 +51,31 @@ def test_learns_from_two_texts_read_together(learn: Callable[..., dict[str, floa
 )
 def test_classes_of_any_type(labels: list[Any], classes: list[str]) -> None:
     table = pa.table({"text": ["t"] * 4, "label": labels})
-    spec = json.loads(json.dumps(KIND.fit(table, OPTIONS)))
+    spec = json.loads(json.dumps(KIND.rows.fit(table, OPTIONS)))
     assert spec["classes"] == classes
-    encoded = KIND.encode(table, spec, OPTIONS)["label"].to_pylist()
+    encoded = KIND.rows.encode(table, spec, OPTIONS)["label"].to_pylist()
     assert encoded[3] is None and [classes[i] for i in encoded[:3]] == [str(v).lower().removesuffix(".0") for v in labels[:3]]
 
 
 def test_a_class_that_training_does_not_know_is_masked() -> None:
-    spec = KIND.fit(pa.table({"text": ["t"] * 2, "label": ["a", "b"]}), OPTIONS)
-    assert KIND.encode(pa.table({"text": ["t"] * 2, "label": ["b", "new"]}), spec, OPTIONS)["label"].to_pylist() == [1, None]
+    spec = KIND.rows.fit(pa.table({"text": ["t"] * 2, "label": ["a", "b"]}), OPTIONS)
+    assert KIND.rows.encode(pa.table({"text": ["t"] * 2, "label": ["b", "new"]}), spec, OPTIONS)["label"].to_pylist() == [1, None]
 
 
 def test_balanced_weights_give_every_class_the_same_share() -> None:
     table = pa.table({"text": ["t"] * 4, "label": ["a", "a", "a", "b"]})
-    spec = KIND.fit(table, BALANCED)
+    spec = KIND.rows.fit(table, BALANCED)
     assert spec["weights"] == pytest.approx([4 / (2 * 3), 4 / (2 * 1)])
     assert 3 * spec["weights"][0] == pytest.approx(spec["weights"][1]) and (3 * spec["weights"][0] + spec["weights"][1]) / 4 == 1
-    losses = KIND.loss(torch.zeros(2, 2), TaskBatch({}, labels=torch.tensor([0, 1])), spec, BALANCED)
+    losses = KIND.head.loss(torch.zeros(2, 2), TaskBatch({}, labels=torch.tensor([0, 1])), spec, BALANCED)
     np.testing.assert_allclose(losses, np.log(2) * np.array([2 / 3, 2]), rtol=1e-6)
 
 
 def test_the_loss_is_cross_entropy() -> None:
     logits, labels = torch.randn(20, 3, generator=torch.Generator().manual_seed(0)), torch.arange(20) % 3
-    scores = KIND.scores(logits, TaskBatch({}), {})
+    scores = KIND.head.scores(logits, TaskBatch({}), {})
     assert scores.shape == (20, 3)
-    losses = KIND.loss(logits, TaskBatch({}, labels=labels), {}, OPTIONS)
+    losses = KIND.head.loss(logits, TaskBatch({}, labels=labels), {}, OPTIONS)
     assert float(losses.mean()) == pytest.approx(log_loss(labels, scores / scores.sum(1, keepdims=True)), rel=1e-5)
 
 
@@ -83,7 +83,7 @@ def test_the_report_agrees_with_scikit_learn() -> None:
     rng = np.random.default_rng(0)
     labels, scores = rng.integers(0, 4, 200), rng.random((200, 4))
     spec = {"classes": ["w", "x", "y", "z"], "weights": [1.0] * 4}
-    table, matrix = KIND.report(scores, labels, None, spec)
+    table, matrix = KIND.report.panels(scores, labels, None, spec)
     wanted = classification_report(labels, scores.argmax(1), target_names=spec["classes"], output_dict=True)
     rows = {row[0]: row[1:] for row in table.data["rows"]}
     for name in spec["classes"]:
@@ -100,7 +100,7 @@ def test_a_large_confusion_matrix_shows_the_classes_confused_most() -> None:
     scores = np.eye(50)[labels]
     scores[np.ix_([80, 81], [40])] = 0
     scores[[80, 81], 7] = 1  # class 40 is called 7
-    _, matrix = KIND.report(scores, labels, None, {"classes": [str(c) for c in range(50)], "weights": [1.0] * 50})
+    _, matrix = KIND.report.panels(scores, labels, None, {"classes": [str(c) for c in range(50)], "weights": [1.0] * 50})
     assert "30 classes" in matrix.title and len(matrix.data["labels"]) == 30
     at = matrix.data["labels"].index
     assert matrix.data["values"][at("40")][at("7")] == 2
@@ -108,31 +108,31 @@ def test_a_large_confusion_matrix_shows_the_classes_confused_most() -> None:
 
 def test_a_report_of_no_rows_is_no_exception() -> None:
     spec = {"classes": ["a", "b"], "weights": [1.0, 1.0]}
-    table, _ = KIND.report(np.zeros((0, 2)), np.zeros(0, np.int64), None, spec)
+    table, _ = KIND.report.panels(np.zeros((0, 2)), np.zeros(0, np.int64), None, spec)
     assert len(table.data["rows"]) == 1
-    assert KIND.evaluate(np.zeros((0, 2)), np.zeros(0, np.int64), None, spec) == {}
+    assert KIND.report.evaluate(np.zeros((0, 2)), np.zeros(0, np.int64), None, spec) == {}
 
 
 def test_predictions_show_the_five_best(to_batch: Callable[..., Any]) -> None:
     spec = {"classes": list("abcdefg"), "weights": [1.0] * 7}
     scores = np.array([[0.05, 0.4, 0.1, 0.2, 0.15, 0.06, 0.04]])
-    (answer,) = KIND.present(scores, spec)
+    (answer,) = KIND.report.answers(scores, spec)
     assert next(iter(answer)) == "label" and answer["label"] == "b" and answer["probability"] == 0.4
     assert list(answer["probabilities"]) == ["b", "d", "e", "c", "f"] and json.dumps(answer)
-    encoded = KIND.encode(pa.table({"text": ["x", None]}), spec, OPTIONS)
+    encoded = KIND.rows.encode(pa.table({"text": ["x", None]}), spec, OPTIONS)
     vectors, batch = to_batch(encoded)
-    assert KIND.head(32, spec, OPTIONS)(vectors, batch).shape == (2, 7)
+    assert KIND.head.module(32, spec, OPTIONS)(vectors, batch).shape == (2, 7)
 
 
 def test_the_baseline_and_the_majority() -> None:
     table = messages(300, 0)
     split = np.array(["train"] * 200 + ["test"] * 100)
-    found = KIND.naive(table, split, KIND.fit(table, OPTIONS), OPTIONS, "test")
+    found = KIND.rows.naive(table, split, KIND.rows.fit(table, OPTIONS), OPTIONS, "test")
     share = np.mean(np.array(table["label"].to_pylist()[200:]) == "refund")
     assert found["accuracy"] > 0.95 and found["majority_accuracy"] == pytest.approx(share)
     two = pa.table({"text": ["good", "bad"] * 20, "second": ["x"] * 40, "label": [1, 0] * 20})
     split = np.array(["train"] * 20 + ["test"] * 20)
-    assert KIND.naive(two, split, KIND.fit(two, BALANCED), BALANCED, "test") == {
+    assert KIND.rows.naive(two, split, KIND.rows.fit(two, BALANCED), BALANCED, "test") == {
         "accuracy": 1,
         "macro_f1": 1,
         "auc": 1,
@@ -142,7 +142,7 @@ def test_the_baseline_and_the_majority() -> None:
 
 def check(labels: list[Any], split: list[str], text: list[str | None] | None = None) -> dict[str, Any]:
     table = pa.table({"text": pa.array(text or ["t"] * len(labels), pa.string()), "label": labels, "_line": np.arange(len(labels)) + 2})
-    found = KIND.check(table, np.array(split), OPTIONS)
+    found = KIND.rows.check(table, np.array(split), OPTIONS)
     assert all(p.why.text() and p.remedy.text() for p in found)
     return {p.code: p for p in found}
 

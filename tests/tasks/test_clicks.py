@@ -6,7 +6,8 @@ import pytest
 
 from mtl_core.data.mapping import suggest
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.tasks import KINDS, clicks
+from mtl_core.tasks import KINDS
+from mtl_core.tasks.click_through import clicks
 
 KIND = KINDS["click_through"]
 TABLE = pa.table(
@@ -21,7 +22,7 @@ SPLIT = np.array(["train", "train", "train", "validation", "test", "test"])
 
 
 def check(table: pa.Table, **options: object) -> dict[str, Problem]:
-    found = KIND.check(table, SPLIT, KIND.Options(**options))
+    found = KIND.rows.check(table, SPLIT, KIND.Options(**options))
     assert all(p.why.text() and p.remedy.text() for p in found)
     return {p.code: p for p in found}
 

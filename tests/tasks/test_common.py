@@ -124,7 +124,7 @@ def test_what_every_kind_declares(kind: TaskKind) -> None:
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda k: k.name)
 def test_a_table_without_the_label_is_a_problem_and_no_exception(kind: TaskKind) -> None:
-    found = kind.check(pa.table({"_line": [2, 3]}), np.array(["train", "test"]), kind.Options())
+    found = kind.rows.check(pa.table({"_line": [2, 3]}), np.array(["train", "test"]), kind.Options())
     assert "field_missing" in {p.code for p in found}
     assert all(p.why.text() and p.remedy.text() for p in found)
 
@@ -133,5 +133,5 @@ def test_a_table_without_the_label_is_a_problem_and_no_exception(kind: TaskKind)
 def test_a_table_without_rows_is_a_problem_and_no_exception(kind: TaskKind) -> None:
     types = {"texts": pa.list_(pa.string()), "number": pa.float64()}
     columns = {f.name: pa.array([], types.get(f.type, pa.string())) for f in kind.fields}
-    found = kind.check(pa.table({**columns, "_line": pa.array([], pa.int64())}), np.array([], str), kind.Options())
+    found = kind.rows.check(pa.table({**columns, "_line": pa.array([], pa.int64())}), np.array([], str), kind.Options())
     assert {p.code for p in found if p.severity is Severity.ERROR} == {"no_training_rows"}

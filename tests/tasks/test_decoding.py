@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from mtl_core.model.encoder import Encoder
-from mtl_core.tasks.base import Tokens
-from mtl_core.tasks.decoding import Decoder, Decoding
+from mtl_core.tasks.generation.decoding import Decoder, Decoding
+from mtl_core.tasks.heads import Tokens
 
 HIDDEN, LONGEST = 32, 12
 

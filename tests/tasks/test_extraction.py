@@ -16,7 +16,7 @@ from seqeval.scheme import IOB2
 
 from mtl_core.data.problems import Severity
 from mtl_core.tasks import KINDS
-from mtl_core.tasks.extraction import best_tags
+from mtl_core.tasks.extraction.head import best_tags
 from mtl_core.tasks.spans import Span, objects
 
 KIND = KINDS["extraction"]
@@ -53,23 +53,23 @@ def spans(encoded: pa.Table, spec: Any = SPEC) -> list[list[tuple[int, int, str]
 )
 def test_one_label_in_many_spellings(cell: str) -> None:
     """Also: spaces at the ends of a span do not count, sizes that are null are none, and values take the text's own case."""
-    encoded = KIND.encode(table([SHOE], [cell]), SPEC, OPTIONS)
+    encoded = KIND.rows.encode(table([SHOE], [cell]), SPEC, OPTIONS)
     assert spans(encoded) == [[(0, 11, "brand"), (12, 15, "colour")]] and encoded["label"].to_pylist() == [2]
 
 
 def test_json_lines_with_a_list_of_spans_in_each() -> None:
     one = [json.dumps({"start": 0, "end": 11, "attribute": "brand"}), json.dumps({"colour": "red"})]
-    assert spans(KIND.encode(table([SHOE, SHOE], [one, []]), SPEC, OPTIONS)) == [[(0, 11, "brand"), (12, 15, "colour")], []]
+    assert spans(KIND.rows.encode(table([SHOE, SHOE], [one, []]), SPEC, OPTIONS)) == [[(0, 11, "brand"), (12, 15, "colour")], []]
 
 
 def test_no_attributes_are_not_a_missing_label() -> None:
-    encoded = KIND.encode(table([SHOE] * 4, ["{}", "[]", None, "what?"]), SPEC, OPTIONS)
+    encoded = KIND.rows.encode(table([SHOE] * 4, ["{}", "[]", None, "what?"]), SPEC, OPTIONS)
     assert encoded["label"].to_pylist() == [0, 0, None, None]
 
 
 def test_the_longest_value_takes_its_place_first_and_each_value_one_place() -> None:
     labels = ['{"colour": ["red", "dark red"]}', '{"colour": "red", "brand": "red"}', '{"colour": "red"}', '{"colour": ["red", "red"]}']
-    found = spans(KIND.encode(table(["dark red shoe, red"] * 4, labels), SPEC, OPTIONS))
+    found = spans(KIND.rows.encode(table(["dark red shoe, red"] * 4, labels), SPEC, OPTIONS))
     assert found[0] == [(0, 8, "colour"), (15, 18, "colour")]
     assert found[1] == [(5, 8, "colour"), (15, 18, "brand")]
     assert found[2] == [(5, 8, "colour")]
@@ -79,21 +79,21 @@ def test_the_longest_value_takes_its_place_first_and_each_value_one_place() -> N
 def test_rows_are_counted_by_attribute() -> None:
     labels = [{"brand": "acme"}, "brand: acme; colour: red", None, "[]"]
     rows = table(["acme red"] * 4, [json.dumps(one) if isinstance(one, dict) else one for one in labels])
-    assert KIND.counted(rows, OPTIONS).to_pylist() == [["brand"], ["brand", "colour"], None, []]
+    assert KIND.rows.counted(rows, OPTIONS).to_pylist() == [["brand"], ["brand", "colour"], None, []]
 
 
 def test_rare_attributes_are_left_out() -> None:
     rows = table([SHOE] * 3, ["brand: Ellie Shoes; colour: red", "brand: Ellie", "brand: blue"])
-    assert KIND.fit(rows, OPTIONS) == SPEC
-    assert KIND.fit(rows, KIND.Options(minimum_count=2)) == {"attributes": ["brand"]}
-    assert spans(KIND.encode(rows, {"attributes": ["brand"]}, OPTIONS), {"attributes": ["brand"]})[0] == [(0, 11, "brand")]
+    assert KIND.rows.fit(rows, OPTIONS) == SPEC
+    assert KIND.rows.fit(rows, KIND.Options(minimum_count=2)) == {"attributes": ["brand"]}
+    assert spans(KIND.rows.encode(rows, {"attributes": ["brand"]}, OPTIONS), {"attributes": ["brand"]})[0] == [(0, 11, "brand")]
 
 
 # -- what is wrong ------------------------------------------------------------------------------------------------------------
 
 
 def check(texts: list[str | None], labels: list[Any], split: list[str] | None = None, options: Any = OPTIONS) -> dict[str, Any]:
-    found = KIND.check(table(texts, labels), np.array(split or ["train", "validation", "test"]), options)
+    found = KIND.rows.check(table(texts, labels), np.array(split or ["train", "validation", "test"]), options)
     assert all(p.why.text() and p.remedy.text() for p in found)
     return {p.code: p for p in found}
 
@@ -142,7 +142,7 @@ def test_errors() -> None:
     assert check([SHOE] * 3, ["red"] * 3)["label_type"].severity is Severity.ERROR
     assert check([SHOE] * 3, [None, "brand: red", "{}"])["no_training_rows"].severity is Severity.ERROR
     assert check([SHOE] * 3, ["brand: blue", "{}", "{}"])["nothing_to_learn"].severity is Severity.ERROR
-    assert "field_missing" in {p.code for p in KIND.check(pa.table({"text": ["a"]}), np.array(["train"]), OPTIONS)}
+    assert "field_missing" in {p.code for p in KIND.rows.check(pa.table({"text": ["a"]}), np.array(["train"]), OPTIONS)}
     assert check([None, "", " "], ["{}"] * 3)["texts_empty"].severity is Severity.ERROR
 
 
@@ -162,18 +162,18 @@ def logits_of(tags: list[list[int]], n: int = 5) -> torch.Tensor:
 
 def test_tags_by_hand(compiled: Callable[..., Any]) -> None:
     """Tokens are characters: ab = brand, then cd = colour and e = colour beside it, in another row nothing."""
-    encoded = KIND.encode(
+    encoded = KIND.rows.encode(
         table(["ab cde", "xy"], ['[{"start":0,"end":2,"attribute":"brand"},{"start":3,"end":5,"attribute":"colour"},'
                                  '{"start":5,"end":6,"attribute":"colour"}]', "{}"]), SPEC, OPTIONS)  # fmt: skip
     _, batch = compiled(KIND, encoded, OPTIONS)
     right = logits_of([[1, 2, 3, 4, 3], [0, 0]])
-    loss = KIND.loss(right, batch, SPEC, OPTIONS)
+    loss = KIND.head.loss(right, batch, SPEC, OPTIONS)
     assert loss.tolist() == pytest.approx([np.log(4 + np.exp(3)) - 3] * 2)  # the special tokens, wrong, do not count
-    wrong = KIND.loss(logits_of([[1, 1, 3, 4, 4], [0, 0]]), batch, SPEC, OPTIONS)
+    wrong = KIND.head.loss(logits_of([[1, 1, 3, 4, 4], [0, 0]]), batch, SPEC, OPTIONS)
     assert (wrong - loss).tolist() == pytest.approx([3 * 2 / 5, 0])
-    light = KIND.loss(right, batch, SPEC, KIND.Options(outside_weight=0.5))
+    light = KIND.head.loss(right, batch, SPEC, KIND.Options(outside_weight=0.5))
     assert light.tolist() == pytest.approx([float(loss[0]), float(loss[1]) / 2])
-    found, true = KIND.scores(right, batch, SPEC), KIND.truth(batch, SPEC)
+    found, true = KIND.head.scores(right, batch, SPEC), KIND.head.truth(batch, SPEC)
     assert [[s.key for s in row] for row in found] == [[s.key for s in row] for row in true] == [
         [(0, 2, "brand"), (3, 5, "colour"), (5, 6, "colour")], []
     ]  # fmt: skip
@@ -182,8 +182,8 @@ def test_tags_by_hand(compiled: Callable[..., Any]) -> None:
 
 
 def test_nothing_crosses_from_row_to_row_and_a_span_may_hold_a_space(compiled: Callable[..., Any]) -> None:
-    _, batch = compiled(KIND, KIND.encode(table(["abc de", "fg"], ["{}", "{}"]), SPEC, OPTIONS), OPTIONS)
-    found = KIND.scores(logits_of([[1, 3, 4, 4, 1], [2, 0]]), batch, SPEC)
+    _, batch = compiled(KIND, KIND.rows.encode(table(["abc de", "fg"], ["{}", "{}"]), SPEC, OPTIONS), OPTIONS)
+    found = KIND.head.scores(logits_of([[1, 3, 4, 4, 1], [2, 0]]), batch, SPEC)
     assert [s.key for s in found[0]] == [(0, 1, "brand"), (1, 5, "colour"), (5, 6, "brand")]
     assert [s.text for s in found[0]] == ["a", "bc d", "e"]
     assert found[1] == [], "its I goes on with no span; the B is the other row's"
@@ -210,11 +210,11 @@ def test_a_span_beyond_the_longest_text_is_missed_and_said(compiled: Callable[..
     """118 characters are read."""
     text = "a" * 100 + " brand " + "b" * 30
     rows = table([text], [f"colour: {'b' * 30}; brand: brand"])
-    _, batch = compiled(KIND, KIND.encode(rows, SPEC, OPTIONS), OPTIONS)
-    true = KIND.truth(batch, SPEC)
+    _, batch = compiled(KIND, KIND.rows.encode(rows, SPEC, OPTIONS), OPTIONS)
+    true = KIND.head.truth(batch, SPEC)
     assert [(s.name, s.probability) for s in true[0]] == [("brand", 1.0), ("colour", 0.0)]
-    assert float(KIND.loss(logits_of([[0] * 100 + [1] + [2] * 4 + [3] + [4] * 12]), batch, SPEC, OPTIONS)) < 0.3
-    (panel,) = KIND.report(true, true, None, SPEC)
+    assert float(KIND.head.loss(logits_of([[0] * 100 + [1] + [2] * 4 + [3] + [4] * 12]), batch, SPEC, OPTIONS)) < 0.3
+    (panel,) = KIND.report.panels(true, true, None, SPEC)
     assert {row[0]: row[4:] for row in panel.data["rows"]} == {
         "brand": [1, 0], "colour": [1, 1], "all values": [2, 1], "macro average": [2, 1]
     }  # fmt: skip
@@ -243,20 +243,20 @@ def test_the_numbers_are_those_of_seqeval(seed: int) -> None:
     rng = np.random.default_rng(seed)
     true, found = [drawn(rng) for _ in range(8)], [drawn(rng) for _ in range(8)]
     found = [t if rng.random() < 0.4 else f for t, f in zip(true, found, strict=True)]
-    values = KIND.evaluate(objects(found, 8), objects(true, 8), None, {})
+    values = KIND.report.evaluate(objects(found, 8), objects(true, 8), None, {})
     tags = [list(map(bio, true)), list(map(bio, found))]
     for name, score in (("precision", precision_score), ("recall", recall_score), ("f1", f1_score)):
         expected = score(*tags, mode="strict", scheme=IOB2, zero_division=0)
         assert values.get(name, 0) == pytest.approx(expected)
-    rows = {row[0]: row for row in KIND.report(objects(found, 8), objects(true, 8), None, {})[0].data["rows"]}
+    rows = {row[0]: row for row in KIND.report.panels(objects(found, 8), objects(true, 8), None, {})[0].data["rows"]}
     each = f1_score(*tags, mode="strict", scheme=IOB2, average=None, zero_division=0)
     assert [rows[name][3] for name in NAMES if name in rows] == pytest.approx(each)
 
 
 def test_nothing_true_and_nothing_found_is_not_defined() -> None:
     none = objects([[], []], 2)
-    assert KIND.evaluate(none, none, None, SPEC) == {}
-    assert KIND.report(none, none, None, SPEC)[0].data["rows"] == []
+    assert KIND.report.evaluate(none, none, None, SPEC) == {}
+    assert KIND.report.panels(none, none, None, SPEC)[0].data["rows"] == []
 
 
 def test_the_dictionary() -> None:
@@ -266,15 +266,15 @@ def test_the_dictionary() -> None:
         ["brand: Ellie; colour: dark red", "colour: red", "brand: red", "colour: red; brand: ellie", "colour: dark red", "brand: acme"],
     )
     rows = rows.set_column(1, "label", pa.array([*rows["label"].to_pylist()[:2], "colour: red", *rows["label"].to_pylist()[3:]]))
-    found = KIND.naive(rows, np.array(["train"] * 3 + ["test"] * 3), SPEC, OPTIONS, "test")
+    found = KIND.rows.naive(rows, np.array(["train"] * 3 + ["test"] * 3), SPEC, OPTIONS, "test")
     assert found == {"precision": 1.0, "recall": 0.75, "f1": pytest.approx(6 / 7)}
-    assert KIND.naive(rows, np.array(["test"] * 6), SPEC, OPTIONS, "test") == {"precision": 0.0, "recall": 0.0, "f1": 0.0}
-    assert KIND.naive(rows, np.array(["train"] * 6), SPEC, OPTIONS, "test") == {}
+    assert KIND.rows.naive(rows, np.array(["test"] * 6), SPEC, OPTIONS, "test") == {"precision": 0.0, "recall": 0.0, "f1": 0.0}
+    assert KIND.rows.naive(rows, np.array(["train"] * 6), SPEC, OPTIONS, "test") == {}
 
 
 def test_predictions_for_people() -> None:
     one = [Span(0, 11, "brand", 0.75, "Ellie Shoes"), Span(12, 15, "colour", 0.5, "red")]
-    answers = KIND.present(objects([one, []], 2), SPEC)
+    answers = KIND.report.answers(objects([one, []], 2), SPEC)
     assert answers[0]["label"] == "brand: Ellie Shoes; colour: red" and next(iter(answers[0])) == "label"
     assert answers[0]["spans"][1] == {"attribute": "colour", "text": "red", "start": 12, "end": 15, "probability": 0.5}
     assert answers[1] == {"label": "nothing found", "spans": []} and json.dumps(answers)
@@ -286,20 +286,20 @@ def test_learns_which_words_are_which(options: Any, compiled: Callable[..., Any]
     rng = np.random.default_rng(0)
     pairs = [(rng.choice(["acme", "zeno", "quux"]), rng.choice(["7", "8", "9"])) for _ in range(40)]
     rows = table([f"{b} in {c}" for b, c in pairs], [json.dumps({"brand": str(b), "size": str(c)}) for b, c in pairs])
-    spec = KIND.fit(rows, options)
-    vectors, batch = compiled(KIND, KIND.encode(rows, spec, options), options)
+    spec = KIND.rows.fit(rows, options)
+    vectors, batch = compiled(KIND, KIND.rows.encode(rows, spec, options), options)
     torch.manual_seed(0)
-    head = KIND.head(32, spec, options)
+    head = KIND.head.module(32, spec, options)
     optimizer = torch.optim.AdamW(head.parameters(), lr=0.02)
-    assert KIND.evaluate(KIND.scores(head(vectors, batch), batch, spec), KIND.truth(batch, spec), None, spec)["f1"] < 0.2
+    assert KIND.report.evaluate(KIND.head.scores(head(vectors, batch), batch, spec), KIND.head.truth(batch, spec), None, spec)["f1"] < 0.2
     for _ in range(60):
         optimizer.zero_grad()
-        KIND.loss(head(vectors, batch), batch, spec, options).mean().backward()
+        KIND.head.loss(head(vectors, batch), batch, spec, options).mean().backward()
         optimizer.step()
-    assert KIND.evaluate(KIND.scores(head(vectors, batch), batch, spec), KIND.truth(batch, spec), None, spec)["f1"] > 0.95
+    assert KIND.report.evaluate(KIND.head.scores(head(vectors, batch), batch, spec), KIND.head.truth(batch, spec), None, spec)["f1"] > 0.95
 
 
 def test_predicts_without_labels(compiled: Callable[..., Any]) -> None:
-    encoded = KIND.encode(pa.table({"text": ["red shoe", None]}), SPEC, OPTIONS)
+    encoded = KIND.rows.encode(pa.table({"text": ["red shoe", None]}), SPEC, OPTIONS)
     vectors, batch = compiled(KIND, encoded, OPTIONS)
-    assert KIND.scores(KIND.head(32, SPEC, OPTIONS)(vectors, batch), batch, SPEC).tolist()[1] == []
+    assert KIND.head.scores(KIND.head.module(32, SPEC, OPTIONS)(vectors, batch), batch, SPEC).tolist()[1] == []

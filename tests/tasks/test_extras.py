@@ -4,6 +4,7 @@ texts in two languages."""
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,13 @@ from mtl_core.data.problems import Severity
 from mtl_core.inference.predictor import Predictor
 from mtl_core.model.encoder import Encoder
 from mtl_core.runtime.prepare import prepare
-from mtl_core.tasks import KINDS, common
-from mtl_core.tasks.base import Mining, SlotIndex, TaskBatch
-from mtl_core.tasks.extras import ExtrasHead, linearised, with_extras
-from mtl_core.tasks.recommendation_heads import Matched
+from mtl_core.tasks import KINDS, common, search
+from mtl_core.tasks.base import Mining
+from mtl_core.tasks.extras import linearised, with_extras
+from mtl_core.tasks.extras.head import ExtrasModule
+from mtl_core.tasks.heads import SlotIndex, TaskBatch
+from mtl_core.tasks.recommendation.modules import Matched
+from mtl_core.tasks.search import SearchRows
 from mtl_core.training.events import Finished
 from mtl_core.training.loop import train
 from tests.shop import write
@@ -93,14 +97,14 @@ def test_at_first_a_head_gives_what_it_gives_without(
     kind: Any = KINDS[name]
     options = options_of(name, knowledge="embedded", **chosen)
     table = rows(name, "knowledge") if name == "click_through" else rows(name, *EXTRAS)
-    spec = kind.fit(table, options)
-    vectors, batch = compiled(kind, kind.encode(table, spec, options), options)
+    spec = kind.rows.fit(table, options)
+    vectors, batch = compiled(kind, kind.rows.encode(table, spec, options), options)
     torch.manual_seed(0)
-    head = kind.head(32, spec, options)
-    assert isinstance(head, ExtrasHead)
+    head = kind.head.module(32, spec, options)
+    assert isinstance(head, ExtrasModule)
     head.tie(small_encoder)
     torch.manual_seed(0)
-    plain = kind.plain.head(32, spec, options)
+    plain = kind.rows.plain.head.module(32, spec, options)
     if hasattr(plain, "tie"):
         plain.tie(small_encoder)
     with torch.random.fork_rng():
@@ -110,7 +114,7 @@ def test_at_first_a_head_gives_what_it_gives_without(
     found, wanted = head(vectors, batch), plain(vectors, batch)
     for one, other in zip(flat(found), flat(wanted), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
-    kind.loss(found, batch, spec, options).mean().backward()
+    kind.head.loss(found, batch, spec, options).mean().backward()
     gradient = head.output.weight.grad
     assert gradient is not None and (gradient.abs().sum(0) > 0).float().mean() > 0.5
 
@@ -119,13 +123,13 @@ def test_at_first_a_head_gives_what_it_gives_without(
 def test_without_extra_columns_nothing_is_different(name: str) -> None:
     kind: Any = KINDS[name]
     options, table = options_of(name), rows(name)
-    spec = kind.fit(table, options)
-    assert spec == kind.plain.fit(table, options)
-    assert kind.encode(table, spec, options).equals(kind.plain.encode(table, spec, options))
-    assert kind.slots(options) == kind.plain.slots(options)
-    assert kind.slots(options, table.column_names) == kind.plain.slots(options, table.column_names)
-    assert type(kind.head(32, spec, options)) is type(kind.plain.head(32, spec, options))
-    assert kind.choices(spec) == kind.plain.choices(spec)
+    spec = kind.rows.fit(table, options)
+    assert spec == kind.rows.plain.rows.fit(table, options)
+    assert kind.rows.encode(table, spec, options).equals(kind.rows.plain.rows.encode(table, spec, options))
+    assert kind.rows.slots(options) == kind.rows.plain.rows.slots(options)
+    assert kind.rows.slots(options, table.column_names) == kind.rows.plain.rows.slots(options, table.column_names)
+    assert type(kind.head.module(32, spec, options)) is type(kind.rows.plain.head.module(32, spec, options))
+    assert kind.report.choices(spec) == kind.rows.plain.report.choices(spec)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +145,7 @@ def test_learns_a_label_that_only_an_extra_column_tells(extra: str, chosen: dict
 
 def test_rows_with_one_text_and_the_same_columns_are_one_item() -> None:
     spec = {"vocabularies": [["a"]], "numbers": [], "knowledge": False, "slot": "item"}
-    head = ExtrasHead(torch.nn.Identity(), 4, spec)
+    head = ExtrasModule(torch.nn.Identity(), 4, spec)
     seen: list[TaskBatch] = []
     head.head.forward = lambda vectors, batch: seen.append(batch)
     batch = TaskBatch({"item": SlotIndex(torch.tensor([0, 0, 1, 0]))}, {"categories": torch.tensor([[1], [0], [1], [1]])})
@@ -186,8 +190,8 @@ def test_knowledge_stands_behind_the_text_that_it_describes() -> None:
     ):
         kind, options = KINDS[name], options_of(name)
         table = pa.table({**{field: [value] * 2 for field, value in row.items()}, "knowledge": known, "label": [1, 0]})
-        encoded = kind.encode(table, kind.fit(table, options), options)
-        assert slot in [s.name for s in kind.slots(options, table.column_names)]
+        encoded = kind.rows.encode(table, kind.rows.fit(table, options), options)
+        assert slot in [s.name for s in kind.rows.slots(options, table.column_names)]
         assert encoded[slot][0].as_py() == wanted, name
         assert encoded[slot][1].as_py() == {**row, "pair": {"a": "a", "b": "b"}, "text": "", "context": "a"}[slot], name
 
@@ -195,33 +199,35 @@ def test_knowledge_stands_behind_the_text_that_it_describes() -> None:
 def test_knowledge_that_is_the_only_text_is_not_embedded_beside_itself(compiled: Callable[..., Any]) -> None:
     kind, options = KINDS["click_through"], options_of("click_through", knowledge="embedded")
     table = pa.table({"numbers": [[1.0], [2.0]], "knowledge": ["colour: navy", "size: 7"], "label": [1, 0]})
-    spec = kind.fit(table, options)
-    vectors, batch = compiled(kind, kind.encode(table, spec, options), options)
-    assert "extras" not in spec and set(batch.slots) == {"text"} and kind.head(32, spec, options)(vectors, batch).shape == (2,)
+    spec = kind.rows.fit(table, options)
+    vectors, batch = compiled(kind, kind.rows.encode(table, spec, options), options)
+    assert "extras" not in spec and set(batch.slots) == {"text"} and kind.head.module(32, spec, options)(vectors, batch).shape == (2,)
 
 
 def test_what_a_text_is_written_from_holds_all_extra_columns_as_words() -> None:
     kind, options = KINDS["generation"], options_of("generation", knowledge="embedded")
     table = pa.table({"source": ["shoe", "hat"], "categories": [["a", None], ["b", "c"]], "numbers": [None, 2.5], "label": ["x", "y"]})
-    spec = kind.fit(table, options)
-    encoded = kind.encode(table.append_column("knowledge", [["size: 7", None]]), spec, options)
+    spec = kind.rows.fit(table, options)
+    encoded = kind.rows.encode(table.append_column("knowledge", [["size: 7", None]]), spec, options)
     assert encoded["source"].to_pylist() == ["shoe\nsize: 7; a", "hat\nb; c; 2.5"] and encoded["given"].to_pylist() == ["shoe", "hat"]
-    assert spec == kind.plain.fit(table, options) and kind.slots(options, ["source", "knowledge"]) == kind.plain.slots(options)
+    assert spec == kind.rows.plain.rows.fit(table, options) and kind.rows.slots(
+        options, ["source", "knowledge"]
+    ) == kind.rows.plain.rows.slots(options)
 
 
 def test_no_span_is_learned_or_found_in_knowledge(compiled: Callable[..., Any]) -> None:
     kind, options = KINDS["extraction"], options_of("extraction")
     table = pa.table({"text": ["ab", "abcd"], "label": ['{"x": "ab"}', '{"x": "7"}'], "knowledge": ["x: ab", "x: 7"]})
-    spec = kind.fit(table, options)
-    encoded = kind.encode(table, spec, options)
+    spec = kind.rows.fit(table, options)
+    encoded = kind.rows.encode(table, spec, options)
     assert encoded["starts"].to_pylist() == [[0], []] and encoded["text"].to_pylist() == ["ab\nx: ab", "abcd\nx: 7"]
     _, batch = compiled(kind, encoded, options)
     tokens = batch.slots["text"].tokens
     assert tokens.chars[tokens.rows == 0].amax() == 8  # the encoder reads it
     everything = torch.tensor([0.0, 5.0, 9.0]).expand(len(tokens.ids), 3)  # of x, from the first token to the last
-    assert [[(s.start, s.end) for s in spans] for spans in kind.scores(everything, batch, spec)] == [[(0, 2)], [(0, 4)]]
-    assert kind.truth(batch, spec)[0][0].text == "ab"
-    losses = kind.loss(torch.tensor([9.0, 0.0, 0.0]).expand(len(tokens.ids), 3), batch, spec, options)  # no span anywhere
+    assert [[(s.start, s.end) for s in spans] for spans in kind.head.scores(everything, batch, spec)] == [[(0, 2)], [(0, 4)]]
+    assert kind.head.truth(batch, spec)[0][0].text == "ab"
+    losses = kind.head.loss(torch.tensor([9.0, 0.0, 0.0]).expand(len(tokens.ids), 3), batch, spec, options)  # no span anywhere
     assert losses[0] > 1 > 0.01 > losses[1]
 
 
@@ -229,7 +235,7 @@ def test_problems() -> None:
     def found(kind: Any, table: pa.Table, **chosen: Any) -> dict[str, Severity]:
         table = table.append_column("_line", [range(2, len(table) + 2)])
         split = np.array((["train"] * (len(table) - 8)) + ["validation"] * 4 + ["test"] * 4)
-        return {p.code: p.severity for p in kind.check(table, split, kind.Options(**chosen))}
+        return {p.code: p.severity for p in kind.rows.check(table, split, kind.Options(**chosen))}
 
     kind, table = KINDS["classification"], rows("classification")
     assert not {c for c in found(kind, rows("classification", *EXTRAS)) if c.startswith(("knowledge", "categories", "numbers"))}
@@ -243,11 +249,11 @@ def test_problems() -> None:
     assert ranking["extras_of_a_catalogue"] is Severity.ERROR
     assert "extras_of_a_catalogue" not in found(KINDS["recommendation"], rows("recommendation"), full_ranking=10)
 
-    class Miner(type(KINDS["search"].plain)):
+    class Mined(SearchRows):
         def mining(self, options: Any) -> Mining:
             return Mining(1, 1, "query", "product")
 
-    miner = with_extras(Miner())
+    miner = with_extras(replace(search.KIND, rows=Mined()))
     assert found(miner, rows("search", "numbers"))["extras_of_mined_negatives"] is Severity.ERROR
     assert "extras_of_mined_negatives" not in found(miner, rows("search", "knowledge"))
 
@@ -262,7 +268,7 @@ def test_baselines_count_characters_where_nothing_separates_words() -> None:
     table = pa.table({"text": texts, "label": [i % 2 for i in range(40)]})
     split = np.array(["train"] * 30 + ["test"] * 10)
     options = options_of("classification")
-    assert kind.naive(table, split, kind.fit(table, options), options, "test")["accuracy"] == 1
+    assert kind.rows.naive(table, split, kind.rows.fit(table, options), options, "test")["accuracy"] == 1
 
 
 def test_bilingual_texts_with_extra_columns_from_a_file_to_a_prediction(tmp_path: Path, tiny_encoder: Path, workspace: Workspace) -> None:

@@ -5,14 +5,15 @@ import pyarrow as pa
 import torch
 
 from mtl_core.tasks import features
-from mtl_core.tasks.base import TaskBatch
 from mtl_core.tasks.common import matrix
+from mtl_core.tasks.feature_encoding import FeatureEncoding, NumberEncoding
+from mtl_core.tasks.heads import TaskBatch
 
 OPTIONS = features.FeatureOptions(minimum_count=1)
 
 
 def test_a_number_is_cut_into_pieces() -> None:
-    encoding = features.NumberEncoding([[0.0, 1.0, 3.0], [0.0, 2.0]], size=2)
+    encoding = NumberEncoding([[0.0, 1.0, 3.0], [0.0, 2.0]], size=2)
     with torch.no_grad():  # shows the pieces themselves
         encoding.weight[:] = torch.eye(2)
         encoding.bias[:] = 0
@@ -49,7 +50,7 @@ def test_very_skewed_numbers_get_a_logarithm() -> None:
 def test_the_features_of_a_row_stand_side_by_side() -> None:
     table = pa.table({"categories": [["a", "x"], ["b", "x"]], "numbers": [1.0, 3.0]})
     spec = features.fit(table, OPTIONS)
-    encoding = features.FeatureEncoding(spec, OPTIONS)
+    encoding = FeatureEncoding(spec, OPTIONS)
     encoded = pa.table(features.encode(table, spec))
     batch = TaskBatch({}, {name: torch.from_numpy(matrix(encoded[name]).copy()) for name in encoded.column_names})
     found = encoding(batch)

@@ -28,39 +28,39 @@ WANTED = ["The product's brand is Chanel", "a shoe that is red", "something", "n
 
 def head_on(encoder: Encoder, options: Any = OPTIONS) -> Any:
     torch.manual_seed(0)
-    head: Any = KIND.head(encoder.hidden, {}, options)
+    head: Any = KIND.head.module(encoder.hidden, {}, options)
     head.tie(encoder)
     return head
 
 
 def test_learns_to_translate_a_few_words(compiled: Callable[..., Any], small_encoder: Encoder) -> None:
-    vectors, batch = compiled(KIND, KIND.encode(TABLE, {}, OPTIONS), OPTIONS)
+    vectors, batch = compiled(KIND, KIND.rows.encode(TABLE, {}, OPTIONS), OPTIONS)
     head = head_on(small_encoder)
     optimizer = torch.optim.AdamW(head.parameters(), lr=0.01)
     for _ in range(60):
         optimizer.zero_grad()
-        KIND.loss(head(vectors, batch), batch, {}, OPTIONS).mean().backward()
+        KIND.head.loss(head(vectors, batch), batch, {}, OPTIONS).mean().backward()
         optimizer.step()
     head.eval()
     with torch.no_grad():
-        scores = KIND.scores(head(vectors, batch), batch, {})
-    references = KIND.truth(batch, {})
-    found = KIND.evaluate(scores, references, None, {})
+        scores = KIND.head.scores(head(vectors, batch), batch, {})
+    references = KIND.head.truth(batch, {})
+    found = KIND.report.evaluate(scores, references, None, {})
     assert found["rouge_l"] == found["chrf"] == 1 and found["perplexity"] < 1.5
-    examples, lengths = KIND.report(scores, references, None, {})
+    examples, lengths = KIND.report.panels(scores, references, None, {})
     assert ["red", "rot", "rot"] in examples.data["rows"] and len(lengths.data["rows"]) == 2 and json.dumps([examples.data, lengths.data])
-    encoded = KIND.encode(pa.table({"source": ["blue", "x"]}), {}, OPTIONS)
-    block, stores = rows_in_memory(encoded, KIND.slots(OPTIONS), small_encoder.tokenizer, 120)
+    encoded = KIND.rows.encode(pa.table({"source": ["blue", "x"]}), {}, OPTIONS)
+    block, stores = rows_in_memory(encoded, KIND.rows.slots(OPTIONS), small_encoder.tokenizer, 120)
     asked = assemble({"t": block}, {"t": stores}, Template.of(small_encoder.tokenizer, 120), 4096, torch.device("cpu"), salt=None)
     with torch.no_grad():
         vectors, inputs = torch.cat([small_encoder(p) for p in asked.packed]), asked.tasks["t"]
-        answers, again = (KIND.present(KIND.scores(head(vectors, inputs), inputs, {}), {}) for _ in range(2))
+        answers, again = (KIND.report.answers(KIND.head.scores(head(vectors, inputs), inputs, {}), {}) for _ in range(2))
     assert [a["label"] for a in answers] == ["blau", "iks"] and answers == again and json.dumps(answers)
     assert all(0 < len(a["others"]) <= 2 for a in answers)
 
 
 def test_the_loss_and_the_perplexity_by_hand(compiled: Callable[..., Any], small_encoder: Encoder) -> None:
-    vectors, batch = compiled(KIND, KIND.encode(TABLE.slice(0, 4), {}, OPTIONS), OPTIONS)
+    vectors, batch = compiled(KIND, KIND.rows.encode(TABLE.slice(0, 4), {}, OPTIONS), OPTIONS)
     head = head_on(small_encoder)
     found = head(vectors, batch)
     assert found.texts is None and found.tokens.tolist() == [4, 5, 6, 4]  # characters and the end
@@ -69,10 +69,10 @@ def test_the_loss_and_the_perplexity_by_hand(compiled: Callable[..., Any], small
     means = [float(losses[taught.rows == r].mean()) for r in range(4)]
     np.testing.assert_allclose(found.losses.tolist(), means, rtol=1e-4)
     head.eval()
-    scores = KIND.scores(head(vectors, batch), batch, {})
-    measured = KIND.evaluate(scores, KIND.truth(batch, {}), None, {})
+    scores = KIND.head.scores(head(vectors, batch), batch, {})
+    measured = KIND.report.evaluate(scores, KIND.head.truth(batch, {}), None, {})
     assert measured["perplexity"] == pytest.approx(float(losses.mean().exp()), rel=1e-4)
-    KIND.loss(head.train()(vectors, batch), batch, {}, OPTIONS).sum().backward()
+    KIND.head.loss(head.train()(vectors, batch), batch, {}, OPTIONS).sum().backward()
     assert small_encoder.embeddings.grad is None
     assert [name for name, p in head.named_parameters() if p.grad is None] == []
 
@@ -80,8 +80,8 @@ def test_the_loss_and_the_perplexity_by_hand(compiled: Callable[..., Any], small
 def test_a_target_that_the_token_store_may_have_cut_has_no_end(small_encoder: Encoder) -> None:
     options, most = OPTIONS.model_copy(update={"longest_target": 512}), small_encoder.max_length
     rows = pa.table({"source": ["x", "x"], "label": ["a " * (most + 20), "a " * (most - 1)]})
-    encoded = KIND.encode(rows, {}, options)
-    block, stores = rows_in_memory(encoded, KIND.slots(options), small_encoder.tokenizer, most)
+    encoded = KIND.rows.encode(rows, {}, options)
+    block, stores = rows_in_memory(encoded, KIND.rows.slots(options), small_encoder.tokenizer, most)
     batch = assemble({"t": block}, {"t": stores}, small_encoder.template(), 4096, torch.device("cpu"))
     head = head_on(small_encoder, options).train()
     known = replace(batch.tasks["t"], labels=torch.ones(2))
@@ -91,11 +91,11 @@ def test_a_target_that_the_token_store_may_have_cut_has_no_end(small_encoder: En
 
 def test_a_share_of_the_rows_is_written_out(compiled: Callable[..., Any], small_encoder: Encoder) -> None:
     options = OPTIONS.model_copy(update={"decoded_share": 0.25})
-    vectors, batch = compiled(KIND, KIND.encode(TABLE, {}, options), options)
-    scores = KIND.scores(head_on(small_encoder, options).eval()(vectors, batch), batch, {})
+    vectors, batch = compiled(KIND, KIND.rows.encode(TABLE, {}, options), options)
+    scores = KIND.head.scores(head_on(small_encoder, options).eval()(vectors, batch), batch, {})
     assert [row["text"] is not None for row in scores] == [True, *[False] * 6, True]
     assert all(row["loss"] > 0 for row in scores)
-    nothing = KIND.evaluate(scores[1:3], KIND.truth(batch, {})[1:3], None, {})
+    nothing = KIND.report.evaluate(scores[1:3], KIND.head.truth(batch, {})[1:3], None, {})
     assert set(nothing) == {"perplexity"}
 
 
@@ -125,13 +125,13 @@ def test_chrf_agrees_with_torchmetrics() -> None:
 def test_the_baseline_takes_the_text_of_the_nearest_row() -> None:
     table = pa.table({"source": ["red shoe", "blue hat", "red shoe 2"], "label": ["a shoe", "a hat", "a shoe"]})
     split = np.array(["train", "train", "test"])
-    assert KIND.naive(table, split, {}, OPTIONS, "test") == {"rouge_l": 1.0, "chrf": 1.0}
-    assert KIND.naive(table, split, {}, OPTIONS, "validation") == {}
+    assert KIND.rows.naive(table, split, {}, OPTIONS, "test") == {"rouge_l": 1.0, "chrf": 1.0}
+    assert KIND.rows.naive(table, split, {}, OPTIONS, "validation") == {}
 
 
 def test_rows_without_a_text_are_left_out_and_numbers_are_texts() -> None:
     table = pa.table({"source": ["a", "", "b", "c"], "label": pa.array([1.0, 2.0, None, 3.0])})
-    encoded = KIND.encode(table, {}, OPTIONS)
+    encoded = KIND.rows.encode(table, {}, OPTIONS)
     assert encoded["label"].to_pylist() == [1, None, None, 1] and encoded["reference"].to_pylist() == ["1", "2", "", "3"]
 
 
@@ -140,7 +140,7 @@ def test_check() -> None:
         table = pa.table(
             {"source": pa.array(source, pa.string()), "label": pa.array(label, pa.string()), "_line": range(2, len(label) + 2)}
         )
-        problems = KIND.check(table, np.array(["train", "validation", "test", "train"][: len(label)]), OPTIONS)
+        problems = KIND.rows.check(table, np.array(["train", "validation", "test", "train"][: len(label)]), OPTIONS)
         assert all(p.why.text() and p.remedy.text() for p in problems)
         return {p.code: p for p in problems}
 

@@ -23,12 +23,12 @@ TEXTS = ["abababababab", "cdcdcdcdcd", "abababab", "cd", ""]
 
 
 def rows(n: int = 1) -> pa.Table:
-    return KIND.encode(pa.table({"text": TEXTS * n}), {}, OPTIONS)
+    return KIND.rows.encode(pa.table({"text": TEXTS * n}), {}, OPTIONS)
 
 
 def head_on(encoder: Encoder) -> Any:
     torch.manual_seed(0)
-    head: Any = KIND.head(encoder.hidden, {}, OPTIONS)
+    head: Any = KIND.head.module(encoder.hidden, {}, OPTIONS)
     head.tie(encoder)
     return head
 
@@ -46,14 +46,14 @@ def test_the_loss_is_the_mean_over_the_hidden_tokens_of_a_row(compiled: Callable
     losses = F.cross_entropy(hidden @ small_encoder.embeddings.T, tokens.ids, reduction="none")
     of_row = [losses[(tokens.rows == r) & tokens.masked] for r in range(4)]
     wanted = [float(part.detach().mean()) for part in of_row]
-    np.testing.assert_allclose(KIND.loss(found, batch, {}, OPTIONS).tolist(), wanted, rtol=1e-4)
+    np.testing.assert_allclose(KIND.head.loss(found, batch, {}, OPTIONS).tolist(), wanted, rtol=1e-4)
     head.eval()
-    scores = KIND.scores(head(vectors, batch), batch, {})
-    measured = KIND.evaluate(scores, batch.labels.numpy(), None, {})
+    scores = KIND.head.scores(head(vectors, batch), batch, {})
+    measured = KIND.report.evaluate(scores, batch.labels.numpy(), None, {})
     assert measured["perplexity"] == pytest.approx(float(torch.cat(of_row).detach().mean().exp()), rel=1e-4)
-    table = KIND.report(scores, batch.labels.numpy(), None, {})[0].data
+    table = KIND.report.panels(scores, batch.labels.numpy(), None, {})[0].data
     assert sum(row[1] for row in table["rows"]) == 10 and json.dumps(table)
-    KIND.loss(head.train()(vectors, batch), batch, {}, OPTIONS).sum().backward()
+    KIND.head.loss(head.train()(vectors, batch), batch, {}, OPTIONS).sum().backward()
     assert small_encoder.embeddings.grad is None and head.bias.grad is not None
 
 
@@ -69,22 +69,22 @@ def test_learns_a_language(compiled: Callable[..., Any], small_encoder: Encoder)
     optimizer = torch.optim.AdamW(head.parameters(), lr=0.02)
     for _ in range(60):
         optimizer.zero_grad()
-        KIND.loss(head(vectors, batch), batch, {}, OPTIONS).mean().backward()
+        KIND.head.loss(head(vectors, batch), batch, {}, OPTIONS).mean().backward()
         optimizer.step()
     head.eval()
-    found = KIND.evaluate(KIND.scores(head(vectors, batch), batch, {}), batch.labels.numpy(), None, {})
+    found = KIND.report.evaluate(KIND.head.scores(head(vectors, batch), batch, {}), batch.labels.numpy(), None, {})
     assert found["accuracy"] > 0.8 and found["perplexity"] < 6  # of 83
 
 
 def test_blanks_are_filled_with_words(small_encoder: Encoder) -> None:
     tokenizer = small_encoder.tokenizer
-    encoded = KIND.encode(pa.table({"text": ["ab__ab ___", "ab"]}), {}, OPTIONS)
-    block, stores = rows_in_memory(encoded, KIND.slots(OPTIONS), tokenizer, 120)
+    encoded = KIND.rows.encode(pa.table({"text": ["ab__ab ___", "ab"]}), {}, OPTIONS)
+    block, stores = rows_in_memory(encoded, KIND.rows.slots(OPTIONS), tokenizer, 120)
     batch = assemble({"t": block}, {"t": stores}, Template.of(tokenizer, 120), 4096, torch.device("cpu"), salt=None)
     head = head_on(small_encoder).eval()
     with torch.no_grad():
-        scores = KIND.scores(head(torch.cat([small_encoder(p) for p in batch.packed]), batch.tasks["t"]), batch.tasks["t"], {})
-    two, one = KIND.present(scores, {})
+        scores = KIND.head.scores(head(torch.cat([small_encoder(p) for p in batch.packed]), batch.tasks["t"]), batch.tasks["t"], {})
+    two, one = KIND.report.answers(scores, {})
     assert list(two) == ["label", "probabilities", "probabilities 2"] and list(one) == ["label", "probabilities"]  # at the end
     assert two["label"] == ", ".join(next(iter(two[key])) for key in list(two)[1:]) and json.dumps(two)
     assert all(word.isalnum() for word in one["probabilities"]) and 0 < len(one["probabilities"]) <= 5
@@ -100,14 +100,14 @@ def test_perplexity_by_hand() -> None:
 
 def test_the_baseline_is_how_frequent_words_are() -> None:
     table, split = pa.table({"text": ["a a b", "a b c"]}), np.array(["train", "test"])
-    found = KIND.naive(table, split, {}, OPTIONS, "test")  # a: 3 of 6, b: 2 of 6, anything else: 1 of 6
+    found = KIND.rows.naive(table, split, {}, OPTIONS, "test")  # a: 3 of 6, b: 2 of 6, anything else: 1 of 6
     assert found == {"accuracy": pytest.approx(1 / 3), "perplexity": pytest.approx(36 ** (1 / 3))}
-    assert KIND.naive(table, split, {}, OPTIONS, "validation") == {}
+    assert KIND.rows.naive(table, split, {}, OPTIONS, "validation") == {}
 
 
 def test_check() -> None:
     def codes(texts: list[str | None], split: list[str]) -> dict[str, Severity]:
-        found = KIND.check(pa.table({"text": pa.array(texts, pa.string()), "_line": range(len(texts))}), np.array(split), OPTIONS)
+        found = KIND.rows.check(pa.table({"text": pa.array(texts, pa.string()), "_line": range(len(texts))}), np.array(split), OPTIONS)
         assert all(p.why.text() and p.remedy.text() for p in found)
         return {p.code: p.severity for p in found}
 

@@ -14,7 +14,7 @@ from mtl_core.data.problems import Severity
 from mtl_core.evaluation import metrics
 from mtl_core.runtime.prepare import map_fields
 from mtl_core.tasks import KINDS
-from mtl_core.tasks.base import TaskBatch
+from mtl_core.tasks.heads import TaskBatch
 
 KIND = KINDS["matching"]
 OPTIONS = KIND.Options(dropout=0.0)
@@ -37,55 +37,55 @@ def test_learns_what_is_the_same(options: Any, learn: Callable[..., dict[str, fl
 
 def test_both_texts_go_through_the_encoder_together(compiled: Callable[..., Any]) -> None:
     table = pa.table({"first": ["a", "a", "b"], "second": ["x", "y", None], "label": ["yes", "no", None]})
-    spec = KIND.fit(table, OPTIONS)
-    vectors, batch = compiled(KIND, KIND.encode(table, spec, OPTIONS), OPTIONS)
+    spec = KIND.rows.fit(table, OPTIONS)
+    vectors, batch = compiled(KIND, KIND.rows.encode(table, spec, OPTIONS), OPTIONS)
     assert len(vectors) == 2 and batch.labels.tolist() == [1, 0], "the row without a label is left out"
-    scores = KIND.scores(KIND.head(vectors.shape[1], spec, OPTIONS)(vectors, batch), batch, spec)
+    scores = KIND.head.scores(KIND.head.module(vectors.shape[1], spec, OPTIONS)(vectors, batch), batch, spec)
     assert scores.shape == (2,) and scores == pytest.approx([0.5, 0.5])
 
 
 def test_the_loss_is_binary_cross_entropy_and_balanced_weights_give_each_class_the_same_share() -> None:
     logits, labels = torch.randn(40, 1, generator=torch.Generator().manual_seed(0)), (torch.arange(40) % 4 == 0).float()
-    scores = KIND.scores(logits, TaskBatch({}), {})
+    scores = KIND.head.scores(logits, TaskBatch({}), {})
     batch = TaskBatch({}, labels=labels)
-    assert float(KIND.loss(logits, batch, {}, OPTIONS).mean()) == pytest.approx(log_loss(labels, scores), rel=1e-5)
-    balanced = KIND.loss(torch.zeros(40, 1), batch, {"prior": 0.25}, KIND.Options(class_weights="balanced"))
+    assert float(KIND.head.loss(logits, batch, {}, OPTIONS).mean()) == pytest.approx(log_loss(labels, scores), rel=1e-5)
+    balanced = KIND.head.loss(torch.zeros(40, 1), batch, {"prior": 0.25}, KIND.Options(class_weights="balanced"))
     assert float(balanced[labels > 0].sum()) == pytest.approx(float(balanced[labels == 0].sum()))
     assert float(balanced.mean()) == pytest.approx(np.log(2))
 
 
 def test_the_first_guess_is_the_share_of_the_same(to_batch: Callable[..., Any]) -> None:
     table = pa.table({"first": ["a"] * 4, "second": ["b"] * 4, "label": [1, 0, 0, 0]})
-    spec = json.loads(json.dumps(KIND.fit(table, OPTIONS)))
+    spec = json.loads(json.dumps(KIND.rows.fit(table, OPTIONS)))
     assert spec == {"prior": 0.25, "threshold": 0.5}
     for options, wanted in ((OPTIONS, 0.25), (KIND.Options(class_weights="balanced"), 0.5)):
-        vectors, batch = to_batch(KIND.encode(table.drop_columns("label"), spec, options))
+        vectors, batch = to_batch(KIND.rows.encode(table.drop_columns("label"), spec, options))
         assert batch.labels is None
-        assert KIND.scores(KIND.head(32, spec, options)(vectors, batch), batch, spec) == pytest.approx([wanted] * 4)
+        assert KIND.head.scores(KIND.head.module(32, spec, options)(vectors, batch), batch, spec) == pytest.approx([wanted] * 4)
 
 
 def test_the_threshold_is_chosen_on_one_set_of_rows_and_used_on_another() -> None:
     validation = np.array([0.1, 0.2, 0.3, 0.35]), np.array([0, 0, 1, 1])
-    chosen = KIND.tuned(*validation, {}, OPTIONS)
+    chosen = KIND.report.tuned(*validation, {}, OPTIONS)
     assert chosen == {"threshold": pytest.approx(0.25)} and json.dumps(chosen)
     scores, labels = np.array([0.24, 0.26, 0.4, 0.1], np.float32), np.array([1, 0, 1, 0], np.float32)
-    found = KIND.evaluate(scores, labels, None, chosen)
+    found = KIND.report.evaluate(scores, labels, None, chosen)
     precision, recall, f1, _ = precision_recall_fscore_support(labels, scores >= 0.25, average="binary")
     assert found == pytest.approx({"f1": f1, "precision": precision, "recall": recall, "pr_auc": average_precision_score(labels, scores)})
-    assert KIND.evaluate(scores, labels * 0, None, chosen) == {}, "nothing is the same here: no metric is defined"
-    answers = KIND.present(np.array([0.24, 0.26], np.float32), chosen)
+    assert KIND.report.evaluate(scores, labels * 0, None, chosen) == {}, "nothing is the same here: no metric is defined"
+    answers = KIND.report.answers(np.array([0.24, 0.26], np.float32), chosen)
     assert answers == [{"label": "different", "probability": pytest.approx(0.24)}, {"label": "same", "probability": pytest.approx(0.26)}]
 
 
 def test_the_report_marks_the_threshold() -> None:
     scores, labels = np.array([0.05, 0.45, 0.95, 0.85]), np.array([0.0, 1, 1, 0])
-    table, matrix = KIND.report(scores, labels, None, {"threshold": 0.44})
+    table, matrix = KIND.report.panels(scores, labels, None, {"threshold": 0.44})
     marked = [row for row in table.data["rows"] if row[-1]]
     assert marked == [[0.44, 2 / 3, 1.0, 0.8, "chosen"]]
     assert [row[0] for row in table.data["rows"]] == sorted([*np.arange(1, 10) / 10, 0.44])
     assert all(row[1:4] == pytest.approx(metrics.precision_recall_f1(scores, labels, row[0])) for row in table.data["rows"])
     assert matrix.data == {"labels": ["same", "different"], "values": [[2, 0], [1, 1]]} and json.dumps(table.data)
-    assert len(KIND.report(scores[:0], labels[:0], None, {"threshold": 0.5})[0].data["rows"]) == 9
+    assert len(KIND.report.panels(scores[:0], labels[:0], None, {"threshold": 0.5})[0].data["rows"]) == 9
 
 
 def test_the_baseline_finds_similar_names() -> None:
@@ -95,9 +95,9 @@ def test_the_baseline_finds_similar_names() -> None:
     second = [f"{name} black" if s else names[i - 1] for i, (name, s) in enumerate(zip(names, same, strict=True))]
     table = pa.table({"first": names, "second": second, "label": same})
     split = np.array(["train"] * 100 + ["validation"] * 50 + ["test"] * 50)
-    found = KIND.naive(table, split, KIND.fit(table, OPTIONS), OPTIONS, "test")
+    found = KIND.rows.naive(table, split, KIND.rows.fit(table, OPTIONS), OPTIONS, "test")
     assert set(found) == {m.name for m in KIND.metrics} and found["f1"] > 0.8
-    assert KIND.naive(table, np.array(["train"] * 200), KIND.fit(table, OPTIONS), OPTIONS, "test") == {}
+    assert KIND.rows.naive(table, np.array(["train"] * 200), KIND.rows.fit(table, OPTIONS), OPTIONS, "test") == {}
 
 
 def test_equal_pairs_in_two_parts_are_found() -> None:
@@ -119,6 +119,6 @@ def test_equal_pairs_in_two_parts_are_found() -> None:
 
 def test_check_says_what_is_wrong() -> None:
     table = pa.table({"first": ["a", "b", ""], "second": pa.nulls(3, pa.string()), "label": ["yes", "maybe", "no"], "_line": [2, 3, 4]})
-    found = {p.code: p for p in KIND.check(table, np.array(["train", "train", "test"]), OPTIONS)}
+    found = {p.code: p for p in KIND.rows.check(table, np.array(["train", "train", "test"]), OPTIONS)}
     assert {"text_empty", "texts_empty", "label_type", "one_class"} <= set(found)
     assert found["label_type"].line == 3 and found["texts_empty"].severity is Severity.ERROR

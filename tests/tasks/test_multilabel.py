@@ -15,8 +15,8 @@ from mtl_core.data.mapping import map_columns
 from mtl_core.data.problems import Severity
 from mtl_core.evaluation import metrics
 from mtl_core.tasks import KINDS
-from mtl_core.tasks.base import TaskBatch
 from mtl_core.tasks.common import matrix
+from mtl_core.tasks.heads import TaskBatch
 
 KIND = KINDS["multilabel"]
 OPTIONS = KIND.Options(dropout=0.0, minimum_count=1)
@@ -33,8 +33,8 @@ def messages(n: int, seed: int) -> pa.Table:
 def tags_of(cells: Any, options: Any = OPTIONS) -> tuple[dict[str, Any], list[list[str] | None]]:
     """The spec, and each row's tags after encoding."""
     table = pa.table({"text": ["t"] * len(cells), "label": cells})
-    spec = json.loads(json.dumps(KIND.fit(table, options)))
-    encoded = KIND.encode(table, spec, options)
+    spec = json.loads(json.dumps(KIND.rows.fit(table, options)))
+    encoded = KIND.rows.encode(table, spec, options)
     known = encoded["label"].is_valid().to_pylist()
     rows = [[spec["tags"][c] for c in np.flatnonzero(row)] if k else None for row, k in zip(matrix(encoded["tags"]), known, strict=True)]
     return spec, rows
@@ -43,7 +43,7 @@ def tags_of(cells: Any, options: Any = OPTIONS) -> tuple[dict[str, Any], list[li
 def check(cells: Any, split: list[str] | None = None, options: Any = OPTIONS) -> dict[str, Any]:
     n = len(cells)
     table = pa.table({"text": ["t"] * n, "label": cells, "_line": np.arange(n) + 2})
-    found = KIND.check(table, np.array(split or ["train"] * (n - 2) + ["validation", "test"]), options)
+    found = KIND.rows.check(table, np.array(split or ["train"] * (n - 2) + ["validation", "test"]), options)
     assert all(p.why.text() and p.remedy.text() for p in found)
     return {p.code: p for p in found}
 
@@ -58,13 +58,13 @@ def test_learns_the_tags(options: Any, learn: Callable[..., dict[str, float]]) -
 
 def test_tags_go_through_the_encoder_and_back(compiled: Callable[..., Any]) -> None:
     table = pa.table({"text": ["a", "b", "c"], "second": ["x", "y", "z"], "label": ["new; sale", "sale", None]})
-    spec = KIND.fit(table, OPTIONS)
-    vectors, batch = compiled(KIND, KIND.encode(table, spec, OPTIONS), OPTIONS)
-    assert KIND.truth(batch, spec).tolist() == [[1, 1], [0, 1]], "the row without a label is left out"
-    logits = KIND.head(vectors.shape[1], spec, OPTIONS)(vectors, batch)
-    assert KIND.loss(logits, batch, spec, OPTIONS).shape == (2,)
-    assert [s.name for s in KIND.slots(OPTIONS, ["text", "second"])] == ["pair"]
-    assert [s.name for s in KIND.slots(OPTIONS, ["text"])] == ["text"]
+    spec = KIND.rows.fit(table, OPTIONS)
+    vectors, batch = compiled(KIND, KIND.rows.encode(table, spec, OPTIONS), OPTIONS)
+    assert KIND.head.truth(batch, spec).tolist() == [[1, 1], [0, 1]], "the row without a label is left out"
+    logits = KIND.head.module(vectors.shape[1], spec, OPTIONS)(vectors, batch)
+    assert KIND.head.loss(logits, batch, spec, OPTIONS).shape == (2,)
+    assert [s.name for s in KIND.rows.slots(OPTIONS, ["text", "second"])] == ["pair"]
+    assert [s.name for s in KIND.rows.slots(OPTIONS, ["text"])] == ["text"]
 
 
 # -- cells --
@@ -103,8 +103,8 @@ def test_a_sign_beside_the_separator_is_a_part_of_tags() -> None:
 
 def test_separators_are_those_of_the_training_rows() -> None:
     table = pa.table({"text": ["t"] * 3, "label": ["a;b", "a;b", "a,b"]})
-    spec = KIND.fit(table.slice(0, 2), OPTIONS)
-    assert matrix(KIND.encode(table, spec, OPTIONS)["tags"]).tolist() == [[1, 1], [1, 1], [0, 0]]
+    spec = KIND.rows.fit(table.slice(0, 2), OPTIONS)
+    assert matrix(KIND.rows.encode(table, spec, OPTIONS)["tags"]).tolist() == [[1, 1], [1, 1], [0, 0]]
     assert check(["a;b", "a;b", "a,b"])["label_not_in_training"].line == 4
 
 
@@ -172,8 +172,8 @@ def test_check_labels_that_cannot_be_learned() -> None:
 def test_the_loss_is_the_binary_cross_entropy_of_all_tags_with_weights() -> None:
     logits, tags = torch.tensor([[0.0, 2.0]]), torch.tensor([[1.0, 0.0]])
     batch = TaskBatch({}, {"tags": tags}, torch.ones(1))
-    plain = KIND.loss(logits, batch, {"weights": [1.0, 1.0]}, OPTIONS)
-    weighted = KIND.loss(logits, batch, {"weights": [3.0, 3.0]}, OPTIONS)
+    plain = KIND.head.loss(logits, batch, {"weights": [1.0, 1.0]}, OPTIONS)
+    weighted = KIND.head.loss(logits, batch, {"weights": [3.0, 3.0]}, OPTIONS)
     negative = np.log1p(np.exp(2))
     np.testing.assert_allclose(plain, [np.log(2) + negative], rtol=1e-6)
     np.testing.assert_allclose(weighted, [3 * np.log(2) + negative], rtol=1e-6)
@@ -183,9 +183,9 @@ def test_the_first_guess_is_the_share_of_each_tag(to_batch: Callable[..., Any]) 
     table = pa.table({"text": ["t"] * 4, "label": ["a;b", "a", "a", ""]})
     for weights, wanted in (("none", [1 - 1e-4, 1 / 3]), ("balanced", [0.5, 0.5])):
         options = KIND.Options(minimum_count=1, tag_weights=weights)
-        spec = KIND.fit(table, options)
-        vectors, batch = to_batch(KIND.encode(table, spec, options))
-        np.testing.assert_allclose(KIND.scores(KIND.head(32, spec, options)(vectors, batch), batch, spec)[0], wanted, rtol=1e-4)
+        spec = KIND.rows.fit(table, options)
+        vectors, batch = to_batch(KIND.rows.encode(table, spec, options))
+        np.testing.assert_allclose(KIND.head.scores(KIND.head.module(32, spec, options)(vectors, batch), batch, spec)[0], wanted, rtol=1e-4)
     assert spec["weights"] == pytest.approx([1e-4, 2], rel=1e-3)
 
 
@@ -201,7 +201,7 @@ def random_scores(n: int = 200, tags: int = 6) -> tuple[np.ndarray, np.ndarray]:
 def test_the_metrics_agree_with_scikit_learn_and_torchmetrics() -> None:
     scores, labels = random_scores()
     spec = {"threshold": 0.4, "tags": list("abcdef")}
-    found = KIND.evaluate(scores, labels, None, spec)
+    found = KIND.report.evaluate(scores, labels, None, spec)
     predicted = scores >= 0.4
     assert found["micro_f1"] == pytest.approx(f1_score(labels, predicted, average="micro"))
     assert found["macro_f1"] == pytest.approx(f1_score(labels, predicted, average="macro", zero_division=np.nan))
@@ -211,13 +211,13 @@ def test_the_metrics_agree_with_scikit_learn_and_torchmetrics() -> None:
     s, t = torch.from_numpy(scores), torch.from_numpy(labels).int()
     assert found["micro_f1"] == pytest.approx(float(multilabel_f1_score(s, t, 6, threshold=0.4, average="micro")))
     assert found["lrap"] == pytest.approx(float(multilabel_ranking_average_precision(s[tagged], t[tagged], 6)), rel=1e-5)
-    assert KIND.evaluate(scores[:0], labels[:0], None, spec) == {}
+    assert KIND.report.evaluate(scores[:0], labels[:0], None, spec) == {}
 
 
 def test_the_report_agrees_with_scikit_learn() -> None:
     scores, labels = random_scores()
     names = ["a", "b", "c", "d", "e", "never"]
-    table, threshold = KIND.report(scores, labels, None, {"threshold": 0.4, "tags": names})
+    table, threshold = KIND.report.panels(scores, labels, None, {"threshold": 0.4, "tags": names})
     wanted = classification_report(labels[:, :5], scores[:, :5] >= 0.4, target_names=names[:5], output_dict=True, zero_division=0)
     rows = {row[0]: row[1:] for row in table.data["rows"]}
     for name in names[:5]:
@@ -230,19 +230,19 @@ def test_the_report_agrees_with_scikit_learn() -> None:
 
 def test_the_threshold_is_the_best_of_the_validation_rows_unless_given() -> None:
     scores, labels = random_scores()
-    (name, threshold), *more = KIND.tuned(scores, labels, {}, OPTIONS).items()
+    (name, threshold), *more = KIND.report.tuned(scores, labels, {}, OPTIONS).items()
     assert name == "threshold" and not more
     reached = metrics.precision_recall_f1(scores, labels, threshold)[2]
     assert reached == max(metrics.precision_recall_f1(scores, labels, t)[2] for t in np.linspace(0, 1, 501))
     given = KIND.Options(threshold=0.3)
-    assert KIND.tuned(scores, labels, {}, given) == {}
-    assert KIND.fit(pa.table({"text": ["t"] * 5, "label": ["a"] * 5}), given)["threshold"] == 0.3
+    assert KIND.report.tuned(scores, labels, {}, given) == {}
+    assert KIND.rows.fit(pa.table({"text": ["t"] * 5, "label": ["a"] * 5}), given)["threshold"] == 0.3
 
 
 def test_predictions_name_the_tags_above_the_threshold() -> None:
     spec = {"tags": list("abcdefg"), "threshold": 0.3}
     scores = np.array([[0.1, 0.4, 0.05, 0.9, 0.3, 0.0, 0.2], [0.1] * 7])
-    some, none = KIND.present(scores, spec)
+    some, none = KIND.report.answers(scores, spec)
     assert some["label"] == "d, b, e" and none["label"] == "no tag"
     assert list(some["probabilities"]) == ["d", "b", "e", "g", "a"] and json.dumps([some, none])
 
@@ -250,12 +250,17 @@ def test_predictions_name_the_tags_above_the_threshold() -> None:
 def test_the_baseline_beats_chance() -> None:
     table = messages(300, 0)
     split = np.array(["train"] * 200 + ["validation"] * 50 + ["test"] * 50)
-    spec = KIND.fit(table, OPTIONS)
-    found = KIND.naive(table, split, spec, OPTIONS, "test")
+    spec = KIND.rows.fit(table, OPTIONS)
+    found = KIND.rows.naive(table, split, spec, OPTIONS, "test")
     assert set(found) == {m.name for m in KIND.metrics} and found["micro_f1"] > 0.9 and found["lrap"] > 0.95
-    assert KIND.naive(table, np.array(["train"] * 300), spec, OPTIONS, "test") == {}
+    assert KIND.rows.naive(table, np.array(["train"] * 300), spec, OPTIONS, "test") == {}
 
 
 def test_rows_are_counted_by_tag() -> None:
     table = pa.table({"text": ["t"] * 4, "label": ["red; Sale", "red;sale", None, "sale;sale"]})
-    assert [one and sorted(one) for one in KIND.counted(table, OPTIONS).to_pylist()] == [["red", "sale"], ["red", "sale"], None, ["sale"]]
+    assert [one and sorted(one) for one in KIND.rows.counted(table, OPTIONS).to_pylist()] == [
+        ["red", "sale"],
+        ["red", "sale"],
+        None,
+        ["sale"],
+    ]

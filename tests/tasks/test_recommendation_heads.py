@@ -11,8 +11,8 @@ import torch
 from torch.nn import functional as F
 
 from mtl_core.tasks import KINDS
-from mtl_core.tasks.base import SlotIndex, TaskBatch
-from mtl_core.tasks.recommendation_heads import History, Matched
+from mtl_core.tasks.heads import SlotIndex, TaskBatch
+from mtl_core.tasks.recommendation.modules import History, Matched
 
 KIND = KINDS["recommendation"]
 SPEC = {"prior": 0.2}
@@ -71,7 +71,7 @@ def test_attention_weighs_by_content_and_place_from_the_newest() -> None:
 @pytest.mark.parametrize("chosen", [options(), options(scoring="dot"), IN_BATCH, options(scoring="dot", history="attention")])
 def test_any_item_is_scored_as_if_it_were_the_rows_own(chosen: object) -> None:
     torch.manual_seed(0)
-    head, vectors = KIND.head(6, SPEC, chosen), torch.randn(5, 6)
+    head, vectors = KIND.head.module(6, SPEC, chosen), torch.randn(5, 6)
     for parameter in head.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
     rows = batch_of([[0, 1], [], [4, 4, 2]], [0, 0, 0])
@@ -84,7 +84,7 @@ def test_any_item_is_scored_as_if_it_were_the_rows_own(chosen: object) -> None:
 
 def test_the_dot_product_begins_with_likeness() -> None:
     torch.manual_seed(0)
-    head, vectors = KIND.head(6, SPEC, options(scoring="dot")), torch.randn(3, 6)
+    head, vectors = KIND.head.module(6, SPEC, options(scoring="dot")), torch.randn(3, 6)
     found = head.match(head.users(vectors, batch_of([[0], [1], [2]], [0] * 3)), vectors)
     torch.testing.assert_close(found, found.T)
     assert float(head.bias.detach()) == pytest.approx(math.log(0.2 / 0.8))
@@ -97,7 +97,7 @@ def softplus(x: float) -> float:
 def test_bpr_compares_the_rows_of_a_list() -> None:
     scores = torch.tensor([1.0, 0.5, 2.0, -1.0, 0.3, 0.7])
     groups = [(0, 0), (0, 0), (0, 0), (0, 1), (1, 2), (1, 2)]
-    found = KIND.loss(scores, batch_of([[]] * 6, [0] * 6, [1, 0, 0, 0, 1, 1], groups), {}, BPR)
+    found = KIND.head.loss(scores, batch_of([[]] * 6, [0] * 6, [1, 0, 0, 0, 1, 1], groups), {}, BPR)
     first, second = softplus(0.5 - 1), softplus(2 - 1)
     alone = [softplus(-1), softplus(-0.3), softplus(-0.7)]  # against a score of 0: another list of the user is another moment
     np.testing.assert_allclose(found, [(first + second) / 2, first, second, *alone], rtol=1e-6)
@@ -105,7 +105,7 @@ def test_bpr_compares_the_rows_of_a_list() -> None:
 
 def test_bpr_with_several_chosen_takes_all_pairs_and_moves_every_row() -> None:
     scores = torch.tensor([0.1, 0.2, 0.3, 0.4], requires_grad=True)
-    losses = KIND.loss(scores, batch_of([[]] * 4, [0] * 4, [1, 1, 0, 1], [(0, 0)] * 3 + [(1, 1)]), {}, BPR)
+    losses = KIND.head.loss(scores, batch_of([[]] * 4, [0] * 4, [1, 1, 0, 1], [(0, 0)] * 3 + [(1, 1)]), {}, BPR)
     assert float(losses[2].detach()) == pytest.approx((softplus(0.2) + softplus(0.1)) / 2)
     losses.mean().backward()
     assert scores.grad is not None and (scores.grad[[0, 1, 3]] < 0).all() and scores.grad[2] > 0
@@ -121,7 +121,7 @@ def test_in_batch_softmax_over_the_items_of_the_step() -> None:
     logits = np.random.default_rng(0).normal(size=(5, 3))
     own, labels = [0, 1, 0, 2, 2], [1, 0, 1, 1, 0]
     groups = [(0, 0), (0, 0), (1, 1), (0, 2), (2, 3)]
-    found = KIND.loss(matched(logits, own), batch_of([[]] * 5, own, labels, groups), {}, IN_BATCH)
+    found = KIND.head.loss(matched(logits, own), batch_of([[]] * 5, own, labels, groups), {}, IN_BATCH)
     powers = np.exp(logits)
     wanted = [
         -np.log(powers[0, 0] / (powers[0, 0] + powers[0, 1])),  # user 0 chose item 2 in another row: no candidate against item 0
@@ -138,7 +138,7 @@ def test_in_batch_lowers_often_drawn_items() -> None:
     logits, own = np.random.default_rng(0).normal(size=(2, 2)), [0, 1]
     batch = batch_of([[]] * 2, own, [1, 0], [(0, 0), (1, 1)])
     batch.features["log_count"] = torch.log(torch.tensor([[6.0], [2.0]]))
-    found = KIND.loss(matched(logits, own), batch, {}, IN_BATCH)
+    found = KIND.head.loss(matched(logits, own), batch, {}, IN_BATCH)
     powers = np.exp(logits[0]) / [6, 2]
     assert float(found[0].detach()) == pytest.approx(2 * -np.log(powers[0] / powers.sum()), rel=1e-5)
 
@@ -146,16 +146,16 @@ def test_in_batch_lowers_often_drawn_items() -> None:
 def test_no_row_of_in_batch_is_useless() -> None:
     logits, own = np.array([[0.5, 1.0], [0.2, -0.3], [0.1, 0.4]]), [0, 1, 1]
     step = matched(logits, own)
-    KIND.loss(step, batch_of([[]] * 3, own, [1, 0, 0], [(0, 0), (1, 1), (2, 2)]), {}, IN_BATCH).mean().backward()
+    KIND.head.loss(step, batch_of([[]] * 3, own, [1, 0, 0], [(0, 0), (1, 1), (2, 2)]), {}, IN_BATCH).mean().backward()
     assert step.users.grad is not None and step.users.grad[0].all(), "what was not chosen is a candidate for others"
 
-    alone = KIND.loss(matched(logits, own, 0.3), batch_of([[]] * 3, own, [0, 0, 0], [(0, 0), (1, 1), (2, 2)]), {}, IN_BATCH)
+    alone = KIND.head.loss(matched(logits, own, 0.3), batch_of([[]] * 3, own, [0, 0, 0], [(0, 0), (1, 1), (2, 2)]), {}, IN_BATCH)
     np.testing.assert_allclose(alone.detach(), [softplus(x + 0.3) for x in (0.5, -0.3, 0.4)], rtol=1e-5)  # nothing chosen: cross-entropy
-    both = KIND.loss(matched(logits[:2], own[:2]), batch_of([[]] * 2, own[:2], [1, 1], [(0, 0), (0, 1)]), {}, IN_BATCH)
+    both = KIND.head.loss(matched(logits[:2], own[:2]), batch_of([[]] * 2, own[:2], [1, 1], [(0, 0), (0, 1)]), {}, IN_BATCH)
     np.testing.assert_allclose(both.detach(), [softplus(-0.5), softplus(0.3)], rtol=1e-5)  # one user chose all there is
 
     mixed = np.array([[0.5, 1.0], [0.2, -0.3], [0.1, 0.4]])
-    found = KIND.loss(matched(mixed, own), batch_of([[]] * 3, own, [1, 1, 1], [(0, 0), (0, 0), (1, 1)]), {}, IN_BATCH)
+    found = KIND.head.loss(matched(mixed, own), batch_of([[]] * 3, own, [1, 1, 1], [(0, 0), (0, 0), (1, 1)]), {}, IN_BATCH)
     np.testing.assert_allclose(found.detach(), [softplus(-0.5), softplus(0.3), softplus(0.1 - 0.4)], rtol=1e-5)
 
 

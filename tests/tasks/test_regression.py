@@ -16,7 +16,7 @@ from mtl_core.data.problems import Severity
 from mtl_core.data.read import read_table
 from mtl_core.runtime.prepare import map_fields
 from mtl_core.tasks import KINDS
-from mtl_core.tasks.base import TaskBatch
+from mtl_core.tasks.heads import TaskBatch
 
 KIND = KINDS["regression"]
 OPTIONS = KIND.Options(dropout=0.0)
@@ -38,44 +38,44 @@ def test_learns_the_number_in_its_own_unit(loss: str, learn: Callable[..., dict[
 
 def test_learns_from_two_texts_read_together(compiled: Callable[..., Any]) -> None:
     table = pa.table({"text": ["a", "b"], "second": ["x", "y"], "label": [1.5, None]})
-    spec = KIND.fit(table, OPTIONS)
-    vectors, batch = compiled(KIND, KIND.encode(table, spec, OPTIONS), OPTIONS)
+    spec = KIND.rows.fit(table, OPTIONS)
+    vectors, batch = compiled(KIND, KIND.rows.encode(table, spec, OPTIONS), OPTIONS)
     assert batch.labels.tolist() == [1.5], "a missing number masks the row"
-    assert KIND.scores(KIND.head(vectors.shape[1], spec, OPTIONS)(vectors, batch), batch, spec).tolist() == [1.5]
-    assert [s.name for s in KIND.slots(OPTIONS, ["text", "second"])] == ["pair"]
+    assert KIND.head.scores(KIND.head.module(vectors.shape[1], spec, OPTIONS)(vectors, batch), batch, spec).tolist() == [1.5]
+    assert [s.name for s in KIND.rows.slots(OPTIONS, ["text", "second"])] == ["pair"]
 
 
 @pytest.mark.parametrize(("loss", "wanted"), [("squared", [4.0, 0.25]), ("absolute", [2.0, 0.5]), ("huber", [1.5, 0.125])])
 def test_losses_are_those_of_the_standardised_number(loss: str, wanted: list[float]) -> None:
     batch = TaskBatch({}, labels=torch.tensor([5.0, 2.0]))  # 1 and -0.5 standard deviations from the mean
-    losses = KIND.loss(torch.tensor([[3.0], [0.0]]), batch, SPEC, KIND.Options(loss=loss))
+    losses = KIND.head.loss(torch.tensor([[3.0], [0.0]]), batch, SPEC, KIND.Options(loss=loss))
     assert losses.tolist() == wanted
 
 
 def test_predictions_stay_within_the_training_range_unless_asked_otherwise() -> None:
     logits = torch.tensor([[-9.0], [0.25], [9.0]])
-    assert KIND.scores(logits, TaskBatch({}), SPEC).tolist() == [1.0, 3.5, 5.0]
-    assert KIND.scores(logits, TaskBatch({}), SPEC | {"clip": False}).tolist() == [-15.0, 3.5, 21.0]
-    assert KIND.fit(reviews(10, 0), KIND.Options(clip=False))["clip"] is False
-    (answer,) = KIND.present(np.array([3.5], np.float32), SPEC)
+    assert KIND.head.scores(logits, TaskBatch({}), SPEC).tolist() == [1.0, 3.5, 5.0]
+    assert KIND.head.scores(logits, TaskBatch({}), SPEC | {"clip": False}).tolist() == [-15.0, 3.5, 21.0]
+    assert KIND.rows.fit(reviews(10, 0), KIND.Options(clip=False))["clip"] is False
+    (answer,) = KIND.report.answers(np.array([3.5], np.float32), SPEC)
     assert answer == {"value": 3.5} and json.dumps(answer)
 
 
 def test_the_spec_is_that_of_the_known_numbers_and_the_first_guess_their_mean(to_batch: Callable[..., Any]) -> None:
     table = pa.table({"text": ["t"] * 4, "label": [1.0, None, 2.0, 6.0]})
-    spec = json.loads(json.dumps(KIND.fit(table, OPTIONS)))
+    spec = json.loads(json.dumps(KIND.rows.fit(table, OPTIONS)))
     assert spec == {"mean": 3.0, "deviation": pytest.approx(np.std([1, 2, 6])), "lowest": 1.0, "highest": 6.0, "clip": True}
-    vectors, batch = to_batch(KIND.encode(table.select(["text"]), spec, OPTIONS))
+    vectors, batch = to_batch(KIND.rows.encode(table.select(["text"]), spec, OPTIONS))
     assert batch.labels is None
-    assert KIND.scores(KIND.head(32, spec, OPTIONS)(vectors, batch), batch, spec).tolist() == [3.0] * 4
-    assert KIND.fit(pa.table({"text": ["t"] * 2, "label": [2.0, 2.0]}), OPTIONS)["deviation"] == 1
+    assert KIND.head.scores(KIND.head.module(32, spec, OPTIONS)(vectors, batch), batch, spec).tolist() == [3.0] * 4
+    assert KIND.rows.fit(pa.table({"text": ["t"] * 2, "label": [2.0, 2.0]}), OPTIONS)["deviation"] == 1
 
 
 def test_the_metrics_agree_with_scipy_and_scikit_learn() -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(1, 6, 300).astype(np.float32)
     scores = (labels + rng.normal(size=300)).round(1).astype(np.float32)  # with ties
-    found = KIND.evaluate(scores, labels, None, SPEC)
+    found = KIND.report.evaluate(scores, labels, None, SPEC)
     assert found["rmse"] == pytest.approx(root_mean_squared_error(labels, scores), rel=1e-6)
     assert found["mae"] == pytest.approx(mean_absolute_error(labels, scores), rel=1e-6)
     assert found["spearman"] == pytest.approx(spearmanr(labels, scores).statistic)
@@ -83,31 +83,31 @@ def test_the_metrics_agree_with_scipy_and_scikit_learn() -> None:
 
 
 def test_a_constant_orders_nothing_and_equal_labels_have_no_order() -> None:
-    assert KIND.evaluate(np.full(3, 2.0), np.array([1.0, 2.0, 3.0]), None, SPEC)["spearman"] == 0
-    assert set(KIND.evaluate(np.array([1.0, 2.0]), np.array([2.0, 2.0]), None, SPEC)) == {"rmse", "mae"}
-    assert KIND.evaluate(np.zeros(0), np.zeros(0), None, SPEC) == {}
+    assert KIND.report.evaluate(np.full(3, 2.0), np.array([1.0, 2.0, 3.0]), None, SPEC)["spearman"] == 0
+    assert set(KIND.report.evaluate(np.array([1.0, 2.0]), np.array([2.0, 2.0]), None, SPEC)) == {"rmse", "mae"}
+    assert KIND.report.evaluate(np.zeros(0), np.zeros(0), None, SPEC) == {}
 
 
 def test_the_report_by_fifths() -> None:
     labels = np.arange(10.0)
-    errors, reliability = KIND.report(labels + 1, labels, None, SPEC)
+    errors, reliability = KIND.report.panels(labels + 1, labels, None, SPEC)
     assert errors.data["rows"] == [[2.0 * i, 2.0 * i + 1, 1.0, 1.0, 1.0, 2] for i in range(5)]
     assert reliability.data["rows"][0] == [1.0, 2.0, 1.5, 0.5, 0.5, 2] and json.dumps([errors.data, reliability.data])
     ratings = np.array([1, 3, 5, 5, 5, 5, 5, 5, 5, 5.0])
-    errors, reliability = KIND.report(np.full(10, 4.0), ratings, None, SPEC)
+    errors, reliability = KIND.report.panels(np.full(10, 4.0), ratings, None, SPEC)
     assert [(row[0], row[1], row[-1]) for row in errors.data["rows"]] == [(1, 3, 2), (5, 5, 8)], "ties stay together"
     assert [row[2:] for row in reliability.data["rows"]] == [[4.0, ratings.mean(), ratings.std(), 10]]
-    assert [p.data["rows"] for p in KIND.report(np.zeros(0), np.zeros(0), None, SPEC)] == [[], []]
+    assert [p.data["rows"] for p in KIND.report.panels(np.zeros(0), np.zeros(0), None, SPEC)] == [[], []]
 
 
 def test_the_baseline_and_the_mean() -> None:
     table = reviews(300, 0)
     split = np.array(["train"] * 200 + ["test"] * 100)
-    found = KIND.naive(table, split, KIND.fit(table, OPTIONS), OPTIONS, "test")
+    found = KIND.rows.naive(table, split, KIND.rows.fit(table, OPTIONS), OPTIONS, "test")
     labels = np.array(table["label"].to_pylist())
     assert found["mean_rmse"] == pytest.approx(np.sqrt(np.mean((labels[200:] - labels[:200].mean()) ** 2)))
     assert found["rmse"] < found["mean_rmse"] / 2 and found["spearman"] > 0.9
-    assert KIND.naive(table, np.array(["train"] * 300), KIND.fit(table, OPTIONS), OPTIONS, "test") == {}
+    assert KIND.rows.naive(table, np.array(["train"] * 300), KIND.rows.fit(table, OPTIONS), OPTIONS, "test") == {}
 
 
 def test_decimal_commas_of_a_file_are_read_and_reported(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_decimal_commas_of_a_file_are_read_and_reported(tmp_path: Path) -> None:
 def test_check_numbers_that_cannot_be_learned() -> None:
     def check(labels: Any, split: list[str]) -> dict[str, Any]:
         table = pa.table({"text": ["t"] * len(labels), "label": labels, "_line": np.arange(len(labels)) + 2})
-        found = KIND.check(table, np.array(split), OPTIONS)
+        found = KIND.rows.check(table, np.array(split), OPTIONS)
         assert all(p.why.text() and p.remedy.text() for p in found)
         return {p.code: p for p in found}
 

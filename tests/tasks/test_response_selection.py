@@ -17,7 +17,7 @@ from mtl_core.data.problems import Severity
 from mtl_core.inference.predictor import Predictor
 from mtl_core.runtime.prepare import map_fields, prepare
 from mtl_core.tasks import KINDS
-from mtl_core.tasks.base import SlotIndex, TaskBatch
+from mtl_core.tasks.heads import SlotIndex, TaskBatch
 from mtl_core.training.events import Finished
 from mtl_core.training.loop import train
 from tests.shop import write
@@ -36,7 +36,7 @@ def service(n: int, seed: int, same_words: bool = False) -> pa.Table:
 
 def one_text(dialogue: list[Any], options: Any = OPTIONS, **more: list[Any]) -> str:
     table = pa.table({"dialogue": pa.array([dialogue], pa.list_(pa.string())), "reply": ["r"], **{k: [v] for k, v in more.items()}})
-    return KIND.encode(table, KIND.fit(table, options), options)["context"][0].as_py()
+    return KIND.rows.encode(table, KIND.rows.fit(table, options), options)["context"][0].as_py()
 
 
 def test_turns_become_one_text_with_the_newest_first() -> None:
@@ -59,7 +59,7 @@ def head_batch(contexts: list[int], replies: list[int], labels: list[float]) -> 
 def losses(contexts: list[int], replies: list[int], labels: list[float], logits: list[list[float]]) -> list[float]:
     """logits: of each row's dialogue with each row's reply."""
     outputs = torch.tensor(logits), torch.eye(len(logits))
-    return KIND.loss(outputs, head_batch(contexts, replies, labels), {}, OPTIONS).tolist()
+    return KIND.head.loss(outputs, head_batch(contexts, replies, labels), {}, OPTIONS).tolist()
 
 
 def test_the_loss_by_hand() -> None:
@@ -80,15 +80,15 @@ def test_the_loss_by_hand() -> None:
 def test_a_single_row_still_teaches() -> None:
     torch.manual_seed(0)
     for label in (1.0, 0.0):
-        head = KIND.head(4, {}, OPTIONS)
+        head = KIND.head.module(4, {}, OPTIONS)
         batch = head_batch([0], [1], [label])
-        loss = KIND.loss(head(torch.randn(2, 4), batch), batch, {}, OPTIONS).mean()
+        loss = KIND.head.loss(head(torch.randn(2, 4), batch), batch, {}, OPTIONS).mean()
         loss.backward()
         assert float(loss.detach()) > 0 and all(p.grad is not None and p.grad.abs().max() > 0 for p in head.parameters())
 
 
 def test_the_logit_is_a_scaled_cosine_above_a_threshold() -> None:
-    head = KIND.head(3, {}, KIND.Options(temperature=0.2, projection=3))
+    head = KIND.head.module(3, {}, KIND.Options(temperature=0.2, projection=3))
     with torch.no_grad():
         head.context.weight.copy_(torch.eye(3))
         head.reply.weight.copy_(torch.eye(3))
@@ -106,7 +106,7 @@ def test_it_learns_and_ranks_among_drawn_candidates(learn: Callable[..., dict[st
 
 
 def measured(scores: list[list[float]], right: list[int], code: list[int], groups: list[int], most: int = 3) -> dict[str, float]:
-    return KIND.evaluate(np.array(scores), np.stack([right, code], axis=1), np.array(groups), {"candidates": most})
+    return KIND.report.evaluate(np.array(scores), np.stack([right, code], axis=1), np.array(groups), {"candidates": most})
 
 
 def test_given_candidates_by_hand() -> None:
@@ -115,7 +115,7 @@ def test_given_candidates_by_hand() -> None:
     assert found == pytest.approx({"recall_at_1": 2 / 3, "recall_at_5": 1, "mrr": (1 / 2 + 1 + 1) / 3}), (
         "a right one does not stand in the way"
     )
-    [panel] = KIND.report(np.array(wanted), np.array([[1, 0], [0, 1], [0, 2]] * 2), np.array([7] * 3 + [8] * 3), {"candidates": 3})
+    [panel] = KIND.report.panels(np.array(wanted), np.array([[1, 0], [0, 1], [0, 2]] * 2), np.array([7] * 3 + [8] * 3), {"candidates": 3})
     assert panel.data["rows"][0] == [1, 1 / 2, pytest.approx(1 / 3)] and panel.data["rows"][1][2] == pytest.approx(2 / 3)
 
 
@@ -138,14 +138,14 @@ def test_drawn_candidates_are_other_replies_and_always_the_same() -> None:
 
 
 def test_rows_to_predict(compiled: Callable[..., Any]) -> None:
-    spec = json.loads(json.dumps(KIND.fit(service(5, 0), OPTIONS)))
+    spec = json.loads(json.dumps(KIND.rows.fit(service(5, 0), OPTIONS)))
     table = pa.table({"dialogue": [["where is it", "customer: well?"], ["hi"]], "reply": ["on its way", "hello"]})
-    vectors, batch = compiled(KIND, KIND.encode(table, spec, OPTIONS), OPTIONS)
-    head = KIND.head(32, spec, OPTIONS)
-    scores = KIND.scores(head(vectors, batch), batch, spec)
+    vectors, batch = compiled(KIND, KIND.rows.encode(table, spec, OPTIONS), OPTIONS)
+    head = KIND.head.module(32, spec, OPTIONS)
+    scores = KIND.head.scores(head(vectors, batch), batch, spec)
     assert scores.shape == (2, 2 * (OPTIONS.projection + 1)) and scores.dtype == np.float32
-    answers = KIND.present(scores, spec)
-    assert [a["relevance"] for a in answers] == pytest.approx(KIND.relevance(scores).tolist())
+    answers = KIND.report.answers(scores, spec)
+    assert [a["relevance"] for a in answers] == pytest.approx(KIND.report.relevance(scores).tolist())
     with torch.no_grad():
         context, reply = head(vectors, batch)
     assert answers[0]["relevance"] == pytest.approx(float(torch.sigmoid((context[0] * reply[0]).sum())), abs=1e-6)
@@ -156,19 +156,19 @@ def test_tf_idf_ranks_by_shared_words() -> None:
     found = []
     for same_words in (True, False):
         table = service(80, 0, same_words)
-        found.append(KIND.naive(table, split, KIND.fit(table, OPTIONS), OPTIONS, "test")["recall_at_1"])
+        found.append(KIND.rows.naive(table, split, KIND.rows.fit(table, OPTIONS), OPTIONS, "test")["recall_at_1"])
     assert found[0] > 0.95 and found[1] == 0, "ties count as lost"
 
 
 def test_labels_and_groups() -> None:
     dialogue = pa.array([["a"], ["a"], ["b"], [], ["c"], ["c"]], pa.list_(pa.string()))
     table = pa.table({"dialogue": dialogue, "reply": ["r", "s", "r", "r", None, "t"]})
-    encoded = KIND.encode(table, {"candidates": 20}, OPTIONS)
+    encoded = KIND.rows.encode(table, {"candidates": 20}, OPTIONS)
     assert encoded["label"].to_pylist() == [1, 1, 1, None, None, 1]
     assert encoded["group"].to_pylist() == [0, 0, 1, 2, 3, 3]
     assert encoded["code"].to_pylist() == [[0], [1], [0], [0], [2], [3]]
     told = table.append_column("label", [["yes", "no", "1", "0", "1", None]]).append_column("list", [["x", "y", "y", "z", "z", "z"]])
-    encoded = KIND.encode(told, {"candidates": 20}, OPTIONS)
+    encoded = KIND.rows.encode(told, {"candidates": 20}, OPTIONS)
     assert encoded["label"].to_pylist() == [1, 0, 1, None, None, None] and encoded["group"].to_pylist() == [0, 1, 1, 2, 2, 2]
 
 
@@ -182,7 +182,7 @@ def test_check_says_what_is_wrong() -> None:
         }
     )
     split = np.array(["train", "train", "train", "validation", "test"])
-    found = {p.code: p for p in KIND.check(table, split, OPTIONS)}
+    found = {p.code: p for p in KIND.rows.check(table, split, OPTIONS)}
     assert {code: (p.line, p.severity) for code, p in found.items()} == {
         "reply_missing": (3, Severity.WARNING),
         "dialogue_empty": (5, Severity.WARNING),
@@ -190,13 +190,13 @@ def test_check_says_what_is_wrong() -> None:
     }
     assert "1 of 5 rows have a dialogue without a reply." in str(found["reply_missing"])
     wrong = table.append_column("label", [[0, 0, 0, 1, 1]])
-    assert "no_training_rows" in {p.code for p in KIND.check(wrong, split, OPTIONS)}
+    assert "no_training_rows" in {p.code for p in KIND.rows.check(wrong, split, OPTIONS)}
     word = table.append_column("label", [["right", "1", "1", "1", "1"]])
-    assert "label_type" in {p.code for p in KIND.check(word, split, OPTIONS)}
+    assert "label_type" in {p.code for p in KIND.rows.check(word, split, OPTIONS)}
     right = table.append_column("label", [[1, 1, 1, 1, 1]])
-    assert not [p for p in KIND.check(right, split, OPTIONS) if p.severity is Severity.ERROR], "wrong ones may be drawn"
+    assert not [p for p in KIND.rows.check(right, split, OPTIONS) if p.severity is Severity.ERROR], "wrong ones may be drawn"
     silent = table.set_column(2, "reply", [[None] * 5])
-    assert "texts_empty" in {p.code for p in KIND.check(silent, split, OPTIONS)}
+    assert "texts_empty" in {p.code for p in KIND.rows.check(silent, split, OPTIONS)}
 
 
 def test_a_trained_one_ranks_a_catalogue_of_replies(tiny_encoder: Path, workspace: Workspace, tmp_path: Path) -> None:

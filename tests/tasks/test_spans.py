@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtl_core.tasks.base import Tokens
-from mtl_core.tasks.spans import PIECES, apart, covering, lower, objects, occurrences, read_to, trimmed, whole
+from mtl_core.tasks.heads import Tokens, covering, read_to
+from mtl_core.tasks.spans import PIECES, apart, lower, objects, occurrences, trimmed, whole
 
 
 @pytest.mark.parametrize(

@@ -156,9 +156,9 @@ def test_what_a_kind_chose_on_validation_goes_with_the_model(description: dict, 
             asked = [{"first": table[i]["text"], "second": table[i]["department"]} for i in rows]
             found[split] = predictor.scores("match", asked), task.rows.take(rows).labels
         thresholds[name] = loaded.specs["match"]["threshold"]
-        assert kind.tuned(*found["validation"], task.spec, task.options)["threshold"] == pytest.approx(thresholds[name], abs=1e-5)
+        assert kind.report.tuned(*found["validation"], task.spec, task.options)["threshold"] == pytest.approx(thresholds[name], abs=1e-5)
         if tested:
-            assert tested["match"] == pytest.approx(kind.evaluate(*found["test"], None, loaded.specs["match"]))
+            assert tested["match"] == pytest.approx(kind.report.evaluate(*found["test"], None, loaded.specs["match"]))
     assert len(set(thresholds.values())) > 1
     reported = [e for e in events if isinstance(e, Reported)][-1].reports["match"][0]["data"]["rows"]
     assert [row[0] for row in reported if row[-1]] == [thresholds["best"]]

@@ -12,7 +12,7 @@ from mtl_core.config.experiment import ExperimentError, experiment_from_dict
 from mtl_core.runtime.batches import assemble
 from mtl_core.training.checkpoints import load_checkpoint
 from mtl_core.runtime.prepare import prepare
-from mtl_core.tasks.base import SlotIndex, TaskBatch
+from mtl_core.tasks.heads import SlotIndex, TaskBatch
 from mtl_core.training.control import Control
 from mtl_core.training.events import Resumed, RowsMade, StepDone, from_json
 from mtl_core.training.loop import _Trainer, train
@@ -41,7 +41,7 @@ def test_the_hardest_wrong_products_of_each_query(description: dict, workspace: 
     monkeypatch.setattr("mtl_core.training.mining.QUERIES_AT_ONCE", 3)
     trainer = trainer_of(only(description, "search", mine_every=2, mined=3), workspace)
     task, model = trainer.prepared.tasks["search"], trainer.model
-    mining = task.kind.mining(task.options)
+    mining = task.kind.rows.mining(task.options)
     before = torch.get_rng_state()
     made = mine(model, trainer.lanes, "search", task, mining, trainer.template, 8192)
     assert torch.equal(torch.get_rng_state(), before) and model.training

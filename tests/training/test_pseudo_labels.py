@@ -56,10 +56,10 @@ def test_only_the_surest_above_the_threshold() -> None:
 
 def test_what_the_kinds_answer() -> None:
     scores = np.array([[0.7, 0.2, 0.1, 0.9], [0.1, 0.3, 0.6, 0.2]], np.float32)  # the last column is doubt
-    labels, confidence = KINDS["classification"].guess(scores, {"classes": ["a", "b", "c"], "reject": "energy"})
+    labels, confidence = KINDS["classification"].report.guess(scores, {"classes": ["a", "b", "c"], "reject": "energy"})
     assert labels.tolist() == [0, 2] and confidence.tolist() == pytest.approx([0.7, 0.6])
     for kind in ("click_through", "matching"):
-        labels, confidence = KINDS[kind].guess(np.array([0.9, 0.2]), {})
+        labels, confidence = KINDS[kind].report.guess(np.array([0.9, 0.2]), {})
         assert labels.tolist() == [1, 0] and confidence.tolist() == pytest.approx([0.9, 0.8])
 
 

@@ -109,7 +109,7 @@ def test_gradients_are_those_of_the_effective_loss(description: dict, workspace:
     assert len(shared) == len(model.parts()) > len(model.encoder.learning())
     vectors = torch.cat([model.encoder(part) for part in whole.packed])
     losses = {
-        name: (task := trainer.prepared.tasks[name]).kind.loss(logits, whole.tasks[name], task.spec, task.options).mean()
+        name: (task := trainer.prepared.tasks[name]).kind.head.loss(logits, whole.tasks[name], task.spec, task.options).mean()
         for name, logits in model.logits_of(vectors, whole.tasks).items()
     }
     joint = torch.stack([effective[name] * loss for name, loss in losses.items()]).sum()
@@ -159,7 +159,7 @@ def test_gradients_of_adapters(description: dict, workspace: Workspace, way: str
     for name, batch in zip(blocks, batches, strict=True):
         model.sharing.switch(name)
         vectors, task = torch.cat([model.encoder(part) for part in batch.packed]), trainer.prepared.tasks[name]
-        loss = task.kind.loss(model.logits(name, vectors, batch.tasks[name]), batch.tasks[name], task.spec, task.options).mean()
+        loss = task.kind.head.loss(model.logits(name, vectors, batch.tasks[name]), batch.tasks[name], task.spec, task.options).mean()
         loss.backward()
         for key, parameter in (*model.named_parameters(), ("rows", model.encoder.rows)):
             if parameter.grad is not None:

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mtl_core.tasks.base import Spec, Taught, Tokens, Vocabulary, Writer, n_taught
+from mtl_core.tasks.base import Spec
 from mtl_core.tasks.frequencies import log_frequencies
+from mtl_core.tasks.heads import Taught, Tokens, Vocabulary, Writer, n_taught
 
 KeysValues = tuple[Tensor, Tensor]  # each (B, heads, length, hidden / heads)
 
@@ -101,7 +102,7 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(DecoderLayer(hidden, math.gcd(heads, hidden), dropout) for _ in range(layers))
         self.after = nn.LayerNorm(hidden)
         self.leave = nn.Linear(hidden, width)
-        self.bias = nn.Parameter(log_frequencies(spec, words, self.end))
+        self.bias = nn.Parameter(torch.as_tensor(log_frequencies(spec, words, self.end)))
         self.query, self.key, self.gate = nn.Linear(hidden, hidden), nn.Linear(hidden, hidden), nn.Linear(2 * hidden, 1)
 
     @property

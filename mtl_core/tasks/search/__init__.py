@@ -1,23 +1,19 @@
 """Search relevance: a query's text and a product's text → relevance in [0, 1]; labels of two or more grades."""
 
-import math
 from collections.abc import Collection
 from typing import Any, Literal, Self
 
 import numpy as np
 import pyarrow as pa
-import torch
 from pydantic import Field as Setting
 from pydantic import model_validator
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation import metrics
 from mtl_core.tasks import common
-from mtl_core.tasks.base import DualHead, Field, MetricInfo, Mining, Panel, Slot, Spec, TaskBatch, TaskKind
+from mtl_core.tasks.base import Field, MetricInfo, Mining, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 
 LARGEST_SCALE = 100.0  # of the cosine, as in CLIP
 
@@ -76,87 +72,60 @@ class SearchOptions(Options):
         return self
 
 
-class ApartHead(DualHead):
-    """logit = exp(t) (cos(query, product) - b), t and b learned, exp(t) ≤ 100.
-
-    A temperature and a bias as in "Sigmoid Loss for Language Image Pre-Training" (https://arxiv.org/abs/2303.15343); the bias is
-    kept as a cosine, so that learning rates suit it.
-    """
-
-    def __init__(self, spec: Spec, options: SearchOptions):
-        super().__init__()
-        self.log_scale = nn.Parameter(torch.tensor(-math.log(options.temperature)))
-        start = 0.5 - options.temperature * common.logit(spec["prior"])
-        self.threshold = nn.Parameter(torch.tensor(min(max(start, 0.0), 1.0) if options.bias else 0.0), requires_grad=options.bias)
-
-    def forward(self, vectors: Tensor, batch: TaskBatch) -> Tensor:
-        """vectors (S, H) → logits (R,)."""
-        unit = self.embed(vectors, "")
-        cosine = (unit[batch.slots["query"].index] * unit[batch.slots["product"].index]).sum(1)
-        return self.log_scale.clamp(max=math.log(LARGEST_SCALE)).exp() * (cosine - self.threshold)
-
-    def embed(self, vectors: Tensor, slot: str) -> Tensor:
-        return F.normalize(vectors.float(), dim=1)
-
-
-class TogetherHead(nn.Module):
-    """A linear layer on the vector of query and product read as one text (cross-encoder)."""
-
-    def __init__(self, hidden: int, spec: Spec, options: SearchOptions):
-        super().__init__()
-        self.dropout = nn.Dropout(options.dropout)
-        self.linear = common.output_layer(hidden, 1, spec["prior"])
-
-    def forward(self, vectors: Tensor, batch: TaskBatch) -> Tensor:
-        """vectors (S, H) → logits (R,)."""
-        return self.linear(self.dropout(vectors[batch.slots["pair"].index])).squeeze(1)
+FIELDS = (
+    Field("query", "text", N_("What was searched for."), aliases=("query", "question", "search", "search_term", "keyword", "keywords")),
+    Field(
+        "product",
+        "text",
+        N_("The text of the product or answer that was found."),
+        many=True,
+        aliases=("product", "title", "product_title", "candidate", "description", "item", "document"),
+    ),
+    Field(
+        "label",
+        "label",
+        N_("How relevant it is: 0 and 1, or grades from 0 up."),
+        aliases=("label", "relevance", "grade", "score", "rating", "relevant"),
+    ),
+    Field(
+        "group",
+        "group",
+        N_("Rows that belong to one search; without it rows with the same query."),
+        required=False,
+        aliases=("qid", "query_id", "queryid", "search_id", "group"),
+    ),
+)
 
 
-class Search(TaskKind):
-    name = "search"
-    label = N_("Search relevance")
-    help = N_("How well a product answers a query.")
-    fields = (
-        Field("query", "text", N_("What was searched for."), aliases=("query", "question", "search", "search_term", "keyword", "keywords")),
-        Field(
-            "product",
-            "text",
-            N_("The text of the product or answer that was found."),
-            many=True,
-            aliases=("product", "title", "product_title", "candidate", "description", "item", "document"),
-        ),
-        Field(
-            "label",
-            "label",
-            N_("How relevant it is: 0 and 1, or grades from 0 up."),
-            aliases=("label", "relevance", "grade", "score", "rating", "relevant"),
-        ),
-        Field(
-            "group",
-            "group",
-            N_("Rows that belong to one search; without it rows with the same query."),
-            required=False,
-            aliases=("qid", "query_id", "queryid", "search_id", "group"),
-        ),
-    )
-    Options = SearchOptions
-    metrics = (
-        MetricInfo("ndcg_at_10", N_("NDCG@10"), N_("How near the top the best products stand among the first ten of a query, by grade.")),
-        MetricInfo("map", N_("MAP"), N_("Mean over queries of the average precision at each relevant product.")),
-        MetricInfo("mrr", N_("MRR"), N_("Mean of 1 / rank of a query's first relevant product.")),
-        MetricInfo("auc", N_("AUC"), N_("Chance that a relevant product scores above another one, over all queries.")),
-    )
-    primary = "ndcg_at_10"
-    ranks = "product"
-    extras_of = ("product", 1)
-    rows_at_once = 4096  # pairs of rows are held
+class SearchReport(Report):
+    def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
+        relevant = _relevant(labels, spec)
+        values: dict[str, float] = {}
+        if groups is not None:
+            values = {
+                "ndcg_at_10": metrics.ndcg(scores, labels, groups),
+                "map": metrics.mean_average_precision(scores, relevant, groups),
+                "mrr": metrics.mean_reciprocal_rank(scores, relevant, groups),
+            }
+        return metrics.defined({**values, "auc": metrics.roc_auc(scores, relevant)})
 
+    def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
+        return [Panel("reliability", N_("Reliability of the relevance"), metrics.reliability(scores, labels))]
+
+    def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
+        return [{"relevance": float(s)} for s in scores]
+
+
+REPORT = SearchReport()
+
+
+class SearchRows(Rows):
     def slots(self, options: SearchOptions, fields: Collection[str] | None = None) -> tuple[Slot, ...]:
         return (Slot("pair", "pair"),) if options.pairing == "together" else (Slot("query"), Slot("product"))
 
     def check(self, table: pa.Table, split: np.ndarray, options: SearchOptions) -> list[Problem]:
         findings = common.Findings(table, split)
-        if not findings.fields(self.fields):
+        if not findings.fields(FIELDS):
             return findings.problems
         findings.texts("query")
         findings.texts("product")
@@ -215,46 +184,11 @@ class Search(TaskKind):
             columns["group"] = pa.array(common.codes(table["group" if "group" in table.column_names else "query"]))
         return pa.table(columns)
 
-    def head(self, hidden: int, spec: Spec, options: SearchOptions) -> nn.Module:
-        return ApartHead(spec, options) if options.pairing == "apart" else TogetherHead(hidden, spec, options)
-
     def draws_groups(self, options: SearchOptions) -> bool:
         return options.loss != "pointwise"
 
     def mining(self, options: SearchOptions) -> Mining | None:
         return Mining(options.mine_every, options.mined, "query", "product") if options.mine_every else None
-
-    def loss(self, logits: Tensor, batch: TaskBatch, spec: Spec, options: SearchOptions) -> Tensor:
-        """pointwise: cross-entropy with the target in [0, 1]. The other losses compare the rows of a group that are in the step; a row
-        that has none to be compared with, as it is alone or all gains are equal, is taken pointwise, so that no row is in vain.
-
-        Only differences of logits count in them: the relevance is a good order then, and no probability.
-        """
-        assert batch.labels is not None
-        logits, gains = logits.float(), batch.labels.float()
-        pointwise = F.binary_cross_entropy_with_logits(logits, gains, reduction="none")
-        if options.loss == "pointwise":
-            return pointwise
-        assert batch.groups is not None
-        compare = pairwise if options.loss == "pairwise" else listwise
-        return compare(logits, gains, batch.groups, pointwise)
-
-    def scores(self, logits: Tensor, batch: TaskBatch, spec: Spec) -> np.ndarray:
-        return torch.sigmoid(logits.detach().float()).cpu().numpy()
-
-    def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
-        relevant = _relevant(labels, spec)
-        values: dict[str, float] = {}
-        if groups is not None:
-            values = {
-                "ndcg_at_10": metrics.ndcg(scores, labels, groups),
-                "map": metrics.mean_average_precision(scores, relevant, groups),
-                "mrr": metrics.mean_reciprocal_rank(scores, relevant, groups),
-            }
-        return metrics.defined({**values, "auc": metrics.roc_auc(scores, relevant)})
-
-    def report(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
-        return [Panel("reliability", N_("Reliability of the relevance"), metrics.reliability(scores, labels))]
 
     def naive(self, table: pa.Table, split: np.ndarray, spec: Spec, options: SearchOptions, part: str) -> dict[str, float]:
         """Cosine of the TF-IDF vectors of query and product; word weights from the training rows."""
@@ -269,50 +203,29 @@ class Search(TaskKind):
         vectorizer = TfidfVectorizer(sublinear_tf=True, token_pattern=common.WORD).fit([*known, "a"])  # at least one word
         query, product = (vectorizer.transform(c.take(pa.array(rows)).to_pylist()) for c in columns)
         scores = np.asarray(query.multiply(product).sum(axis=1)).ravel()
-        return self.evaluate(scores, labels[rows], encoded["group"].to_numpy()[rows], spec)
-
-    def present(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
-        return [{"relevance": float(s)} for s in scores]
+        return REPORT.evaluate(scores, labels[rows], encoded["group"].to_numpy()[rows], spec)
 
 
-def pairwise(logits: Tensor, gains: Tensor, groups: Tensor, alone: Tensor) -> Tensor:
-    """(R,): log(1 + exp(-(s - s'))) for a row and each one of its group with less gain (turned round for more), the mean weighted by the
-    differences of gains; `alone` where there is none. All (R,).
-
-    RankNet: "Learning to Rank using Gradient Descent" (https://doi.org/10.1145/1102351.1102363).
-    """
-    order = torch.argsort(groups, stable=True)
-    _, sizes = torch.unique_consecutive(groups[order], return_counts=True)
-    partners = torch.repeat_interleave(sizes, sizes)  # of each row of `order`, itself among them
-    begins = torch.repeat_interleave(sizes.cumsum(0) - sizes, sizes)
-    row = torch.repeat_interleave(torch.arange(len(order), device=order.device), partners)
-    place = torch.arange(len(row), device=order.device) - (partners.cumsum(0) - partners)[row]
-    first, second = order[row], order[begins[row] + place]
-    more = gains[first] - gains[second]
-    losses = F.softplus((logits[second] - logits[first]) * more.sign()) * more.abs()
-    nothing = torch.zeros_like(logits)
-    weight = nothing.index_add(0, first, more.abs())
-    return torch.where(weight > 0, nothing.index_add(0, first, losses) / torch.where(weight > 0, weight, 1), alone)
-
-
-def listwise(logits: Tensor, gains: Tensor, groups: Tensor, alone: Tensor) -> Tensor:
-    """(R,): of each row the loss of its group, the cross-entropy of softmax(s) with the rows' shares of the group's gain;
-    `alone` where all gains of a group are equal. All (R,).
-
-    ListNet with the chance to be first: "Learning to Rank: From Pairwise Approach to Listwise Approach"
-    (https://doi.org/10.1145/1273496.1273513). Its exp(gain) is the gain itself here: gains lie in [0, 1], where exp tells little apart.
-    """
-    names, group = groups.unique(return_inverse=True)
-    nothing = torch.zeros(len(names), device=logits.device)
-    highest, most, least = (
-        nothing.scatter_reduce(0, group, values, how, include_self=False)
-        for values, how in ((logits.detach(), "amax"), (gains, "amax"), (gains, "amin"))
-    )
-    above = logits - highest[group]
-    log_share = above - nothing.index_add(0, group, above.exp()).log()[group]
-    total = nothing.index_add(0, group, gains)
-    losses = -nothing.index_add(0, group, gains * log_share) / torch.where(total > 0, total, 1)
-    return torch.where((most > least)[group], losses[group], alone)
+KIND = TaskKind(
+    name="search",
+    label=N_("Search relevance"),
+    help=N_("How well a product answers a query."),
+    fields=FIELDS,
+    Options=SearchOptions,
+    metrics=(
+        MetricInfo("ndcg_at_10", N_("NDCG@10"), N_("How near the top the best products stand among the first ten of a query, by grade.")),
+        MetricInfo("map", N_("MAP"), N_("Mean over queries of the average precision at each relevant product.")),
+        MetricInfo("mrr", N_("MRR"), N_("Mean of 1 / rank of a query's first relevant product.")),
+        MetricInfo("auc", N_("AUC"), N_("Chance that a relevant product scores above another one, over all queries.")),
+    ),
+    primary="ndcg_at_10",
+    ranks="product",
+    extras_of=("product", 1),
+    rows_at_once=4096,  # pairs of rows are held
+    rows=SearchRows(),
+    report=REPORT,
+    load_head=head_of(__name__),
+)
 
 
 def _grades(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:

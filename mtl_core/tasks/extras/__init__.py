@@ -9,21 +9,23 @@
 import json
 from collections.abc import Collection, Iterator
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import torch
 from pydantic import Field as Setting
 from pydantic import create_model
-from torch import Tensor, nn
 
 from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.tasks import common, features
-from mtl_core.tasks.base import Field, Slot, SlotIndex, Spec, TaskBatch, TaskKind, Vocabulary, WordHead
+from mtl_core.tasks.base import Catalogue, Field, Mining, Panel, Report, Rows, Slot, Spec, TaskKind
+
+if TYPE_CHECKING:
+    from mtl_core.tasks.heads import Head
 
 EXAMPLE = '{"brand": "Zentrik", "colour": ["navy", "white"]}'
 FIELDS = (
@@ -45,9 +47,9 @@ FIELDS = (
         aliases=("knowledge", "triples", "attribute_triples", "facts", "specifications"),
     ),
 )
-_FEATURES = features.FeatureOptions()
-_KNOWLEDGE = "knowledge"  # the field, and the slot where it is embedded
-_READ_TO = "text_length"  # (R, 1): characters of a row's text, without what is written behind it
+FEATURES = features.FeatureOptions()
+KNOWLEDGE = "knowledge"  # the field, and the slot where it is embedded
+READ_TO = "text_length"  # (R, 1): characters of a row's text, without what is written behind it
 
 
 class ExtraOptions(Options):
@@ -60,76 +62,30 @@ class ExtraOptions(Options):
     )
 
 
-class ExtrasHead(WordHead):
-    """Another head, which is given v + W f in the place of v, the vector of a row's text, and h + W f for the states h of its tokens.
+class ExtraRows(Rows):
+    """The rows of a kind, with its extra columns. plain: the kind without; added: the fields that it has not."""
 
-    f: the features of the row (see `FeatureEncoding`) beside the vector of its knowledge, brought to mean 0 and variance 1. W begins at 0,
-    so that at first nothing is changed.
-    """
-
-    def __init__(self, head: nn.Module, hidden: int, spec: Spec):
-        super().__init__()
-        self.head, self.slot = head, spec["slot"]
-        self.features = features.FeatureEncoding(spec, _FEATURES) if spec["vocabularies"] or spec["numbers"] else None
-        self.knowledge = nn.LayerNorm(hidden) if spec["knowledge"] else None
-        width = (self.features.width if self.features else 0) + (hidden if self.knowledge else 0)
-        self.output = common.output_layer(width, hidden)
-
-    def tie(self, words: Vocabulary) -> None:
-        if isinstance(self.head, WordHead):
-            self.head.tie(words)
-
-    def forward(self, vectors: Tensor, batch: TaskBatch) -> Any:
-        """vectors (L, H) → the other head's outputs."""
-        parts = [self.features(batch)] if self.features is not None else []
-        if self.knowledge is not None:
-            parts.append(self.knowledge(vectors[batch.slots[_KNOWLEDGE].index]))
-        added = self.output(torch.cat(parts, dim=1)).to(vectors.dtype)  # (R, H)
-        slot = batch.slots[self.slot]
-        own = [vectors, vectors[slot.index] + added]
-        tokens, index = slot.tokens, len(vectors) + self._first(batch)
-        if tokens is not None and tokens.index is not None:
-            own.append(vectors[tokens.index] + added[tokens.rows])
-            start = len(vectors) + len(added)
-            tokens = replace(tokens, index=torch.arange(start, start + len(tokens.ids), device=vectors.device))
-        slots = {**batch.slots, self.slot: SlotIndex(index, None, tokens)}
-        return self.head(torch.cat(own), replace(batch, slots=slots))
-
-    def _first(self, batch: TaskBatch) -> Tensor:
-        """(R,): for each row the first with the same text and the same extra columns, as heads may ask which rows have one text."""
-        index = batch.slots[self.slot].index
-        keys = [index[:, None], *(batch.features[name] for name in ("categories", "numbers", "missing") if name in batch.features)]
-        keys += [batch.slots[_KNOWLEDGE].index[:, None]] if self.knowledge is not None else []
-        names, which = torch.cat([key.double() for key in keys], dim=1).unique(dim=0, return_inverse=True)
-        place = torch.arange(len(index), device=index.device)
-        first = torch.zeros(len(names), dtype=torch.long, device=index.device)
-        return first.scatter_reduce(0, which, place, "amin", include_self=False)[which]
-
-
-class Extras(TaskKind):
-    """What `with_extras` puts before a kind. plain: the kind without; added: the fields that it has not."""
-
-    plain: ClassVar[TaskKind]
-    added: ClassVar[frozenset[str]]
+    def __init__(self, plain: TaskKind, added: frozenset[str]):
+        self.plain, self.added = plain, added
 
     def slots(self, options: Any, fields: Collection[str] | None = None) -> tuple[Slot, ...]:
-        embedded = (Slot(_KNOWLEDGE),) if self._embeds(options) else ()
+        embedded = (Slot(KNOWLEDGE),) if self._embeds(options) else ()
         if fields is None:
-            return (*self.plain.slots(options), *embedded)
-        found = self.plain.slots(options, fields)
-        if _KNOWLEDGE not in fields:
+            return (*self.plain.rows.slots(options), *embedded)
+        found = self.plain.rows.slots(options, fields)
+        if KNOWLEDGE not in fields:
             return found
-        return (*found, *embedded) if found else self.plain.slots(options, {*fields, self._text})
+        return (*found, *embedded) if found else self.plain.rows.slots(options, {*fields, self._text})
 
     def check(self, table: pa.Table, split: np.ndarray, options: Any) -> list[Problem]:
         findings, given = common.Findings(table, split), self.added & set(table.column_names)
-        findings.problems += self.plain.check(self._with_text(table, options), split, options)
+        findings.problems += self.plain.rows.check(self._with_text(table, options), split, options)
         if "categories" in self.added and not self._writes(options):
-            features.check(findings, _FEATURES)
-        if _KNOWLEDGE in given:
+            features.check(findings, FEATURES)
+        if KNOWLEDGE in given:
             check_knowledge(findings)
-        heard = given if self._embeds(options) else given - {_KNOWLEDGE}
-        if given and self.plain.catalogue(options):
+        embedded = given if self._embeds(options) else given - {KNOWLEDGE}
+        if given and self.plain.rows.catalogue(options):
             findings.table_wide(
                 Severity.ERROR,
                 "extras_of_a_catalogue",
@@ -137,68 +93,51 @@ class Extras(TaskKind):
                 message("Extra columns belong to rows, so the items of a whole catalogue have none."),
                 message("Rank no rows over the catalogue, or leave out: {fields}.", fields=", ".join(sorted(given))),
             )
-        if heard and self.plain.mining(options):
+        if embedded and self.plain.rows.mining(options):
             findings.table_wide(
                 Severity.ERROR,
                 "extras_of_mined_negatives",
                 None,
                 message("Extra columns belong to rows, so negatives that are mined have none."),
-                message("Mine no negatives, or leave out: {fields}. Knowledge in the text may stay.", fields=", ".join(sorted(heard))),
+                message("Mine no negatives, or leave out: {fields}. Knowledge in the text may stay.", fields=", ".join(sorted(embedded))),
             )
         return findings.problems
 
     def keep(self, table: pa.Table, split: np.ndarray, options: Any, seed: int) -> np.ndarray:
-        return self.plain.keep(self._with_text(table, options), split, options, seed)
+        return self.plain.rows.keep(self._with_text(table, options), split, options, seed)
 
     def fit(self, table: pa.Table, options: Any) -> Spec:
         """`extras`, where the head reads any: what `features.fit` gives; slot: of which text; knowledge: whether it is embedded."""
         given = self._with_text(table, options)
-        spec, slot = self.plain.fit(given, options), self._slot(given, options)
+        spec, slot = self.plain.rows.fit(given, options), self._slot(given, options)
         extras: Spec = {"vocabularies": [], "numbers": []}
         if "categories" in self.added and not self._writes(options):
-            extras = features.fit(table, _FEATURES)
-        beside_a_text = bool(self.plain.slots(options, table.column_names))  # else it is the text
-        extras[_KNOWLEDGE] = beside_a_text and _KNOWLEDGE in table.column_names and self._embeds(options)
+            extras = features.fit(table, FEATURES)
+        beside_a_text = bool(self.plain.rows.slots(options, table.column_names))  # else it is the text
+        extras[KNOWLEDGE] = beside_a_text and KNOWLEDGE in table.column_names and self._embeds(options)
         return {**spec, "extras": {**extras, "slot": slot.name}} if slot and any(extras.values()) else spec
 
     def encode(self, table: pa.Table, spec: Spec, options: Any) -> pa.Table:
         """Beside what the kind gives: the columns of `features.encode`, the slot `knowledge`, and where tokens are read `text_length`."""
         given = self._with_text(table, options)
-        encoded = self.plain.encode(given, spec, options)
+        encoded = self.plain.rows.encode(given, spec, options)
         if extras := spec.get("extras"):
             for name, column in features.encode(table, extras).items():
                 encoded = encoded.append_column(name, column)
-            if extras[_KNOWLEDGE]:
-                encoded = encoded.append_column(_KNOWLEDGE, linearised(table[_KNOWLEDGE])[0])
+            if extras[KNOWLEDGE]:
+                encoded = encoded.append_column(KNOWLEDGE, linearised(table[KNOWLEDGE])[0])
         slot, behind = self._slot(table, options), self._behind(table, options)
         if slot is None or behind is None:
             return encoded
-        column, half = encoded[slot.name], self.extras_of[1]
+        column, half = encoded[slot.name], self.plain.extras_of[1]
         texts = [pc.struct_field(column, part) for part in ("a", "b")] if slot.shape == "pair" else [column]
         place = half if slot.shape == "pair" else 0
         text = common.plain(texts[place]).cast(pa.string())
         texts[place] = pc.if_else(pc.equal(behind, ""), text, pc.binary_join_element_wise(text, behind, "\n"))
         whole = common.pairs(*texts) if slot.shape == "pair" else texts[0]
         if slot.reads == "tokens":
-            encoded = encoded.append_column(_READ_TO, common.fixed(pc.utf8_length(text).cast(pa.int64()).to_numpy()[:, None]))
+            encoded = encoded.append_column(READ_TO, common.fixed(pc.utf8_length(text).cast(pa.int64()).to_numpy()[:, None]))
         return encoded.set_column(encoded.column_names.index(slot.name), slot.name, whole)
-
-    def head(self, hidden: int, spec: Spec, options: Any) -> nn.Module:
-        head = self.plain.head(hidden, spec, options)
-        return ExtrasHead(head, hidden, spec["extras"]) if "extras" in spec else head
-
-    def loss(self, logits: Any, batch: TaskBatch, spec: Spec, options: Any) -> Tensor:
-        return self.plain.loss(logits, self._of_the_text(batch), spec, options)
-
-    def scores(self, logits: Any, batch: TaskBatch, spec: Spec) -> np.ndarray:
-        return self.plain.scores(logits, self._of_the_text(batch), spec)
-
-    def truth(self, batch: TaskBatch, spec: Spec) -> np.ndarray:
-        return self.plain.truth(self._of_the_text(batch), spec)
-
-    def choices(self, spec: Spec) -> dict[str, list[list[str]]]:
-        own = spec.get("extras", {}).get("vocabularies")
-        return {**self.plain.choices(spec), **({"categories": own} if own else {})}
 
     @property
     def _text(self) -> str:
@@ -207,68 +146,113 @@ class Extras(TaskKind):
 
     def _writes(self, options: Any) -> bool:
         """Whether a text is written. A backbone's own language model reads words and nothing else, so all extra columns are words then."""
-        return any(slot.continues for slot in self.plain.slots(options))
+        return any(slot.continues for slot in self.plain.rows.slots(options))
 
     def _embeds(self, options: Any) -> bool:
         return options.knowledge == "embedded" and not self._writes(options)
 
     def _with_text(self, table: pa.Table, options: Any) -> pa.Table:
         """The table, with its knowledge as the text if it has no other."""
-        if _KNOWLEDGE not in table.column_names or self.plain.slots(options, table.column_names):
+        if KNOWLEDGE not in table.column_names or self.plain.rows.slots(options, table.column_names):
             return table
-        return table.append_column(self._text, linearised(table[_KNOWLEDGE])[0])
+        return table.append_column(self._text, linearised(table[KNOWLEDGE])[0])
 
     def _slot(self, table: pa.Table, options: Any) -> Slot | None:
         """That of the text which the extra columns describe."""
-        found = [s for s in self.plain.slots(options, table.column_names) if s.shape != "many" and s.reads != "ids"]
-        return next((s for s in found if s.name == self.extras_of[0]), found[0] if found else None)
+        found = [s for s in self.plain.rows.slots(options, table.column_names) if s.shape != "many" and s.reads != "ids"]
+        return next((s for s in found if s.name == self.plain.extras_of[0]), found[0] if found else None)
 
     def _behind(self, table: pa.Table, options: Any) -> pa.ChunkedArray | None:
         """What is written behind each row's text."""
         parts, given = [], self.added & set(table.column_names)
-        if _KNOWLEDGE in given and not self._embeds(options):
-            parts.append(linearised(table[_KNOWLEDGE])[0].to_pylist())
+        if KNOWLEDGE in given and not self._embeds(options):
+            parts.append(linearised(table[KNOWLEDGE])[0].to_pylist())
         if self._writes(options) and "categories" in given:
             parts += [column.to_pylist() for column in common.category_columns(table["categories"])]
         if self._writes(options) and "numbers" in given:
             parts += [["" if np.isnan(n) else f"{n:g}" for n in column] for column in common.number_matrix(table["numbers"]).T]
         return pa.chunked_array([["; ".join(filter(None, row)) for row in zip(*parts, strict=True)]], pa.string()) if parts else None
 
-    def _of_the_text(self, batch: TaskBatch) -> TaskBatch:
-        """The batch, where what is written behind a text is as special tokens are, so that no span is found in it."""
-        if _READ_TO not in batch.features:
-            return batch
-        name, slot = next((name, slot) for name, slot in batch.slots.items() if slot.tokens is not None and slot.tokens.index is not None)
-        tokens = slot.tokens
-        assert tokens is not None
-        behind = (tokens.chars[:, 1] > batch.features[_READ_TO][tokens.rows, 0]) & (tokens.part == self.extras_of[1])
-        tokens = replace(tokens, chars=tokens.chars.masked_fill(behind[:, None], 0), part=tokens.part.masked_fill(behind, -1))
-        return replace(batch, slots={**batch.slots, name: replace(slot, tokens=tokens)})
+    def counted(self, table: pa.Table, options: Any) -> pa.Array | pa.ChunkedArray | None:
+        return self.plain.rows.counted(table, options)
+
+    def naive(self, table: pa.Table, split: np.ndarray, spec: Spec, options: Any, part: str) -> dict[str, float]:
+        """With the extra columns that the kind's own baseline reads: knowledge in the text."""
+        return self.plain.rows.naive(table, split, spec, options, part)
+
+    def draws_groups(self, options: Any) -> bool:
+        return self.plain.rows.draws_groups(options)
+
+    def compares(self, options: Any) -> bool:
+        return self.plain.rows.compares(options)
+
+    def mining(self, options: Any) -> Mining | None:
+        return self.plain.rows.mining(options)
+
+    def catalogue(self, options: Any) -> Catalogue | None:
+        return self.plain.rows.catalogue(options)
+
+
+class ExtraReport(Report):
+    """The report of a kind, with the values that its extra categories have."""
+
+    def __init__(self, plain: Report):
+        self.plain = plain
+
+    def choices(self, spec: Spec) -> dict[str, list[list[str]]]:
+        own = spec.get("extras", {}).get("vocabularies")
+        return {**self.plain.choices(spec), **({"categories": own} if own else {})}
+
+    def tuned(self, scores: np.ndarray, labels: np.ndarray, spec: Spec, options: Any) -> Spec:
+        return self.plain.tuned(scores, labels, spec, options)
+
+    def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
+        return self.plain.evaluate(scores, labels, groups, spec)
+
+    def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
+        return self.plain.panels(scores, labels, groups, spec)
+
+    def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
+        return self.plain.answers(scores, spec)
+
+    def relevance(self, scores: np.ndarray) -> np.ndarray:
+        return self.plain.relevance(scores)
+
+    def guesses(self, fields: Collection[str]) -> bool:
+        return self.plain.guesses(fields)
+
+    def guess(self, scores: np.ndarray, spec: Spec) -> tuple[np.ndarray, np.ndarray]:
+        return self.plain.guess(scores, spec)
 
 
 def with_extras(kind: TaskKind) -> TaskKind:
     """`kind` with the fields `categories`, `numbers` and `knowledge`; if it has features of its own, with `knowledge` only."""
     has = {f.type for f in kind.fields if f.many}
-    fields = [f for f in FIELDS if f.name == _KNOWLEDGE or not has & {"category", "number"}]
-    members = {
-        "__module__": __name__,
-        "plain": kind,
-        "added": frozenset(f.name for f in fields),
-        "fields": (*kind.fields, *fields),
-        "Options": create_model(kind.Options.__name__, __base__=(ExtraOptions, kind.Options), __module__=__name__),
-    }
-    return type(type(kind).__name__, (Extras, type(kind)), members)()
+    fields = [f for f in FIELDS if f.name == KNOWLEDGE or not has & {"category", "number"}]
+
+    def load_head() -> "Head":
+        head: Head = import_module(f"{__name__}.head").ExtrasHead(kind.head, kind.extras_of[1])
+        return head
+
+    return replace(
+        kind,
+        fields=(*kind.fields, *fields),
+        Options=create_model(kind.Options.__name__, __base__=(ExtraOptions, kind.Options), __module__=__name__),
+        rows=ExtraRows(kind, frozenset(f.name for f in fields)),
+        report=ExtraReport(kind.report),
+        load_head=load_head,
+    )
 
 
 def check_knowledge(findings: common.Findings) -> None:
     """Knowledge that is missing, in all rows or in some, and what looks like JSON but is not."""
-    column = findings.table[_KNOWLEDGE]
+    column = findings.table[KNOWLEDGE]
     empty = common.is_empty(column)
     if len(empty) and empty.all():
         findings.rows(
             Severity.ERROR,
             "knowledge_empty",
-            _KNOWLEDGE,
+            KNOWLEDGE,
             empty,
             message("The column of knowledge is empty in every row."),
             message("Choose a column that says something, or leave the field without one."),
@@ -277,7 +261,7 @@ def check_knowledge(findings: common.Findings) -> None:
     findings.rows(
         Severity.INFO,
         "knowledge_missing",
-        _KNOWLEDGE,
+        KNOWLEDGE,
         empty,
         message("{count} of {of} rows have no knowledge."),
         message("Nothing to do: such a row is read by the rest of it."),
@@ -287,7 +271,7 @@ def check_knowledge(findings: common.Findings) -> None:
     findings.rows(
         Severity.WARNING,
         "knowledge_unreadable",
-        _KNOWLEDGE,
+        KNOWLEDGE,
         unreadable,
         message("{count} cells of knowledge begin like JSON but are not; the first is “{found}”.", found=first),
         message("They are read as they stand. Write them as {example}, or as “brand: Zentrik; colour: navy”.", example=EXAMPLE),

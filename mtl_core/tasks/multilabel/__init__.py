@@ -7,20 +7,23 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import torch
 from pydantic import Field as Setting
-from torch import Tensor
-from torch.nn import functional as F
 
 from mtl_core.base.messages import N_, message
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation import metrics
 from mtl_core.tasks import common, vectors
-from mtl_core.tasks.base import Field, MetricInfo, Panel, Slot, Spec, TaskBatch, TaskKind
+from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 
 SEPARATORS = (",", ";", "|", "/", "，", "；", "、")
+
+
 MANY_TAGS = 2000
+
+
 SHOWN_TAGS = 5  # of a prediction
+
+
 HEAVIEST = 100.0  # weight of a rare tag's rows
 
 
@@ -54,45 +57,79 @@ class MultilabelOptions(vectors.VectorOptions):
     )
 
 
-class Multilabel(TaskKind):
-    name = "multilabel"
-    label = N_("Tags")
-    help = N_("Which of many tags a text has, any number of them: the themes of a message, the properties of a product.")
-    fields = (
-        Field(
-            "text",
-            "text",
-            N_("The text to tag."),
-            many=True,
-            aliases=("text", "message", "review", "review text", "body", "title", "description", "product"),
-        ),
-        vectors.SECOND,
-        Field(
-            "label",
-            "label",
-            N_("The tags, several in one cell or as a list."),
-            aliases=("label", "tags", "labels", "tag", "themes", "topics", "aspects", "keywords", "标签"),
-            holds="tags",
-        ),
-    )
-    Options = MultilabelOptions
-    metrics = (
-        MetricInfo("micro_f1", N_("Micro-F1"), N_("F1 of all tags of all rows counted together, so that frequent tags count more.")),
-        MetricInfo("macro_f1", N_("Macro-F1"), N_("F1 averaged over the tags, each counting the same.")),
-        MetricInfo(
-            "lrap",
-            N_("Label-ranking average precision"),
-            N_("Share of right tags among those ranked as high, averaged over the right tags of a row; the threshold plays no part."),
-        ),
-    )
-    primary = "micro_f1"
+FIELDS = (
+    Field(
+        "text",
+        "text",
+        N_("The text to tag."),
+        many=True,
+        aliases=("text", "message", "review", "review text", "body", "title", "description", "product"),
+    ),
+    vectors.SECOND,
+    Field(
+        "label",
+        "label",
+        N_("The tags, several in one cell or as a list."),
+        aliases=("label", "tags", "labels", "tag", "themes", "topics", "aspects", "keywords", "标签"),
+        holds="tags",
+    ),
+)
 
+
+class MultilabelReport(Report):
+    def tuned(self, scores: np.ndarray, labels: np.ndarray, spec: Spec, options: MultilabelOptions) -> Spec:
+        return {"threshold": metrics.best_threshold(scores, labels)} if options.threshold is None else {}
+
+    def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
+        if not len(labels):
+            return {}
+        return metrics.defined(
+            {
+                "micro_f1": metrics.precision_recall_f1(scores, labels, spec["threshold"])[2],
+                "macro_f1": float(np.mean(found.f1)) if len((found := _found(scores, labels, spec)).f1) else np.nan,
+                "lrap": metrics.mean_average_precision(scores.ravel(), labels.ravel(), np.repeat(np.arange(len(labels)), labels.shape[1])),
+            }
+        )
+
+    def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
+        found = _found(scores, labels, spec)
+        columns = (found.precision, found.recall, found.f1, found.support)
+        rows: list[list[Any]] = [
+            [spec["tags"][c], *map(float, values), int(n)] for c, *values, n in zip(found.classes, *columns, strict=True)
+        ]
+        if rows:
+            micro = metrics.precision_recall_f1(scores, labels, spec["threshold"])
+            rows.append([N_("micro average"), *micro, len(labels)])
+            rows.append([N_("macro average"), *(float(np.mean(c)) for c in columns[:3]), len(labels)])
+        header = [N_("tag"), N_("precision"), N_("recall"), "F1", N_("rows")]
+        return [
+            Panel("table", N_("Report by tag"), {"columns": header, "rows": rows}),
+            Panel("table", N_("Threshold"), {"columns": [N_("probability from which a tag is given")], "rows": [[spec["threshold"]]]}),
+        ]
+
+    def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
+        """The tags from the threshold on, the most probable first, and the probabilities of the five most probable."""
+        given = scores.astype(np.float64) >= spec["threshold"]
+        order = np.argsort(-scores, axis=1, kind="stable")
+        return [
+            {
+                "label": ", ".join(spec["tags"][c] for c in best if has[c]) or N_("no tag"),
+                "probabilities": {spec["tags"][c]: float(row[c]) for c in best[:SHOWN_TAGS]},
+            }
+            for row, has, best in zip(scores, given, order, strict=True)
+        ]
+
+
+REPORT = MultilabelReport()
+
+
+class MultilabelRows(Rows):
     def slots(self, options: MultilabelOptions, fields: Collection[str] | None = None) -> tuple[Slot, ...]:
         return vectors.slots(fields)
 
     def check(self, table: pa.Table, split: np.ndarray, options: MultilabelOptions) -> list[Problem]:
         findings = common.Findings(table, split)
-        if not findings.fields(self.fields):
+        if not findings.fields(FIELDS):
             return findings.problems
         findings.texts("text")
         findings.texts("second")
@@ -223,54 +260,6 @@ class Multilabel(TaskKind):
             encoded |= {"tags": common.fixed(tags), "label": common.floats(np.where(common.nulls(cells), np.nan, 1.0))}
         return pa.table(encoded)
 
-    def head(self, hidden: int, spec: Spec, options: MultilabelOptions) -> vectors.VectorHead:
-        prior = [0.5] * len(spec["tags"]) if options.tag_weights == "balanced" else spec["shares"]
-        return vectors.VectorHead(hidden, len(spec["tags"]), options, prior)
-
-    def loss(self, logits: Tensor, batch: TaskBatch, spec: Spec, options: MultilabelOptions) -> Tensor:
-        """Binary cross-entropy, the sum over the tags: -ln p of a row's tags, as a class's cross-entropy is -ln p of its class. The mean
-        would be so small beside other tasks that the shared encoder hardly hears it (benchmarks/LOG.md)."""
-        weights = torch.tensor(spec["weights"], device=logits.device)
-        losses = F.binary_cross_entropy_with_logits(logits.float(), batch.features["tags"], reduction="none", pos_weight=weights)
-        return losses.sum(dim=1)
-
-    def scores(self, logits: Tensor, batch: TaskBatch, spec: Spec) -> np.ndarray:
-        return torch.sigmoid(logits.detach().float()).cpu().numpy()
-
-    def truth(self, batch: TaskBatch, spec: Spec) -> np.ndarray:
-        """(R, C) float32: 1 = the row has the tag."""
-        return batch.features["tags"].cpu().numpy()
-
-    def tuned(self, scores: np.ndarray, labels: np.ndarray, spec: Spec, options: MultilabelOptions) -> Spec:
-        return {"threshold": metrics.best_threshold(scores, labels)} if options.threshold is None else {}
-
-    def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
-        if not len(labels):
-            return {}
-        return metrics.defined(
-            {
-                "micro_f1": metrics.precision_recall_f1(scores, labels, spec["threshold"])[2],
-                "macro_f1": float(np.mean(found.f1)) if len((found := _found(scores, labels, spec)).f1) else np.nan,
-                "lrap": metrics.mean_average_precision(scores.ravel(), labels.ravel(), np.repeat(np.arange(len(labels)), labels.shape[1])),
-            }
-        )
-
-    def report(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
-        found = _found(scores, labels, spec)
-        columns = (found.precision, found.recall, found.f1, found.support)
-        rows: list[list[Any]] = [
-            [spec["tags"][c], *map(float, values), int(n)] for c, *values, n in zip(found.classes, *columns, strict=True)
-        ]
-        if rows:
-            micro = metrics.precision_recall_f1(scores, labels, spec["threshold"])
-            rows.append([N_("micro average"), *micro, len(labels)])
-            rows.append([N_("macro average"), *(float(np.mean(c)) for c in columns[:3]), len(labels)])
-        header = [N_("tag"), N_("precision"), N_("recall"), "F1", N_("rows")]
-        return [
-            Panel("table", N_("Report by tag"), {"columns": header, "rows": rows}),
-            Panel("table", N_("Threshold"), {"columns": [N_("probability from which a tag is given")], "rows": [[spec["threshold"]]]}),
-        ]
-
     def naive(self, table: pa.Table, split: np.ndarray, spec: Spec, options: MultilabelOptions, part: str) -> dict[str, float]:
         """TF-IDF of words and word pairs with a linear support vector machine a tag, and the threshold of the validation rows."""
         from scipy.special import expit
@@ -289,19 +278,29 @@ class Multilabel(TaskKind):
             for scores, features in zip(found, words, strict=True):
                 if len(scores):
                     scores[:, tag] = expit(model.decision_function(features))
-        return self.evaluate(found[0], labels[rows], None, spec | self.tuned(found[1], labels[validation], spec, options))
+        return REPORT.evaluate(found[0], labels[rows], None, spec | REPORT.tuned(found[1], labels[validation], spec, options))
 
-    def present(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
-        """The tags from the threshold on, the most probable first, and the probabilities of the five most probable."""
-        given = scores.astype(np.float64) >= spec["threshold"]
-        order = np.argsort(-scores, axis=1, kind="stable")
-        return [
-            {
-                "label": ", ".join(spec["tags"][c] for c in best if has[c]) or N_("no tag"),
-                "probabilities": {spec["tags"][c]: float(row[c]) for c in best[:SHOWN_TAGS]},
-            }
-            for row, has, best in zip(scores, given, order, strict=True)
-        ]
+
+KIND = TaskKind(
+    name="multilabel",
+    label=N_("Tags"),
+    help=N_("Which of many tags a text has, any number of them: the themes of a message, the properties of a product."),
+    fields=FIELDS,
+    Options=MultilabelOptions,
+    metrics=(
+        MetricInfo("micro_f1", N_("Micro-F1"), N_("F1 of all tags of all rows counted together, so that frequent tags count more.")),
+        MetricInfo("macro_f1", N_("Macro-F1"), N_("F1 averaged over the tags, each counting the same.")),
+        MetricInfo(
+            "lrap",
+            N_("Label-ranking average precision"),
+            N_("Share of right tags among those ranked as high, averaged over the right tags of a row; the threshold plays no part."),
+        ),
+    ),
+    primary="micro_f1",
+    rows=MultilabelRows(),
+    report=REPORT,
+    load_head=head_of(__name__),
+)
 
 
 def _found(scores: np.ndarray, labels: np.ndarray, spec: Spec) -> metrics.ClassScores:

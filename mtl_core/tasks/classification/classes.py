@@ -10,9 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import torch
 from pydantic import Field as Setting
-from torch import Tensor
 
 from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
@@ -143,18 +141,6 @@ def check_parents(findings: common.Findings, names: pa.ChunkedArray) -> None:
 
 
 # -- scores -------------------------------------------------------------------------------------------------------------------
-
-
-def doubt(logits: Tensor, reject: str) -> Tensor:
-    """(R, C) → (R,) in [0, 1]: how little a text looks like one of the classes.
-
-    confidence: 1 - the largest probability. "A Baseline for Detecting Misclassified and Out-of-Distribution Examples in Neural
-        Networks" (https://arxiv.org/abs/1610.02136).
-    energy: σ(E), E = -log Σ exp(logit). "Energy-based Out-of-distribution Detection" (https://arxiv.org/abs/2010.03759).
-    """
-    if reject == "energy":
-        return torch.sigmoid(-torch.logsumexp(logits, dim=1))
-    return 1 - torch.softmax(logits, dim=1).amax(dim=1)
 
 
 def threshold(doubts: np.ndarray, share: float) -> float:

@@ -11,20 +11,16 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import torch
 from pydantic import Field as Setting
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation import metrics
 from mtl_core.tasks import common
-from mtl_core.tasks.base import Field, MetricInfo, Panel, Slot, Spec, TaskBatch, TaskKind, Tokens
-from mtl_core.tasks.spans import PIECES, SPACELESS, covering, lower, objects, occurrences, read_to, trimmed, whole
+from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
+from mtl_core.tasks.spans import PIECES, SPACELESS, lower, objects, occurrences, trimmed
 
-IGNORED = -100  # as a target: nothing is learned
 _SENTENCE = re.compile(r"[^.!?。！？\n]+[.!?。！？]*")
 
 
@@ -63,84 +59,85 @@ class Answer(NamedTuple):
     margin: float
 
 
-class QuestionAnsweringHead(nn.Module):
-    """Logits of where the answer starts and where it ends: a linear layer on the states of the passage's tokens, another on the vector of
-    question and passage for that there is none.
-
-    "Know What You Don't Know: Unanswerable Questions for SQuAD" (https://arxiv.org/abs/1806.03822), with the head of "BERT"
-    (https://arxiv.org/abs/1810.04805), 4.3.
-    """
-
-    def __init__(self, hidden: int, spec: Spec, options: QuestionAnsweringOptions):
-        super().__init__()
-        self.normal = nn.Sequential(nn.LayerNorm(hidden), nn.Dropout(options.dropout))
-        self.places, self.none = common.output_layer(hidden, 2), common.output_layer(hidden, 1)
-
-    def forward(self, vectors: Tensor, batch: TaskBatch) -> Tensor:
-        """vectors (L, H) → logits (R, 1 + P, 2): of no answer, then of each token of the passage, -inf beyond its end; start and end."""
-        tokens = batch.slots["pair"].tokens
-        assert tokens is not None and tokens.index is not None
-        passage, row, place = _places(tokens)
-        logits = vectors.new_full((batch.n_rows, 1 + int(place.max()) if len(place) else 1, 2), -torch.inf, dtype=torch.float32)
-        logits[:, 0] = self.none(self.normal(vectors[batch.slots["pair"].index])).float()
-        logits[row, place] = self.places(self.normal(vectors[tokens.index[passage]])).float()
-        return logits
-
-
-def _places(tokens: Tokens) -> tuple[Tensor, Tensor, Tensor]:
-    """(T,) bool: the tokens of passages, P in all; (P,) long: the row of each; (P,) long: its place in its passage, from 1."""
-    passage = tokens.part == 1
-    row = tokens.rows[passage]
-    n_tokens = torch.bincount(row, minlength=len(tokens.offsets) - 1)
-    return passage, row, 1 + torch.arange(len(row), device=row.device) - (n_tokens.cumsum(0) - n_tokens)[row]
+FIELDS = (
+    Field("question", "text", N_("What is asked."), aliases=("question", "query")),
+    Field(
+        "passage",
+        "text",
+        N_("The text in which the answer may stand."),
+        many=True,
+        aliases=("passage", "context", "paragraph", "document", "review", "description", "text"),
+    ),
+    Field(
+        "answer",
+        "label",
+        N_("The answer as it stands in the passage. [] says that there is none; what an empty cell says is an option."),
+        aliases=("answer", "answers", "answer_text", "span", "label"),
+        holds="tags",
+    ),
+    Field(
+        "answer_start",
+        "number",
+        N_("At which character of the passage, from 0, the answer begins; without it where it stands first."),
+        required=False,
+        aliases=("answer_start", "start"),
+        asked=False,
+    ),
+)
 
 
-class QuestionAnswering(TaskKind):
-    name = "question_answering"
-    label = N_("Question answering")
-    help = N_("Which words of a product's description or of a review answer a question, or that none do.")
-    fields = (
-        Field("question", "text", N_("What is asked."), aliases=("question", "query")),
-        Field(
-            "passage",
-            "text",
-            N_("The text in which the answer may stand."),
-            many=True,
-            aliases=("passage", "context", "paragraph", "document", "review", "description", "text"),
-        ),
-        Field(
-            "answer",
-            "label",
-            N_("The answer as it stands in the passage. [] says that there is none; what an empty cell says is an option."),
-            aliases=("answer", "answers", "answer_text", "span", "label"),
-            holds="tags",
-        ),
-        Field(
-            "answer_start",
-            "number",
-            N_("At which character of the passage, from 0, the answer begins; without it where it stands first."),
-            required=False,
-            aliases=("answer_start", "start"),
-            asked=False,
-        ),
-    )
-    Options = QuestionAnsweringOptions
-    metrics = (
-        MetricInfo(
-            "f1", N_("F1"), N_("How many words answer and truth share, mean over rows; without an answer 1 if none is given, else 0.")
-        ),
-        MetricInfo("exact_match", N_("Exact match"), N_("Share of answers that are the true one, but for case, punctuation and articles.")),
-        MetricInfo("no_answer_accuracy", N_("No-answer accuracy"), N_("Share of the rows without an answer where none was given.")),
-    )
-    primary = "f1"
-    rows_at_once = 512
+class QuestionAnsweringReport(Report):
+    def tuned(self, scores: np.ndarray, labels: np.ndarray, spec: Spec, options: QuestionAnsweringOptions) -> Spec:
+        """The threshold with the highest F1, halfway between two margins."""
+        finite = np.array([np.isfinite(a.margin) for a in scores], bool)
+        if options.threshold is not None or not finite.any():
+            return {}
+        margin = np.array([a.margin for a in scores[finite]])
+        given = np.array([_f1(a.text, true.text) for a, true in zip(scores[finite], labels[finite], strict=True)])
+        withheld = np.array([float(not true.text) for true in labels[finite]])
+        order = np.argsort(-margin, kind="stable")
+        total = withheld.sum() + np.cumsum(np.append(0, (given - withheld)[order]))  # of the first n given
+        cuts = np.concatenate([[margin.max() + 1], (margin[order][1:] + margin[order][:-1]) / 2, [margin.min() - 1]])
+        possible = np.append(True, np.append(margin[order][1:] < margin[order][:-1], True))  # equal margins are not parted
+        return {"threshold": float(cuts[possible][np.argmax(total[possible])])}
 
+    def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
+        exact, f1, none, _ = _measured(scores, labels, spec)
+        values = {"exact_match": _mean(exact), "f1": _mean(f1), "no_answer_accuracy": _mean(exact[none])}
+        return metrics.defined(values)
+
+    def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
+        exact, f1, none, cut = _measured(scores, labels, spec)
+        parts = ((N_("with an answer"), ~none), (N_("without an answer"), none), (N_("all rows"), np.ones(len(none), bool)))
+        rows: list[list[Any]] = [
+            [name, float(exact[part].mean()), float(f1[part].mean()), int(part.sum()), int(cut[part].sum())]
+            for name, part in parts
+            if part.any()
+        ]
+        header = [N_("question"), N_("exact match"), "F1", N_("rows"), N_("beyond the longest text")]
+        return [Panel("table", N_("Answers"), {"columns": header, "rows": rows})]
+
+    def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        for a in scores:
+            if a.text and a.margin > spec["threshold"]:
+                span = {"text": a.text, "start": a.start, "end": a.end, "probability": a.probability}
+                found.append({"label": a.text, "probability": a.probability, "no_answer_probability": a.none, "spans": [span]})
+            else:
+                found.append({"label": N_("no answer"), "probability": a.none, "no_answer_probability": a.none, "spans": []})
+        return found
+
+
+REPORT = QuestionAnsweringReport()
+
+
+class QuestionAnsweringRows(Rows):
     def slots(self, options: QuestionAnsweringOptions, fields: Collection[str] | None = None) -> tuple[Slot, ...]:
         return (Slot("pair", "pair", "tokens"),)
 
     def check(self, table: pa.Table, split: np.ndarray, options: QuestionAnsweringOptions) -> list[Problem]:
         findings = common.Findings(table, split)
-        if not findings.fields(self.fields):
+        if not findings.fields(FIELDS):
             return findings.problems
         findings.texts("question")
         findings.texts("passage")
@@ -221,88 +218,6 @@ class QuestionAnswering(TaskKind):
             columns["ends"] = pa.array([[r.start + len(r.answer)] if r.answer else [] for r in rows], pa.list_(pa.int64()))
         return pa.table(columns)
 
-    def head(self, hidden: int, spec: Spec, options: QuestionAnsweringOptions) -> QuestionAnsweringHead:
-        return QuestionAnsweringHead(hidden, spec, options)
-
-    def loss(self, logits: Tensor, batch: TaskBatch, spec: Spec, options: QuestionAnsweringOptions) -> Tensor:
-        """Mean of the cross-entropies of start and end over no answer and the passage's tokens; 0 where the true end is not read."""
-        tokens, ends = batch.slots["pair"].tokens, batch.lists["ends"]
-        assert tokens is not None and batch.labels is not None
-        passage, row, place = _places(tokens)
-        inside = covering(tokens, batch.lists["starts"], ends[0], part=1)[passage] >= 0
-        end = torch.zeros_like(batch.labels).masked_scatter_(batch.labels > 0, ends[0])
-        learned = end <= read_to(tokens, part=1)
-        nowhere, none = logits.shape[1], torch.zeros_like(batch.labels)
-        first = none.scatter_reduce(0, row, torch.where(inside, place, nowhere), "amin", include_self=False)
-        last = none.scatter_reduce(0, row, torch.where(inside, place, 0), "amax")
-        answered = torch.stack([first, last], dim=1)
-        targets = torch.where((batch.labels > 0)[:, None], torch.where((learned & (last > 0))[:, None], answered, IGNORED), 0)
-        return F.cross_entropy(logits.float(), targets, ignore_index=IGNORED, reduction="none").mean(1)
-
-    def scores(self, logits: Tensor, batch: TaskBatch, spec: Spec) -> np.ndarray:
-        """(R,) `Answer`: the best span of at most the longest answer's tokens, in whole words, whatever the threshold says of it."""
-        tokens = batch.slots["pair"].tokens
-        assert tokens is not None
-        log = F.log_softmax(logits.detach().float(), dim=1).cpu()
-        start, end = log[:, 1:, 0], log[:, 1:, 1]
-        none = log[:, 0].sum(1)
-        best, first, length = torch.full_like(none, -torch.inf), torch.zeros_like(none).long(), torch.zeros_like(none).long()
-        for more in range(min(spec["longest"], start.shape[1])):  # spans of 1 + more tokens
-            found, place = (start[:, : start.shape[1] - more] + end[:, more:]).max(1)
-            better = found > best
-            best, first = torch.where(better, found, best), torch.where(better, place, first)
-            length = torch.where(better, more, length)
-        passage, rows, _ = (t.cpu().numpy() for t in _places(tokens))
-        chars = tokens.chars.cpu().numpy()[passage]
-        offsets = np.searchsorted(rows, np.arange(batch.n_rows))
-        answers = []
-        for row, text in enumerate(batch.strings["passage"]):
-            if best[row] == -torch.inf:  # nothing of the passage is read
-                answers.append(Answer("", 0, 0, 0.0, 1.0, -np.inf))
-                continue
-            at = offsets[row] + int(first[row])
-            begin, stop = whole(text, int(chars[at, 0]), int(chars[at + int(length[row]), 1]))
-            chances = float(best[row].exp()), float(none[row].exp()), float(best[row] - none[row])
-            answers.append(Answer(text[begin:stop], begin, stop, *chances))
-        return objects(answers, len(answers))
-
-    def truth(self, batch: TaskBatch, spec: Spec) -> np.ndarray:
-        tokens = batch.slots["pair"].tokens
-        assert tokens is not None and batch.labels is not None
-        starts, ends = batch.lists["starts"][0], batch.lists["ends"][0]
-        spans = torch.stack([starts, ends], dim=1).tolist()
-        return _true(spans, batch.labels.cpu().numpy(), read_to(tokens, part=1).cpu().numpy(), batch.strings["passage"])
-
-    def tuned(self, scores: np.ndarray, labels: np.ndarray, spec: Spec, options: QuestionAnsweringOptions) -> Spec:
-        """The threshold with the highest F1, halfway between two margins."""
-        finite = np.array([np.isfinite(a.margin) for a in scores], bool)
-        if options.threshold is not None or not finite.any():
-            return {}
-        margin = np.array([a.margin for a in scores[finite]])
-        given = np.array([_f1(a.text, true.text) for a, true in zip(scores[finite], labels[finite], strict=True)])
-        withheld = np.array([float(not true.text) for true in labels[finite]])
-        order = np.argsort(-margin, kind="stable")
-        total = withheld.sum() + np.cumsum(np.append(0, (given - withheld)[order]))  # of the first n given
-        cuts = np.concatenate([[margin.max() + 1], (margin[order][1:] + margin[order][:-1]) / 2, [margin.min() - 1]])
-        possible = np.append(True, np.append(margin[order][1:] < margin[order][:-1], True))  # equal margins are not parted
-        return {"threshold": float(cuts[possible][np.argmax(total[possible])])}
-
-    def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
-        exact, f1, none, _ = _measured(scores, labels, spec)
-        values = {"exact_match": _mean(exact), "f1": _mean(f1), "no_answer_accuracy": _mean(exact[none])}
-        return metrics.defined(values)
-
-    def report(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
-        exact, f1, none, cut = _measured(scores, labels, spec)
-        parts = ((N_("with an answer"), ~none), (N_("without an answer"), none), (N_("all rows"), np.ones(len(none), bool)))
-        rows: list[list[Any]] = [
-            [name, float(exact[part].mean()), float(f1[part].mean()), int(part.sum()), int(cut[part].sum())]
-            for name, part in parts
-            if part.any()
-        ]
-        header = [N_("question"), N_("exact match"), "F1", N_("rows"), N_("beyond the longest text")]
-        return [Panel("table", N_("Answers"), {"columns": header, "rows": rows})]
-
     def naive(self, table: pa.Table, split: np.ndarray, spec: Spec, options: QuestionAnsweringOptions, part: str) -> dict[str, float]:
         """The sentence nearest to the question by TF-IDF; `always_no_answer_f1`: never an answer."""
         from sklearn.feature_extraction.text import TfidfVectorizer
@@ -327,23 +242,32 @@ class QuestionAnswering(TaskKind):
         read = np.full(len(rows), np.iinfo(np.int64).max)
         pairs = zip(*(test[name].combine_chunks().flatten().to_pylist() for name in ("starts", "ends")), strict=True)
         truth = _true(pairs, test["label"].to_numpy(), read, passages)
-        never = self.evaluate(objects((a._replace(margin=-np.inf) for a in answers), len(rows)), truth, None, spec)
-        return self.evaluate(objects(answers, len(rows)), truth, None, spec) | {"always_no_answer_f1": never["f1"]}
+        never = REPORT.evaluate(objects((a._replace(margin=-np.inf) for a in answers), len(rows)), truth, None, spec)
+        return REPORT.evaluate(objects(answers, len(rows)), truth, None, spec) | {"always_no_answer_f1": never["f1"]}
 
-    def present(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        for a in scores:
-            if a.text and a.margin > spec["threshold"]:
-                span = {"text": a.text, "start": a.start, "end": a.end, "probability": a.probability}
-                found.append({"label": a.text, "probability": a.probability, "no_answer_probability": a.none, "spans": [span]})
-            else:
-                found.append({"label": N_("no answer"), "probability": a.none, "no_answer_probability": a.none, "spans": []})
-        return found
+
+KIND = TaskKind(
+    name="question_answering",
+    label=N_("Question answering"),
+    help=N_("Which words of a product's description or of a review answer a question, or that none do."),
+    fields=FIELDS,
+    Options=QuestionAnsweringOptions,
+    metrics=(
+        MetricInfo(
+            "f1", N_("F1"), N_("How many words answer and truth share, mean over rows; without an answer 1 if none is given, else 0.")
+        ),
+        MetricInfo("exact_match", N_("Exact match"), N_("Share of answers that are the true one, but for case, punctuation and articles.")),
+        MetricInfo("no_answer_accuracy", N_("No-answer accuracy"), N_("Share of the rows without an answer where none was given.")),
+    ),
+    primary="f1",
+    rows_at_once=512,
+    rows=QuestionAnsweringRows(),
+    report=REPORT,
+    load_head=head_of(__name__),
+)
 
 
 # -- labels -------------------------------------------------------------------------------------------------------------------
-
-
 @dataclass
 class _Row:
     """answer: as it stands in the passage from character `start` on; "" where there is none, None where nothing is learned.
@@ -409,8 +333,6 @@ def _true(spans: Iterable[Sequence[int]], labels: np.ndarray, read: np.ndarray, 
 
 
 # -- numbers ------------------------------------------------------------------------------------------------------------------
-
-
 def _words(text: str) -> list[str]:
     """Lower case, without punctuation and articles, as in SQuAD; characters where a script has no spaces between words."""
     plain = "".join(c for c in text.lower() if unicodedata.category(c)[0] not in "PS")

@@ -6,25 +6,15 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import torch
 from pydantic import Field as Setting
 from pydantic import ValidationInfo, field_validator
-from torch import Tensor
 
 from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation import metrics
 from mtl_core.tasks import common
-from mtl_core.tasks.base import Catalogue, CatalogueHead, Field, MetricInfo, Panel, Slot, Spec, TaskBatch, TaskKind
-from mtl_core.tasks.recommendation_heads import (
-    ConnectedHead,
-    DotHead,
-    Matched,
-    bayesian_personalized_ranking,
-    cross_entropy,
-    in_batch_softmax,
-)
+from mtl_core.tasks.base import Catalogue, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 
 
 class RecommendationOptions(Options):
@@ -75,73 +65,67 @@ class RecommendationOptions(Options):
         return scoring
 
 
-class Recommendation(TaskKind):
-    name = "recommendation"
-    label = N_("Recommendation")
-    help = N_("Which item suits a user, from the texts of the items the user had before.")
-    fields = (
-        Field(
-            "history",
-            "texts",
-            N_("The user's earlier items: a list of texts, oldest first; may be empty."),
-            aliases=("history", "past_items", "viewed"),
-        ),
-        Field(
-            "item", "text", N_("The candidate item's text."), many=True, aliases=("item", "title", "product", "description", "item_text")
-        ),
-        Field(
-            "label", "label", N_("Whether the user chose the item: 0 or 1."), aliases=("label", "clicked", "bought", "purchased", "target")
-        ),
-        Field(
-            "user",
-            "group",
-            N_("The user, to measure quality by user; without it rows with the same history count as one user."),
-            required=False,
-            aliases=("user", "user_id", "userid", "customer", "customerid", "customer_id"),
-        ),
-        Field(
-            "list",
-            "group",
-            N_("Rows that were ranked together, such as one chosen item and its negatives; without it all rows of a user."),
-            required=False,
-            aliases=("list", "list_id", "session", "session_id", "impression", "impression_id"),
-        ),
-    )
-    Options = RecommendationOptions
-    metrics = (
-        MetricInfo("auc", N_("AUC"), N_("Chance that a chosen item scores above another one.")),
-        MetricInfo("gauc", N_("GAUC"), N_("AUC within each user, weighted by the user's rows.")),
-        MetricInfo("ndcg_at_10", N_("NDCG@10"), N_("How near the top the chosen items stand among the first ten of a list.")),
-        MetricInfo("hr_at_10", N_("HR@10"), N_("Share of lists with a chosen item among the first ten; always 1 for lists of up to ten.")),
-        MetricInfo("mrr", N_("MRR"), N_("Mean of 1 / rank of the first chosen item of a list.")),
-        MetricInfo(
-            "full_ndcg_at_10",
-            N_("NDCG@10, catalogue"),
-            N_("How near the top a chosen item stands among the first ten of the whole catalogue."),
-        ),
-        MetricInfo("full_hr_at_10", N_("HR@10, catalogue"), N_("Share of chosen items among the first ten of the whole catalogue.")),
-        MetricInfo("full_mrr", N_("MRR, catalogue"), N_("Mean of 1 / rank of a chosen item in the whole catalogue.")),
-        MetricInfo(
-            "coverage_at_10",
-            N_("Coverage@10"),
-            N_("Share of the catalogue among anybody's first ten; it grows with the number of rows that are ranked."),
-        ),
-        MetricInfo(
-            "novelty_at_10",
-            N_("Novelty@10"),
-            N_("Mean of -log2 of the popularity in training of the first ten of the whole catalogue; higher: less obvious."),
-        ),
-    )
-    primary = "auc"
-    ranks = "item"
-    takes_logs = True
+FIELDS = (
+    Field(
+        "history",
+        "texts",
+        N_("The user's earlier items: a list of texts, oldest first; may be empty."),
+        aliases=("history", "past_items", "viewed"),
+    ),
+    Field("item", "text", N_("The candidate item's text."), many=True, aliases=("item", "title", "product", "description", "item_text")),
+    Field("label", "label", N_("Whether the user chose the item: 0 or 1."), aliases=("label", "clicked", "bought", "purchased", "target")),
+    Field(
+        "user",
+        "group",
+        N_("The user, to measure quality by user; without it rows with the same history count as one user."),
+        required=False,
+        aliases=("user", "user_id", "userid", "customer", "customerid", "customer_id"),
+    ),
+    Field(
+        "list",
+        "group",
+        N_("Rows that were ranked together, such as one chosen item and its negatives; without it all rows of a user."),
+        required=False,
+        aliases=("list", "list_id", "session", "session_id", "impression", "impression_id"),
+    ),
+)
 
+
+class RecommendationReport(Report):
+    def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
+        values = {"auc": metrics.roc_auc(scores, labels)}
+        if groups is not None:
+            values |= {
+                "gauc": metrics.grouped_auc(scores, labels, groups >> 32),
+                "ndcg_at_10": metrics.ndcg(scores, labels, groups),
+                "hr_at_10": metrics.hit_rate(scores, labels, groups),
+                "mrr": metrics.mean_reciprocal_rank(scores, labels, groups),
+            }
+        return metrics.defined(values)
+
+    def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
+        """Not how reliable the relevance is: the share of chosen items depends on how many negatives were drawn."""
+        if groups is None:
+            return []
+        columns = [N_("Among the first"), N_("Share of lists"), N_("By chance")]
+        rows = [[k, metrics.hit_rate(scores, labels, groups, k), metrics.hit_rate_by_chance(labels, groups, k)] for k in (1, 3, 5, 10)]
+        data = {"columns": columns, "rows": [row for row in rows if np.isfinite(row).all()]}
+        return [Panel("table", N_("Where the chosen item stands in its list"), data)]
+
+    def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
+        return [{"relevance": float(s)} for s in scores]
+
+
+REPORT = RecommendationReport()
+
+
+class RecommendationRows(Rows):
     def slots(self, options: RecommendationOptions, fields: Collection[str] | None = None) -> tuple[Slot, ...]:
         return (Slot("history", "many"), Slot("item"))
 
     def check(self, table: pa.Table, split: np.ndarray, options: RecommendationOptions) -> list[Problem]:
         findings = common.Findings(table, split)
-        if not findings.fields(self.fields):
+        if not findings.fields(FIELDS):
             return findings.problems
         findings.texts("item")
         empty = common.is_empty(table["history"])
@@ -178,18 +162,6 @@ class Recommendation(TaskKind):
                 columns["log_count"] = common.fixed(logs[known.to_numpy()][:, None])
         return pa.table(columns)
 
-    def head(self, hidden: int, spec: Spec, options: RecommendationOptions) -> CatalogueHead:
-        return (DotHead if options.scoring == "dot" else ConnectedHead)(hidden, spec, options)
-
-    def loss(self, logits: Tensor | Matched, batch: TaskBatch, spec: Spec, options: RecommendationOptions) -> Tensor:
-        if isinstance(logits, Matched):
-            return in_batch_softmax(logits, batch)
-        return (bayesian_personalized_ranking if options.loss == "bpr" else cross_entropy)(logits, batch)
-
-    def scores(self, logits: Tensor | Matched, batch: TaskBatch, spec: Spec) -> np.ndarray:
-        rows = logits.logits if isinstance(logits, Matched) else logits
-        return torch.sigmoid(rows.detach().float()).cpu().numpy()
-
     def draws_groups(self, options: RecommendationOptions) -> bool:
         return options.loss == "bpr"
 
@@ -199,26 +171,6 @@ class Recommendation(TaskKind):
     def catalogue(self, options: RecommendationOptions) -> Catalogue | None:
         return Catalogue("item", options.full_ranking, seen="history") if options.full_ranking else None
 
-    def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
-        values = {"auc": metrics.roc_auc(scores, labels)}
-        if groups is not None:
-            values |= {
-                "gauc": metrics.grouped_auc(scores, labels, groups >> 32),
-                "ndcg_at_10": metrics.ndcg(scores, labels, groups),
-                "hr_at_10": metrics.hit_rate(scores, labels, groups),
-                "mrr": metrics.mean_reciprocal_rank(scores, labels, groups),
-            }
-        return metrics.defined(values)
-
-    def report(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
-        """Not how reliable the relevance is: the share of chosen items depends on how many negatives were drawn."""
-        if groups is None:
-            return []
-        columns = [N_("Among the first"), N_("Share of lists"), N_("By chance")]
-        rows = [[k, metrics.hit_rate(scores, labels, groups, k), metrics.hit_rate_by_chance(labels, groups, k)] for k in (1, 3, 5, 10)]
-        data = {"columns": columns, "rows": [row for row in rows if np.isfinite(row).all()]}
-        return [Panel("table", N_("Where the chosen item stands in its list"), data)]
-
     def naive(self, table: pa.Table, split: np.ndarray, spec: Spec, options: RecommendationOptions, part: str) -> dict[str, float]:
         """Popularity: an item scores by how often training rows chose it."""
         encoded = self.encode(table, spec, options)
@@ -227,7 +179,43 @@ class Recommendation(TaskKind):
         chosen = np.bincount(items[(split == "train") & (labels == 1)], minlength=int(items.max(initial=0)) + 1)
         rows = (split == part) & ~np.isnan(labels)
         scores = chosen[items[rows]] / max(int(chosen.max(initial=0)), 1)
-        return self.evaluate(scores, labels[rows], encoded["group"].to_numpy()[rows], spec)
+        return REPORT.evaluate(scores, labels[rows], encoded["group"].to_numpy()[rows], spec)
 
-    def present(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
-        return [{"relevance": float(s)} for s in scores]
+
+KIND = TaskKind(
+    name="recommendation",
+    label=N_("Recommendation"),
+    help=N_("Which item suits a user, from the texts of the items the user had before."),
+    fields=FIELDS,
+    Options=RecommendationOptions,
+    metrics=(
+        MetricInfo("auc", N_("AUC"), N_("Chance that a chosen item scores above another one.")),
+        MetricInfo("gauc", N_("GAUC"), N_("AUC within each user, weighted by the user's rows.")),
+        MetricInfo("ndcg_at_10", N_("NDCG@10"), N_("How near the top the chosen items stand among the first ten of a list.")),
+        MetricInfo("hr_at_10", N_("HR@10"), N_("Share of lists with a chosen item among the first ten; always 1 for lists of up to ten.")),
+        MetricInfo("mrr", N_("MRR"), N_("Mean of 1 / rank of the first chosen item of a list.")),
+        MetricInfo(
+            "full_ndcg_at_10",
+            N_("NDCG@10, catalogue"),
+            N_("How near the top a chosen item stands among the first ten of the whole catalogue."),
+        ),
+        MetricInfo("full_hr_at_10", N_("HR@10, catalogue"), N_("Share of chosen items among the first ten of the whole catalogue.")),
+        MetricInfo("full_mrr", N_("MRR, catalogue"), N_("Mean of 1 / rank of a chosen item in the whole catalogue.")),
+        MetricInfo(
+            "coverage_at_10",
+            N_("Coverage@10"),
+            N_("Share of the catalogue among anybody's first ten; it grows with the number of rows that are ranked."),
+        ),
+        MetricInfo(
+            "novelty_at_10",
+            N_("Novelty@10"),
+            N_("Mean of -log2 of the popularity in training of the first ten of the whole catalogue; higher: less obvious."),
+        ),
+    ),
+    primary="auc",
+    ranks="item",
+    takes_logs=True,
+    rows=RecommendationRows(),
+    report=REPORT,
+    load_head=head_of(__name__),
+)

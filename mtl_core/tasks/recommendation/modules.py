@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mtl_core.tasks import common
-from mtl_core.tasks.base import CatalogueHead, SlotIndex, Spec, TaskBatch
+from mtl_core.tasks.base import Spec
+from mtl_core.tasks.heads import CatalogueHead, SlotIndex, TaskBatch
 
 PLACES = 200  # of a history that are told apart, from the newest backwards
 PAIRS_AT_ONCE = 8192  # user and item through the connected layer, when a catalogue is ranked

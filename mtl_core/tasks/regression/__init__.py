@@ -6,17 +6,14 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 from pydantic import Field as Setting
-from torch import Tensor
-from torch.nn import functional as F
 
 from mtl_core.base.messages import N_, message
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation import metrics
 from mtl_core.tasks import common, vectors
-from mtl_core.tasks.base import Field, MetricInfo, Panel, Slot, Spec, TaskBatch, TaskKind
+from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 
 PARTS = 5  # of the values, in the report
-_LOSSES: dict[str, Any] = {"squared": F.mse_loss, "absolute": F.l1_loss, "huber": F.huber_loss}
 
 
 class RegressionOptions(vectors.VectorOptions):
@@ -30,43 +27,64 @@ class RegressionOptions(vectors.VectorOptions):
     )
 
 
-class Regression(TaskKind):
-    name = "regression"
-    label = N_("Number")
-    help = N_("Which number belongs to a text: a rating, a price, a graded quality.")
-    fields = (
-        Field(
-            "text",
-            "text",
-            N_("The text to rate."),
-            many=True,
-            aliases=("text", "review", "review text", "message", "body", "title", "description", "product"),
-        ),
-        vectors.SECOND,
-        Field(
-            "label",
-            "label",
-            N_("The number."),
-            aliases=("label", "rating", "score", "stars", "value", "grade", "quality", "target", "评分"),
-            holds="number",
-        ),
-    )
-    Options = RegressionOptions
-    metrics = (
-        MetricInfo("rmse", N_("RMSE"), N_("Root of the mean squared error, in the unit of the number; 0 is perfect.")),
-        MetricInfo("mae", N_("MAE"), N_("Mean absolute error, in the unit of the number; 0 is perfect.")),
-        MetricInfo(
-            "spearman", N_("Spearman"), N_("How well predictions order the rows: 1 as the true numbers do, 0 not at all, -1 the other way.")
-        ),
-    )
-    primary = "spearman"  # of the three the one that has no unit, so that objectives may average it with other tasks' metrics
+FIELDS = (
+    Field(
+        "text",
+        "text",
+        N_("The text to rate."),
+        many=True,
+        aliases=("text", "review", "review text", "message", "body", "title", "description", "product"),
+    ),
+    vectors.SECOND,
+    Field(
+        "label",
+        "label",
+        N_("The number."),
+        aliases=("label", "rating", "score", "stars", "value", "grade", "quality", "target", "评分"),
+        holds="number",
+    ),
+)
 
+
+class RegressionReport(Report):
+    def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
+        return metrics.defined(
+            {"rmse": metrics.rmse(scores, labels), "mae": metrics.mae(scores, labels), "spearman": metrics.spearman(scores, labels)}
+        )
+
+    def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
+        scores, labels = scores.astype(np.float64), labels.astype(np.float64)
+        by_truth = [
+            [labels[r].min(), labels[r].max(), (scores[r] - labels[r]).mean(), metrics.mae(scores[r], labels[r]),
+             metrics.rmse(scores[r], labels[r]), len(r)]
+            for r in _parts(labels)
+        ]  # fmt: skip
+        by_prediction = [
+            [scores[r].min(), scores[r].max(), scores[r].mean(), labels[r].mean(), labels[r].std(), len(r)] for r in _parts(scores)
+        ]
+        of_truth = [N_("true from"), N_("true to"), N_("mean error"), N_("mean absolute error"), "RMSE", N_("rows")]
+        of_prediction = [
+            N_("predicted from"), N_("predicted to"), N_("mean prediction"), N_("mean true number"), N_("their deviation"), N_("rows")
+        ]  # fmt: skip
+        return [
+            Panel("table", N_("Errors by fifths of the true number"), {"columns": of_truth, "rows": _plain(by_truth)}),
+            Panel("table", N_("Reliability by fifths of the prediction"), {"columns": of_prediction, "rows": _plain(by_prediction)}),
+        ]
+
+    def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
+        return [{"value": float(s)} for s in scores]
+
+
+REPORT = RegressionReport()
+
+
+class RegressionRows(Rows):
     def slots(self, options: RegressionOptions, fields: Collection[str] | None = None) -> tuple[Slot, ...]:
         return vectors.slots(fields)
 
     def check(self, table: pa.Table, split: np.ndarray, options: RegressionOptions) -> list[Problem]:
         findings = common.Findings(table, split)
-        if not findings.fields(self.fields):
+        if not findings.fields(FIELDS):
             return findings.problems
         findings.texts("text")
         findings.texts("second")
@@ -117,44 +135,6 @@ class Regression(TaskKind):
             encoded["label"] = common.floats(common.numbers(table["label"])[0])
         return pa.table(encoded)
 
-    def head(self, hidden: int, spec: Spec, options: RegressionOptions) -> vectors.VectorHead:
-        return vectors.VectorHead(hidden, 1, options)
-
-    def loss(self, logits: Tensor, batch: TaskBatch, spec: Spec, options: RegressionOptions) -> Tensor:
-        """On the standardised number (y - mean) / deviation, which is what the head predicts."""
-        assert batch.labels is not None
-        wanted = (batch.labels - spec["mean"]) / spec["deviation"]
-        return _LOSSES[options.loss](logits.float().squeeze(1), wanted, reduction="none")
-
-    def scores(self, logits: Tensor, batch: TaskBatch, spec: Spec) -> np.ndarray:
-        """(R,) float32: numbers as those of the label."""
-        values = spec["mean"] + spec["deviation"] * logits.detach().float().squeeze(1)
-        return (values.clamp(spec["lowest"], spec["highest"]) if spec["clip"] else values).cpu().numpy()
-
-    def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
-        return metrics.defined(
-            {"rmse": metrics.rmse(scores, labels), "mae": metrics.mae(scores, labels), "spearman": metrics.spearman(scores, labels)}
-        )
-
-    def report(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
-        scores, labels = scores.astype(np.float64), labels.astype(np.float64)
-        by_truth = [
-            [labels[r].min(), labels[r].max(), (scores[r] - labels[r]).mean(), metrics.mae(scores[r], labels[r]),
-             metrics.rmse(scores[r], labels[r]), len(r)]
-            for r in _parts(labels)
-        ]  # fmt: skip
-        by_prediction = [
-            [scores[r].min(), scores[r].max(), scores[r].mean(), labels[r].mean(), labels[r].std(), len(r)] for r in _parts(scores)
-        ]
-        of_truth = [N_("true from"), N_("true to"), N_("mean error"), N_("mean absolute error"), "RMSE", N_("rows")]
-        of_prediction = [
-            N_("predicted from"), N_("predicted to"), N_("mean prediction"), N_("mean true number"), N_("their deviation"), N_("rows")
-        ]  # fmt: skip
-        return [
-            Panel("table", N_("Errors by fifths of the true number"), {"columns": of_truth, "rows": _plain(by_truth)}),
-            Panel("table", N_("Reliability by fifths of the prediction"), {"columns": of_prediction, "rows": _plain(by_prediction)}),
-        ]
-
     def naive(self, table: pa.Table, split: np.ndarray, spec: Spec, options: RegressionOptions, part: str) -> dict[str, float]:
         """TF-IDF of words and word pairs with ridge regression; `mean_rmse`: always the mean."""
         from sklearn.linear_model import Ridge
@@ -170,10 +150,29 @@ class Regression(TaskKind):
         if spec["clip"]:
             scores = scores.clip(spec["lowest"], spec["highest"])
         mean = np.full(len(rows), labels[train].mean())
-        return self.evaluate(scores, labels[rows], None, spec) | {"mean_rmse": metrics.rmse(mean, labels[rows])}
+        return REPORT.evaluate(scores, labels[rows], None, spec) | {"mean_rmse": metrics.rmse(mean, labels[rows])}
 
-    def present(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
-        return [{"value": float(s)} for s in scores]
+
+KIND = TaskKind(
+    name="regression",
+    label=N_("Number"),
+    help=N_("Which number belongs to a text: a rating, a price, a graded quality."),
+    fields=FIELDS,
+    Options=RegressionOptions,
+    metrics=(
+        MetricInfo(
+            "rmse", N_("RMSE"), N_("Root of the mean squared error, in the unit of the number; 0 is perfect."), higher_is_better=False
+        ),
+        MetricInfo("mae", N_("MAE"), N_("Mean absolute error, in the unit of the number; 0 is perfect."), higher_is_better=False),
+        MetricInfo(
+            "spearman", N_("Spearman"), N_("How well predictions order the rows: 1 as the true numbers do, 0 not at all, -1 the other way.")
+        ),
+    ),
+    primary="spearman",  # of the three the one that has no unit, so that objectives may average it with other tasks' metrics
+    rows=RegressionRows(),
+    report=REPORT,
+    load_head=head_of(__name__),
+)
 
 
 def _parts(values: np.ndarray) -> list[np.ndarray]:

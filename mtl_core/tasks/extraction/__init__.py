@@ -9,17 +9,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import torch
 from pydantic import Field as Setting
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.tasks import common
-from mtl_core.tasks.base import Field, MetricInfo, Panel, Slot, Spec, TaskBatch, TaskKind
-from mtl_core.tasks.spans import PIECES, Span, apart, covering, lower, objects, occurrences, read_to, trimmed
+from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
+from mtl_core.tasks.spans import PIECES, Span, apart, lower, objects, occurrences, trimmed
 
 EXAMPLE = '{"brand": "Ellie Shoes", "colour": ["red", "black"]}'
 
@@ -45,67 +42,67 @@ class ExtractionOptions(Options):
     )
 
 
-class ExtractionHead(nn.Module):
-    """Layer norm, dropout, optionally a fully connected layer, then one logit a tag: O, and B and I of each attribute.
-
-    BIO tags as in "Text Chunking using Transformation-Based Learning" (https://arxiv.org/abs/cmp-lg/9505040), over word pieces: the
-    first of a span is B, all others are I.
-    """
-
-    def __init__(self, hidden: int, spec: Spec, options: ExtractionOptions):
-        super().__init__()
-        self.layers = nn.Sequential(nn.LayerNorm(hidden), nn.Dropout(options.dropout))
-        if options.hidden_size:
-            self.layers.extend([nn.Linear(hidden, options.hidden_size), nn.GELU(), nn.Dropout(options.dropout)])
-        self.layers.append(common.output_layer(options.hidden_size or hidden, 1 + 2 * len(spec["attributes"])))
-
-    def forward(self, vectors: Tensor, batch: TaskBatch) -> Tensor:
-        """vectors (L, H) → logits (T, 1 + 2 A)."""
-        tokens = batch.slots["text"].tokens
-        assert tokens is not None and tokens.index is not None
-        return self.layers(vectors[tokens.index])
-
-
-class Extraction(TaskKind):
-    name = "extraction"
-    label = N_("Attribute extraction")
-    help = N_("Which words of a text name an attribute and which one: the brand, the colour, the size in a product's title.")
-    fields = (
-        Field(
-            "text",
-            "text",
-            N_("The text in which the attributes stand."),
-            many=True,
-            aliases=("text", "title", "product_title", "input", "sentence", "description", "name"),
+FIELDS = (
+    Field(
+        "text",
+        "text",
+        N_("The text in which the attributes stand."),
+        many=True,
+        aliases=("text", "title", "product_title", "input", "sentence", "description", "name"),
+    ),
+    Field(
+        "label",
+        "label",
+        N_(
+            "The attributes: a JSON object of names and values, a JSON list of start, end and attribute, or “brand: Ellie; size: 7”. "
+            "{} says that there are none, an empty cell that nobody looked."
         ),
-        Field(
-            "label",
-            "label",
-            N_(
-                "The attributes: a JSON object of names and values, a JSON list of start, end and attribute, or “brand: Ellie; size: 7”. "
-                "{} says that there are none, an empty cell that nobody looked."
-            ),
-            aliases=("attributes", "spans", "entities", "target_scores", "label", "labels", "annotations"),
-            holds="tags",
-        ),
-    )
-    Options = ExtractionOptions
-    metrics = (
-        MetricInfo(
-            "f1", N_("F1"), N_("Harmonic mean of precision and recall over all values; one counts if start, end and attribute are right.")
-        ),
-        MetricInfo("precision", N_("Precision"), N_("Share of the values found that are right.")),
-        MetricInfo("recall", N_("Recall"), N_("Share of the true values that were found.")),
-    )
-    primary = "f1"
-    rows_at_once = 256
+        aliases=("attributes", "spans", "entities", "target_scores", "label", "labels", "annotations"),
+        holds="tags",
+    ),
+)
 
+
+class ExtractionReport(Report):
+    def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
+        hits, called, support, _ = (sum(counts.values()) for counts in _counts(scores, labels))
+        if not called + support:
+            return {}
+        return dict(zip(("precision", "recall", "f1"), _rates(hits, called, support), strict=True))
+
+    def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
+        hits, called, support, cut = _counts(scores, labels)
+        names = sorted(called.keys() | support.keys(), key=lambda name: (-support[name], name))
+        rows: list[list[Any]] = [[n, *_rates(hits[n], called[n], support[n]), support[n], cut[n]] for n in names]
+        totals = [sum(counts.values()) for counts in (hits, called, support, cut)]
+        if rows:
+            macro = [float(np.mean([row[i] for row in rows])) for i in (1, 2, 3)]
+            rows += [[N_("all values"), *_rates(*totals[:3]), *totals[2:]], [N_("macro average"), *macro, *totals[2:]]]
+        header = [N_("attribute"), N_("precision"), N_("recall"), "F1", N_("values"), N_("beyond the longest text")]
+        return [Panel("table", N_("Values found by attribute"), {"columns": header, "rows": rows})]
+
+    def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
+        return [
+            {
+                "label": "; ".join(f"{s.name}: {s.text}" for s in spans) or N_("nothing found"),
+                "spans": [
+                    {"attribute": s.name, "text": s.text, "start": s.start, "end": s.end, "probability": s.probability} for s in spans
+                ],
+            }
+            for spans in scores
+        ]
+
+
+REPORT = ExtractionReport()
+
+
+class ExtractionRows(Rows):
     def slots(self, options: ExtractionOptions, fields: Collection[str] | None = None) -> tuple[Slot, ...]:
         return (Slot("text", reads="tokens"),)
 
     def check(self, table: pa.Table, split: np.ndarray, options: ExtractionOptions) -> list[Problem]:
         findings = common.Findings(table, split)
-        if not findings.fields(self.fields):
+        if not findings.fields(FIELDS):
             return findings.problems
         findings.texts("text")
         rows = list(_rows(table))
@@ -194,72 +191,6 @@ class Extraction(TaskKind):
             columns["attributes"] = pa.array([[codes[s.name] for s in spans or []] for spans in rows], pa.list_(pa.int64()))
         return pa.table(columns)
 
-    def head(self, hidden: int, spec: Spec, options: ExtractionOptions) -> ExtractionHead:
-        return ExtractionHead(hidden, spec, options)
-
-    def loss(self, logits: Tensor, batch: TaskBatch, spec: Spec, options: ExtractionOptions) -> Tensor:
-        """Cross-entropy of the tags, mean over a row's tokens; 0 for a row without any."""
-        tokens = batch.slots["text"].tokens
-        assert tokens is not None
-        span = covering(tokens, batch.lists["starts"], batch.lists["ends"][0])
-        tags = torch.zeros_like(span)
-        if len(batch.lists["attributes"][0]):
-            before = F.pad(span.cummax(0).values[:-1], (1, 0), value=-1)  # a span's tokens come one after another
-            tags = torch.where(span >= 0, 1 + 2 * batch.lists["attributes"][0][span.clamp(min=0)] + (span <= before), 0)
-        real = (tokens.part >= 0).float()
-        weights = torch.where(tags > 0, real, options.outside_weight * real)
-        losses = F.cross_entropy(logits.float(), tags, reduction="none") * weights
-        sums = torch.zeros(2, len(tokens.offsets) - 1, device=losses.device).index_add_(1, tokens.rows, torch.stack([losses, real]))
-        return sums[0] / sums[1].clamp(min=1)
-
-    def scores(self, logits: Tensor, batch: TaskBatch, spec: Spec) -> np.ndarray:
-        """(R,) lists of `Span`, from the most probable tags of which no I follows on anything but B or I of its attribute.
-
-        probability: the mean of those of the span's tags.
-        """
-        tokens = batch.slots["text"].tokens
-        assert tokens is not None
-        log = torch.log_softmax(logits.detach().float(), dim=1).cpu().numpy()
-        row, chars, part = (t.cpu().numpy() for t in (tokens.rows, tokens.chars, tokens.part))
-        tag = np.zeros(len(log), np.int64)
-        tag[part >= 0] = best_tags(log[part >= 0], row[part >= 0])
-        inside, first = np.flatnonzero(tag), np.flatnonzero(tag % 2)
-        number = np.cumsum(tag % 2)[inside] - 1  # the span of each token inside of one
-        n_tokens = np.bincount(number, minlength=len(first))
-        last = inside[np.cumsum(n_tokens) - 1]
-        mean = np.bincount(number, weights=np.exp(log[inside, tag[inside]]), minlength=len(first)) / n_tokens
-        found: list[list[Span]] = [[] for _ in range(batch.n_rows)]
-        for i, j, p in zip(first, last, mean, strict=True):
-            text = batch.strings["original"][row[i]]
-            start, end = trimmed(text, int(chars[i, 0]), int(chars[j, 1]))  # some tokenizers count the space before a word to it
-            if start < end:
-                found[row[i]].append(Span(start, end, spec["attributes"][tag[i] // 2], float(p), text[start:end]))
-        return objects(found, len(found))
-
-    def truth(self, batch: TaskBatch, spec: Spec) -> np.ndarray:
-        tokens = batch.slots["text"].tokens
-        assert tokens is not None
-        starts, offsets = batch.lists["starts"]
-        lists = [t.cpu().numpy() for t in (starts, batch.lists["ends"][0], batch.lists["attributes"][0])]
-        return _true(lists, offsets.cpu().numpy(), read_to(tokens).cpu().numpy(), batch.strings["original"], spec)
-
-    def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
-        hits, called, support, _ = (sum(counts.values()) for counts in _counts(scores, labels))
-        if not called + support:
-            return {}
-        return dict(zip(("precision", "recall", "f1"), _rates(hits, called, support), strict=True))
-
-    def report(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
-        hits, called, support, cut = _counts(scores, labels)
-        names = sorted(called.keys() | support.keys(), key=lambda name: (-support[name], name))
-        rows: list[list[Any]] = [[n, *_rates(hits[n], called[n], support[n]), support[n], cut[n]] for n in names]
-        totals = [sum(counts.values()) for counts in (hits, called, support, cut)]
-        if rows:
-            macro = [float(np.mean([row[i] for row in rows])) for i in (1, 2, 3)]
-            rows += [[N_("all values"), *_rates(*totals[:3]), *totals[2:]], [N_("macro average"), *macro, *totals[2:]]]
-        header = [N_("attribute"), N_("precision"), N_("recall"), "F1", N_("values"), N_("beyond the longest text")]
-        return [Panel("table", N_("Values found by attribute"), {"columns": header, "rows": rows})]
-
     def naive(self, table: pa.Table, split: np.ndarray, spec: Spec, options: ExtractionOptions, part: str) -> dict[str, float]:
         """A dictionary: what was a value in training is one wherever it occurs, of its most frequent attribute; the longest first."""
         encoded = self.encode(table, spec, options)
@@ -273,50 +204,31 @@ class Extraction(TaskKind):
         longest = max((len(PIECES.findall(value)) for value in dictionary), default=0)
         test = encoded.take(rows)
         found = [_look_up(text, dictionary, longest) for text in test["original"].to_pylist()]
-        return self.evaluate(objects(found, len(found)), _encoded(test, spec), None, spec)
-
-    def present(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
-        return [
-            {
-                "label": "; ".join(f"{s.name}: {s.text}" for s in spans) or N_("nothing found"),
-                "spans": [
-                    {"attribute": s.name, "text": s.text, "start": s.start, "end": s.end, "probability": s.probability} for s in spans
-                ],
-            }
-            for spans in scores
-        ]
+        return REPORT.evaluate(objects(found, len(found)), _encoded(test, spec), None, spec)
 
 
-def best_tags(log: np.ndarray, row: np.ndarray) -> np.ndarray:
-    """The most probable tags of each row's tokens of which every I follows on B or I of its own attribute.
-
-    "Error bounds for convolutional codes and an asymptotically optimum decoding algorithm" (https://doi.org/10.1109/TIT.1967.1054010).
-
-    log: (T, 1 + 2 A) log-probabilities; row: (T,) ascending. → (T,) int64
-    """
-    if not len(row):
-        return row
-    place = np.arange(len(row)) - np.searchsorted(row, row)
-    steps = np.full((place.max() + 1, row[-1] + 1, log.shape[1]), -np.inf, np.float32)  # (L, R, C); after its end a row has O
-    steps[:, :, 0] = 0
-    steps[place, row] = log
-    score, before = steps[0], np.zeros(steps.shape, np.int16)
-    score[:, 2::2] = -np.inf
-    begins = np.arange(1, log.shape[1], 2)
-    for i in range(1, len(steps)):
-        before[i] = score.argmax(axis=1)[:, None]
-        before[i, :, 2::2] = begins + (score[:, 2::2] > score[:, 1::2])
-        score = steps[i] + np.take_along_axis(score, before[i].astype(np.int64), axis=1)
-    tags = np.zeros(steps.shape[:2], np.int64)
-    tags[-1] = score.argmax(axis=1)
-    for i in range(len(steps) - 1, 0, -1):
-        tags[i - 1] = np.take_along_axis(before[i], tags[i][:, None], axis=1)[:, 0]
-    return tags[place, row]
+KIND = TaskKind(
+    name="extraction",
+    label=N_("Attribute extraction"),
+    help=N_("Which words of a text name an attribute and which one: the brand, the colour, the size in a product's title."),
+    fields=FIELDS,
+    Options=ExtractionOptions,
+    metrics=(
+        MetricInfo(
+            "f1", N_("F1"), N_("Harmonic mean of precision and recall over all values; one counts if start, end and attribute are right.")
+        ),
+        MetricInfo("precision", N_("Precision"), N_("Share of the values found that are right.")),
+        MetricInfo("recall", N_("Recall"), N_("Share of the true values that were found.")),
+    ),
+    primary="f1",
+    rows_at_once=256,
+    rows=ExtractionRows(),
+    report=REPORT,
+    load_head=head_of(__name__),
+)
 
 
 # -- labels -------------------------------------------------------------------------------------------------------------------
-
-
 @dataclass
 class _Row:
     """What a cell says of its text. spans: sorted, not overlapping; None: no label, or one that cannot be read. Others: what was lost."""
@@ -438,8 +350,6 @@ def _look_up(text: str, dictionary: dict[str, str], longest: int) -> list[Span]:
 
 
 # -- numbers ------------------------------------------------------------------------------------------------------------------
-
-
 def _counts(scores: np.ndarray, labels: np.ndarray) -> tuple[Counter[str], Counter[str], Counter[str], Counter[str]]:
     """By attribute: values found rightly, values found, true values, and of these those that were not read."""
     hits, called, support, cut = Counter[str](), Counter[str](), Counter[str](), Counter[str]()

@@ -1,30 +1,27 @@
 """Response selection: a dialogue so far and a reply → how well the reply goes on from there; the right one among candidates."""
 
-import math
 import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import torch
 from pydantic import Field as Setting
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation import metrics
 from mtl_core.tasks import common
-from mtl_core.tasks.base import Field, MetricInfo, Panel, Slot, Spec, TaskBatch, TaskKind
+from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 
 LARGEST_SCALE = 100.0  # of the cosine, as in CLIP
-_BLOCK = 1 << 16  # pairs whose vectors are looked up at once
-_MARK = re.compile(r"\s*[^\W\d][\w \-]{0,30}[:：]")  # who speaks, in front of a turn
 
-Outputs = tuple[Tensor, Tensor]
-"""(R, E) of the dialogues and (R, E) of the replies: the dot product of two is their logit."""
+
+_BLOCK = 1 << 16  # pairs whose vectors are looked up at once
+
+
+_MARK = re.compile(r"\s*[^\W\d][\w \-]{0,30}[:：]")  # who speaks, in front of a turn
 
 
 class ResponseOptions(Options):
@@ -48,75 +45,64 @@ class ResponseOptions(Options):
     )
 
 
-class ResponseHead(nn.Module):
-    """logit = exp(t) (cos(A dialogue, B reply) - b), t and b learned, exp(t) ≤ 100; A and B begin alike, as the encoder's own similarity.
+FIELDS = (
+    Field(
+        "dialogue",
+        "texts",
+        N_("The turns so far, oldest first; who spoke may stand in front, as in “customer: hello”."),
+        aliases=("dialogue", "dialog", "context", "conversation", "turns"),
+    ),
+    Field(
+        "speakers",
+        "texts",
+        N_("Who spoke each turn, in the same order, where that is not in the turns themselves."),
+        required=False,
+        aliases=("speakers", "roles", "speaker", "role"),
+    ),
+    Field("reply", "text", N_("The reply that follows, or a candidate for it."), aliases=("reply", "response", "agent_reply", "answer")),
+    Field(
+        "label",
+        "label",
+        N_("Whether the reply is the right one: 0 or 1; without it every reply is."),
+        required=False,
+        aliases=("label", "is_right", "correct"),
+    ),
+    Field(
+        "list",
+        "group",
+        N_("Rows that are candidates for one dialogue; without it rows with the same dialogue."),
+        required=False,
+        aliases=("list", "list_id", "dialogue_id", "dialog_id", "conversation_id"),
+    ),
+)
 
-    A dual encoder, as in "Efficient Natural Language Response Suggestion for Smart Reply" (https://arxiv.org/abs/1705.00652).
-    """
 
-    def __init__(self, hidden: int, options: ResponseOptions):
-        super().__init__()
-        self.context, self.reply = (nn.Linear(hidden, options.projection, bias=False) for _ in range(2))
-        self.reply.load_state_dict(self.context.state_dict())
-        self.log_scale = nn.Parameter(torch.tensor(-math.log(options.temperature)))
-        self.threshold = nn.Parameter(torch.tensor(0.5))
+class ResponseSelectionReport(Report):
+    def relevance(self, scores: np.ndarray) -> np.ndarray:
+        everything = np.arange(len(scores))
+        return 1 / (1 + np.exp(-_dots(scores, everything, everything)))
 
-    def forward(self, vectors: Tensor, batch: TaskBatch) -> Outputs:
-        """vectors (S, H) → (R, projection + 1) twice: scale and threshold are in them, so that a dot product is all that is left."""
-        vectors = vectors.float()
-        scale = self.log_scale.clamp(max=math.log(LARGEST_SCALE)).exp()
-        context = scale * F.normalize(self.context(vectors[batch.slots["context"].index]), dim=1)
-        reply = F.normalize(self.reply(vectors[batch.slots["reply"].index]), dim=1)
-        one = torch.ones_like(reply[:, :1])
-        return torch.cat([context, one], dim=1), torch.cat([reply, -scale * self.threshold * one], dim=1)
+    def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
+        """Each right reply is ranked among the wrong ones of its list; where that has none, among `candidates` - 1 of other rows."""
+        first, second, right, lists = _candidates(labels, groups, spec["candidates"])
+        return _measured(_dots(scores, first, second), right, lists)
+
+    def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
+        first, second, right, lists = _candidates(labels, groups, spec["candidates"])
+        found = _dots(scores, first, second)
+        columns = [N_("Among the first"), N_("Share of right replies"), N_("By chance")]
+        rows = [[k, metrics.hit_rate(found, right, lists, k), metrics.hit_rate_by_chance(right, lists, k)] for k in (1, 2, 5, 10)]
+        data = {"columns": columns, "rows": [row for row in rows if np.isfinite(row).all()]}
+        return [Panel("table", N_("Where the right reply stands among its candidates"), data)]
+
+    def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
+        return [{"relevance": float(s)} for s in self.relevance(scores)]
 
 
-class ResponseSelection(TaskKind):
-    name = "response_selection"
-    label = N_("Response selection")
-    help = N_("Which reply goes on from a dialogue.")
-    fields = (
-        Field(
-            "dialogue",
-            "texts",
-            N_("The turns so far, oldest first; who spoke may stand in front, as in “customer: hello”."),
-            aliases=("dialogue", "dialog", "context", "conversation", "turns"),
-        ),
-        Field(
-            "speakers",
-            "texts",
-            N_("Who spoke each turn, in the same order, where that is not in the turns themselves."),
-            required=False,
-            aliases=("speakers", "roles", "speaker", "role"),
-        ),
-        Field(
-            "reply", "text", N_("The reply that follows, or a candidate for it."), aliases=("reply", "response", "agent_reply", "answer")
-        ),
-        Field(
-            "label",
-            "label",
-            N_("Whether the reply is the right one: 0 or 1; without it every reply is."),
-            required=False,
-            aliases=("label", "is_right", "correct"),
-        ),
-        Field(
-            "list",
-            "group",
-            N_("Rows that are candidates for one dialogue; without it rows with the same dialogue."),
-            required=False,
-            aliases=("list", "list_id", "dialogue_id", "dialog_id", "conversation_id"),
-        ),
-    )
-    Options = ResponseOptions
-    metrics = (
-        MetricInfo("recall_at_1", N_("Recall@1"), N_("Share of right replies that score above all of their wrong candidates.")),
-        MetricInfo("recall_at_5", N_("Recall@5"), N_("Share of right replies among the first five of their candidates.")),
-        MetricInfo("mrr", N_("MRR"), N_("Mean of 1 / rank of the right reply among its candidates.")),
-    )
-    primary = "recall_at_1"
-    ranks = "reply"
-    rows_at_once = 512  # as each is compared with the replies of all of them
+REPORT = ResponseSelectionReport()
 
+
+class ResponseSelectionRows(Rows):
     def slots(self, options: ResponseOptions, fields: Collection[str] | None = None) -> tuple[Slot, ...]:
         return (Slot("context"), Slot("reply"))
 
@@ -125,7 +111,7 @@ class ResponseSelection(TaskKind):
 
     def check(self, table: pa.Table, split: np.ndarray, options: ResponseOptions) -> list[Problem]:
         findings = common.Findings(table, split)
-        if not findings.fields(self.fields):
+        if not findings.fields(FIELDS):
             return findings.problems
         no_reply, no_turn = common.is_empty(table["reply"]), np.array([not text for text in _contexts(table, options)], bool)
         if table.num_rows and no_reply.all():
@@ -182,59 +168,6 @@ class ResponseSelection(TaskKind):
         code = common.fixed(common.codes(reply)[:, None])
         return pa.table({"context": context, "reply": reply, "label": common.floats(label), "group": pa.array(group), "code": code})
 
-    def head(self, hidden: int, spec: Spec, options: ResponseOptions) -> ResponseHead:
-        return ResponseHead(hidden, options)
-
-    def loss(self, logits: Outputs, batch: TaskBatch, spec: Spec, options: ResponseOptions) -> Tensor:
-        """Cross-entropy of the right reply among the distinct replies of the step and "none of them", whose logit is 0.
-
-        Other right replies to the same dialogue are left out, wrong ones (label 0) are candidates only. With "none of them" a step
-        with one reply still teaches what is a fit, and so does a wrong reply to a dialogue whose right one is not in the step: none
-        is then right. The rows that are counted are scaled so that the mean over all rows is theirs.
-        """
-        context, reply = logits
-        assert batch.labels is not None
-        right, place = batch.labels > 0.5, torch.arange(len(context), device=context.device)
-        distinct, said = batch.slots["reply"].index.unique(return_inverse=True)
-        first = torch.zeros_like(distinct).scatter_reduce(0, said, place, "amin", include_self=False)
-        dialogue = batch.slots["context"].index
-        one, other = ((dialogue[:, None] == dialogue) & right).nonzero(as_tuple=True)
-        fits = torch.zeros(len(context), len(distinct), dtype=torch.bool, device=context.device)
-        fits[one, said[other]] = True
-        alone = ~right & ~fits.any(1)
-        left_out = fits | alone[:, None]
-        left_out[place, said] = False
-        compared = (context @ reply[first].T).masked_fill(left_out, -torch.inf)
-        losses = F.cross_entropy(F.pad(compared, (1, 0)), torch.where(right, said + 1, 0), reduction="none")
-        counted = right | alone
-        return losses * counted * (len(context) / counted.sum())
-
-    def scores(self, logits: Outputs, batch: TaskBatch, spec: Spec) -> np.ndarray:
-        """(R, 2 E): the vectors of dialogue and reply side by side; the dot product of any two is their logit."""
-        return torch.cat(logits, dim=1).detach().float().cpu().numpy()
-
-    def truth(self, batch: TaskBatch, spec: Spec) -> np.ndarray:
-        """(R, 2) int64: whether the reply is right, and its code."""
-        assert batch.labels is not None
-        return torch.cat([batch.labels[:, None].long(), batch.features["code"]], dim=1).cpu().numpy()
-
-    def relevance(self, scores: np.ndarray) -> np.ndarray:
-        everything = np.arange(len(scores))
-        return 1 / (1 + np.exp(-_dots(scores, everything, everything)))
-
-    def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
-        """Each right reply is ranked among the wrong ones of its list; where that has none, among `candidates` - 1 of other rows."""
-        first, second, right, lists = _candidates(labels, groups, spec["candidates"])
-        return _measured(_dots(scores, first, second), right, lists)
-
-    def report(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
-        first, second, right, lists = _candidates(labels, groups, spec["candidates"])
-        found = _dots(scores, first, second)
-        columns = [N_("Among the first"), N_("Share of right replies"), N_("By chance")]
-        rows = [[k, metrics.hit_rate(found, right, lists, k), metrics.hit_rate_by_chance(right, lists, k)] for k in (1, 2, 5, 10)]
-        data = {"columns": columns, "rows": [row for row in rows if np.isfinite(row).all()]}
-        return [Panel("table", N_("Where the right reply stands among its candidates"), data)]
-
     def naive(self, table: pa.Table, split: np.ndarray, spec: Spec, options: ResponseOptions, part: str) -> dict[str, float]:
         """Cosine of the TF-IDF vectors of dialogue and reply; word weights from the training rows."""
         from sklearn.feature_extraction.text import TfidfVectorizer
@@ -251,13 +184,28 @@ class ResponseSelection(TaskKind):
         first, second, right, lists = _candidates(labels, encoded["group"].to_numpy()[rows], spec["candidates"])
         return _measured(np.asarray(context[first].multiply(reply[second]).sum(axis=1)).ravel(), right, lists)
 
-    def present(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
-        return [{"relevance": float(s)} for s in self.relevance(scores)]
+
+KIND = TaskKind(
+    name="response_selection",
+    label=N_("Response selection"),
+    help=N_("Which reply goes on from a dialogue."),
+    fields=FIELDS,
+    Options=ResponseOptions,
+    metrics=(
+        MetricInfo("recall_at_1", N_("Recall@1"), N_("Share of right replies that score above all of their wrong candidates.")),
+        MetricInfo("recall_at_5", N_("Recall@5"), N_("Share of right replies among the first five of their candidates.")),
+        MetricInfo("mrr", N_("MRR"), N_("Mean of 1 / rank of the right reply among its candidates.")),
+    ),
+    primary="recall_at_1",
+    ranks="reply",
+    rows_at_once=512,  # as each is compared with the replies of all of them
+    rows=ResponseSelectionRows(),
+    report=REPORT,
+    load_head=head_of(__name__),
+)
 
 
 # -- dialogues ----------------------------------------------------------------------------------------------------------------
-
-
 def _contexts(table: pa.Table, options: ResponseOptions) -> list[str]:
     """(N,): a dialogue's newest turns in one text, the newest first: where the tokenizer cuts a long text, the oldest are lost.
 
@@ -287,8 +235,6 @@ def _joined(turns: Sequence[str | None], speakers: Sequence[str | None], most: i
 
 
 # -- ranking ------------------------------------------------------------------------------------------------------------------
-
-
 def _candidates(labels: np.ndarray, groups: np.ndarray | None, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """A list for each right reply: itself and wrong ones, those of its group or, without any, up to `most` - 1 drawn from all replies,
     always the same. labels: (R, 2) as by `truth`.

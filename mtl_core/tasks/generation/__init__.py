@@ -1,0 +1,219 @@
+"""Generation: a text → a text that answers, describes or rewrites it."""
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field as Setting
+
+from mtl_core.base.messages import N_, message
+from mtl_core.base.settings import Options
+from mtl_core.data.problems import Problem, Severity
+from mtl_core.evaluation import metrics
+from mtl_core.tasks import common
+from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
+from mtl_core.tasks.frequencies import words_of
+
+SHOWN_TEXTS = 20  # of a report
+
+
+_NEIGHBOURS, _ASKED = 20_000, 2_000  # rows of the naive baseline
+
+
+class GenerationOptions(Options):
+    layers: int = Setting(
+        2, ge=1, le=6, title=N_("Decoder layers"), description=N_("Of the decoder that writes where the backbone has none of its own.")
+    )
+    heads: int = Setting(
+        8, ge=1, le=64, title=N_("Attention heads"), description=N_("Of each decoder layer; as many of them as divide the encoder's width.")
+    )
+    dropout: float = Setting(
+        0.1, ge=0, le=0.9, title=N_("Dropout"), description=N_("Share of values dropped in the decoder while training.")
+    )
+    longest_target: int = Setting(
+        48,
+        ge=4,
+        le=512,
+        title=N_("Longest text written"),
+        description=N_("In tokens, fewer than are read of a text; longer targets are cut, and writing ends there."),
+    )
+    label_smoothing: float = Setting(
+        0.1, ge=0, le=0.5, title=N_("Label smoothing"), description=N_("Share of each token's target spread over all others in training.")
+    )
+    beams: int = Setting(
+        4, ge=1, le=16, title=N_("Beams"), description=N_("Texts followed side by side when a person asks; 1 takes the likeliest token.")
+    )
+    evaluation_beams: int = Setting(
+        1, ge=1, le=16, title=N_("Beams of an evaluation"), description=N_("As beams, when many texts are written to be measured.")
+    )
+    decoded_share: float = Setting(
+        0.5,
+        gt=0,
+        le=1,
+        title=N_("Share written out"),
+        description=N_("Share of evaluated rows that are written out for ROUGE-L and chrF; loss and perplexity use all."),
+    )
+    samples: int = Setting(
+        3, ge=0, le=10, title=N_("Other wordings"), description=N_("Texts drawn at random beside the best one when a person asks.")
+    )
+    temperature: float = Setting(
+        0.8,
+        gt=0,
+        le=2,
+        title=N_("Temperature"),
+        description=N_("Of other wordings: below 1 likely tokens are drawn more often, above 1 less."),
+    )
+    top_p: float = Setting(
+        0.9,
+        gt=0,
+        le=1,
+        title=N_("Top p"),
+        description=N_("Of other wordings: only the likeliest tokens with this probability together are drawn."),
+    )
+
+
+FIELDS = (
+    Field(
+        "source",
+        "text",
+        N_("The text to write from."),
+        many=True,
+        aliases=("source", "input", "prompt", "data", "attributes", "facts", "instruction", "message"),
+    ),
+    Field(
+        "label",
+        "label",
+        N_("The text to be written."),
+        aliases=("label", "target", "output", "response", "reply", "summary", "description", "text"),
+    ),
+)
+
+
+class GenerationReport(Report):
+    def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
+        """labels: (R,) references. ROUGE-L and chrF of the rows that were written out."""
+        pairs = [(row["text"], str(reference)) for row, reference in zip(scores, labels, strict=True) if row["text"] is not None]
+        written, references = zip(*pairs, strict=True) if pairs else ((), ())
+        tokens = np.array([row["tokens"] for row in scores])
+        return metrics.defined(
+            {
+                "rouge_l": metrics.rouge_l(written, references),
+                "chrf": metrics.chrf(written, references),
+                "perplexity": metrics.perplexity(np.array([row["loss"] for row in scores]), tokens),
+            }
+        )
+
+    def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
+        """Some of what was written beside what was wanted; how long both are."""
+        pairs = [(row["given"], row["text"], str(label)) for row, label in zip(scores, labels, strict=True) if row["text"] is not None]
+        shown = [pairs[i] for i in np.unique(np.linspace(0, len(pairs) - 1, min(SHOWN_TEXTS, len(pairs))).astype(np.int64))]
+        lengths = np.array([[len(common.WORDS_AND_SIGNS.findall(text)) for text in pair[1:]] for pair in pairs]).reshape(-1, 2)
+        names = (N_("Written"), N_("Reference"))
+        rows = [[name, *np.percentile(own, (10, 50, 90)).tolist()] for name, own in zip(names, lengths.T, strict=True) if len(own)]
+        return [
+            Panel("table", N_("What was written"), {"columns": [N_("Source"), *names], "rows": [list(pair) for pair in shown]}),
+            Panel(
+                "table",
+                N_("Words and signs of a text"),
+                {"columns": ["", N_("Shorter: 10 %"), N_("Median"), N_("Longer: 10 %")], "rows": rows},
+            ),
+        ]
+
+    def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
+        """The best text, then other wordings of it."""
+        return [{"label": row["text"], "others": [{"text": other} for other in row["others"]]} for row in scores]
+
+
+REPORT = GenerationReport()
+
+
+class GenerationRows(Rows):
+    def compares(self, options: GenerationOptions) -> bool:
+        return options.decoded_share < 1  # which rows are written out is counted among those beside them
+
+    def slots(self, options: GenerationOptions, fields: Collection[str] | None = None) -> tuple[Slot, ...]:
+        return (Slot("source", reads="tokens"), Slot("target", reads="ids", continues="source"))
+
+    def check(self, table: pa.Table, split: np.ndarray, options: GenerationOptions) -> list[Problem]:
+        if "label" in table.column_names:  # a blank target is none
+            table = table.set_column(table.column_names.index("label"), "label", common.names(table["label"]))
+        findings = common.Findings(table, split)
+        if not findings.fields(FIELDS):
+            return findings.problems
+        findings.texts("source", only=True)
+        findings.labels(~common.nulls(table["label"]) & ~common.is_empty(table["source"]))
+        texts = common.texts(table["label"]).to_pylist()
+        long = np.array([common.is_longer(t, options.longest_target) for t in texts], dtype=bool)
+        findings.rows(
+            Severity.WARNING,
+            "target_too_long",
+            "label",
+            long,
+            message(
+                "{count} of {of} texts to be written ({share:.1%}) have more than {limit} words and signs, so at least as many tokens.",
+                share=float(long.mean()) if len(long) else 0.0,
+                limit=options.longest_target,
+            ),
+            message("They are cut there, and nothing longer is written. Raise “Longest text written” if they matter."),
+        )
+        return findings.problems
+
+    def counted(self, table: pa.Table, options: Any) -> None:
+        """Texts: hardly two are alike."""
+
+    def fit(self, table: pa.Table, options: GenerationOptions) -> Spec:
+        return words_of(common.names(table["label"]))
+
+    def encode(self, table: pa.Table, spec: Spec, options: GenerationOptions) -> pa.Table:
+        """`label` is 1 for a row with both texts; strings: `given`, the source, and `reference`, the target."""
+        given = common.plain(common.texts(table["source"])).cast(pa.string())
+        if "label" not in table.column_names:
+            return pa.table({"source": given, "target": pa.array([""] * len(table), pa.string()), "given": given})
+        names = common.names(table["label"])
+        reference = pc.fill_null(names, "")
+        labels = np.where(common.nulls(names) | common.is_empty(table["source"]), np.nan, 1.0)
+        return pa.table({"source": given, "target": reference, "given": given, "reference": reference, "label": common.floats(labels)})
+
+    def naive(self, table: pa.Table, split: np.ndarray, spec: Spec, options: GenerationOptions, part: str) -> dict[str, float]:
+        """Nearest neighbour: the target of the training row whose source is most alike by TF-IDF."""
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        encoded = self.encode(table, spec, options)
+        known = pc.is_valid(encoded["label"]).to_numpy()
+        train, rows = (np.flatnonzero((split == p) & known) for p in ("train", part))
+        if not len(train) or not len(rows):
+            return {}
+        train, rows = common.sample(train, _NEIGHBOURS), common.sample(rows, _ASKED)
+        given, reference = (np.array(encoded[name].to_pylist(), object) for name in ("given", "reference"))
+        vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=common.WORD, max_features=100_000)
+        vectorizer.fit([*given[train], "a"])  # at least one word
+        alike = vectorizer.transform(given[rows]) @ vectorizer.transform(given[train]).T
+        written = reference[train[np.asarray(alike.argmax(1)).ravel()]].tolist()
+        wanted = reference[rows].tolist()
+        return {"rouge_l": metrics.rouge_l(written, wanted), "chrf": metrics.chrf(written, wanted)}
+
+
+KIND = TaskKind(
+    name="generation",
+    label=N_("Generation"),
+    help=N_("Writes a text from a text: a description from attributes, an answer to a message, a short title from a long one."),
+    fields=FIELDS,
+    Options=GenerationOptions,
+    metrics=(
+        MetricInfo("rouge_l", N_("ROUGE-L"), N_("F1 of the longest common sequence of words between what was written and the reference.")),
+        MetricInfo("chrf", N_("chrF"), N_("F-score of the character sequences shared by what was written and the references.")),
+        MetricInfo(
+            "perplexity",
+            N_("Perplexity"),
+            N_("Among how many equally likely tokens the model chooses; lower is better."),
+            higher_is_better=False,
+        ),
+    ),
+    primary="rouge_l",
+    rows_at_once=64,  # a number for each token of the vocabulary at each token of the targets
+    rows=GenerationRows(),
+    report=REPORT,
+    load_head=head_of(__name__),
+)

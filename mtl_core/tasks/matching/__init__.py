@@ -1,0 +1,148 @@
+"""Matching: two texts read together → whether they are about the same thing."""
+
+from collections.abc import Collection
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from pydantic import Field as Setting
+
+from mtl_core.base.messages import N_
+from mtl_core.data.problems import Problem
+from mtl_core.evaluation import metrics
+from mtl_core.tasks import common, vectors
+from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
+
+SAME, DIFFERENT = N_("same"), N_("different")
+
+
+class MatchingOptions(vectors.VectorOptions):
+    class_weights: Literal["none", "balanced"] = Setting(
+        "none",
+        title=N_("Class weights"),
+        description=N_("none: every row counts the same; balanced: every class does, so rare classes weigh more a row."),
+    )
+
+
+FIELDS = (
+    Field(
+        "first",
+        "text",
+        N_("The first text."),
+        many=True,
+        aliases=("first", "left", "text1", "text_a", "offer_a", "title1", "sentence1", "question1", "left_title", "left_name"),
+    ),
+    Field(
+        "second",
+        "text",
+        N_("The text that it is compared with."),
+        many=True,
+        aliases=("second", "right", "text2", "text_b", "offer_b", "title2", "sentence2", "question2", "right_title", "right_name"),
+    ),
+    Field(
+        "label",
+        "label",
+        N_("Whether both are the same: 0 or 1."),
+        aliases=("label", "same", "match", "is_match", "matching", "duplicate", "is_duplicate"),
+    ),
+)
+
+
+class MatchingReport(Report):
+    def tuned(self, scores: np.ndarray, labels: np.ndarray, spec: Spec, options: MatchingOptions) -> Spec:
+        return {"threshold": metrics.best_threshold(scores, labels)}
+
+    def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
+        if not (labels > 0.5).any():
+            return {}
+        precision, recall, f1 = metrics.precision_recall_f1(scores, labels, spec["threshold"])
+        return {"f1": f1, "pr_auc": metrics.average_precision(scores, labels), "precision": precision, "recall": recall}
+
+    def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
+        chosen = spec["threshold"]
+        thresholds = sorted({*(t / 10 for t in range(1, 10)), chosen})
+        rows = [[t, *metrics.precision_recall_f1(scores, labels, t), N_("chosen") if t == chosen else ""] for t in thresholds]
+        header = [N_("probability from"), N_("precision"), N_("recall"), "F1", N_("on validation")]
+        same = (scores.astype(np.float64) >= chosen).astype(np.int64)
+        matrix = metrics.confusion_matrix(1 - same, 1 - labels.astype(np.int64), np.arange(2))
+        return [
+            Panel("table", N_("The same, from which probability on"), {"columns": header, "rows": rows}),
+            Panel("matrix", N_("Confusion matrix"), {"labels": [SAME, DIFFERENT], "values": matrix.tolist()}),
+        ]
+
+    def guesses(self, fields: Collection[str]) -> bool:
+        return True
+
+    def guess(self, scores: np.ndarray, spec: Spec) -> tuple[np.ndarray, np.ndarray]:
+        return common.yes_or_no(scores)
+
+    def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
+        return [{"label": SAME if s >= spec["threshold"] else DIFFERENT, "probability": float(s)} for s in scores.astype(np.float64)]
+
+
+REPORT = MatchingReport()
+
+
+class MatchingRows(Rows):
+    def slots(self, options: MatchingOptions, fields: Collection[str] | None = None) -> tuple[Slot, ...]:
+        return (Slot("pair", "pair"),)
+
+    def check(self, table: pa.Table, split: np.ndarray, options: MatchingOptions) -> list[Problem]:
+        findings = common.Findings(table, split)
+        if findings.fields(FIELDS):
+            findings.texts("first")
+            findings.texts("second")
+            common.check_yes_no(findings)
+        return findings.problems
+
+    def fit(self, table: pa.Table, options: MatchingOptions) -> Spec:
+        """prior: share of the rows that are the same; threshold: until one is chosen."""
+        return {"prior": common.prior(common.yes_no(table["label"])[0]), "threshold": 0.5}
+
+    def encode(self, table: pa.Table, spec: Spec, options: MatchingOptions) -> pa.Table:
+        columns = {"pair": common.pairs(common.texts(table["first"]), common.texts(table["second"]))}
+        if "label" in table.column_names:
+            columns["label"] = common.floats(common.yes_no(table["label"])[0])
+        return pa.table(columns)
+
+    def naive(self, table: pa.Table, split: np.ndarray, spec: Spec, options: MatchingOptions, part: str) -> dict[str, float]:
+        """The cosine of both texts' TF-IDF of character sequences; same from the threshold on that is best on the validation rows."""
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        encoded = self.encode(table, spec, options)
+        labels = encoded["label"].to_numpy()
+        known = ~np.isnan(labels)
+        rows, validation = (np.flatnonzero((split == p) & known) for p in (part, "validation"))
+        if not len(rows):
+            return {}
+        first, second = (common.plain(common.texts(table[name])) for name in ("first", "second"))
+        train = pa.array(common.sample(np.flatnonzero((split == "train") & known), 50_000))
+        vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True, min_df=1)
+        vectorizer.fit([*first.take(train).to_pylist(), *second.take(train).to_pylist(), "a"])  # at least one sequence
+
+        def cosine(of: np.ndarray) -> np.ndarray:
+            if not len(of):
+                return np.zeros(0)
+            one, other = (vectorizer.transform(column.take(pa.array(of)).to_pylist()) for column in (first, second))
+            return np.clip(np.asarray(one.multiply(other).sum(axis=1)).ravel(), 0, 1)
+
+        return REPORT.evaluate(cosine(rows), labels[rows], None, spec | REPORT.tuned(cosine(validation), labels[validation], spec, options))
+
+
+KIND = TaskKind(
+    name="matching",
+    label=N_("Matching"),
+    help=N_("Whether two texts are about the same thing: two offers of one product, two wordings of one question."),
+    fields=FIELDS,
+    Options=MatchingOptions,
+    metrics=(
+        MetricInfo("f1", N_("F1"), N_("F1 of the rows that are the same, at the threshold that was best on the validation rows.")),
+        MetricInfo("pr_auc", N_("PR-AUC"), N_("Precision averaged over recall; compare it with the share of rows that are the same.")),
+        MetricInfo("precision", N_("Precision of matches"), N_("Share of the rows called the same that are, at that threshold.")),
+        MetricInfo("recall", N_("Recall of matches"), N_("Share of the rows that are the same that are called so, at that threshold.")),
+    ),
+    primary="f1",
+    rows=MatchingRows(),
+    report=REPORT,
+    load_head=head_of(__name__),
+)
