@@ -18,7 +18,8 @@ finished run of the workspace already is, is not trained again; Ctrl-C stops at 
 how frequent they and the words are, both take from all training rows.
 
 --json prints one object: run_id, task, metric, complete, failed, curves: way (joint, alone) → a list of {share, rows, mean, half, n} on the
-validation split; half is half the width of the 95 % interval, null with fewer than 3 seeds. With --list: run_id and trainings, as of `alone`.
+validation split; half is half the width of the 95 % interval, null with fewer than 3 seeds. With --list: run_id and trainings,
+as of `alone`.
 """
 
 

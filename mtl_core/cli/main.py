@@ -22,7 +22,18 @@ from mtl_core.cli import alone as cli_alone
 from mtl_core.cli import efficiency as cli_efficiency
 from mtl_core.cli import show as cli_show
 from mtl_core.cli.text import FAILED, OK, WRONG_CALL, CallError, print_json, print_metrics
-from mtl_core.jobs import Work, perform, perform_test, quiet_libraries, replay_of, replaying, resumable, testable, testing, training
+from mtl_core.jobs import (
+    Work,
+    evaluable,
+    evaluation,
+    perform,
+    perform_evaluation,
+    quiet_libraries,
+    replay_of,
+    replaying,
+    resumable,
+    training,
+)
 from mtl_core.tracking.mlflow_mirror import MlflowMirror
 from mtl_core.tracking.runs import Recorder, Run, RunError, RunState, Series, create_run, run
 from mtl_core.training.control import Control
@@ -186,13 +197,13 @@ def _replay(args: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def _evaluate(args: argparse.Namespace, workspace: Workspace) -> int:
-    found = testable(run(workspace, args.run))
+    found = evaluable(run(workspace, args.run))
     quiet_libraries()
     recorder = Recorder(found.folder)
     progress = Progress(recorder, sys.stderr, {name: task["kind"] for name, task in found.experiment.get("tasks", {}).items()})
     mirror = MlflowMirror(workspace, only=found.id).start()
     try:
-        failed = perform_test(recorder, testing(found, workspace), Control(), progress)
+        failed = perform_evaluation(recorder, evaluation(found, workspace), Control(), progress)
     finally:
         recorder.close()
     _flush(mirror, progress)

@@ -16,7 +16,7 @@ of the kind gives the run's metrics from the file alone.
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -36,8 +36,8 @@ PARTS = {"train": "train", "validation": "validation", "rest": "validation", "te
 """Part → the split that its rows are of. rest: validation rows that no evaluation looked at."""
 _TYPE, _ARRAY = "__type__", "__array__"
 
-Types = Mapping[str, type]
-"""Name → a NamedTuple that a kind's scores or truth are made of."""
+Types = Sequence[type]
+"""The NamedTuples that a kind's scores and labels are made of (`Report.types`)."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def write_predictions(run: Path, about: About, blocks: Iterable[Rows]) -> int:
     return n_rows
 
 
-def load_predictions(run: Path, task: str, part: str, types: Types = {}) -> tuple[About, Rows]:
+def load_predictions(run: Path, task: str, part: str, types: Types = ()) -> tuple[About, Rows]:
     """One file as it was written. types: of the kind's scores and truth; what is of another comes as a dict of its fields.
 
     Raises FileNotFoundError: none was kept; ValueError: it is of a newer version of this program.
@@ -122,7 +122,7 @@ def load_predictions(run: Path, task: str, part: str, types: Types = {}) -> tupl
     return about, Rows(table["row"].to_numpy(), column("scores"), column("label"), groups, table["loss"].to_numpy(), answers, ranks, first)
 
 
-def read_predictions(run: Path, task: str, types: Types = {}) -> "pd.DataFrame":
+def read_predictions(run: Path, task: str, types: Types = ()) -> "pd.DataFrame":
     """Every row of a task that was kept: row, split, group (where there are any), label, answer, scores, loss; and rank, of a catalogue.
 
     run: its folder. A row of `label` or `scores` is a number, an array, or what its JSON holds. Raises FileNotFoundError: none was kept.
@@ -212,11 +212,13 @@ def _values(column: pa.ChunkedArray, shape: list[int] | None, types: Types) -> n
 
 
 def _loaded(column: pa.ChunkedArray, types: Types) -> Iterator[Any]:
+    named = {cls.__name__: cls for cls in types}
+
     def made(found: dict[str, Any]) -> Any:
         if _ARRAY in found:
             return np.array(found[_ARRAY], dtype=found["dtype"])
-        if (name := found.pop(_TYPE, None)) in types:
-            return types[name](**found)
+        if (name := found.pop(_TYPE, None)) in named:
+            return named[name](**found)
         return found
 
     return (json.loads(text, object_hook=made) for text in column.to_pylist())

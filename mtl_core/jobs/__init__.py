@@ -188,12 +188,12 @@ class Jobs:
         return created.id
 
     def evaluate(self, run_id: str, workspace: Workspace | None = None) -> None:
-        """Evaluates the test split of a run that ended without; `evaluating` says how long. Raises RunError: see `testable`."""
+        """Evaluates the test split of a run that ended without; `evaluating` says how long. Raises RunError: see `evaluable`."""
         workspace = workspace or Workspace.default()
-        found = testable(run(workspace, run_id))
+        found = evaluable(run(workspace, run_id))
         recorder = Recorder(found.folder)
         recorder.set_state(recorder.state, test_error=None)
-        self._enter(recorder, found, workspace, testing(found, workspace), trains=False)
+        self._enter(recorder, found, workspace, evaluation(found, workspace), trains=False)
 
     def evaluating(self, run_id: str) -> bool:
         """Whether the test split is being evaluated, or that waits for its turn, in this process."""
@@ -292,7 +292,7 @@ class Jobs:
     def _execute(self, job: _Job, workspace: Workspace) -> None:
         try:
             if self._wait_for_turn(job):
-                (perform if job.trains else perform_test)(job.recorder, job.work, job.control)
+                (perform if job.trains else perform_evaluation)(job.recorder, job.work, job.control)
             elif job.trains:
                 job.recorder.set_state(RunState.STOPPED)
         except Exception as error:  # noqa: BLE001 - even the end could not be written: a disk that is gone
@@ -375,11 +375,13 @@ def training(target: Run, workspace: Workspace, resume: bool) -> Work:
     return work
 
 
-def testable(found: Run) -> Run:
+def evaluable(found: Run) -> Run:
     """`found`, when its test split can be evaluated. Raises RunError: why it cannot."""
     if found.tested is not None:
-        why = "The test split of the run “{run}” was evaluated on {date}. It is evaluated once only: what is chosen by it is no test any more."
-        raise RunError(message(why, run=found.id, date=f"{found.tested.astimezone():%Y-%m-%d %H:%M}"))
+        date = f"{found.tested.astimezone():%Y-%m-%d %H:%M}"
+        raise RunError(
+            message("The test split of the run “{run}” was evaluated on {date}. It is evaluated once only.", run=found.id, date=date)
+        )
     if found.state not in (RunState.FINISHED, RunState.STOPPED):
         raise RunError(message("The run “{run}” is not finished; its test split can be evaluated once it is.", run=found.id))
     if found.checkpoint("best") is None:
@@ -387,7 +389,7 @@ def testable(found: Run) -> Run:
     return found
 
 
-def testing(target: Run, workspace: Workspace) -> Work:
+def evaluation(target: Run, workspace: Workspace) -> Work:
     """The evaluation of the test split that a run's training left out."""
 
     def work(control: Control) -> Iterator[Event]:
@@ -395,7 +397,7 @@ def testing(target: Run, workspace: Workspace) -> Work:
         from mtl_core.runtime.prepare import prepare
         from mtl_core.training.final import evaluate
 
-        testable(target.refreshed())  # another one may have been faster
+        evaluable(target.refreshed())  # another one may have been faster
         experiment = experiment_from_yaml(target.experiment_yaml)
         prepared = prepare(experiment, workspace, target.base, contained=target.contained)
         for table, now in prepared.datasets.items():
@@ -406,7 +408,9 @@ def testing(target: Run, workspace: Workspace) -> Work:
     return work
 
 
-def perform_test(recorder: Recorder, work: Work, control: Control, listen: Callable[[Event], Any] = lambda event: None) -> Failed | None:
+def perform_evaluation(
+    recorder: Recorder, work: Work, control: Control, listen: Callable[[Event], Any] = lambda event: None
+) -> Failed | None:
     """As `perform`, for a run that has ended, and stays what it was whatever comes. Returns why it could not be evaluated."""
     try:
         for event in work(control):
@@ -552,14 +556,14 @@ __all__ = [
     "Owner",
     "Snapshot",
     "Work",
+    "evaluable",
+    "evaluation",
     "jobs",
     "perform",
-    "perform_test",
+    "perform_evaluation",
     "replay_of",
     "replaying",
     "resumable",
-    "testable",
-    "testing",
     "training",
     "training_device",
 ]

@@ -6,8 +6,8 @@ For a finished joint run and each of S seeds (its own, +1, +2 ...):
     alone   every task by itself *at equal examples of that task*: a batch is as many rows as the task had in a joint step on average
             (rounded), for as many steps as make up the rows it had in the whole joint run, evaluated at the same points of the training
     tuned   the run's experiment with fixed weights: of N trials with the first seed the best by the mean change on the validation split
-            (Δm against training alone), then its other seeds. Trials are not evaluated on the test split but for the one chosen, once. The first trial has equal weights; of the others each weight is drawn
-            log-uniformly from WEIGHTS, all scaled to a mean of 1
+            (Δm against training alone), then its other seeds. The first trial has equal weights; of the others each weight is drawn
+            log-uniformly from WEIGHTS, all scaled to a mean of 1. Of the trials only the one chosen is evaluated on the test split
 """
 
 import math

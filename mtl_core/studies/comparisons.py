@@ -21,7 +21,7 @@ from mtl_core.config.experiment import Experiment, ExperimentError, experiment_f
 from mtl_core.data.problems import DataError
 from mtl_core.evaluation.alone import Trained
 from mtl_core.evaluation.compare import RunResult
-from mtl_core.jobs import jobs, perform, perform_test, testing, training
+from mtl_core.jobs import evaluation, jobs, perform, perform_evaluation, training
 from mtl_core.runtime.prepare import store
 from mtl_core.tracking.runs import Recorder, Run, RunError, RunState, create_run, list_runs, run
 from mtl_core.training.control import Control
@@ -136,9 +136,7 @@ def compared(of: Run) -> Experiment:
     return experiment
 
 
-def together(
-    experiment: Experiment, seed: int, n_steps: int, weights: Mapping[str, float] | None = None, test: bool = True
-) -> Experiment:
+def together(experiment: Experiment, seed: int, n_steps: int, weights: Mapping[str, float] | None = None, test: bool = True) -> Experiment:
     """The joint experiment with another seed; weights: fixed ones instead of its strategy; test: whether it is measured on that split."""
     values = _without_patience(experiment, seed, n_steps, test)
     if weights is not None:
@@ -344,7 +342,7 @@ def train_part(of: Run, part: Part, workspace: Workspace, listen: Callable[[Even
     if target is not None and part.state == "untested":
         recorder = Recorder(target.folder)
         try:
-            perform_test(recorder, testing(target, workspace), Control(), listen)
+            perform_evaluation(recorder, evaluation(target, workspace), Control(), listen)
         finally:
             recorder.close()
         return target.state

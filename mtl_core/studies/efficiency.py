@@ -5,9 +5,9 @@ For a finished joint run, one of its tasks, each share of that task's training r
     joint   the run's experiment with that share of the task's rows; the other tasks keep theirs
     alone   the task by itself on the same rows, at equal examples of it (see `alone`): as many as in the joint run of the first seed
 
-With a seed the rows of a smaller share are among those of a larger one. What is shown is the main metric on the validation split, which is
-whole, by the best model of each training; the test split is left alone. What a kind's `fit` finds, as which
-classes there are and how frequent they and the words are, it finds in all training rows, so that every share is measured on the same.
+With a seed the rows of a smaller share are among those of a larger one. What is shown is the main metric on
+the validation split, which is whole, by the best model of each training; the test split is left alone. What a kind's `fit` finds, as
+which classes there are and how frequent they and the words are, it finds in all training rows: every share is measured on the same.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ class Plan(Needed):
     shares: dict[str, float] = field(default_factory=dict)
 
     def curves(self) -> dict[str, list[Point]]:
-        """Way of training (joint, alone) → its points, by share, of what is there so far and has the metric: no validation rows, no point."""
+        """Way of training (joint, alone) → its points, by share, of what is there and has the metric: no validation rows, no point."""
         found: dict[str, dict[float, list[tuple[Part, float]]]] = {}
         for part in self.parts:
             if part.state == "done" and (value := main_values(trained(part).result, {self.task: self.metric}, "best")):
@@ -74,7 +74,10 @@ def plan(of: Run, workspace: Workspace, task: str, shares: Sequence[float] = SHA
         single: list[Part] = []
         if joint[0].run is not None and joint[0].state == "done":
             seen = facts(joint[0].run)
-            single = [add("alone", seed, alone(scarce, task, seed, n_steps, seen, test=False), task=task) for seed in range(first, first + n_seeds)]
+            single = [
+                add("alone", seed, alone(scarce, task, seed, n_steps, seen, test=False), task=task)
+                for seed in range(first, first + n_seeds)
+            ]
         else:
             to_come += n_seeds
         known |= {part.key: share for part in (*joint, *single)}

@@ -32,7 +32,7 @@ from mtl_core.base.workspace import OutsideWorkspaceError, Workspace, new_id
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation.predictions import read_report
 from mtl_core.tracking.series import Curve, Series
-from mtl_core.training.events import Evaluated, Event, Failed, Finished, Paused, Resumed, Started, Steered, Tested, from_json
+from mtl_core.training.events import Evaluated, EvaluatedAfterwards, Event, Failed, Finished, Paused, Resumed, Started, Steered, from_json
 
 __all__ = ["Curve", "Owner", "Record", "Recorder", "Run", "RunError", "RunState", "Series", "create_run", "list_runs", "run"]
 
@@ -368,7 +368,7 @@ class Recorder:
         elif isinstance(event, Finished):
             state = RunState.STOPPED if event.state == "stopped" else RunState.FINISHED
             self.set_state(state, ended=time.time(), step=event.step, result=_result(event))
-        elif isinstance(event, Tested) and self.series.finished:
+        elif isinstance(event, EvaluatedAfterwards) and self.series.finished:
             self.set_state(self.state, result=_result(self.series.finished))
         elif isinstance(event, Failed):
             self.set_state(RunState.FAILED, ended=time.time(), step=event.step, error=_plain(event))

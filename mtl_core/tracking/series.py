@@ -9,6 +9,7 @@ from mtl_core.training.events import (
     CheckpointSaved,
     Compared,
     Evaluated,
+    EvaluatedAfterwards,
     Event,
     Failed,
     Finished,
@@ -20,7 +21,6 @@ from mtl_core.training.events import (
     Steered,
     StepDone,
     TaskEnded,
-    Tested,
 )
 
 Points = tuple[list[int], list[float]]
@@ -298,7 +298,7 @@ class Series:
             self.failed = event
         elif isinstance(event, Finished):
             self.finished = event
-        elif isinstance(event, Tested) and self.finished is not None:
+        elif isinstance(event, EvaluatedAfterwards) and self.finished is not None:
             self.finished = replace(self.finished, peaks=event.peaks)
 
     def copy(self) -> "Series":

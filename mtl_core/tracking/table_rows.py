@@ -1,7 +1,7 @@
 """The texts behind a run's predictions: rows of the stored table, found by their numbers."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,10 +32,11 @@ def table_rows(run: Run, task: str, rows: Sequence[int] | np.ndarray) -> "pd.Dat
             message("The table “{table}” of the run “{run}” is not stored in this workspace any more.", table=table, run=run.id)
         ) from error
     wanted = np.asarray(rows, np.int64)
-    if wanted.size and not (0 <= wanted.min() and wanted.max() < dataset.n_rows):
+    if wanted.size and not (wanted.min() >= 0 and wanted.max() < dataset.n_rows):
         raise IndexError(f"The table {table!r} has the rows 0 to {dataset.n_rows - 1}. Found {wanted.min()} to {wanted.max()}.")
     distinct, place = np.unique(wanted, return_inverse=True)
-    found, start = [], 0
+    found: list[Any] = []
+    start = 0
     for piece in dataset.batches():
         here = distinct[(distinct >= start) & (distinct < start + len(piece))] - start
         if len(here) or not found:

@@ -130,7 +130,7 @@ class Predicted(Event):
 
 
 @dataclass(frozen=True)
-class Tested(Event):
+class EvaluatedAfterwards(Event):
     """The test split was evaluated after the end of a run that had left it alone. metrics, peaks: as `Finished.test` and `peaks`."""
 
     metrics: Metrics
@@ -214,7 +214,7 @@ class Finished(Event):
 
 
 _IN_A_RUN = (Started, StepDone, Evaluated, Compared, Gated, RowsMade, Reported, Predicted, Steered, TaskEnded)
-_AROUND_IT = (Paused, Resumed, CheckpointSaved, Failed, Finished, Tested)
+_AROUND_IT = (Paused, Resumed, CheckpointSaved, Failed, Finished, EvaluatedAfterwards)
 EVENTS: dict[str, type[Event]] = {c.__name__: c for c in (*_IN_A_RUN, *_AROUND_IT)}
 
 

@@ -21,7 +21,7 @@ from mtl_core.runtime.scoring import Evaluator, Scored
 from mtl_core.tasks.base import Spec
 from mtl_core.training.checkpoints import load_state
 from mtl_core.training.endings import Judge
-from mtl_core.training.events import Evaluated, Event, Predicted, Reported, Tested
+from mtl_core.training.events import Evaluated, EvaluatedAfterwards, Event, Predicted, Reported
 from mtl_core.training.steering import steered
 
 BLOCK_ROWS = 4096  # of a file of predictions
@@ -118,7 +118,7 @@ class Final:
                 labels=scored.labels[part],
                 groups=None if scored.groups is None else scored.groups[part],
                 losses=scored.losses[part],
-                answers=[next(iter(answer.values())) for answer in kind.present(scores, spec)],
+                answers=[next(iter(answer.values())) for answer in kind.report.answers(scores, spec)],
                 ranks=None if ranks is None else ranks[part],
                 first=None if first is None else first[part],
             )
@@ -132,7 +132,7 @@ def check_data(prepared: Prepared, specs: Mapping[str, Spec], tuned: Mapping[str
 
 
 def evaluate(experiment: Experiment, prepared: Prepared, folder: Path) -> Iterator[Event]:
-    """The test split of a run that has ended, by its best model; the last event is Tested. experiment: as it began; folder: the run's.
+    """The test split of a run that has ended, by its best model; ends with EvaluatedAfterwards. experiment: as it began; folder: the run's.
 
     Raises FileNotFoundError: no checkpoint called best; ValueError: the data has changed.
     """
@@ -155,6 +155,6 @@ def evaluate(experiment: Experiment, prepared: Prepared, folder: Path) -> Iterat
         metrics = yield from final.test(judge)
         kept = any((folder / "checkpoints").glob("peak-*"))
         peaks = final.peaks(metrics, judge, last.best_step) if metrics and kept else {}
-        yield Tested(last.step, metrics, time.perf_counter() - begun, peaks)
+        yield EvaluatedAfterwards(last.step, metrics, time.perf_counter() - begun, peaks)
     finally:
         lanes.close()

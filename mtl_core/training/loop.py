@@ -25,6 +25,11 @@ from mtl_core.data.compiled import RowBlock
 from mtl_core.data.shares import SAMPLING
 from mtl_core.evaluation.metrics import Metrics
 from mtl_core.runtime.batches import assemble
+from mtl_core.runtime.checkpoints import checkpoint_folder
+from mtl_core.runtime.devices import device_of, memory_bytes, precision_of
+from mtl_core.runtime.lanes import Lanes
+from mtl_core.runtime.prepare import Prepared, new_model
+from mtl_core.runtime.scoring import Evaluator
 from mtl_core.training.checkpoints import (
     State,
     copy_checkpoint,
@@ -36,11 +41,6 @@ from mtl_core.training.checkpoints import (
     save_own,
     steps_before,
 )
-from mtl_core.runtime.checkpoints import checkpoint_folder
-from mtl_core.runtime.devices import device_of, memory_bytes, precision_of
-from mtl_core.runtime.lanes import Lanes
-from mtl_core.runtime.prepare import Prepared, new_model
-from mtl_core.runtime.scoring import Evaluator
 from mtl_core.training.control import Control
 from mtl_core.training.drawing import Drawing
 from mtl_core.training.endings import Judge

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from mtl_core.base.messages import Translate
-from mtl_core.jobs import jobs, testable
+from mtl_core.jobs import evaluable, jobs
 from mtl_core.tracking.runs import Run, RunError
 from pages.parts.frame import workspace
 from pages.parts.text import plain
@@ -17,7 +17,7 @@ def show(run: Run, _: Translate) -> None:
         st.fragment(_wait, run_every=1.0)(run.id, _)
         return
     try:
-        testable(run)
+        evaluable(run)
     except RunError:
         return
     if refused := st.session_state.pop("test_refused", None):

@@ -1,4 +1,4 @@
-"""Writes the checkpoint that `tests/test_checkpoint_versions.py` loads, in the format of the code that is checked out.
+"""Writes the checkpoint that `tests/runtime/test_checkpoints.py` loads, in the format of the code that is checked out.
 
     python tests/checkpoints/make.py v2
 
@@ -50,6 +50,8 @@ def main(name: str) -> None:
         list(train(experiment, prepare(experiment, Workspace(folder / "workspace")), folder=folder / "run"))
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(folder / "run" / "checkpoints" / "last", target)
+        described = target / "experiment.yaml"
+        described.write_text(described.read_text(encoding="utf-8").replace(f"{folder}/", ""), encoding="utf-8")
         answers = Predictor(target, device="cpu").predict("the mood", [{"text": text} for text in TEXTS])
         (target / "answers.json").write_text(json.dumps(answers, indent=1) + "\n", encoding="utf-8")
 

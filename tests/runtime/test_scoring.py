@@ -9,8 +9,8 @@ import pytest
 from mtl_core.base.workspace import Workspace
 from mtl_core.runtime.scoring import Scored
 from mtl_core.tasks import KINDS
+from tests.runtime.test_full_ranking import seen_by_the_encoder
 from tests.shop import write
-from tests.training.test_full_ranking import seen_by_the_encoder
 from tests.training.test_joint import trainer_of
 
 

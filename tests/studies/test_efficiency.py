@@ -15,7 +15,7 @@ from mtl_core.runtime.prepare import prepare
 from mtl_core.studies import comparisons
 from mtl_core.studies.efficiency import plan
 from mtl_core.tracking.runs import RunError, RunState
-from tests.test_alone import no_mlflow, train_run, two
+from tests.studies.test_alone import no_mlflow, train_run, two
 
 __all__ = ["no_mlflow", "two"]  # fixtures
 
