@@ -18,7 +18,8 @@ sys.path.insert(0, str(ROOT))
 
 from mtl_core.base.workspace import Workspace, new_id
 from mtl_core.config.experiment import Experiment, load_experiment
-from mtl_core.runtime.prepare import Prepared, map_task, prepare
+from mtl_core.config.tables import map_task
+from mtl_core.runtime.prepare import Prepared, prepare
 from mtl_core.tasks import KINDS
 from mtl_core.training.events import Evaluated, Failed, Finished, StepDone
 from mtl_core.training.loop import train

@@ -14,10 +14,11 @@ import torch
 
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import load_experiment
+from mtl_core.config.tables import map_task
 from mtl_core.data.mapping import suitability
 from mtl_core.data.read import read_table
 from mtl_core.data.transactions import looks_like_log
-from mtl_core.runtime.prepare import map_task, prepare
+from mtl_core.runtime.prepare import prepare
 from mtl_core.tasks import KINDS
 from mtl_core.training.events import Finished
 from mtl_core.training.loop import train

@@ -9,15 +9,19 @@ A new strategy is a class here, one line in `mtl_core/balancing/__init__.py` and
 balance: every strategy then is that of fixed weights.
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from mtl_core.base.settings import Options
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 class Balancing(ABC):
@@ -36,6 +40,8 @@ class Balancing(ABC):
 
     def __init__(self, n_tasks: int, options: Any, device: torch.device | None = None):
         """n_tasks: of the experiment; a step may have rows of some of them only. device: where losses are."""
+        import torch
+
         self.n_tasks, self.options, self.device = n_tasks, options, device or torch.device("cpu")
 
     def state(self) -> dict[str, Any]:
@@ -92,6 +98,8 @@ class GradientBalancing(Balancing):
 
     def combine(self, gradients: Tensor, effective: np.ndarray) -> tuple[Tensor, np.ndarray]:
         """gradients (K, P); effective (K,), as decided. → the update (P,), and the effective weights as they came out."""
+        import torch
+
         return torch.mv(gradients.T, torch.from_numpy(effective).to(gradients)), effective
 
 
@@ -101,6 +109,8 @@ class Learned:
     def __init__(
         self, n_tasks: int, learning_rate: float, weight_decay: float = 0.0, device: torch.device | None = None, start: float = 0.0
     ):
+        import torch
+
         self.values = torch.full((n_tasks,), start, device=device, requires_grad=True)
         self._adam = torch.optim.Adam([self.values], lr=learning_rate, weight_decay=weight_decay)
 
@@ -116,6 +126,8 @@ class Learned:
         return {"values": self.values.tolist(), "adam": adam}
 
     def load(self, state: dict[str, Any]) -> None:
+        import torch
+
         with torch.no_grad():
             self.values.copy_(torch.tensor(state["values"]))
         for name, value in state["adam"].items():

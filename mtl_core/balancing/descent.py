@@ -1,9 +1,9 @@
 """A direction in which every task's loss falls: MGDA, CAGrad, UPGrad, DualProj, Aligned-MTL."""
 
+from __future__ import annotations
+
 import numpy as np
-import torch
 from pydantic import Field as Setting
-from scipy.optimize import minimize
 
 from mtl_core.balancing.base import GradientBalancing
 from mtl_core.base.messages import N_
@@ -27,6 +27,8 @@ class MultipleGradientDescent(GradientBalancing):
     source = "Multi-Task Learning as Multi-Objective Optimization, https://arxiv.org/abs/1810.04650"
 
     def weigh(self, gramian: np.ndarray, weights: np.ndarray, losses: np.ndarray, tasks: np.ndarray) -> np.ndarray:
+        import torch
+
         from mtl_core.balancing import weightings
 
         weights = weights / weights.mean()
@@ -54,6 +56,8 @@ class ConflictAverse(GradientBalancing):
     Options = ConflictAverseOptions
 
     def weigh(self, gramian: np.ndarray, weights: np.ndarray, losses: np.ndarray, tasks: np.ndarray) -> np.ndarray:
+        from scipy.optimize import minimize
+
         gramian, preferred = unit(gramian), weights / weights.sum()
         toward = gramian @ preferred
         radius = self.options.radius * np.sqrt(preferred @ toward)
@@ -85,6 +89,8 @@ class UnconflictingProjection(GradientBalancing):
     source = "Jacobian Descent for Multi-Objective Optimization, https://arxiv.org/abs/2406.16232"
 
     def weigh(self, gramian: np.ndarray, weights: np.ndarray, losses: np.ndarray, tasks: np.ndarray) -> np.ndarray:
+        import torch
+
         from mtl_core.balancing import weightings
 
         preferred = torch.from_numpy(weights / weights.sum())
@@ -99,6 +105,8 @@ class DualProjection(GradientBalancing):
     source = "Gradient Episodic Memory for Continual Learning, https://arxiv.org/abs/1706.08840"
 
     def weigh(self, gramian: np.ndarray, weights: np.ndarray, losses: np.ndarray, tasks: np.ndarray) -> np.ndarray:
+        import torch
+
         from mtl_core.balancing import weightings
 
         preferred = torch.from_numpy(weights / weights.sum())
@@ -113,6 +121,8 @@ class AlignedComponents(GradientBalancing):
     source = "Independent Component Alignment for Multi-Task Learning, https://arxiv.org/abs/2305.19000"
 
     def weigh(self, gramian: np.ndarray, weights: np.ndarray, losses: np.ndarray, tasks: np.ndarray) -> np.ndarray:
+        import torch
+
         from mtl_core.balancing import weightings
 
         return weightings.AlignedMTLWeighting(torch.from_numpy(weights / weights.sum()))(torch.from_numpy(gramian)).numpy()

@@ -1,14 +1,18 @@
 """The same gain for every task, in several senses: IMTL-G, Nash-MTL, FairGrad, GradNorm."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from pydantic import Field as Setting
 
 from mtl_core.balancing.base import GradientBalancing, Learned
 from mtl_core.base.messages import N_
 from mtl_core.base.settings import Options
+
+if TYPE_CHECKING:
+    import torch
 
 
 class ImpartialGradients(GradientBalancing):
@@ -120,6 +124,8 @@ class GradientNormalisation(GradientBalancing):
         self._first: list[float | None] = [None] * n_tasks  # the first loss of each task
 
     def weigh(self, gramian: np.ndarray, weights: np.ndarray, losses: np.ndarray, tasks: np.ndarray) -> np.ndarray:
+        import torch
+
         for task, loss in zip(tasks.tolist(), losses.tolist(), strict=True):
             self._first[task] = self._first[task] or loss or None
         found = self._learned.values.detach().double().numpy()[tasks]

@@ -1,9 +1,14 @@
 """Fixed loss weights: L = Σ_k w_k · L_k. A change of the weights while training takes effect with the next step."""
 
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from mtl_core.balancing.base import LossBalancing
 from mtl_core.base.messages import N_
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class FixedWeights(LossBalancing):

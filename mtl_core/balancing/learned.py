@@ -1,15 +1,19 @@
 """Weights learned from the size of the losses: uncertainty weighting in two forms, IMTL-L."""
 
-from abc import abstractmethod
-from typing import Any
+from __future__ import annotations
 
-import torch
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
 from pydantic import Field as Setting
-from torch import Tensor
 
 from mtl_core.balancing.base import Learned, LossBalancing
 from mtl_core.base.messages import N_
 from mtl_core.base.settings import Options
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 _SLIDER = N_("A factor on the weight that the strategy learns for the task.")
 
@@ -56,6 +60,8 @@ class Uncertainty(LearnedWeights):
     source = "Auxiliary Tasks in Multi-task Learning, https://arxiv.org/abs/1805.06334"
 
     def term(self, s: Tensor, losses: Tensor) -> Tensor:
+        import torch
+
         return losses * torch.exp(-s) / 2 + torch.log1p(torch.exp(s))
 
 
@@ -68,6 +74,8 @@ class UncertaintyOriginal(LearnedWeights):
     source = "Multi-Task Learning Using Uncertainty to Weigh Losses for Scene Geometry and Semantics, https://arxiv.org/abs/1705.07115"
 
     def term(self, s: Tensor, losses: Tensor) -> Tensor:
+        import torch
+
         return losses * torch.exp(-s) / 2 + s / 2
 
 
@@ -80,4 +88,6 @@ class ImpartialLosses(LearnedWeights):
     source = "Towards Impartial Multi-task Learning, https://openreview.net/forum?id=IMPnRXEWpvr"
 
     def term(self, s: Tensor, losses: Tensor) -> Tensor:
+        import torch
+
         return losses * torch.exp(s) - s

@@ -1,14 +1,18 @@
 """Weights from how fast the losses fall: DWA, FAMO."""
 
-from typing import Any
+from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING, Any
+
 from pydantic import Field as Setting
-from torch import Tensor
 
 from mtl_core.balancing.base import Learned, LossBalancing
 from mtl_core.base.messages import N_
 from mtl_core.base.settings import Options
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 class DynamicWeightAverageOptions(Options):
@@ -32,6 +36,8 @@ class DynamicWeightAverage(LossBalancing):
     Options = DynamicWeightAverageOptions
 
     def __init__(self, n_tasks: int, options: DynamicWeightAverageOptions, device: torch.device | None = None):
+        import torch
+
         super().__init__(n_tasks, options, device)
         self._sums, self._counts = torch.zeros(n_tasks, device=device), torch.zeros(n_tasks, device=device)
         self._rates = torch.ones(n_tasks, device=device)
@@ -39,12 +45,16 @@ class DynamicWeightAverage(LossBalancing):
         self._steps = 0
 
     def combine(self, losses: Tensor, weights: Tensor, tasks: Tensor) -> Tensor:
+        import torch
+
         found = self.n_tasks * (self._rates / self.options.temperature).softmax(0)
         self._sums.index_add_(0, tasks, losses.detach())
         self._counts.index_add_(0, tasks, torch.ones_like(weights))
         return (weights * found[tasks] * losses).sum()
 
     def learn(self) -> None:
+        import torch
+
         self._steps += 1
         if self._steps % self.options.window:
             return
@@ -59,6 +69,8 @@ class DynamicWeightAverage(LossBalancing):
         return {name: [None if v != v else v for v in getattr(self, name).tolist()] for name in names} | {"steps": self._steps}
 
     def load(self, state: dict[str, Any]) -> None:
+        import torch
+
         for name in ("_sums", "_counts", "_rates", "_before"):
             setattr(self, name, torch.tensor([torch.nan if v is None else v for v in state[name]], device=self.device))
         self._steps = state["steps"]
@@ -102,6 +114,8 @@ class Famo(LossBalancing):
         return scale * (parts * (losses + self._EPSILON).log()).sum()
 
     def updated(self, losses: Tensor, tasks: Tensor) -> None:
+        import torch
+
         assert self._losses is not None  # combine comes first
         fell = (self._losses + self._EPSILON).log() - (losses + self._EPSILON).log()
         shares = self.learned.values[tasks].softmax(0)

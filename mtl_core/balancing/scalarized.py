@@ -1,12 +1,17 @@
 """Functions of the losses alone: random weights, the geometric mean, the smooth Tchebycheff scalarisation."""
 
-import torch
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from pydantic import Field as Setting
-from torch import Tensor
 
 from mtl_core.balancing.base import LossBalancing
 from mtl_core.base.messages import N_
 from mtl_core.base.settings import Options
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _TINY = 1e-12  # a loss of exactly 0 has no logarithm
 
@@ -21,6 +26,8 @@ class RandomWeights(LossBalancing):
     source = "Reasonable Effectiveness of Random Weighting: A Litmus Test for Multi-Task Learning, https://arxiv.org/abs/2111.10603"
 
     def combine(self, losses: Tensor, weights: Tensor, tasks: Tensor) -> Tensor:
+        import torch
+
         drawn = torch.randn(len(losses), dtype=losses.dtype).softmax(0).to(losses.device)  # on the CPU: the same on every device
         return (weights * drawn * losses).sum()
 
@@ -57,5 +64,7 @@ class SmoothTchebycheff(LossBalancing):
     Options = SmoothTchebycheffOptions
 
     def combine(self, losses: Tensor, weights: Tensor, tasks: Tensor) -> Tensor:
+        import torch
+
         smoothness = self.options.smoothness
         return smoothness * torch.logsumexp(weights / weights.sum() * losses / smoothness, 0)

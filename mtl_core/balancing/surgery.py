@@ -1,15 +1,19 @@
 """Gradients changed where they point against each other: PCGrad, GradVac, GradDrop."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from pydantic import Field as Setting
-from torch import Tensor
 
 from mtl_core.balancing.base import GradientBalancing
 from mtl_core.base.messages import N_
 from mtl_core.base.settings import Options
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 _SLIDER = N_("A factor on the task's loss, and so on its gradient, before conflicts are looked for.")
 _BLOCK = 1 << 17  # parameters at once, whose gradients stay in the processor's cache
@@ -17,6 +21,8 @@ _BLOCK = 1 << 17  # parameters at once, whose gradients stay in the processor's 
 
 def scaled(gramian: np.ndarray, weights: np.ndarray) -> Tensor:
     """(K, K): the Gramian of the weighted gradients."""
+    import torch
+
     return torch.from_numpy(gramian * np.outer(weights, weights))
 
 
@@ -50,6 +56,8 @@ class GradientVaccine(GradientBalancing):
     Options = GradientVaccineOptions
 
     def __init__(self, n_tasks: int, options: GradientVaccineOptions, device: torch.device | None = None):
+        import torch
+
         super().__init__(n_tasks, options, device)
         self._targets = torch.zeros(n_tasks, n_tasks, dtype=torch.float64)
 
@@ -69,6 +77,8 @@ class GradientVaccine(GradientBalancing):
         return {"targets": self._targets.tolist()}
 
     def load(self, state: dict[str, Any]) -> None:
+        import torch
+
         self._targets = torch.tensor(state["targets"], dtype=torch.float64)
 
 
@@ -86,6 +96,8 @@ class GradientDropout(GradientBalancing):
 
     def combine(self, gradients: Tensor, effective: np.ndarray) -> tuple[Tensor, np.ndarray]:
         """The positive gradients of a parameter pass where (2U - 1) · Σ|g| < Σg, U uniform in [0, 1], else the negative ones."""
+        import torch
+
         weights = torch.from_numpy(effective).to(gradients)
         update = torch.empty_like(gradients[0])
         passed, energy = (torch.zeros(len(weights), dtype=torch.float64, device=gradients.device) for _ in range(2))

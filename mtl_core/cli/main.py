@@ -114,13 +114,13 @@ def _pairs_option(parser: argparse.ArgumentParser, name: str, metavar: str, text
 
 
 def _check(args: argparse.Namespace, workspace: Workspace) -> int:
+    from mtl_core.config.tables import map_fields
     from mtl_core.data.mapping import suggest
     from mtl_core.data.problems import DataError, Severity, has_errors
     from mtl_core.data.read import read_table
     from mtl_core.data.split import SplitOptions
     from mtl_core.data.store import divide
     from mtl_core.data.transactions import TransactionOptions
-    from mtl_core.runtime.prepare import map_fields
     from mtl_core.tasks import KINDS
 
     if args.kind not in KINDS:
@@ -179,7 +179,7 @@ def _resume(args: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def _replay(args: argparse.Namespace, workspace: Workspace) -> int:
-    from mtl_core.training.steering import verdict
+    from mtl_core.training.replay import verdict
 
     original = run(workspace, args.run)
     created = replay_of(original, workspace)

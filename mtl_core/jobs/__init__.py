@@ -145,7 +145,7 @@ class Jobs:
         control = self.control(run_id)
         if control is None:
             raise RunError(_no_handle(found))
-        from mtl_core.training.steering import steered
+        from mtl_core.config.steering import steered
 
         steered(self.experiment_now(found), changes)
         control.steer(changes)
@@ -153,7 +153,7 @@ class Jobs:
     def experiment_now(self, found: Run) -> "Experiment":
         """A run's experiment with what was changed on the way. Loads torch. Raises ExperimentError: the file is not one."""
         from mtl_core.config.experiment import experiment_from_yaml
-        from mtl_core.training.steering import steered
+        from mtl_core.config.steering import steered
 
         changes: dict[str, Any] = {}
         for change in self.snapshot(found.id, Workspace(found.folder.parents[1])).series.steered:
@@ -435,7 +435,7 @@ def replaying(target: Run, original: Run, workspace: Workspace) -> Work:
     """The training of `original` once more, with everything that was changed on the way."""
 
     def work(control: Control) -> Iterator[Event]:
-        from mtl_core.training.steering import Replay, script_of
+        from mtl_core.training.replay import Replay, script_of
 
         yield from training(target, workspace, resume=False)(Replay(script_of(original.events()), control))
 

@@ -6,7 +6,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from mtl_core.model.encoder import Encoder
-from mtl_core.model.sharing import SHARING, Sharing
+from mtl_core.model.sharing import SHARING
+from mtl_core.model.sharing.modules import Sharing
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import Spec
 from mtl_core.tasks.heads import DualHead, TaskBatch, WordHead
@@ -72,4 +73,4 @@ def make_heads(hidden: int, tasks: Mapping[str, tuple[str, Any]], specs: Mapping
 
 def make_sharing(hidden: int, tasks: Sequence[str], name: str, options: Any) -> Sharing:
     """As `make_heads`; name, options: of a way of sharing."""
-    return SHARING[name](hidden, tasks, options)
+    return SHARING[name].module(hidden, tasks, options)

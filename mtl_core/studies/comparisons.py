@@ -18,11 +18,11 @@ from typing import Any, Literal, Protocol
 from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import Experiment, ExperimentError, experiment_from_dict
+from mtl_core.config.tables import store
 from mtl_core.data.problems import DataError
 from mtl_core.evaluation.alone import Trained
 from mtl_core.evaluation.compare import RunResult
 from mtl_core.jobs import evaluation, jobs, perform, perform_evaluation, training
-from mtl_core.runtime.prepare import store
 from mtl_core.tracking.runs import Recorder, Run, RunError, RunState, create_run, list_runs, run
 from mtl_core.training.control import Control
 from mtl_core.training.events import Evaluated, Event, Resumed, Started, Steered, StepDone, from_json

@@ -11,6 +11,7 @@ import numpy as np
 
 from mtl_core.config.experiment import Experiment
 from mtl_core.config.parts import Training
+from mtl_core.config.steering import steered
 from mtl_core.evaluation.metrics import Metrics
 from mtl_core.evaluation.predictions import About, Rows, write_predictions, write_report
 from mtl_core.runtime.checkpoints import checkpoint_folder, load_model
@@ -22,7 +23,6 @@ from mtl_core.tasks.base import Spec
 from mtl_core.training.checkpoints import load_state
 from mtl_core.training.endings import Judge
 from mtl_core.training.events import Evaluated, EvaluatedAfterwards, Event, Predicted, Reported
-from mtl_core.training.steering import steered
 
 BLOCK_ROWS = 4096  # of a file of predictions
 ROWS_AT_ONCE = 1 << 16  # scored in one go, of those that no evaluation looked at

@@ -21,6 +21,7 @@ from mtl_core.balancing.fixed import FixedWeights
 from mtl_core.base.faults import ExperimentError
 from mtl_core.base.messages import N_
 from mtl_core.config.experiment import Experiment
+from mtl_core.config.steering import differing, steered
 from mtl_core.data.compiled import RowBlock
 from mtl_core.data.shares import SAMPLING
 from mtl_core.evaluation.metrics import Metrics
@@ -64,7 +65,6 @@ from mtl_core.training.joint import Joint
 from mtl_core.training.mining import Made, from_tensors, mine, to_tensors
 from mtl_core.training.optimizer import Optimizer
 from mtl_core.training.pseudo_labels import guess
-from mtl_core.training.steering import differing, steered
 
 SPLITS = ("train", "validation", "test")
 _MAKERS: dict[str, Callable[..., Made]] = {"mined": mine, "pseudo-labelled": guess}

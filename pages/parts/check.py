@@ -11,11 +11,11 @@ import streamlit as st
 from mtl_core import plots
 from mtl_core.base.messages import N_, Translate
 from mtl_core.config.experiment import Data, Task
+from mtl_core.config.tables import map_task
 from mtl_core.data.describe import histogram, label_counts, token_lengths
 from mtl_core.data.problems import DataError, Problem, has_errors
 from mtl_core.data.store import store_dataset
 from mtl_core.model.encoder import load_tokenizer
-from mtl_core.runtime.prepare import map_task
 from pages.parts import problems
 from pages.parts.frame import workspace
 

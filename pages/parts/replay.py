@@ -13,13 +13,13 @@ from pages.parts.frame import page
 from pages.parts.text import plain
 
 if TYPE_CHECKING:
-    from mtl_core.training.steering import Verdict
+    from mtl_core.training.replay import Verdict
 
 
 @st.cache_data(max_entries=10, show_spinner=False)
 def _verdict(folders: tuple[Path, Path], sizes: tuple[int, int], _original: Run, _replay: Run) -> "Verdict":
     """Read again only when a journal has grown. Loads torch."""
-    from mtl_core.training.steering import verdict
+    from mtl_core.training.replay import verdict
 
     return verdict(_original.events(), _replay.events())
 

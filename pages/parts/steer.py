@@ -28,7 +28,7 @@ def show(run_id: str, _: Translate) -> None:
         if not now.state.live:
             st.caption(_("The run has ended: nothing can be changed in it any more. Start a new one with other weights."))
         return
-    from mtl_core.training.steering import differing, steered
+    from mtl_core.config.steering import differing, steered
     from pages.parts.source import show_faults
 
     current = jobs().experiment_now(run(workspace(), run_id))
@@ -60,7 +60,7 @@ def show(run_id: str, _: Translate) -> None:
 
 def _others(current: "Experiment", run_id: str, _: Translate) -> dict[str, Any]:
     """Widgets for what may be changed beside the weights. Returns path → value."""
-    from mtl_core.training.steering import STEERABLE
+    from mtl_core.config.steering import STEERABLE
 
     prefix = f"steer.{run_id}"
     name = st.session_state.get(f"{prefix}.sampling.name", current.sampling.name)

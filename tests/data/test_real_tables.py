@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 from mtl_core.base.workspace import Workspace
+from mtl_core.config.tables import map_fields
 from mtl_core.data.mapping import map_columns, suggest
 from mtl_core.data.read import read_table
 from mtl_core.data.split import SplitOptions, check_leaks
 from mtl_core.data.store import store_dataset
 from mtl_core.data.transactions import TransactionOptions
-from mtl_core.runtime.prepare import map_fields
 from mtl_core.tasks import KINDS
 
 

@@ -7,8 +7,8 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from mtl_core.model.sharing import SHARING, Sharing
-from mtl_core.model.sharing.base import Expert
+from mtl_core.model.sharing import SHARING
+from mtl_core.model.sharing.modules import Expert, Sharing
 
 TASKS = ["a", "b", "c"]
 VARIANTS = [
@@ -27,7 +27,7 @@ variants = pytest.mark.parametrize(("name", "options"), VARIANTS, ids=[f"{n} {o}
 def made(name: str, hidden: int = 6, tasks: list[str] = TASKS, **options: object) -> Sharing:
     torch.manual_seed(0)
     kind = SHARING[name]
-    return kind(hidden, tasks, kind.Options.model_validate({"width": 5} | options if name != "hard" else options))
+    return kind.module(hidden, tasks, kind.Options.model_validate({"width": 5} | options if name != "hard" else options))
 
 
 @torch.no_grad()

@@ -10,8 +10,8 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
+from mtl_core.config.tables import map_fields
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.runtime.prepare import map_fields
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.classification import classes
 from mtl_core.tasks.classification.head import doubt

@@ -10,9 +10,9 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score, log_loss, precision_recall_fscore_support
 
+from mtl_core.config.tables import map_fields
 from mtl_core.data.problems import Severity
 from mtl_core.evaluation import metrics
-from mtl_core.runtime.prepare import map_fields
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.heads import TaskBatch
 

@@ -12,9 +12,9 @@ import torch
 from scipy.stats import spearmanr
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 
+from mtl_core.config.tables import map_fields
 from mtl_core.data.problems import Severity
 from mtl_core.data.read import read_table
-from mtl_core.runtime.prepare import map_fields
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.heads import TaskBatch
 

@@ -13,9 +13,10 @@ import torch
 
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import experiment_from_dict
+from mtl_core.config.tables import map_fields
 from mtl_core.data.problems import Severity
 from mtl_core.inference.predictor import Predictor
-from mtl_core.runtime.prepare import map_fields, prepare
+from mtl_core.runtime.prepare import prepare
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.heads import SlotIndex, TaskBatch
 from mtl_core.training.events import Finished

@@ -1,12 +1,6 @@
-"""What the tasks share above the encoder, by name."""
+"""What the tasks share above the encoder, by name. Loads no torch."""
 
-from mtl_core.model.sharing.adapters import Adapters
-from mtl_core.model.sharing.base import Sharing
-from mtl_core.model.sharing.experts import MixtureOfExperts
-from mtl_core.model.sharing.hard import Hard
-from mtl_core.model.sharing.layered import ProgressiveExtraction
-from mtl_core.model.sharing.stitched import CrossStitch
+from mtl_core.model.sharing import adapters, experts, hard, layered, stitched
+from mtl_core.model.sharing.base import SharingMethod
 
-__all__ = ["SHARING", "Sharing"]
-
-SHARING: dict[str, type[Sharing]] = {way.name: way for way in (Hard, MixtureOfExperts, ProgressiveExtraction, CrossStitch, Adapters)}
+SHARING: dict[str, SharingMethod] = {way.SHARING.name: way.SHARING for way in (hard, experts, layered, stitched, adapters)}

@@ -3,26 +3,10 @@
 from collections.abc import Sequence
 
 import torch
-from pydantic import Field as Setting
 from torch import Tensor, nn
 
-from mtl_core.base.messages import N_
-from mtl_core.base.settings import Options
-from mtl_core.model.sharing.base import Expert, Several, Sharing
-
-
-class StitchedOptions(Options):
-    layers: int = Setting(
-        1, ge=1, le=8, title=N_("Layers"), description=N_("Layers of each task's tower; after each of them the towers are mixed.")
-    )
-    width: int = Setting(256, ge=1, le=8192, title=N_("Width of a layer"), description=N_("Numbers in the inner part of a tower's layer."))
-    own_share: float = Setting(
-        0.9,
-        ge=0,
-        le=1,
-        title=N_("Own share"),
-        description=N_("How much a task takes of its own tower at the start; the others share the rest."),
-    )
+from mtl_core.model.sharing.modules import Expert, Several, Sharing
+from mtl_core.model.sharing.stitched import StitchedOptions
 
 
 class Layer(nn.Module):
@@ -40,7 +24,7 @@ class Layer(nn.Module):
         return [torch.tensordot(self.stitches[task], found, dims=1) for task in tasks]
 
 
-class CrossStitch(Sharing):
+class Module(Sharing):
     """h_j = f_j(x_j), x_k ← Σ_j α_kj · h_j, layer by layer; x_k = x on the first. Tower f_j is as `Expert`; α a number for each pair
     of tasks and layer.
 
@@ -48,12 +32,7 @@ class CrossStitch(Sharing):
     which stitches whole convolutional networks: the towers stand on one shared encoder, and begin by giving what they get.
     """
 
-    name = "cross_stitch"
-    label = N_("Cross-stitch")
-    help = N_("A small tower for each task, and numbers that learn how much each task takes from the towers of the others.")
-    source = "Cross-stitch Networks for Multi-task Learning, https://arxiv.org/abs/1604.03539"
     part = "towers"
-    Options = StitchedOptions
 
     def __init__(self, hidden: int, tasks: Sequence[str], options: StitchedOptions):
         super().__init__(hidden, tasks, options)

@@ -3,31 +3,18 @@
 from collections.abc import Sequence
 
 import torch
-from pydantic import Field as Setting
 from torch import Tensor, nn
 
-from mtl_core.base.messages import N_
-from mtl_core.model.sharing.base import Experts, Gate, GatedOptions, Several, Sharing, mixed
+from mtl_core.model.sharing.experts import MixtureOptions
+from mtl_core.model.sharing.modules import Experts, Gate, Several, Sharing, mixed
 
 
-class MixtureOptions(GatedOptions):
-    experts: int = Setting(4, ge=1, le=64, title=N_("Experts"), description=N_("How many experts all tasks share."))
-
-
-class MixtureOfExperts(Sharing):
+class Module(Sharing):
     """y_k = Σ_e g_k(x)_e · f_e(x), g_k(x) = softmax(W_k x + c_k): experts f_e for all, a gate for each task.
 
     The experts are shared, a gate is its task's own. Beside the paper: x is a pretrained vector, so an expert adds to it instead of
     making a new one (see `Expert`), and the gates begin even; the paper's experts are plain layers, begun at random.
     """
-
-    name = "mmoe"
-    label = N_("MMoE")
-    help = N_("Experts that all tasks share, and for each task a gate that says which of them it listens to.")
-    source = (
-        "Modeling Task Relationships in Multi-task Learning with Multi-gate Mixture-of-Experts, https://doi.org/10.1145/3219819.3220007"
-    )
-    Options = MixtureOptions
 
     def __init__(self, hidden: int, tasks: Sequence[str], options: MixtureOptions):
         super().__init__(hidden, tasks, options)

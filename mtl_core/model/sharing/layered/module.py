@@ -3,17 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 import torch
-from pydantic import Field as Setting
 from torch import Tensor, nn
 
-from mtl_core.base.messages import N_
-from mtl_core.model.sharing.base import Experts, Gate, GatedOptions, Several, Sharing, mixed
-
-
-class LayeredOptions(GatedOptions):
-    shared_experts: int = Setting(2, ge=1, le=64, title=N_("Shared experts"), description=N_("Experts of all tasks, on each level."))
-    task_experts: int = Setting(1, ge=1, le=64, title=N_("Experts of a task"), description=N_("Experts of each task alone, on each level."))
-    levels: int = Setting(1, ge=1, le=4, title=N_("Levels"), description=N_("1: one level of experts and gates (CGC); more: PLE."))
+from mtl_core.model.sharing.layered import LayeredOptions
+from mtl_core.model.sharing.modules import Experts, Gate, Several, Sharing, mixed
 
 
 class Level(nn.Module):
@@ -37,23 +30,14 @@ class Level(nn.Module):
         return mixed(self.shared_gate(shared), torch.cat([*experts.values(), common], dim=1)), found
 
 
-class ProgressiveExtraction(Sharing):
+class Module(Sharing):
     """On each level y_k = g_k(x_k) · [f_k1(x_k), ..., f_1(x_s), ...] and y_s = g_s(x_s) · [all experts of the level]; x_k = x_s = x
     on the first. The head gets y_k of the last level.
 
     With one level a task's experts and gate are its own. With more, what lies below reaches other tasks through g_s and is shared:
     on the last level but one all experts, g_s, but not yet the tasks' gates; below that everything. Beside the paper: experts and
-    gates begin as in `MixtureOfExperts`.
+    gates begin as in MMoE.
     """
-
-    name = "ple"
-    label = N_("PLE")
-    help = N_("Experts that all tasks share beside experts of each task alone, on one level (CGC) or several.")
-    source = (
-        "Progressive Layered Extraction (PLE): A Novel Multi-Task Learning (MTL) Model for Personalized Recommendations, "
-        "https://doi.org/10.1145/3383313.3412236"
-    )
-    Options = LayeredOptions
 
     def __init__(self, hidden: int, tasks: Sequence[str], options: LayeredOptions):
         super().__init__(hidden, tasks, options)

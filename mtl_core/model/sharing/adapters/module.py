@@ -2,42 +2,22 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field as Setting
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from mtl_core.base.messages import N_, message
-from mtl_core.base.settings import Options
+from mtl_core.base.messages import message
 from mtl_core.model.encoder import Encoder, EncoderError
-from mtl_core.model.sharing.base import Sharing
+from mtl_core.model.sharing.adapters import AdapterOptions
+from mtl_core.model.sharing.modules import Sharing
 
 _ATTENTION = {"modernbert": ["Wqkv"]}  # where peft does not know it
 _PEFT = "base_model.model."  # what peft's own files begin every name with
 
 
-class AdapterOptions(Options):
-    rank: int = Setting(
-        8, ge=1, le=512, title=N_("Rank of an adapter"), description=N_("Of each adapter: how many directions it can change.")
-    )
-    scale: float = Setting(
-        2.0,
-        gt=0,
-        le=64,
-        title=N_("Scale of an adapter"),
-        description=N_("What an adapter's output is multiplied by (alpha / rank, in the paper's words)."),
-    )
-    where: Literal["attention", "all"] = Setting(
-        "attention",
-        title=N_("Where adapters stand"),
-        description=N_("attention: beside the matrices that peft chooses for the architecture, mostly query and value; all: beside all."),
-    )
-    shared: bool = Setting(True, title=N_("Shared adapter"), description=N_("One adapter more that all tasks use beside their own."))
-
-
-class Adapters(Sharing):
+class Module(Sharing):
     """W x + s · B_0 A_0 x + s · B_k A_k x at the chosen matrices W of the encoder: A_0, B_0 for all tasks, A_k, B_k for task k. By peft.
 
     B begins at 0, so every task begins with the encoder as it is. W learns or not as the encoder's trainable part says. The texts of a
@@ -46,14 +26,6 @@ class Adapters(Sharing):
     adapter, for one task; the shared one beside it is ours.
     """
 
-    name = "adapters"
-    label = N_("Adapters")
-    help = N_(
-        "A low-rank adapter (LoRA) in the encoder for each task, beside one that all share; freeze the encoder to train them alone. Each "
-        "task's texts go through the encoder apart."
-    )
-    source = "LoRA: Low-Rank Adaptation of Large Language Models, https://arxiv.org/abs/2106.09685"
-    Options = AdapterOptions
     by_task = True
 
     def __init__(self, hidden: int, tasks: Sequence[str], options: AdapterOptions):

@@ -1,0 +1,62 @@
+"""From a table of an experiment to what a task reads of it: stored as a dataset, mapped to fields, checked. Loads no torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import Experiment, Task, resolve_file
+from mtl_core.data.mapping import map_columns
+from mtl_core.data.problems import Problem, has_errors
+from mtl_core.data.split import check_leaks
+from mtl_core.data.store import Dataset, store_dataset
+from mtl_core.tasks import KINDS
+from mtl_core.tasks.base import TaskKind, columns_of
+from mtl_core.tasks.common import located
+
+
+@dataclass
+class Mapped:
+    """A task's table with one column a field, and what is wrong with it. split: (N,) str, "" for rows that the task does not use."""
+
+    kind: TaskKind
+    table: pa.Table
+    split: np.ndarray
+    problems: list[Problem]
+
+
+def store(experiment: Experiment, name: str, workspace: Workspace, base: Path | None, contained: bool) -> Dataset:
+    """The dataset of one of the experiment's tables. Raises DataError: no such file, or one that cannot be used."""
+    data = experiment.data[name]
+    path = resolve_file(data, base, workspace, contained)
+    return store_dataset(path, workspace, split=data.split, transactions=data.transactions, name=name)
+
+
+def map_task(task: Task, dataset: Dataset, seed: int = 0) -> Mapped:
+    """A task's fields out of its dataset. See `map_fields`."""
+    return map_fields(KINDS[task.kind], dataset.table(), dataset.split(), task.columns, task.options, dataset.name, seed)
+
+
+def map_fields(
+    kind: TaskKind, table: pa.Table, split: np.ndarray, columns: Mapping[str, Any], options: Any, file: str, seed: int = 0
+) -> Mapped:
+    """The fields of a kind out of a table, with every problem of the columns, the labels and the split, named as in the file.
+
+    table: with `_line`; split: (N,) str; columns: field → column or columns; options: of the kind; file: its name for people; seed:
+    of the experiment, for rows that are drawn.
+    """
+    fields = columns_of(kind.fields, columns)
+    mapped, problems = map_columns(table, kind.fields, columns, file)
+    if not has_errors(problems):
+        found = kind.rows.check(mapped, split, options)
+        texts = [f.name for f in kind.fields if f.name in fields and f.type in ("text", "texts")]
+        if texts and not kind.takes_logs:  # histories come with a split of their own making
+            found += check_leaks(mapped, split, texts, kind.grouped_by(fields))
+        problems += located(found, fields, file)
+    if not has_errors(problems):
+        split = np.where(kind.rows.keep(mapped, split, options, seed), split, "")
+    return Mapped(kind, mapped, split, problems)
