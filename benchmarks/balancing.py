@@ -33,7 +33,7 @@ from torchjd.autojac import jac_to_grad, mtl_backward
 from mtl_core.balancing import BALANCING, GradientBalancing
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import load_experiment
-from mtl_core.config.parts import Balancing
+from mtl_core.config.parts import BalancingConfig
 from mtl_core.data.compiled import RowBlock
 from mtl_core.runtime.batches import StepBatch, assemble
 from mtl_core.runtime.prepare import prepare
@@ -94,7 +94,8 @@ def main() -> None:
         experiment = load_experiment(ROOT / "data" / "shop.yaml", [f"training.batch_size={arguments.rows}", *arguments.set])
         trainer = _Trainer(experiment, prepare(experiment, Workspace(Path(folder)), ROOT / "data"), Control(), None, False)
         joints = {
-            name: Joint(trainer.model, trainer.lanes, trainer.prepared.tasks, Balancing.model_validate({"name": name})) for name in names
+            name: Joint(trainer.model, trainer.lanes, trainer.prepared.tasks, BalancingConfig.model_validate({"name": name}))
+            for name in names
         }
 
         def ours(joint: Joint) -> Callable[[dict[str, RowBlock]], None]:

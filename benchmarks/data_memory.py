@@ -46,12 +46,12 @@ def measure(file: Path, folder: Path) -> dict[str, float]:
     """Seconds and peak megabytes after each stage."""
     from mtl_core.base.workspace import Workspace
     from mtl_core.data.mapping import map_columns
-    from mtl_core.data.split import SplitOptions, check_leaks
+    from mtl_core.data.split import SplitConfig, check_leaks
     from mtl_core.data.store import store_dataset
 
     result = {"rows": 0.0, "imported_mb": peak_mb()}
     start = time.perf_counter()
-    dataset = store_dataset(file, Workspace(folder), split=SplitOptions(by="group", column="user"))
+    dataset = store_dataset(file, Workspace(folder), split=SplitConfig(by="group", column="user"))
     result |= {"stored_seconds": time.perf_counter() - start, "stored_mb": peak_mb()}
 
     from mtl_core.tasks import KINDS  # with torch, as in the program

@@ -28,10 +28,10 @@ from benchmarks.real import naive_metrics
 from benchmarks.trained import Bench, Missing, Result, signed, write
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import Experiment, load_experiment
-from mtl_core.evaluation.alone import UNLIKE, verdicts
 from mtl_core.jobs import quiet_libraries
 from mtl_core.runtime.prepare import prepare
 from mtl_core.studies.comparisons import Facts, alone, together
+from mtl_core.studies.verdicts import UNLIKE, verdicts
 from mtl_core.tasks import KINDS
 
 # (task, metric) → what is known of the table: a simple method's figure, or a published one, and whose.

@@ -27,10 +27,10 @@ from benchmarks.trained import Bench, Missing, Result, signed, write
 from mtl_core.balancing import BALANCING, GradientBalancing
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import Experiment, load_experiment
-from mtl_core.evaluation.alone import best_trial, main_values, verdicts
 from mtl_core.jobs import quiet_libraries
 from mtl_core.studies.alone import TRIALS, WEIGHTS, draw_weights
 from mtl_core.studies.comparisons import Facts, alone, together
+from mtl_core.studies.verdicts import best_trial, main_values, verdicts
 from mtl_core.tasks import KINDS
 
 LEARNING_RATES = (1e-4, 3e-4, 1e-3)

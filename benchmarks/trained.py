@@ -13,10 +13,10 @@ import pandas as pd
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import Experiment
 from mtl_core.config.tables import store
-from mtl_core.evaluation.alone import Mean, Trained
-from mtl_core.evaluation.compare import RunResult
 from mtl_core.jobs import perform, training
+from mtl_core.studies.compare import RunResult
 from mtl_core.studies.comparisons import facts, key_of
+from mtl_core.studies.verdicts import Mean, Trained
 from mtl_core.tracking.runs import Recorder, Run, RunState, create_run
 from mtl_core.training.control import Control
 from mtl_core.training.events import StepDone

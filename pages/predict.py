@@ -62,7 +62,7 @@ if view == "one":
         except InputError as error:
             st.warning(plain(error.message.text(_)))
     if place in answers:
-        forms.answer(answers[place], place, _)
+        forms.answer(kind, answers[place], place, _)
 else:
     ranked_field = next(field for field in fields if field.name == kind.ranks)
     catalogue = ranking.choose(ranked_field, columns[ranked_field.name], place, _)

@@ -38,7 +38,7 @@ st.fragment(conflicts.show, run_every=seconds_curves)(run_id, _)
 st.fragment(gates.show, run_every=seconds_curves)(run_id, _)
 if not run.state.live:
     steer.afterwards(run, _)
-    replay.verdict(run, runs, _)
+    replay.show(run, runs, _)
     st.subheader(_("Results"))
     report.show(run, _)
     untested.show(run, _)

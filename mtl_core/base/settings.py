@@ -16,7 +16,7 @@ class Options(BaseModel):
 
 
 @dataclass(frozen=True)
-class Setting:
+class Widget:
     """One field as a page needs it to draw a widget.
 
     path:      "training.steps", as in the YAML and in `--set`.
@@ -46,9 +46,9 @@ class Setting:
 _TYPES: dict[Any, Any] = {bool: "bool", int: "int", float: "float", str: "text", list: "list", dict: "mapping", Literal: "choice"}
 
 
-def widgets(model: BaseModel | type[BaseModel], prefix: str = "") -> list[Setting]:
+def widgets(model: BaseModel | type[BaseModel], prefix: str = "") -> list[Widget]:
     """Every field of a model that can be set, groups opened. `model`: an instance (its values are shown) or a class (its defaults)."""
-    settings: list[Setting] = []
+    settings: list[Widget] = []
     for name, info in (model if isinstance(model, type) else type(model)).model_fields.items():
         path = f"{prefix}.{name}" if prefix else name
         default = None if info.is_required() else info.get_default(call_default_factory=True, validated_data={})
@@ -65,7 +65,7 @@ def widgets(model: BaseModel | type[BaseModel], prefix: str = "") -> list[Settin
             labels = extra.get("choices", {})
             choices = labels or (get_args(annotation) if get_origin(annotation) is Literal else info.examples or ())
             settings.append(
-                Setting(
+                Widget(
                     path,
                     "choice" if labels else _TYPES.get(get_origin(annotation) or annotation, "text"),
                     info.title or name.replace("_", " ").capitalize(),

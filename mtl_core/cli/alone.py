@@ -13,9 +13,9 @@ from mtl_core.tracking.mlflow_mirror import MlflowMirror
 from mtl_core.tracking.runs import run
 
 if TYPE_CHECKING:
-    from mtl_core.evaluation.alone import Mean
-    from mtl_core.studies.alone import Plan
-    from mtl_core.studies.comparisons import Needed, Part
+    from mtl_core.studies.alone import AlonePlan
+    from mtl_core.studies.comparisons import Needed, PlannedTraining
+    from mtl_core.studies.verdicts import Mean
 
 MIRROR_SECONDS = 30.0  # as of `train`
 HELP = "Compare a finished joint run with training each of its tasks alone and with tuned fixed weights; trains what is missing."
@@ -46,7 +46,7 @@ def alone(args: argparse.Namespace, workspace: Workspace) -> int:
 
     found = run(workspace, args.run)
 
-    def plans() -> "Plan":
+    def plans() -> "AlonePlan":
         return plan(found, workspace, args.seeds, args.tuned)
 
     now = plans()
@@ -68,7 +68,7 @@ def train_missing(plans: "Callable[[], Needed]", workspace: Workspace) -> None:
     mirror = MlflowMirror(workspace).start()
     begun = time.monotonic()
 
-    def tell(now: "Needed", part: "Part") -> None:
+    def tell(now: "Needed", part: "PlannedTraining") -> None:
         passed = time.monotonic() - begun
         print(f"{now.n_done + 1}/{now.n}  {part.label}  ({passed:.0f} s so far)", file=sys.stderr, flush=True)
 
@@ -90,7 +90,7 @@ def list_trainings(now: "Needed", as_json: bool) -> int:
     return OK
 
 
-def _print(now: "Plan", args: argparse.Namespace) -> int:
+def _print(now: "AlonePlan", args: argparse.Namespace) -> int:
     told = now.verdicts()
     failed = [part for part in now.distinct if part.state == "failed"]
     budgets = now.budgets()

@@ -9,7 +9,7 @@ from mtl_core.cli.text import FAILED, OK, CallError, print_json, print_table
 from mtl_core.tracking.runs import run
 
 if TYPE_CHECKING:
-    from mtl_core.studies.efficiency import Plan
+    from mtl_core.studies.efficiency import EfficiencyPlan
 
 HELP = "Train one task of a finished joint run on some of its rows, alone and jointly; trains what is missing."
 _EPILOG = """\
@@ -42,7 +42,7 @@ def efficiency(args: argparse.Namespace, workspace: Workspace) -> int:
 
     found = run(workspace, args.run)
 
-    def plans() -> "Plan":
+    def plans() -> "EfficiencyPlan":
         return plan(found, workspace, args.task, [share / 100 for share in args.shares], args.seeds)
 
     if args.list:

@@ -118,9 +118,9 @@ def _check(args: argparse.Namespace, workspace: Workspace) -> int:
     from mtl_core.data.mapping import suggest
     from mtl_core.data.problems import DataError, Severity, has_errors
     from mtl_core.data.read import read_table
-    from mtl_core.data.split import SplitOptions
+    from mtl_core.data.split import SplitConfig
     from mtl_core.data.store import divide
-    from mtl_core.data.transactions import TransactionOptions
+    from mtl_core.data.transactions import TransactionConfig
     from mtl_core.tasks import KINDS
 
     if args.kind not in KINDS:
@@ -133,8 +133,8 @@ def _check(args: argparse.Namespace, workspace: Workspace) -> int:
             raise CallError(f"--map: {kind.name} has the fields {', '.join(fields)}. Found {field}.")
         mapping.setdefault(field, []).append(column)
     options = _typed(kind.Options, args.options, "--options")
-    split_options = _typed(SplitOptions, args.split, "--split")
-    transactions = _typed(TransactionOptions, args.transactions, "--transactions") if args.transactions else None
+    split_options = _typed(SplitConfig, args.split, "--split")
+    transactions = _typed(TransactionConfig, args.transactions, "--transactions") if args.transactions else None
     if not path.is_file():
         raise CallError(f"There is no file {path}.")
     rows = 0
@@ -179,14 +179,14 @@ def _resume(args: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def _replay(args: argparse.Namespace, workspace: Workspace) -> int:
-    from mtl_core.training.replay import verdict
+    from mtl_core.training.replay import compare_replay
 
     original = run(workspace, args.run)
     created = replay_of(original, workspace)
     code = _execute(created, workspace, False, replaying(created, original, workspace), quiet=args.json)
     if code != OK:
         return code
-    found = verdict(original.events(), created.events())
+    found = compare_replay(original.events(), created.events())
     if args.json:
         print_json({"run_id": created.id, "replays": original.id, "equal": found.difference is None, **vars(found)})
     elif found.difference is None:

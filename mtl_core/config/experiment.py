@@ -13,38 +13,38 @@ from pydantic import Field, ValidationError, model_validator
 
 from mtl_core.base.faults import NOTHING, ExperimentError, Fault, found_value, nearest, pydantic_faults, shortened
 from mtl_core.base.messages import N_, Message, message
-from mtl_core.base.settings import Setting, is_model, required, widgets
+from mtl_core.base.settings import Widget, is_model, required, widgets
 from mtl_core.base.workspace import Workspace
 from mtl_core.base.yaml_text import read_yaml, write_yaml
 from mtl_core.config.parts import (
     OBJECTIVES,
     PATTERNS,
-    Balancing,
-    Data,
-    Diagnostics,
-    EarlyStopping,
-    Encoder,
-    Endings,
+    BalancingConfig,
+    Config,
+    DataConfig,
+    DiagnosticsConfig,
+    EarlyStoppingConfig,
+    EncoderConfig,
+    EndingsConfig,
     Name,
-    Named,
-    Optimizer,
-    Part,
-    Sampling,
-    Schedule,
-    Sharing,
-    Task,
-    Training,
+    NamedConfig,
+    OptimizerConfig,
+    SamplingConfig,
+    ScheduleConfig,
+    SharingConfig,
+    TaskConfig,
+    TrainingConfig,
 )
 from mtl_core.data.problems import DataError, Problem, Severity
 from mtl_core.tasks import KINDS
 
 __all__ = [
-    "Data",
+    "DataConfig",
     "Experiment",
     "ExperimentError",
     "Fault",
-    "Setting",
-    "Task",
+    "TaskConfig",
+    "Widget",
     "apply_overrides",
     "experiment_from_dict",
     "experiment_from_yaml",
@@ -57,29 +57,35 @@ MAX_BYTES = 256 * 1024  # of an experiment file; a real one has a few KB
 PROGRAM_DATA = Path(__file__).parents[2] / "data"
 
 
-class Experiment(Part):
+class Experiment(Config):
     """Everything that a training depends on. Raises ValidationError, ExperimentError (parts that do not fit together)."""
 
     name: Name = Field("experiment", title=N_("Name"), description=N_("What you call it."))
     seed: int = Field(
         0, ge=0, le=2**31 - 1, title=N_("Seed"), description=N_("Start of all random choices: the same seed gives the same numbers.")
     )
-    data: dict[Name, Data] = Field(min_length=1, title=N_("Tables"), description=N_("The tables, by name."))
-    tasks: dict[Name, Task] = Field(min_length=1, title=N_("Tasks"), description=N_("The tasks, by name."))
-    encoder: Encoder = Field(Encoder(), title=N_("Encoder"), description=N_("The pretrained transformer that all tasks share."))
-    sharing: Sharing = Field(Sharing(), title=N_("Sharing"), description=N_("What the tasks share above the encoder."))
-    balancing: Balancing = Field(Balancing(), title=N_("Balancing"), description=N_("How the tasks' losses become one update."))
-    sampling: Sampling = Field(Sampling(), title=N_("Sampling"), description=N_("How many rows of each table a step draws."))
-    optimizer: Optimizer = Field(Optimizer(), title=N_("Optimizer"), description=N_("How a gradient becomes a step."))
-    schedule: Schedule = Field(Schedule(), title=N_("Schedule"), description=N_("How the learning rate changes over the run."))
-    early_stopping: EarlyStopping = Field(
-        EarlyStopping(), title=N_("Early stopping"), description=N_("When training ends before its last step, and which step is best.")
+    data: dict[Name, DataConfig] = Field(min_length=1, title=N_("Tables"), description=N_("The tables, by name."))
+    tasks: dict[Name, TaskConfig] = Field(min_length=1, title=N_("Tasks"), description=N_("The tasks, by name."))
+    encoder: EncoderConfig = Field(EncoderConfig(), title=N_("Encoder"), description=N_("The pretrained transformer that all tasks share."))
+    sharing: SharingConfig = Field(SharingConfig(), title=N_("Sharing"), description=N_("What the tasks share above the encoder."))
+    balancing: BalancingConfig = Field(BalancingConfig(), title=N_("Balancing"), description=N_("How the tasks' losses become one update."))
+    sampling: SamplingConfig = Field(SamplingConfig(), title=N_("Sampling"), description=N_("How many rows of each table a step draws."))
+    optimizer: OptimizerConfig = Field(OptimizerConfig(), title=N_("Optimizer"), description=N_("How a gradient becomes a step."))
+    schedule: ScheduleConfig = Field(ScheduleConfig(), title=N_("Schedule"), description=N_("How the learning rate changes over the run."))
+    early_stopping: EarlyStoppingConfig = Field(
+        EarlyStoppingConfig(),
+        title=N_("Early stopping"),
+        description=N_("When training ends before its last step, and which step is best."),
     )
-    endings: Endings = Field(
-        Endings(), title=N_("Tasks that have stopped gaining"), description=N_("What happens to a task after its best step.")
+    endings: EndingsConfig = Field(
+        EndingsConfig(), title=N_("Tasks that have stopped gaining"), description=N_("What happens to a task after its best step.")
     )
-    diagnostics: Diagnostics = Field(Diagnostics(), title=N_("Diagnostics"), description=N_("What is looked at on the way, and how often."))
-    training: Training = Field(Training(), title=N_("Training"), description=N_("How long, in what portions and on what device."))
+    diagnostics: DiagnosticsConfig = Field(
+        DiagnosticsConfig(), title=N_("Diagnostics"), description=N_("What is looked at on the way, and how often.")
+    )
+    training: TrainingConfig = Field(
+        TrainingConfig(), title=N_("Training"), description=N_("How long, in what portions and on what device.")
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -253,9 +259,9 @@ def _names_below(annotation: Any, value: Any) -> dict[str, Any] | None:
         return annotation
     if is_model(annotation):
         names = {name: field.annotation for name, field in annotation.model_fields.items()}
-        if annotation is Task and (kind := _kind(value)):
+        if annotation is TaskConfig and (kind := _kind(value)):
             names |= {"options": kind.Options, "columns": {f.name: str for f in kind.fields}}
-        if issubclass(annotation, Named):
+        if issubclass(annotation, NamedConfig):
             chosen = annotation.registry.get(str(value.get("name", annotation.model_fields["name"].default)))
             names |= {"options": chosen.Options} if chosen else {}
         return names
@@ -287,7 +293,7 @@ def _too_large() -> Fault:
     return Fault("", message("a file of more than {kib} KiB", kib=MAX_BYTES // 1024), message("an experiment, which is a few KiB"))
 
 
-def resolve_file(data: Data, base: Path | None, workspace: Workspace, contained: bool) -> Path:
+def resolve_file(data: DataConfig, base: Path | None, workspace: Workspace, contained: bool) -> Path:
     """Where the table lies: beside the experiment file (`base` is its folder), else in the workspace.
 
     contained: what a browser sent; only files inside the workspace or the program's own `data/` are found, links followed.

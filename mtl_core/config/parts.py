@@ -8,11 +8,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsA
 from mtl_core.balancing import BALANCING
 from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
-from mtl_core.data.augment import Augmentation
-from mtl_core.data.pseudo_labels import PseudoLabels
+from mtl_core.data.augment import AugmentationConfig
+from mtl_core.data.pseudo_labels import PseudoLabelsConfig
 from mtl_core.data.shares import SAMPLING
-from mtl_core.data.split import SplitOptions
-from mtl_core.data.transactions import TransactionOptions
+from mtl_core.data.split import SplitConfig
+from mtl_core.data.transactions import TransactionConfig
 from mtl_core.model.sharing import SHARING
 from mtl_core.tasks import KINDS
 
@@ -40,7 +40,7 @@ def _column(value: Any) -> Any:
 Column = Annotated[str | list[str], BeforeValidator(_column)]
 
 
-class Part(BaseModel):
+class Config(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
@@ -60,7 +60,7 @@ def _options_of(registry: Mapping[str, Any], name: str | None, options: Any) -> 
     return wanted.model_validate({} if options is None else options)
 
 
-class Data(Part):
+class DataConfig(Config):
     """A table that tasks learn from."""
 
     file: str = Field(
@@ -68,17 +68,15 @@ class Data(Part):
         title=N_("File"),
         description=N_("The table: CSV, TSV, JSON Lines or Parquet, relative to the experiment file or the workspace."),
     )
-    transactions: TransactionOptions | None = Field(
+    transactions: TransactionConfig | None = Field(
         None,
         title=N_("Transactions"),
         description=N_("How a transaction log (user, item, time) becomes a recommendation table; empty for other tables."),
     )
-    split: SplitOptions = Field(
-        SplitOptions(), title=N_("Split"), description=N_("How rows are divided into training, validation and test.")
-    )
+    split: SplitConfig = Field(SplitConfig(), title=N_("Split"), description=N_("How rows are divided into training, validation and test."))
 
 
-class Task(Part):
+class TaskConfig(Config):
     """One supervised problem on a table."""
 
     kind: str = Field(title=N_("Kind"), description=N_("What sort of problem it is."), examples=list(KINDS))
@@ -104,11 +102,13 @@ class Task(Part):
         title=N_("Share of training rows"),
         description=N_("How many of its training rows the task learns from; fewer show what labels are worth. Drawn by the seed."),
     )
-    augmentation: Augmentation = Field(
-        Augmentation(), title=N_("Augmentation"), description=N_("Texts of training steps as they might also have been written.")
+    augmentation: AugmentationConfig = Field(
+        AugmentationConfig(), title=N_("Augmentation"), description=N_("Texts of training steps as they might also have been written.")
     )
-    pseudo_labels: PseudoLabels = Field(
-        PseudoLabels(), title=N_("Pseudo-labels"), description=N_("Rows without a label that are learned from as the model answers them.")
+    pseudo_labels: PseudoLabelsConfig = Field(
+        PseudoLabelsConfig(),
+        title=N_("Pseudo-labels"),
+        description=N_("Rows without a label that are learned from as the model answers them."),
     )
 
     @field_validator("kind")
@@ -122,7 +122,7 @@ class Task(Part):
         return _options_of(KINDS, info.data.get("kind"), options)
 
 
-class Encoder(Part):
+class EncoderConfig(Config):
     """The shared pretrained transformer."""
 
     name: str = Field(
@@ -151,7 +151,7 @@ class Encoder(Part):
     )
 
 
-class Named(Part):
+class NamedConfig(Config):
     """What is chosen by name from a registry, with options of its own."""
 
     registry: ClassVar[Mapping[str, Any]]
@@ -169,7 +169,7 @@ class Named(Part):
         return _options_of(cls.registry, info.data.get("name"), options)
 
 
-class Sharing(Named):
+class SharingConfig(NamedConfig):
     """What the tasks share above the encoder."""
 
     registry = SHARING
@@ -185,7 +185,7 @@ class Sharing(Named):
     )
 
 
-class Balancing(Named):
+class BalancingConfig(NamedConfig):
     """How the tasks' losses become one update."""
 
     registry = BALANCING
@@ -204,7 +204,7 @@ class Balancing(Named):
     )
 
 
-class Sampling(Named):
+class SamplingConfig(NamedConfig):
     """How many rows of each table a step draws."""
 
     registry = SAMPLING
@@ -220,7 +220,7 @@ class Sampling(Named):
     )
 
 
-class Optimizer(Part):
+class OptimizerConfig(Config):
     name: Literal["adamw", "sgd"] = Field("adamw", title=N_("Optimizer"), description=N_("adamw, or sgd with momentum."))
     learning_rate: float = Field(1e-4, gt=0, le=10, title=N_("Learning rate"), description=N_("Step size for the encoder."))
     head_learning_rate: float = Field(
@@ -233,7 +233,7 @@ class Optimizer(Part):
     )
 
 
-class Schedule(Part):
+class ScheduleConfig(Config):
     name: Literal["linear", "cosine", "constant"] = Field(
         "linear", title=N_("Schedule"), description=N_("How the learning rate falls after warm-up.")
     )
@@ -251,7 +251,7 @@ OBJECTIVES = {
 """Rules for the best step, beside the tasks' names; what they do is in `training/endings.py`."""
 
 
-class EarlyStopping(Part):
+class EarlyStoppingConfig(Config):
     objective: Name = Field(
         "mean",
         title=N_("Objective"),
@@ -265,7 +265,7 @@ class EarlyStopping(Part):
     minimum_gain: float = Field(0.0, ge=0, le=1, title=N_("Least gain"), description=N_("What counts as a gain of the objective."))
 
 
-class Endings(Part):
+class EndingsConfig(Config):
     then: Literal["train_on", "rehearse", "freeze"] = Field(
         "train_on",
         title=N_("A task that has stopped gaining"),
@@ -293,7 +293,7 @@ class Endings(Part):
 EVALUATIONS_OF_A_RUN = 10  # when the experiment does not say how often
 
 
-class Training(Part):
+class TrainingConfig(Config):
     def interval(self, n_steps: int) -> int:
         """Steps between evaluations in a run of `n_steps`."""
         return self.evaluate_every or max(1, -(-n_steps // EVALUATIONS_OF_A_RUN))
@@ -353,7 +353,7 @@ class Training(Part):
     )
 
 
-class Diagnostics(Part):
+class DiagnosticsConfig(Config):
     """What is looked at on the way."""
 
     conflicts_every: int = Field(

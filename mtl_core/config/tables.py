@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from mtl_core.base.workspace import Workspace
-from mtl_core.config.experiment import Experiment, Task, resolve_file
+from mtl_core.config.experiment import Experiment, TaskConfig, resolve_file
 from mtl_core.data.mapping import map_columns
 from mtl_core.data.problems import Problem, has_errors
 from mtl_core.data.split import check_leaks
@@ -36,7 +36,7 @@ def store(experiment: Experiment, name: str, workspace: Workspace, base: Path | 
     return store_dataset(path, workspace, split=data.split, transactions=data.transactions, name=name)
 
 
-def map_task(task: Task, dataset: Dataset, seed: int = 0) -> Mapped:
+def map_task(task: TaskConfig, dataset: Dataset, seed: int = 0) -> Mapped:
     """A task's fields out of its dataset. See `map_fields`."""
     return map_fields(KINDS[task.kind], dataset.table(), dataset.split(), task.columns, task.options, dataset.name, seed)
 

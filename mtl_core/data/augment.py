@@ -29,7 +29,7 @@ _ROWS_OF_KEYS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 NEIGHBOURS = {row[i]: row[max(i - 1, 0) : i] + row[i + 1 : i + 2] for row in _ROWS_OF_KEYS for i in range(len(row))}
 
 
-class Augmentation(Options):
+class AugmentationConfig(Options):
     share: float = Setting(
         0.0,
         ge=0,
@@ -49,7 +49,7 @@ class Augmentation(Options):
     )
 
 
-def changed(text: str, options: Augmentation, rng: np.random.Generator) -> str:
+def changed(text: str, options: AugmentationConfig, rng: np.random.Generator) -> str:
     """At least one word is left. Where nothing separates words, as in Chinese, characters take their place."""
     gap = " " if " " in text.strip() or text.isascii() else ""
     words = text.split() if gap else list(text)
@@ -100,7 +100,7 @@ def vary(
     encoded: pa.Table,
     slots: Sequence[SlotLike],
     stores: Stores,
-    options: Augmentation,
+    options: AugmentationConfig,
     tokenizer: "PreTrainedTokenizerBase",
     max_length: int,
 ) -> Varied:
@@ -131,7 +131,7 @@ def vary(
     return found
 
 
-def augmented(block: RowBlock, varied: Varied, options: Augmentation, rng: np.random.Generator) -> RowBlock:
+def augmented(block: RowBlock, varied: Varied, options: AugmentationConfig, rng: np.random.Generator) -> RowBlock:
     """The rows with some of their texts in a variant, a text in the same one wherever it stands: losses ask which rows have one text.
     varied: see `vary`."""
     slots = dict(block.slots)

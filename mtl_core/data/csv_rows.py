@@ -12,14 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mtl_core.data.encodings import Scan
-from mtl_core.data.findings import LINE, ROWS, Findings, Limits, check_names, empty
+from mtl_core.data.findings import LINE, ROWS, FileProblems, Limits, check_names, empty
 from mtl_core.data.problems import has_errors
 
 csv.field_size_limit(Limits.max_cell_bytes)  # a limit of the process; larger cells than this are never read
 
 
 def read_csv(
-    open_stream: Callable[[], BinaryIO], found: Scan, path: Path, findings: Findings, limits: Limits
+    open_stream: Callable[[], BinaryIO], found: Scan, path: Path, findings: FileProblems, limits: Limits
 ) -> tuple[pa.Table | None, str]:
     delimiter = sniff_delimiter(_head_text(found), tab_first=".tsv" in path.suffixes or ".tab" in path.suffixes)
     with io.TextIOWrapper(open_stream(), encoding=found.encoding, newline="") as text:
@@ -46,7 +46,7 @@ def read_csv(
     return pa.Table.from_batches(batches, schema), delimiter
 
 
-def _csv_batches(reader: Any, schema: pa.Schema, findings: Findings, limits: Limits) -> Iterator[pa.RecordBatch]:
+def _csv_batches(reader: Any, schema: pa.Schema, findings: FileProblems, limits: Limits) -> Iterator[pa.RecordBatch]:
     n_columns = len(schema) - 1
     rows: list[list[str]] = []
     starts: list[int] = []
@@ -75,7 +75,7 @@ def _csv_batches(reader: Any, schema: pa.Schema, findings: Findings, limits: Lim
             rows, starts = [], []
 
 
-def _nulled(array: pa.Array, i: int, starts: list[int], schema: pa.Schema, findings: Findings, limits: Limits) -> pa.Array:
+def _nulled(array: pa.Array, i: int, starts: list[int], schema: pa.Schema, findings: FileProblems, limits: Limits) -> pa.Array:
     """Blank cells become null; cells beyond a limit lower than the csv module's are reported."""
     too_large = pc.greater(pc.binary_length(array), limits.max_cell_bytes)
     if pc.any(too_large).as_py():
@@ -85,7 +85,7 @@ def _nulled(array: pa.Array, i: int, starts: list[int], schema: pa.Schema, findi
     return pc.if_else(blank, pa.scalar(None, pa.string()), array) if pc.any(blank).as_py() else array
 
 
-def _csv_fault(error: csv.Error, start: int, end: int, findings: Findings, limits: Limits) -> None:
+def _csv_fault(error: csv.Error, start: int, end: int, findings: FileProblems, limits: Limits) -> None:
     reason = str(error)
     if "field limit" in reason and end == start:
         findings.seen("cell_too_large", start, limit=limits.max_cell_bytes >> 10)

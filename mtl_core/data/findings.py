@@ -25,7 +25,7 @@ class Limits:
 
 
 @dataclass
-class Findings:
+class FileProblems:
     """Collects what is wrong, by code: the first lines and how many."""
 
     file: str
@@ -89,13 +89,13 @@ _ROW_FAULTS = {
 }  # fmt: skip
 
 
-def empty(findings: Findings) -> NoReturn:
+def empty(findings: FileProblems) -> NoReturn:
     """Raises DataError."""
     findings.add("empty_file", message("The file is empty."), message("Export the table again, with a header and rows."))
     raise DataError(findings.problems)
 
 
-def check_names(names: list[str], findings: Findings, limits: Limits, line: int | None) -> None:
+def check_names(names: list[str], findings: FileProblems, limits: Limits, line: int | None) -> None:
     if len(names) > limits.max_columns:
         why = message("The header has {found} columns, more than {limit}.", found=len(names), limit=limits.max_columns)
         findings.add("too_many_columns", why, message("Keep the columns that a task needs."), line)

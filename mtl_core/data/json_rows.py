@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mtl_core.data.encodings import Scan
-from mtl_core.data.findings import LINE, ROWS, Findings, Limits, check_names, empty
+from mtl_core.data.findings import LINE, ROWS, FileProblems, Limits, check_names, empty
 from mtl_core.data.problems import has_errors
 
 
-def read_jsonl(open_stream: Callable[[], BinaryIO], found: Scan, findings: Findings, limits: Limits) -> pa.Table | None:
+def read_jsonl(open_stream: Callable[[], BinaryIO], found: Scan, findings: FileProblems, limits: Limits) -> pa.Table | None:
     columns: dict[str, list[pa.Array]] = {}
     starts: list[pa.Array] = []
     n_rows = 0
@@ -42,7 +42,7 @@ def read_jsonl(open_stream: Callable[[], BinaryIO], found: Scan, findings: Findi
     return pa.table({**merged, LINE: pa.chunked_array(starts, pa.int64())})
 
 
-def _json_chunks(text: io.TextIOWrapper, findings: Findings) -> Iterator[tuple[list[dict[str, Any]], list[int]]]:
+def _json_chunks(text: io.TextIOWrapper, findings: FileProblems) -> Iterator[tuple[list[dict[str, Any]], list[int]]]:
     records: list[dict[str, Any]] = []
     lines: list[int] = []
     for number, line in enumerate(text, start=1):
@@ -71,7 +71,7 @@ def _json_text(value: Any) -> str | None:
     return None if value is None else json.dumps(value, ensure_ascii=False)
 
 
-def _json_column(values: list[Any], name: str, lines: list[int], findings: Findings, limits: Limits) -> pa.Array:
+def _json_column(values: list[Any], name: str, lines: list[int], findings: FileProblems, limits: Limits) -> pa.Array:
     """string; list<string> when a value is a list. Numbers keep their JSON spelling."""
     if any(isinstance(v, list) for v in values):
         lists = [None if v is None else [t for x in (v if isinstance(v, list) else [v]) if (t := _json_text(x))] for v in values]

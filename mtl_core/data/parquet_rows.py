@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 
 from mtl_core.base.messages import message
 from mtl_core.data.encodings import LimitError
-from mtl_core.data.findings import LINE, Findings, Limits, check_names, empty
+from mtl_core.data.findings import LINE, FileProblems, Limits, check_names, empty
 from mtl_core.data.problems import Problem, Severity, has_errors
 
 
-def read_parquet(path: Path, findings: Findings, limits: Limits) -> pa.Table | None:
+def read_parquet(path: Path, findings: FileProblems, limits: Limits) -> pa.Table | None:
     if path.stat().st_size == 0:
         empty(findings)
     try:
@@ -44,7 +44,7 @@ def read_parquet(path: Path, findings: Findings, limits: Limits) -> pa.Table | N
     return pa.table({**columns, LINE: pa.array(np.arange(1, table.num_rows + 1))})
 
 
-def _check_cells(column: pa.ChunkedArray, name: str, findings: Findings, limits: Limits) -> None:
+def _check_cells(column: pa.ChunkedArray, name: str, findings: FileProblems, limits: Limits) -> None:
     if pa.types.is_string(column.type):
         too_large = pc.greater(pc.binary_length(column), limits.max_cell_bytes).fill_null(False)
         for row in np.flatnonzero(too_large.to_numpy()):

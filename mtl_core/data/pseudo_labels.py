@@ -12,7 +12,7 @@ from mtl_core.base.messages import N_
 from mtl_core.base.settings import Options
 
 
-class PseudoLabels(Options):
+class PseudoLabelsConfig(Options):
     threshold: float = Setting(
         0.0,
         ge=0,
@@ -36,7 +36,7 @@ class PseudoLabels(Options):
     )
 
 
-def sure(confidence: np.ndarray, n_labelled: int, options: PseudoLabels) -> np.ndarray:
+def sure(confidence: np.ndarray, n_labelled: int, options: PseudoLabelsConfig) -> np.ndarray:
     """Which rows get a pseudo-label, ascending. confidence: (R,) in [0, 1]; n_labelled: rows with a label."""
     order = np.argsort(-confidence, kind="stable")[: int(options.most * n_labelled)]
     return np.sort(order[confidence[order] >= options.threshold])

@@ -20,7 +20,7 @@ import pyarrow as pa
 from mtl_core.base.messages import message
 from mtl_core.data.csv_rows import read_csv
 from mtl_core.data.encodings import CHUNK, LimitError, scan
-from mtl_core.data.findings import Findings, Limits, empty
+from mtl_core.data.findings import FileProblems, Limits, empty
 from mtl_core.data.json_rows import read_jsonl
 from mtl_core.data.parquet_rows import read_parquet
 from mtl_core.data.problems import DataError, Problem, Severity, has_errors
@@ -62,7 +62,7 @@ def read_table(path: Path, *, name: str | None = None, limits: Limits = Limits()
     Raises DataError: the file is missing, empty, not what its name says, or has rows that cannot be read; all problems together.
     """
     path, name = Path(path), name or Path(path).name
-    findings = Findings(name)
+    findings = FileProblems(name)
     form, packing = format_of(path)
     if form is None:
         why = message("The format of this file is not known.")

@@ -19,7 +19,7 @@ PARTS = (N_("train"), N_("validation"), N_("test"))
 _PART = "<U10"
 
 
-class SplitOptions(BaseModel):
+class SplitConfig(BaseModel):
     """How rows are divided. The same options and rows always give the same split."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -74,7 +74,7 @@ class SplitOptions(BaseModel):
         return self
 
 
-def split_rows(table: pa.Table, options: SplitOptions, file: str | None = None) -> tuple[np.ndarray, list[Problem]]:
+def split_rows(table: pa.Table, options: SplitConfig, file: str | None = None) -> tuple[np.ndarray, list[Problem]]:
     """((N,) str array of "train", "validation", "test" and "" for rows left out, problems).
 
     table: as read. file: for messages. Never raises for bad data: a column that is missing is an error in the problems.
@@ -117,14 +117,14 @@ def _missing(column: str, table: pa.Table, file: str | None) -> Problem:
     return Problem(Severity.ERROR, "missing_split_column", why, remedy, file, 1, column)
 
 
-def _counts(n: int, options: SplitOptions) -> tuple[int, int]:
+def _counts(n: int, options: SplitConfig) -> tuple[int, int]:
     """(validation, test) rows of n: rounded, at least one where a share is wanted and three rows or more are there."""
     least = 1 if n >= 3 else 0
     validation, test = (max(round(n * share), least) if share else 0 for share in (options.validation, options.test))
     return validation, test
 
 
-def _random(column: Any, n: int, options: SplitOptions, file: str | None) -> tuple[np.ndarray, list[Problem]]:
+def _random(column: Any, n: int, options: SplitConfig, file: str | None) -> tuple[np.ndarray, list[Problem]]:
     split = np.full(n, "train", _PART)
     order = np.random.default_rng(options.seed).permutation(n)
     validation, test = _counts(n, options)
@@ -133,7 +133,7 @@ def _random(column: Any, n: int, options: SplitOptions, file: str | None) -> tup
     return split, []
 
 
-def _by_group(column: Any, n: int, options: SplitOptions, file: str | None) -> tuple[np.ndarray, list[Problem]]:
+def _by_group(column: Any, n: int, options: SplitConfig, file: str | None) -> tuple[np.ndarray, list[Problem]]:
     """Groups in random order fill test, validation, train; a group goes where its middle lies. No group: alone."""
     codes, values = codes_of(column)
     alone = np.flatnonzero(codes < 0)
@@ -153,7 +153,7 @@ def _by_group(column: Any, n: int, options: SplitOptions, file: str | None) -> t
     return parts[codes], problems
 
 
-def _fill_empty(parts: np.ndarray, order: np.ndarray, options: SplitOptions) -> None:
+def _fill_empty(parts: np.ndarray, order: np.ndarray, options: SplitConfig) -> None:
     """Few large groups may leave a part without any: it gets the last group of the part that has most, training first."""
     for part, wanted in (("train", True), ("validation", options.validation > 0), ("test", options.test > 0)):
         n_groups = {p: int((parts == p).sum()) for p in PARTS}
@@ -162,7 +162,7 @@ def _fill_empty(parts: np.ndarray, order: np.ndarray, options: SplitOptions) -> 
             parts[order[parts[order] == donor][-1]] = part
 
 
-def _by_time(column: Any, n: int, options: SplitOptions, file: str | None) -> tuple[np.ndarray, list[Problem]]:
+def _by_time(column: Any, n: int, options: SplitConfig, file: str | None) -> tuple[np.ndarray, list[Problem]]:
     """The earliest rows train, the latest test; rows of one moment stay together."""
     times, _ = as_time(column)
     values = times.cast(pa.int64() if pa.types.is_timestamp(times.type) else pa.float64())
@@ -199,7 +199,7 @@ def _latest(moments: np.ndarray, ordered: np.ndarray, size: int) -> np.ndarray:
     return moments >= edge if nearer and n_from < len(moments) else moments > edge
 
 
-def _stratified(column: Any, n: int, options: SplitOptions, file: str | None) -> tuple[np.ndarray, list[Problem]]:
+def _stratified(column: Any, n: int, options: SplitConfig, file: str | None) -> tuple[np.ndarray, list[Problem]]:
     """Each value of the column is divided by itself. What rounding leaves over goes on to the next value, so that the totals hold too."""
     codes, _ = codes_of(column)
     rng = np.random.default_rng(options.seed)
@@ -217,7 +217,7 @@ def _stratified(column: Any, n: int, options: SplitOptions, file: str | None) ->
     return split, []
 
 
-def _given(column: Any, n: int, options: SplitOptions, file: str | None) -> tuple[np.ndarray, list[Problem]]:
+def _given(column: Any, n: int, options: SplitConfig, file: str | None) -> tuple[np.ndarray, list[Problem]]:
     """As the column says. Without validation rows, their share is drawn from training."""
     codes, values = codes_of(as_text(column))
     wanted = {_spelling(k): v for k, v in options.values.items()} if options.values else _SPELLINGS
@@ -245,7 +245,7 @@ def _note(
     why: Message,
     remedy: Message,
     file: str | None,
-    options: SplitOptions,
+    options: SplitConfig,
     rows: np.ndarray | None = None,
     severity: Severity = Severity.INFO,
 ) -> Problem:

@@ -18,8 +18,8 @@ from mtl_core.base.workspace import Workspace, new_id
 from mtl_core.data.findings import LINE
 from mtl_core.data.problems import DataError, Problem, Severity, has_errors
 from mtl_core.data.read import format_of, read_table
-from mtl_core.data.split import PARTS, SplitOptions, part_called, split_rows
-from mtl_core.data.transactions import TransactionOptions, to_recommendations
+from mtl_core.data.split import PARTS, SplitConfig, part_called, split_rows
+from mtl_core.data.transactions import TransactionConfig, to_recommendations
 
 SPLIT = "_split"
 VERSION = 2  # of what is stored; a new number reads the sources again
@@ -62,8 +62,8 @@ def store_dataset(
     source: Path,
     workspace: Workspace,
     *,
-    split: SplitOptions = SplitOptions(),
-    transactions: TransactionOptions | None = None,
+    split: SplitConfig = SplitConfig(),
+    transactions: TransactionConfig | None = None,
     name: str | None = None,
 ) -> Dataset:
     """Reads, turns a transaction log into recommendations, splits, and stores; a source seen before is found again by its hash.
@@ -99,7 +99,7 @@ def store_dataset(
 
 
 def divide(
-    table: pa.Table, split: SplitOptions, transactions: TransactionOptions | None, file: str
+    table: pa.Table, split: SplitConfig, transactions: TransactionConfig | None, file: str
 ) -> tuple[pa.Table, np.ndarray, list[Problem]]:
     """(the rows that tasks learn from, (N,) the part of each, problems): a table as read, or what becomes of a transaction log."""
     if transactions is not None:

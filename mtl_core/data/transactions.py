@@ -12,11 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mtl_core.base.messages import N_, Message, message
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.data.split import SplitOptions, split_rows
+from mtl_core.data.split import SplitConfig, split_rows
 from mtl_core.data.values import as_number, as_text, as_time, codes_of
 
 
-class TransactionOptions(BaseModel):
+class TransactionConfig(BaseModel):
     """Columns of the log and how rows are made from it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -123,7 +123,7 @@ def looks_like_log(columns: Sequence[str]) -> bool:
 
 
 def to_recommendations(
-    table: pa.Table, options: TransactionOptions, split: SplitOptions = SplitOptions(), file: str | None = None
+    table: pa.Table, options: TransactionConfig, split: SplitConfig = SplitConfig(), file: str | None = None
 ) -> tuple[pa.Table, np.ndarray, list[Problem]]:
     """Histories in time order, the item taken next (label 1) and items not taken (label 0); (N,) the part that each row is in.
 
@@ -168,7 +168,7 @@ def to_recommendations(
     return rows, parts[rows.column("list").to_numpy()], problems
 
 
-def _renamed(split: SplitOptions, options: TransactionOptions) -> SplitOptions:
+def _renamed(split: SplitConfig, options: TransactionConfig) -> SplitConfig:
     """A column of the log by its name in the new table."""
     names = {options.user: "user", options.item: "item_id", options.text: "item", options.time: "time"}
     return split.model_copy(update={"column": names.get(split.column or "", split.column)})
@@ -196,7 +196,7 @@ class _Log:
         return self.text_of[self.item]
 
 
-def _missing_columns(table: pa.Table, options: TransactionOptions, file: str | None) -> list[Problem]:
+def _missing_columns(table: pa.Table, options: TransactionConfig, file: str | None) -> list[Problem]:
     problems = []
     names = [c for c in table.column_names if not c.startswith("_")]
     for role in ("user", "item", "text", "time", "quantity", "rating"):
@@ -216,7 +216,7 @@ def _missing_columns(table: pa.Table, options: TransactionOptions, file: str | N
 _ROLES = (N_("user"), N_("item"), N_("text"), N_("time"), N_("quantity"), N_("rating"))
 
 
-def _clean(table: pa.Table, options: TransactionOptions, file: str | None) -> tuple[_Log | None, list[Problem]]:
+def _clean(table: pa.Table, options: TransactionConfig, file: str | None) -> tuple[_Log | None, list[Problem]]:
     """The rows that count, and what was dropped and why."""
     problems: list[Problem] = []
     lines = table.column("_line").to_numpy()
@@ -329,7 +329,7 @@ def _at_most(rows: np.ndarray, user: np.ndarray, limit: int, rng: np.random.Gene
 _MISSING, _UNWANTED = -1, -2  # in the place of an item
 
 
-def _negatives(log: _Log, positives: np.ndarray, wanted: np.ndarray, options: TransactionOptions, rng: np.random.Generator) -> np.ndarray:
+def _negatives(log: _Log, positives: np.ndarray, wanted: np.ndarray, options: TransactionConfig, rng: np.random.Generator) -> np.ndarray:
     """(P, most wanted) item codes, _MISSING where none could be found, _UNWANTED behind the (P,) `wanted` first ones.
 
     Drawn again until neither taken by the user nor twice in a row.

@@ -20,15 +20,6 @@ from scipy.stats import rankdata
 Metrics = dict[str, dict[str, float]]
 """task → metric → value"""
 
-LOWER_IS_BETTER = frozenset(
-    {"loss", "in_scope_rejected", "perplexity", "rmse", "mae"}
-    | {prefix + name for prefix in ("", "cvr_", "ctcvr_") for name in ("log_loss", "calibration_error")}
-)
-
-
-def is_better(metric: str, value: float, than: float) -> bool:
-    return value < than if metric in LOWER_IS_BETTER else value > than
-
 
 def defined(values: Mapping[str, float]) -> dict[str, float]:
     """`values` as plain floats, without those that are not finite."""

@@ -4,12 +4,10 @@ The registry belongs to the process: to no session, no cache and, as it lies in 
 version of this file either (Streamlit loads changed modules again). torch is loaded in the job's thread only.
 """
 
-import errno
 import gc
 import shutil
 import sys
 import threading
-import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -17,10 +15,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
-from mtl_core.base.faults import ExperimentError
 from mtl_core.base.messages import N_, Message, message
 from mtl_core.base.workspace import Workspace
 from mtl_core.data.problems import DataError, Problem
+from mtl_core.jobs.evaluating import evaluable, evaluation, perform_evaluation
+from mtl_core.jobs.failures import ADVICE, failed
 from mtl_core.tracking.mlflow_mirror import MlflowMirror
 from mtl_core.tracking.runs import Owner, Recorder, Run, RunError, RunState, Series, create_run, list_runs, run
 from mtl_core.training.control import Control
@@ -297,7 +296,7 @@ class Jobs:
                 job.recorder.set_state(RunState.STOPPED)
         except Exception as error:  # noqa: BLE001 - even the end could not be written: a disk that is gone
             if job.trains:
-                job.recorder.fail(_failed(job.recorder, error))
+                job.recorder.fail(failed(job.recorder, error))
         finally:
             job.work = _nothing  # what the training held goes with it
             free_memory()
@@ -375,54 +374,6 @@ def training(target: Run, workspace: Workspace, resume: bool) -> Work:
     return work
 
 
-def evaluable(found: Run) -> Run:
-    """`found`, when its test split can be evaluated. Raises RunError: why it cannot."""
-    if found.tested is not None:
-        date = f"{found.tested.astimezone():%Y-%m-%d %H:%M}"
-        raise RunError(
-            message("The test split of the run “{run}” was evaluated on {date}. It is evaluated once only.", run=found.id, date=date)
-        )
-    if found.state not in (RunState.FINISHED, RunState.STOPPED):
-        raise RunError(message("The run “{run}” is not finished; its test split can be evaluated once it is.", run=found.id))
-    if found.checkpoint("best") is None:
-        raise RunError(message("The run “{run}” has no checkpoint of its best model any more. Train it again.", run=found.id))
-    return found
-
-
-def evaluation(target: Run, workspace: Workspace) -> Work:
-    """The evaluation of the test split that a run's training left out."""
-
-    def work(control: Control) -> Iterator[Event]:
-        from mtl_core.config.experiment import experiment_from_yaml
-        from mtl_core.runtime.prepare import prepare
-        from mtl_core.training.final import evaluate
-
-        evaluable(target.refreshed())  # another one may have been faster
-        experiment = experiment_from_yaml(target.experiment_yaml)
-        prepared = prepare(experiment, workspace, target.base, contained=target.contained)
-        for table, now in prepared.datasets.items():
-            if target.datasets and target.datasets.get(table) != now:
-                raise RunError(message("The data of the table “{table}” has changed since this run. Train it again first.", table=table))
-        yield from evaluate(experiment, prepared, target.folder)
-
-    return work
-
-
-def perform_evaluation(
-    recorder: Recorder, work: Work, control: Control, listen: Callable[[Event], Any] = lambda event: None
-) -> Failed | None:
-    """As `perform`, for a run that has ended, and stays what it was whatever comes. Returns why it could not be evaluated."""
-    try:
-        for event in work(control):
-            recorder.record(event)
-            listen(event)
-    except Exception as error:  # noqa: BLE001 - whatever it was, the page says why
-        failed = _failed(recorder, error)
-        recorder.set_state(recorder.state, test_error=failed.message)
-        return failed
-    return None
-
-
 def replay_of(original: Run, workspace: Workspace) -> Run:
     """A new run that repeats `original`. Raises RunError: that one has not ended."""
     if original.state.live:
@@ -463,11 +414,11 @@ def perform(recorder: Recorder, work: Work, control: Control, listen: Callable[[
             recorder.record(event)
             listen(event)
         if recorder.state.live:
-            recorder.fail(Failed(recorder.series.step, "error", N_("Training ended without a result."), _ADVICE["error"]))
+            recorder.fail(Failed(recorder.series.step, "error", N_("Training ended without a result."), ADVICE["error"]))
     except Exception as error:  # noqa: BLE001 - whatever it was, the run ends and says why
-        failed = _failed(recorder, error)
-        recorder.fail(failed, error.problems if isinstance(error, DataError) else None)
-        listen(failed)
+        found = failed(recorder, error)
+        recorder.fail(found, error.problems if isinstance(error, DataError) else None)
+        listen(found)
     except BaseException:
         recorder.set_state(RunState.INTERRUPTED)
         raise
@@ -499,35 +450,6 @@ def free_memory() -> None:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
-
-
-_ADVICE = {
-    "data": N_("Correct the table or the mapping on the page Data, then start again."),
-    "experiment": N_("Correct the experiment, then start again."),
-    "out_of_memory": N_("Use smaller micro-batches or a shorter longest text, then resume."),
-    "disk": N_("Make room on the disk or mend its permissions, then resume the run."),
-    "error": N_("The details are in error.txt in the run's folder. If there is a checkpoint, the run can be resumed."),
-}
-
-
-def _failed(recorder: Recorder, error: Exception) -> Failed:
-    """The event for an exception that got through; the traceback goes to error.txt beside the journal."""
-    try:
-        text = "".join(traceback.format_exception(error))
-        (recorder.folder / "error.txt").write_text(text, "utf-8")
-    except OSError:
-        pass  # the message below is what is left
-    reason, advice = "error", "error"
-    if isinstance(error, DataError):
-        reason = advice = "data"
-    elif isinstance(error, ExperimentError):
-        reason, advice = "data", "experiment"
-    elif isinstance(error, MemoryError):
-        reason = advice = "out_of_memory"
-    elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO):
-        advice = "disk"
-    own = type(error).__module__.startswith("mtl_core.")  # its text is a sentence for people
-    return Failed(recorder.series.step, reason, str(error) if own else f"{type(error).__name__}: {error}", _ADVICE[advice])
 
 
 def _snapshot(found: Run, state: RunState, series: Series) -> Snapshot:

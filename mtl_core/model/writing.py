@@ -36,7 +36,7 @@ def padded(flat: Tensor, lengths: Tensor, value: float = 0) -> tuple[Tensor, Ten
 
 
 @dataclass
-class State:
+class WriterState:
     """Of B texts that are being written. cache: keys and values so far; seen: (B, S) what the model may look at of the prompt, and of what
     is written (causal), as a mask; memory: (B, S, hidden) states of the prompt; inputs: (B, S) and positions: (B,) of the next step."""
 
@@ -46,10 +46,10 @@ class State:
     memory: Tensor | None = None
     positions: Tensor | None = None
 
-    def pick(self, rows: Tensor) -> "State":
+    def pick(self, rows: Tensor) -> "WriterState":
         """The texts `rows` (B',), each any number of times. This state is used up."""
         self.cache.reorder_cache(rows)
-        return State(self.cache, *(None if t is None else t[rows] for t in (self.seen, self.inputs, self.memory, self.positions)))  # type: ignore[arg-type]
+        return WriterState(self.cache, *(None if t is None else t[rows] for t in (self.seen, self.inputs, self.memory, self.positions)))  # type: ignore[arg-type]
 
 
 class Tied(nn.Module):
@@ -99,12 +99,12 @@ class Seq2SeqWriter(nn.Module):
         kept = torch.arange(wanted.shape[1], device=vectors.device) < n_taught(lengths, lengths, longest)[:, None]
         return Taught(logits[kept], wanted[kept], kept.nonzero()[:, 0])
 
-    def begin(self, vectors: Tensor, source: Tokens) -> State:
+    def begin(self, vectors: Tensor, source: Tokens) -> WriterState:
         memory, seen = self._read(vectors, source)
         cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
-        return State(cache, seen.long(), torch.full((len(memory), 1), self.start, device=vectors.device), memory)
+        return WriterState(cache, seen.long(), torch.full((len(memory), 1), self.start, device=vectors.device), memory)
 
-    def step(self, state: State, ids: Tensor | None) -> Tensor:
+    def step(self, state: WriterState, ids: Tensor | None) -> Tensor:
         if ids is not None:
             state.inputs = ids[:, None]
         return self.model(
@@ -115,7 +115,7 @@ class Seq2SeqWriter(nn.Module):
             use_cache=True,
         ).logits[:, -1]
 
-    def pick(self, state: State, rows: Tensor) -> State:
+    def pick(self, state: WriterState, rows: Tensor) -> WriterState:
         return state.pick(rows)
 
     def _read(self, vectors: Tensor, source: Tokens) -> tuple[Tensor, Tensor]:
@@ -155,14 +155,14 @@ class CausalWriter(nn.Module):
         at = first[rows] + torch.arange(len(rows), device=device) - (taught.cumsum(0) - taught)[rows]
         return Taught(self.output(vectors[source.index[at - 1]]), source.ids[at], rows)
 
-    def begin(self, vectors: Tensor, source: Tokens) -> State:
+    def begin(self, vectors: Tensor, source: Tokens) -> WriterState:
         before, between, _ = (torch.from_numpy(part).to(vectors.device) for part in self.template.pair)
         prompts = [torch.cat([before, ids[part == 0], between]) for ids, part in _by_row(source)]
         lengths = torch.tensor([len(prompt) for prompt in prompts], device=vectors.device)
         inputs, seen = padded(torch.cat(prompts), lengths)
-        return State(DynamicCache(), seen.long(), inputs, positions=lengths)
+        return WriterState(DynamicCache(), seen.long(), inputs, positions=lengths)
 
-    def step(self, state: State, ids: Tensor | None) -> Tensor:
+    def step(self, state: WriterState, ids: Tensor | None) -> Tensor:
         encoder = self._encoder[0]
         assert state.positions is not None
         encoder.pad()
@@ -181,7 +181,7 @@ class CausalWriter(nn.Module):
         ).last_hidden_state
         return self.output(states[torch.arange(len(last), device=last.device), last].float())
 
-    def pick(self, state: State, rows: Tensor) -> State:
+    def pick(self, state: WriterState, rows: Tensor) -> WriterState:
         return state.pick(rows)
 
 

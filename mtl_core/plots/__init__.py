@@ -6,7 +6,7 @@ Lines are thinned on the way out with their extremes kept; `uirevision` keeps th
 
 from mtl_core.plots.comparison import changes, efficiency, metric_bars
 from mtl_core.plots.conflicts import affinity, agreement, task_shares
-from mtl_core.plots.curves import Points, Series, effective_weights, mark, overlay, smooth, training_curves, validation_curves, weights
+from mtl_core.plots.curves import Points, SeriesLike, effective_weights, mark, overlay, smooth, training_curves, validation_curves, weights
 from mtl_core.plots.experts import gates, gates_by_step
 from mtl_core.plots.report import CHARTS, lengths, panel, shares
 from mtl_core.plots.style import COLORS, run_dashes, task_colors, thin
@@ -15,7 +15,7 @@ __all__ = [
     "CHARTS",
     "COLORS",
     "Points",
-    "Series",
+    "SeriesLike",
     "affinity",
     "agreement",
     "changes",

@@ -20,7 +20,7 @@ Points = tuple[Sequence[int], Sequence[float]]
 """Steps and the values there."""
 
 
-class Series(Protocol):
+class SeriesLike(Protocol):
     """What the charts read of a run."""
 
     @property
@@ -48,7 +48,7 @@ def smooth(y: Sequence[float], strength: float) -> np.ndarray:
     return values.ewm(alpha=1 - strength, adjust=True).mean().to_numpy() if strength > 0 else values.to_numpy()
 
 
-def training_curves(series: Series, smoothing: float, tasks: Collection[str], translate: Translate = str) -> go.Figure:
+def training_curves(series: SeriesLike, smoothing: float, tasks: Collection[str], translate: Translate = str) -> go.Figure:
     """Training loss of `tasks` by step; with smoothing (in [0, 1)) the raw line is drawn faintly behind."""
     figure, looks = _lines(series, translate("Training loss"), translate)
     for task in _in_order(series.tasks, tasks):
@@ -60,7 +60,7 @@ def training_curves(series: Series, smoothing: float, tasks: Collection[str], tr
 
 
 def validation_curves(
-    series: Series,
+    series: SeriesLike,
     metric: str | Mapping[str, str],
     translate: Translate = str,
     tasks: Collection[str] | None = None,
@@ -97,7 +97,7 @@ def validation_curves(
     return figure
 
 
-def weights(series: Series, translate: Translate = str, until: int | None = None) -> go.Figure:
+def weights(series: SeriesLike, translate: Translate = str, until: int | None = None) -> go.Figure:
     """The loss weights as they were set and steered, one stair for each task; the last ones hold up to the step `until`."""
     figure, looks = _lines(series, translate("Loss weight"), translate)
     for task in series.tasks:
@@ -108,7 +108,7 @@ def weights(series: Series, translate: Translate = str, until: int | None = None
     return figure.update_yaxes(rangemode="tozero")
 
 
-def effective_weights(series: Series, smoothing: float, tasks: Collection[str], translate: Translate = str) -> go.Figure:
+def effective_weights(series: SeriesLike, smoothing: float, tasks: Collection[str], translate: Translate = str) -> go.Figure:
     """What a balancing strategy made of the loss weights, by step: each task's factor. smoothing: in [0, 1)."""
     figure, looks = _lines(series, translate("Effective weight"), translate)
     for task in _in_order(series.tasks, tasks):
@@ -139,7 +139,7 @@ def mark(figure: go.Figure, changes: Iterable[tuple[int, str, str]], dash: str =
 
 
 def overlay(
-    runs: Mapping[str, Series],
+    runs: Mapping[str, SeriesLike],
     task: str,
     metric: str,
     translate: Translate = str,
@@ -166,7 +166,7 @@ def overlay(
     return figure
 
 
-def _lines(series: Series, title: str, translate: Translate) -> tuple[go.Figure, dict[str, dict[str, Any]]]:
+def _lines(series: SeriesLike, title: str, translate: Translate) -> tuple[go.Figure, dict[str, dict[str, Any]]]:
     """An empty chart by step for a line of each task, and what the task's line looks like on all of them."""
     colors, dashes = task_colors(series.tasks), task_dashes(series.tasks)
     figure = blank(translate("Step"), title)

@@ -12,7 +12,7 @@ import torch
 
 from mtl_core.base.messages import Message, message
 from mtl_core.base.workspace import Workspace
-from mtl_core.config.experiment import Experiment, Task
+from mtl_core.config.experiment import Experiment, TaskConfig
 from mtl_core.config.tables import Mapped, map_task, store
 from mtl_core.data.augment import Varied, vary
 from mtl_core.data.compiled import ROWS_VERSION, TaskRows, compile_task, open_task
@@ -79,7 +79,7 @@ def prepare(experiment: Experiment, workspace: Workspace, base: Path | None = No
 
 
 def _prepare_task(
-    task: Task, mapped: Mapped, dataset: Dataset, tokenizer: Any, experiment: Experiment, workspace: Workspace
+    task: TaskConfig, mapped: Mapped, dataset: Dataset, tokenizer: Any, experiment: Experiment, workspace: Workspace
 ) -> PreparedTask:
     spec = mapped.kind.rows.fit(mapped.table.filter(pa.array(mapped.split == "train")), task.options)
     fields = columns_of(mapped.kind.fields, task.columns)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtl_core.config.parts import Training
+from mtl_core.config.parts import TrainingConfig
 from mtl_core.evaluation.metrics import Metrics
 from mtl_core.model.encoder import Template
 from mtl_core.model.multitask import MultiTaskModel
@@ -171,7 +171,7 @@ class Evaluator:
     """A model in training, measured. watched: task → the validation rows that are looked at on the way; tuned: task → what was chosen on
     them (see `TaskKind.tuned`) for the model as it is."""
 
-    def __init__(self, model: MultiTaskModel, lanes: Lanes, template: Template, prepared: Prepared, options: Training, seed: int):
+    def __init__(self, model: MultiTaskModel, lanes: Lanes, template: Template, prepared: Prepared, options: TrainingConfig, seed: int):
         self.model, self.tasks, self.tuned = model, prepared.tasks, dict[str, Spec]()
         self._score = partial(score, model, lanes, template=template, micro_batch_tokens=options.micro_batch_tokens)
         self.watched = {

@@ -18,8 +18,8 @@ import numpy as np
 
 from mtl_core.base.messages import Message, message
 from mtl_core.base.workspace import Workspace
-from mtl_core.evaluation.alone import LEAST_SEEDS, Trained, Verdicts, best_trial, verdicts
-from mtl_core.studies.comparisons import Needed, Part, alone, compared, facts, finder, finished_key, together, trained
+from mtl_core.studies.comparisons import Needed, PlannedTraining, alone, compared, facts, finder, finished_key, together, trained
+from mtl_core.studies.verdicts import LEAST_SEEDS, Trained, Verdicts, best_trial, verdicts
 from mtl_core.tasks import KINDS
 from mtl_core.tracking.runs import Run
 
@@ -28,7 +28,7 @@ WEIGHTS = (0.2, 5.0)
 
 
 @dataclass(frozen=True)
-class Plan(Needed):
+class AlonePlan(Needed):
     """metrics: task → its main metric; weights: of the trial that was chosen, None before."""
 
     metrics: dict[str, str] = field(default_factory=dict)
@@ -67,12 +67,12 @@ class Plan(Needed):
         return verdicts(alone, {name: found for name, found in rows.items() if found}, self.metrics)
 
 
-def plan(of: Run, workspace: Workspace, n_seeds: int = LEAST_SEEDS, trials: int = TRIALS) -> Plan:
+def plan(of: Run, workspace: Workspace, n_seeds: int = LEAST_SEEDS, trials: int = TRIALS) -> AlonePlan:
     """trials: of the tuning of fixed weights, 0 for none. Raises RunError: `of` cannot be compared."""
     experiment = compared(of)
     metrics = {name: KINDS[task.kind].primary for name, task in experiment.tasks.items()}
     n_steps = int(of.status["n_steps"])
-    parts: list[Part] = []
+    parts: list[PlannedTraining] = []
     add = finder(of, workspace, parts)
     chosen, weights = None, draw_weights(list(experiment.tasks), trials, experiment.seed)
     first = experiment.seed
@@ -87,7 +87,7 @@ def plan(of: Run, workspace: Workspace, n_seeds: int = LEAST_SEEDS, trials: int 
         elif chosen is not None:
             add("tuned", seed, together(experiment, seed, n_steps, weights[chosen]), trial=chosen)
     to_come = n_seeds - 1 if trials and chosen is None else 0
-    return Plan(of, parts, to_come, metrics, chosen, {} if chosen is None else weights[chosen])
+    return AlonePlan(of, parts, to_come, metrics, chosen, {} if chosen is None else weights[chosen])
 
 
 def draw_weights(tasks: list[str], trials: int, seed: int) -> list[dict[str, float]]:
@@ -100,7 +100,7 @@ def draw_weights(tasks: list[str], trials: int, seed: int) -> list[dict[str, flo
     return found
 
 
-def _choose(tried: list[Part], single: Mapping[str, Part], metrics: Mapping[str, str]) -> int | None:
+def _choose(tried: list[PlannedTraining], single: Mapping[str, PlannedTraining], metrics: Mapping[str, str]) -> int | None:
     """The trial with the largest mean change on the validation split; None while one of the trainings is not done."""
     if not tried or any(part.state != "done" for part in (*tried, *single.values())):
         return None

@@ -20,9 +20,9 @@ from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import Experiment, ExperimentError, experiment_from_dict
 from mtl_core.config.tables import store
 from mtl_core.data.problems import DataError
-from mtl_core.evaluation.alone import Trained
-from mtl_core.evaluation.compare import RunResult
 from mtl_core.jobs import evaluation, jobs, perform, perform_evaluation, training
+from mtl_core.studies.compare import RunResult
+from mtl_core.studies.verdicts import Trained
 from mtl_core.tracking.runs import Recorder, Run, RunError, RunState, create_run, list_runs, run
 from mtl_core.training.control import Control
 from mtl_core.training.events import Evaluated, Event, Resumed, Started, Steered, StepDone, from_json
@@ -32,7 +32,7 @@ _LOCK = threading.Lock()
 
 
 @dataclass(frozen=True)
-class Part:
+class PlannedTraining:
     """One of the trainings. row: what it is trained for; task: trained alone; run: the one that is it, or was to become it; state:
     missing where there is none; untested where only the test split is still to be evaluated."""
 
@@ -56,24 +56,24 @@ class Needed:
     """What a comparison of the joint run `of` needs. to_come: trainings that depend on the outcome of others."""
 
     of: Run
-    parts: list[Part]
+    parts: list[PlannedTraining]
     to_come: int = 0
 
     @property
-    def distinct(self) -> list[Part]:
+    def distinct(self) -> list[PlannedTraining]:
         """Each training once: one may be a part of two rows."""
-        found: dict[str, Part] = {}
+        found: dict[str, PlannedTraining] = {}
         for part in self.parts:
             if part.key not in found or part.experiment.training.test:
                 found[part.key] = part
         return list(found.values())
 
     @property
-    def missing(self) -> list[Part]:
+    def missing(self) -> list[PlannedTraining]:
         """What is still to be trained, and by nobody yet."""
         return [part for part in self.distinct if part.state not in ("done", "live")]
 
-    def of_state(self, *states: str) -> list[Part]:
+    def of_state(self, *states: str) -> list[PlannedTraining]:
         return [part for part in self.distinct if part.state in states]
 
     @property
@@ -90,17 +90,19 @@ class Needed:
 
 
 class Adds(Protocol):
-    def __call__(self, row: str, seed: int, wanted: Experiment, *, task: str | None = None, trial: int | None = None) -> Part: ...
+    def __call__(
+        self, row: str, seed: int, wanted: Experiment, *, task: str | None = None, trial: int | None = None
+    ) -> PlannedTraining: ...
 
 
-def finder(of: Run, workspace: Workspace, parts: list[Part]) -> Adds:
+def finder(of: Run, workspace: Workspace, parts: list[PlannedTraining]) -> Adds:
     """Adds a training to `parts`, with the run that is it."""
     index = _index(workspace)
 
-    def add(row: str, seed: int, wanted: Experiment, *, task: str | None = None, trial: int | None = None) -> Part:
+    def add(row: str, seed: int, wanted: Experiment, *, task: str | None = None, trial: int | None = None) -> PlannedTraining:
         key = key_of(wanted, of.datasets, int(wanted.training.steps or 0))
         found, state = _best(index.get(key, []), wanted.training.test)
-        parts.append(Part(row, seed, wanted, key, task, trial, found, state))
+        parts.append(PlannedTraining(row, seed, wanted, key, task, trial, found, state))
         return parts[-1]
 
     return add
@@ -227,7 +229,7 @@ def _facts(journal: Path, size: int) -> Facts:
     return Facts(examples, len(rows), started.rows if started else {}, computed, altered or asked)
 
 
-def trained(part: Part) -> Trained:
+def trained(part: PlannedTraining) -> Trained:
     assert part.run is not None
     of, known = part.run, facts(part.run)
     result = RunResult(part.label, of.experiment, of.result()["tasks"], of.datasets, known.rows)
@@ -297,7 +299,7 @@ def check_data(of: Run, workspace: Workspace) -> None:
             raise RunError(message("The data of the table “{table}” has changed since this run. Train it again first.", table=table))
 
 
-def _about(of: Run, part: Part) -> dict[str, Any]:
+def _about(of: Run, part: PlannedTraining) -> dict[str, Any]:
     keeps = {"keeps": "best"} if part.trial is not None and not part.experiment.training.test else {}  # should it be chosen
     return {"name": f"{of.name} · {part.label}", "purpose": {"of": of.id, "part": part.label, "key": part.key, **keeps}}
 
@@ -316,7 +318,7 @@ Plans = Callable[[], Needed]
 def train_missing(
     plans: Plans,
     workspace: Workspace,
-    tell: Callable[[Needed, Part], Any] = lambda needed, part: None,
+    tell: Callable[[Needed, PlannedTraining], Any] = lambda needed, part: None,
     listen: Callable[[Event], Any] = lambda event: None,
 ) -> None:
     """One after another, here and now; calling again goes on. tell: hears what is about to be trained. Ends early, with the training in
@@ -337,7 +339,7 @@ def train_missing(
     _tidy(now)
 
 
-def train_part(of: Run, part: Part, workspace: Workspace, listen: Callable[[Event], Any] = lambda event: None) -> RunState:
+def train_part(of: Run, part: PlannedTraining, workspace: Workspace, listen: Callable[[Event], Any] = lambda event: None) -> RunState:
     target, resume = part.run, part.state == "interrupted"
     if target is not None and part.state == "untested":
         recorder = Recorder(target.folder)

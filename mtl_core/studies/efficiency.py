@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import Experiment
-from mtl_core.evaluation.alone import LEAST_SEEDS, Mean, main_values, mean_of
-from mtl_core.studies.comparisons import Needed, Part, alone, compared, facts, finder, together, trained
+from mtl_core.studies.comparisons import Needed, PlannedTraining, alone, compared, facts, finder, together, trained
+from mtl_core.studies.verdicts import LEAST_SEEDS, Mean, main_values, mean_of
 from mtl_core.tasks import KINDS
 from mtl_core.tracking.runs import Run, RunError
 
@@ -34,7 +34,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Plan(Needed):
+class EfficiencyPlan(Needed):
     """shares: key of a training → the share of the task's rows that it has."""
 
     task: str = ""
@@ -43,7 +43,7 @@ class Plan(Needed):
 
     def curves(self) -> dict[str, list[Point]]:
         """Way of training (joint, alone) → its points, by share, of what is there and has the metric: no validation rows, no point."""
-        found: dict[str, dict[float, list[tuple[Part, float]]]] = {}
+        found: dict[str, dict[float, list[tuple[PlannedTraining, float]]]] = {}
         for part in self.parts:
             if part.state == "done" and (value := main_values(trained(part).result, {self.task: self.metric}, "best")):
                 found.setdefault(part.row, {}).setdefault(self.shares[part.key], []).append((part, value[self.task]))
@@ -53,25 +53,25 @@ class Plan(Needed):
         }
 
 
-def rows_of(part: Part, task: str) -> int:
+def rows_of(part: PlannedTraining, task: str) -> int:
     """Training rows of the task."""
     assert part.run is not None
     return facts(part.run).rows.get(task, {}).get("train", 0)
 
 
-def plan(of: Run, workspace: Workspace, task: str, shares: Sequence[float] = SHARES, n_seeds: int = LEAST_SEEDS) -> Plan:
+def plan(of: Run, workspace: Workspace, task: str, shares: Sequence[float] = SHARES, n_seeds: int = LEAST_SEEDS) -> EfficiencyPlan:
     """Raises RunError: `of` cannot be compared, it has no such task."""
     experiment = compared(of)
     if task not in experiment.tasks:
         raise RunError(message("The run has no task “{task}”. Its tasks are: {tasks}.", task=task, tasks=", ".join(experiment.tasks)))
     n_steps, first, to_come = int(of.status["n_steps"]), experiment.seed, 0
-    parts: list[Part] = []
+    parts: list[PlannedTraining] = []
     known: dict[str, float] = {}
     add = finder(of, workspace, parts)
     for share in sorted(set(shares), reverse=True):
         scarce = with_share(experiment, task, share)
         joint = [add("joint", seed, together(scarce, seed, n_steps, test=False)) for seed in range(first, first + n_seeds)]
-        single: list[Part] = []
+        single: list[PlannedTraining] = []
         if joint[0].run is not None and joint[0].state == "done":
             seen = facts(joint[0].run)
             single = [
@@ -81,7 +81,7 @@ def plan(of: Run, workspace: Workspace, task: str, shares: Sequence[float] = SHA
         else:
             to_come += n_seeds
         known |= {part.key: share for part in (*joint, *single)}
-    return Plan(of, parts, to_come, task, KINDS[experiment.tasks[task].kind].primary, known)
+    return EfficiencyPlan(of, parts, to_come, task, KINDS[experiment.tasks[task].kind].primary, known)
 
 
 def with_share(experiment: Experiment, task: str, share: float) -> Experiment:

@@ -34,3 +34,14 @@ KINDS: dict[str, TaskKind] = {
         question_answering,
     )
 }
+
+
+def is_better(metric: str, value: float, than: float) -> bool:
+    """Whether a value of a metric, or of a loss, is better than another one."""
+    return value > than if higher_is_better(metric) else value < than
+
+
+def higher_is_better(metric: str) -> bool:
+    """A metric means the same in every kind that has it. Lower is better for a loss."""
+    infos = (info for kind in KINDS.values() for info in kind.metrics if info.name == metric)
+    return next((info.higher_is_better for info in infos), metric != "loss")

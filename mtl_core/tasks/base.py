@@ -16,7 +16,7 @@ How rows go through a kind:
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pyarrow as pa
 
+from mtl_core.base.messages import N_
 from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem
 
@@ -77,6 +78,31 @@ class Slot:
     reads: Literal["vector", "tokens", "ids"] = "vector"
     masks: float = 0.0
     continues: str = ""
+
+
+@dataclass(frozen=True)
+class AnswerField:
+    """How one entry of an answer is shown. is_share: a number in [0, 1], written as per cent."""
+
+    label: str
+    is_share: bool = True
+
+
+ANSWERS: Mapping[str, AnswerField] = {
+    "label": AnswerField(N_("Answer")),
+    "probability": AnswerField(N_("Probability")),
+    "probabilities": AnswerField(N_("Probabilities")),
+    "relevance": AnswerField(N_("Relevance")),
+}
+"""Of every kind; others are the kind's own."""
+
+SPANS: Mapping[str, AnswerField] = {
+    "spans": AnswerField(N_("Where it stands")),
+    "text": AnswerField(N_("Text")),
+    "start": AnswerField(N_("From character")),
+    "end": AnswerField(N_("To character")),
+}
+"""Of kinds that find spans of a text."""
 
 
 @dataclass(frozen=True)
@@ -243,6 +269,8 @@ class TaskKind:
     extras_of:  slot of the text that extra columns describe ("": the first), and its half of a pair.
     takes_logs: whether its table may be a transaction log, whose fields `data.transactions` makes.
     rows_at_once: most rows that are scored together; few where every token's state is held.
+    answer_fields: how the entries of `report.answers` are shown, beside those of `ANSWERS`.
+    measured_by: the options that change what is measured: numbers of tasks that differ in them cannot be compared.
     load_head:  gives the half that needs torch; see `head_of`.
     """
 
@@ -260,6 +288,12 @@ class TaskKind:
     extras_of: tuple[str, int] = ("", 0)
     takes_logs: bool = False
     rows_at_once: int = 16_384
+    answer_fields: Mapping[str, AnswerField] = field(default_factory=dict)
+    measured_by: tuple[str, ...] = ()
+
+    def answer_field(self, key: str) -> AnswerField:
+        """Of an entry of an answer; one that nobody named is shown as it is called."""
+        return self.answer_fields.get(key) or ANSWERS.get(key) or AnswerField(key)
 
     @cached_property
     def head(self) -> "Head":

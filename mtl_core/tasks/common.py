@@ -223,7 +223,7 @@ def sample(rows: np.ndarray, limit: int) -> np.ndarray:
 # -- checks -------------------------------------------------------------------------------------------------------------------
 
 
-class Findings:
+class TaskProblems:
     """Collects the problems of a table: `mask` (N,) bool of the rows concerned becomes one `Problem` with count and first line."""
 
     def __init__(self, table: pa.Table, split: np.ndarray):
@@ -351,7 +351,7 @@ class Findings:
                 )
 
 
-def check_yes_no(findings: Findings, both: bool = True) -> None:
+def check_yes_no(findings: TaskProblems, both: bool = True) -> None:
     """The checks of a label with two classes: type, missing and, where `both` must be there, one class."""
     values, bad = findings.yes_no("label")
     if bad.all() and len(bad):

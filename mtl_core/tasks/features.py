@@ -50,7 +50,7 @@ class FeatureOptions(Options):
     )
 
 
-def check(findings: common.Findings, options: FeatureOptions) -> None:
+def check(findings: common.TaskProblems, options: FeatureOptions) -> None:
     """Categories that tell nothing; numbers that are missing in some rows, or in all of them."""
     train = findings.table.filter(pa.array(findings.split == "train"))
     if "categories" in train.column_names and len(train):

@@ -8,7 +8,7 @@ import numpy as np
 from mtl_core.config.experiment import Experiment
 from mtl_core.data.augment import augmented
 from mtl_core.data.compiled import RowBlock
-from mtl_core.data.pseudo_labels import PseudoLabels
+from mtl_core.data.pseudo_labels import PseudoLabelsConfig
 from mtl_core.data.sampling import Sampler
 from mtl_core.data.shares import SAMPLING
 from mtl_core.runtime.prepare import Prepared
@@ -79,7 +79,7 @@ class Drawing:
             rows = np.flatnonzero(self._tables(self._learns)[table]).astype(np.int32)
             self.sampler.replace(table, rows, self._groups(table, rows))
 
-    def due(self, step: int, n_steps: int) -> dict[str, dict[str, Mining | PseudoLabels]]:
+    def due(self, step: int, n_steps: int) -> dict[str, dict[str, Mining | PseudoLabelsConfig]]:
         """How rows are made before the step after `step` → for which tasks, and what of."""
         minings = {name: task.kind.rows.mining(task.options) for name, task in self.tasks.items()}
         return {
@@ -87,7 +87,7 @@ class Drawing:
             "pseudo-labelled": {name: p for name, p in self.pseudo_labels.items() if step and step % self.interval(p, n_steps) == 0},
         }
 
-    def interval(self, options: PseudoLabels, n_steps: int) -> int:
+    def interval(self, options: PseudoLabelsConfig, n_steps: int) -> int:
         """Steps between refreshes; in a run that is shorter than two of them, half of its steps."""
         return max(1, min(round(options.every * self.epoch), n_steps // 2))
 

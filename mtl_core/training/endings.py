@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mtl_core.config.parts import EarlyStopping, Endings
-from mtl_core.evaluation.metrics import LOWER_IS_BETTER, is_better
+from mtl_core.config.parts import EarlyStoppingConfig, EndingsConfig
+from mtl_core.tasks import higher_is_better, is_better
 
 
 def _mean(values: np.ndarray, lower: np.ndarray) -> np.ndarray:
@@ -65,7 +65,7 @@ class Judged:
 class Judge:
     """`state` (JSON) is all that the next judgement depends on."""
 
-    def __init__(self, stopping: EarlyStopping, endings: Endings, primaries: Mapping[str, str]):
+    def __init__(self, stopping: EarlyStoppingConfig, endings: EndingsConfig, primaries: Mapping[str, str]):
         """primaries: task → its main metric."""
         self.stopping, self._endings, self._primaries = stopping, endings, dict(primaries)
         self._history: list[dict[str, float]] = []
@@ -114,7 +114,7 @@ class Judge:
         tasks = list(self._primaries) if wanted in RULES else [wanted]
         rows = [[main.get(task, np.nan) for task in tasks] for main in (*self._history, *more)]
         values = np.array(rows, dtype=np.float64)
-        lower = np.array([self._primaries[task] in LOWER_IS_BETTER for task in tasks])
+        lower = np.array([not higher_is_better(self._primaries[task]) for task in tasks])
         measured = ~np.isnan(values).all(axis=0)
         scores = np.full(len(values), -np.inf)
         seen = ~np.isnan(values).all(axis=1)

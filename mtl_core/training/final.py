@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mtl_core.config.experiment import Experiment
-from mtl_core.config.parts import Training
+from mtl_core.config.parts import TrainingConfig
 from mtl_core.config.steering import steered
 from mtl_core.evaluation.metrics import Metrics
 from mtl_core.evaluation.predictions import About, Rows, write_predictions, write_report
@@ -31,7 +31,7 @@ ROWS_AT_ONCE = 1 << 16  # scored in one go, of those that no evaluation looked a
 class Final:
     """folder: the run's; None: nothing is kept. step: of the events."""
 
-    def __init__(self, evaluator: Evaluator, folder: Path | None, options: Training, step: int):
+    def __init__(self, evaluator: Evaluator, folder: Path | None, options: TrainingConfig, step: int):
         self.evaluator, self.folder, self.options, self.step = evaluator, folder, options, step
 
     def validation(self) -> Iterator[Event]:

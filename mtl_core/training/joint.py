@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mtl_core.balancing import BALANCING, GradientBalancing, LossBalancing
 from mtl_core.balancing.fixed import FixedWeights
-from mtl_core.config.parts import Balancing
+from mtl_core.config.parts import BalancingConfig
 from mtl_core.data.compiled import RowBlock
 from mtl_core.model.multitask import MultiTaskModel
 from mtl_core.runtime.batches import StepBatch
@@ -45,7 +45,7 @@ class Found:
 
 
 class Joint:
-    def __init__(self, model: MultiTaskModel, lanes: Lanes, tasks: Mapping[str, PreparedTask], options: Balancing):
+    def __init__(self, model: MultiTaskModel, lanes: Lanes, tasks: Mapping[str, PreparedTask], options: BalancingConfig):
         self.model, self.lanes, self.tasks = model, lanes, tasks
         self._places = {name: place for place, name in enumerate(tasks)}
         strategy = BALANCING[options.name] if len(tasks) > 1 else FixedWeights

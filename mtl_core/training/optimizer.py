@@ -6,12 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mtl_core.config.parts import Optimizer as OptimizerOptions
-from mtl_core.config.parts import Schedule
+from mtl_core.config.parts import OptimizerConfig, ScheduleConfig
 from mtl_core.model.multitask import MultiTaskModel
 
 
-def schedule_factor(schedule: Schedule, step: int, n_steps: int) -> float:
+def schedule_factor(schedule: ScheduleConfig, step: int, n_steps: int) -> float:
     """What the learning rates are multiplied by in step `step` (from 0) of `n_steps`: up in a line, then as named."""
     warmup = schedule.warmup * n_steps
     if step < warmup:
@@ -32,7 +31,7 @@ class RowOptimizer:
     betas = (0.9, 0.999)
     epsilon = 1e-8
 
-    def __init__(self, table: Tensor, options: OptimizerOptions):
+    def __init__(self, table: Tensor, options: OptimizerConfig):
         self._table = table
         self._options = options
         self._first = torch.zeros_like(table)
@@ -69,7 +68,7 @@ class Optimizer:
     """All trainable parameters of a model: the encoder at its learning rate, as what else is pretrained, all that is new at that of the
     heads; matrices decay, biases and norms do not."""
 
-    def __init__(self, model: MultiTaskModel, options: OptimizerOptions, schedule: Schedule, n_steps: int):
+    def __init__(self, model: MultiTaskModel, options: OptimizerConfig, schedule: ScheduleConfig, n_steps: int):
         self._options, self._schedule, self._n_steps = options, schedule, n_steps
         table = model.encoder.embeddings
         self.rows = RowOptimizer(table.data, options) if table.requires_grad else None
@@ -91,7 +90,7 @@ class Optimizer:
         else:
             self._dense = torch.optim.SGD(arguments, momentum=options.momentum, fused=True)
 
-    def change(self, options: OptimizerOptions) -> None:
+    def change(self, options: OptimizerConfig) -> None:
         """Other learning rates from the next step on."""
         self._options = options
 

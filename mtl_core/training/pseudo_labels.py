@@ -1,6 +1,6 @@
 """Pseudo-labels of a task's training rows, by the model as it is. See `data.pseudo_labels`."""
 
-from mtl_core.data.pseudo_labels import PseudoLabels, sure
+from mtl_core.data.pseudo_labels import PseudoLabelsConfig, sure
 from mtl_core.model.encoder import Template
 from mtl_core.model.multitask import MultiTaskModel
 from mtl_core.runtime.lanes import Lanes
@@ -10,7 +10,13 @@ from mtl_core.training.mining import Made
 
 
 def guess(
-    model: MultiTaskModel, lanes: Lanes, name: str, task: PreparedTask, options: PseudoLabels, template: Template, micro_batch_tokens: int
+    model: MultiTaskModel,
+    lanes: Lanes,
+    name: str,
+    task: PreparedTask,
+    options: PseudoLabelsConfig,
+    template: Template,
+    micro_batch_tokens: int,
 ) -> Made:
     """Every training row without a label is scored, its texts as they are. Draws no random numbers."""
     rows = task.rows.unlabelled("train")

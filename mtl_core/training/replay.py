@@ -70,7 +70,7 @@ class Replay(Control):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ReplayComparison:
     """steps, evaluations: compared; difference: the first number that is not the same in both, with its step; None: all are."""
 
     steps: int
@@ -78,7 +78,7 @@ class Verdict:
     difference: str | None = None
 
 
-def verdict(original: Iterable[Event], replay: Iterable[Event]) -> Verdict:
+def compare_replay(original: Iterable[Event], replay: Iterable[Event]) -> ReplayComparison:
     """Compares every number of training and of validation bit for bit."""
     one, other = _numbers(original), _numbers(replay)
     count = {kind: sum(key[1] == kind for key in one) for kind in ("step", "validation")}
@@ -88,7 +88,7 @@ def verdict(original: Iterable[Event], replay: Iterable[Event]) -> Verdict:
         if wrong := [name for name in first | second if first.get(name) != second.get(name)]:
             difference = f"step {key[0]}: {wrong[0]} {first.get(wrong[0])} / {second.get(wrong[0])}"
             break
-    return Verdict(count["step"], count["validation"], difference)
+    return ReplayComparison(count["step"], count["validation"], difference)
 
 
 def _numbers(events: Iterable[Event]) -> dict[tuple[int, str], dict[str, Any]]:

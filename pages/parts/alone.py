@@ -16,8 +16,8 @@ from pages.parts.text import plain
 from pages.parts.url import keep
 
 if TYPE_CHECKING:
-    from mtl_core.evaluation.alone import Verdicts
-    from mtl_core.studies.alone import Plan
+    from mtl_core.studies.alone import AlonePlan
+    from mtl_core.studies.verdicts import Verdicts
 
 WAYS = {"alone": N_("Alone"), "joint": N_("Joint, this run"), "tuned": N_("Joint, fixed weights, tuned")}
 LOOKS = {  # verdict → word, sign, how it is written
@@ -66,7 +66,7 @@ def _body(run: Run, seeds: int, trials: int, was_live: bool, _: Translate) -> No
         _verdicts(now, told, _)
 
 
-def _verdicts(now: "Plan", told: "Verdicts", _: Translate) -> None:
+def _verdicts(now: "AlonePlan", told: "Verdicts", _: Translate) -> None:
     if hurt := [one.task for row in told.rows for one in row.tasks if row.name == "joint" and one.verdict == "hurts"]:
         st.warning(_("Joint training hurts: {tasks}.").format(tasks=plain(", ".join(hurt))), icon=":material/trending_down:")
     if told.warnings and not now.of_state("live"):  # on the way one side always has a seed more

@@ -10,7 +10,7 @@ import streamlit as st
 
 from mtl_core import plots
 from mtl_core.base.messages import N_, Translate
-from mtl_core.config.experiment import Data, Task
+from mtl_core.config.experiment import DataConfig, TaskConfig
 from mtl_core.config.tables import map_task
 from mtl_core.data.describe import histogram, label_counts, token_lengths
 from mtl_core.data.problems import DataError, Problem, has_errors
@@ -44,7 +44,7 @@ def of(path: Path, name: str, data: dict[str, Any], task: dict[str, Any]) -> Che
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _of(path: Path, changed: int, name: str, data_json: str, task_json: str) -> Checked:
-    data, task = Data.model_validate_json(data_json), Task.model_validate_json(task_json)
+    data, task = DataConfig.model_validate_json(data_json), TaskConfig.model_validate_json(task_json)
     try:
         dataset = store_dataset(path, workspace(), split=data.split, transactions=data.transactions, name=name)
     except DataError as error:

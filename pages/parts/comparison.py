@@ -8,8 +8,8 @@ import streamlit as st
 
 from mtl_core import plots
 from mtl_core.base.messages import N_, Translate
-from mtl_core.evaluation.compare import Comparison, RunResult, compare
 from mtl_core.jobs import jobs
+from mtl_core.studies.compare import Comparison, RunResult, compare
 from mtl_core.tracking.runs import Run, Series
 from pages.parts import changes, report
 from pages.parts.text import plain

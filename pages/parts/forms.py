@@ -6,37 +6,14 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from mtl_core import plots
-from mtl_core.base.messages import N_, Translate
+from mtl_core.base.messages import Translate
 from pages.parts.text import number, plain, said
 
 if TYPE_CHECKING:
-    from mtl_core.tasks.base import Field
+    from mtl_core.tasks.base import Field, TaskKind
 
-WORDS = {
-    "label": N_("Answer"),
-    "value": N_("Value"),
-    "probability": N_("Probability"),
-    "relevance": N_("Relevance"),
-    "probabilities": N_("Probabilities"),
-    "closest": N_("Closest class"),
-    "parent": N_("Parent"),
-    "parent_probability": N_("Probability of the parent"),
-    "click": N_("Click"),
-    "purchase_after_click": N_("Purchase after a click"),
-    "click_and_purchase": N_("Click and purchase"),
-    "others": N_("Other wordings"),
-    "text": N_("Text"),
-    "no_answer_probability": N_("Probability of no answer"),
-    "spans": N_("Where it stands"),
-    "attribute": N_("Attribute"),
-    "start": N_("From character"),
-    "end": N_("To character"),
-}
-"""Key of a prediction → how it is called on the page."""
 LONGEST_TILE = 40
 """Characters; a longer text is shown as one."""
-NUMBERS: dict[str, Callable[[float], str]] = {"value": number}
-"""Key of a prediction → how its number is written; shares as per cent are what the others are."""
 
 
 def inputs(
@@ -63,28 +40,34 @@ def is_empty(values: dict[str, Any]) -> bool:
     return not any(any(v is not None for v in value) if isinstance(value, list) else value for value in values.values())
 
 
-def answer(prediction: dict[str, Any], key: str, _: Translate) -> None:
+def answer(kind: "TaskKind", prediction: dict[str, Any], key: str, _: Translate) -> None:
     """A prediction: its numbers and words large, a long text as such, a mapping of probabilities as bars, a list of mappings as a table."""
+
+    def label(name: str) -> str:
+        return _(kind.answer_field(name).label)
+
     texts = {name: value for name, value in prediction.items() if isinstance(value, str) and len(value) > LONGEST_TILE}
     for name, value in texts.items():
         with st.container(border=True):
-            st.caption(_(WORDS.get(name, name)))
+            st.caption(label(name))
             st.markdown(plain(value))
     prediction = {name: value for name, value in prediction.items() if name not in texts}
     with st.container(horizontal=True):
         for name, value in prediction.items():
             if not isinstance(value, dict | list):
-                written = NUMBERS.get(name, "{:.1%}".format)(value) if isinstance(value, float) else plain(said(value, _))
-                st.metric(_(WORDS.get(name, name)), written, border=True, width="content")
+                written = plain(said(value, _))
+                if isinstance(value, float):
+                    written = f"{value:.1%}" if kind.answer_field(name).is_share else number(value)
+                st.metric(label(name), written, border=True, width="content")
     for name, value in prediction.items():
         if isinstance(value, dict):
-            figure = plots.shares(value, _(WORDS.get(name, name)))
-            st.plotly_chart(figure, key=f"{key}.{name}", alt=_(WORDS.get(name, name)), config={"displayModeBar": False})
+            figure = plots.shares(value, label(name))
+            st.plotly_chart(figure, key=f"{key}.{name}", alt=label(name), config={"displayModeBar": False})
         elif isinstance(value, list) and value:
-            rows = [{_(WORDS.get(column, column)): cell for column, cell in row.items()} for row in value]
+            rows = [{label(column): cell for column, cell in row.items()} for row in value]
             shares = {c: st.column_config.NumberColumn(format="percent") for c, cell in rows[0].items() if isinstance(cell, float)}
-            st.caption(_(WORDS.get(name, name)))
-            st.dataframe(rows, hide_index=True, column_config=shares, key=f"{key}.{name}", alt=_(WORDS.get(name, name)))
+            st.caption(label(name))
+            st.dataframe(rows, hide_index=True, column_config=shares, key=f"{key}.{name}", alt=label(name))
 
 
 def _text(label: str, known: list[str], key: str, help_text: str, _: Translate) -> str:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from mtl_core.base.messages import N_, Translate
 from mtl_core.base.settings import widgets
-from mtl_core.data.transactions import TransactionOptions, suggest_roles
+from mtl_core.data.transactions import TransactionConfig, suggest_roles
 from pages.parts import settings
 from pages.parts.text import plain
 
@@ -20,9 +20,9 @@ ROLES = {
 }
 
 
-def choose(columns: Sequence[str], key: str, _: Translate) -> TransactionOptions | None:
+def choose(columns: Sequence[str], key: str, _: Translate) -> TransactionConfig | None:
     """None while a column is missing."""
-    fields, proposed = TransactionOptions.model_fields, suggest_roles(columns)
+    fields, proposed = TransactionConfig.model_fields, suggest_roles(columns)
     values: dict[str, object] = {}
     with st.grid(3, min_column_width=220):
         for name, label in ROLES.items():
@@ -36,9 +36,9 @@ def choose(columns: Sequence[str], key: str, _: Translate) -> TransactionOptions
                 persist_state="session",
             )
     with st.expander(_("How rows are made from the log"), icon=":material/tune:"):
-        rest = [s for s in widgets(TransactionOptions) if s.path not in ROLES and settings.drawable(s)]
+        rest = [s for s in widgets(TransactionConfig) if s.path not in ROLES and settings.drawable(s)]
         values |= settings.draw_all(rest, key, _)
     if not all(values[name] for name in ("user", "item", "text", "time")):
         st.caption(_("Choose the columns for user, item, item text and time."))
         return None
-    return TransactionOptions.model_validate(values)
+    return TransactionConfig.model_validate(values)

@@ -13,18 +13,18 @@ from pages.parts.frame import page
 from pages.parts.text import plain
 
 if TYPE_CHECKING:
-    from mtl_core.training.replay import Verdict
+    from mtl_core.training.replay import ReplayComparison
 
 
 @st.cache_data(max_entries=10, show_spinner=False)
-def _verdict(folders: tuple[Path, Path], sizes: tuple[int, int], _original: Run, _replay: Run) -> "Verdict":
+def _verdict(folders: tuple[Path, Path], sizes: tuple[int, int], _original: Run, _replay: Run) -> "ReplayComparison":
     """Read again only when a journal has grown. Loads torch."""
-    from mtl_core.training.replay import verdict
+    from mtl_core.training.replay import compare_replay
 
-    return verdict(_original.events(), _replay.events())
+    return compare_replay(_original.events(), _replay.events())
 
 
-def verdict(run: Run, runs: Mapping[str, Run], _: Translate) -> None:
+def show(run: Run, runs: Mapping[str, Run], _: Translate) -> None:
     """Nothing, but for a replay."""
     if run.replays is None:
         return

@@ -8,26 +8,26 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.base.messages import Translate
-from mtl_core.base.settings import Setting
+from mtl_core.base.settings import Widget
 from pages.parts.text import plain
 
 DRAWN = {"int", "float", "bool", "choice", "text"}
 
 
-def drawable(setting: Setting) -> bool:
+def drawable(setting: Widget) -> bool:
     """Whether there is something to choose: not for lists, nor for a choice of one, nor for a mapping whose keys may be anything."""
     if setting.type == "mapping":
         return bool(setting.keys)
     return setting.type in DRAWN and not (setting.type == "choice" and len(setting.choices) < 2)
 
 
-def draw_all(settings: Iterable[Setting], prefix: str, _: Translate, width: int = 200) -> dict[str, Any]:
+def draw_all(settings: Iterable[Widget], prefix: str, _: Translate, width: int = 200) -> dict[str, Any]:
     """All of them in a grid that folds on a narrow screen. Returns path → value."""
     with st.grid(4, min_column_width=width, gap=("medium", "small")):
         return {setting.path: draw(setting, prefix, _) for setting in settings}
 
 
-def draw(setting: Setting, prefix: str, _: Translate) -> Any:
+def draw(setting: Widget, prefix: str, _: Translate) -> Any:
     """One widget (of a mapping one for each key), kept in the session by `prefix` and path. Returns its value."""
     key = f"{prefix}.{setting.path}"
     if setting.type == "mapping":
@@ -61,7 +61,7 @@ def draw(setting: Setting, prefix: str, _: Translate) -> Any:
     return st.number_input(min_value=least, max_value=most, step=step, format="%g", **common)
 
 
-def _number(setting: Setting, name: str, key: str, _: Translate) -> float:
+def _number(setting: Widget, name: str, key: str, _: Translate) -> float:
     """What the key `name` of a mapping has, at least 0."""
     st.session_state.setdefault(key, float(setting.value.get(name, setting.each)))
     label = f"{plain(_(setting.label))} · {plain(name)}"
@@ -83,7 +83,7 @@ def weight_slider(name: str, value: float, key: str, _: Translate, meaning: str,
     )
 
 
-def with_choices(settings: Iterable[Setting], path: str, group: str, choices: Iterable[str], labels: Mapping[str, str]) -> list[Setting]:
+def with_choices(settings: Iterable[Widget], path: str, group: str, choices: Iterable[str], labels: Mapping[str, str]) -> list[Widget]:
     """`settings`, the one at `path` made a choice of `choices`, which come and go with the names of `group`.
 
     labels: choice → what people call it, where that is not its name.
@@ -91,7 +91,7 @@ def with_choices(settings: Iterable[Setting], path: str, group: str, choices: It
     return [replace(s, type="choice", choices=tuple(choices), keys=group, labels=labels) if s.path == path else s for s in settings]
 
 
-def with_keys(settings: Iterable[Setting], group: str, names: Iterable[str]) -> list[Setting]:
+def with_keys(settings: Iterable[Widget], group: str, names: Iterable[str]) -> list[Widget]:
     """`settings`, mappings by the names of `group` made to have these."""
     names = tuple(names)
     return [replace(s, choices=names) if s.type == "mapping" and s.keys == group else s for s in settings]

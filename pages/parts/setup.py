@@ -6,8 +6,8 @@ import streamlit as st
 
 from mtl_core.balancing import BALANCING
 from mtl_core.base.messages import Translate
-from mtl_core.base.settings import Setting, set_path, widgets
-from mtl_core.config.experiment import Experiment, ExperimentError, Task, experiment_from_dict, experiment_from_yaml
+from mtl_core.base.settings import Widget, set_path, widgets
+from mtl_core.config.experiment import Experiment, ExperimentError, TaskConfig, experiment_from_dict, experiment_from_yaml
 from mtl_core.config.parts import OBJECTIVES
 from mtl_core.jobs import jobs
 from mtl_core.model.sharing import SHARING
@@ -112,7 +112,7 @@ def _tasks(experiment: Experiment, prefix: str, _: Translate) -> dict[str, dict[
     return chosen
 
 
-def _scarce(task: Task) -> list[Setting]:
+def _scarce(task: TaskConfig) -> list[Widget]:
     """What can be set of any task beside its weight and options, of its kind and columns what has an effect."""
     kind, left_out = KINDS[task.kind], {"kind", "data", "columns", "weight", "options"}
     if not kind.report.guesses(task.columns):

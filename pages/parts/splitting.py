@@ -6,7 +6,7 @@ import streamlit as st
 from pydantic import ValidationError
 
 from mtl_core.base.messages import N_, Translate
-from mtl_core.data.split import SplitOptions
+from mtl_core.data.split import SplitConfig
 from pages.parts.text import plain
 
 WAYS = {
@@ -18,9 +18,9 @@ WAYS = {
 }
 
 
-def choose(columns: Sequence[str], likely: dict[str, str], key: str, _: Translate) -> SplitOptions | None:
+def choose(columns: Sequence[str], likely: dict[str, str], key: str, _: Translate) -> SplitConfig | None:
     """likely: way → the column that is probably meant. None while a column is missing or the shares leave nothing to train on."""
-    fields = SplitOptions.model_fields
+    fields = SplitConfig.model_fields
     by = st.segmented_control(
         _("Split into training, validation and test"),
         list(WAYS),
@@ -55,7 +55,7 @@ def choose(columns: Sequence[str], likely: dict[str, str], key: str, _: Translat
         st.caption(_("Choose the column that divides the rows."))
         return None
     try:
-        return SplitOptions.model_validate(values)
+        return SplitConfig.model_validate(values)
     except ValidationError:
         st.caption(_("Validation and test together leave no rows to train on."))
         return None

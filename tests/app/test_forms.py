@@ -7,9 +7,10 @@ from streamlit.testing.v1 import AppTest
 
 def drawn(prediction: dict[str, Any]) -> AppTest:
     def script(prediction):  # type: ignore[no-untyped-def]  # runs alone, without the imports above
+        from mtl_core.tasks import KINDS
         from pages.parts import forms
 
-        forms.answer(prediction, "place", str)
+        forms.answer(KINDS["extraction"], prediction, "place", str)
 
     at = AppTest.from_function(script, kwargs={"prediction": prediction}, default_timeout=30).run()
     assert not at.exception

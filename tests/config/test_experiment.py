@@ -16,11 +16,11 @@ from mtl_core.base.workspace import Workspace
 from mtl_core.base.yaml_text import read_yaml, write_yaml
 from mtl_core.config.experiment import (
     MAX_BYTES,
-    Data,
+    DataConfig,
     Experiment,
     ExperimentError,
     Fault,
-    Task,
+    TaskConfig,
     apply_overrides,
     experiment_from_dict,
     experiment_from_yaml,
@@ -29,8 +29,8 @@ from mtl_core.config.experiment import (
     widgets,
 )
 from mtl_core.data.problems import DataError
-from mtl_core.data.split import SplitOptions
-from mtl_core.data.transactions import TransactionOptions
+from mtl_core.data.split import SplitConfig
+from mtl_core.data.transactions import TransactionConfig
 from mtl_core.tasks import KINDS
 
 TEXT = textwrap.dedent("""\
@@ -203,7 +203,7 @@ def test_parts_that_do_not_fit_are_refused_in_python_too():
 
 def test_options_follow_when_the_kind_changes():
     search = experiment_from_yaml(TEXT).tasks["search"]
-    task = Task(kind="search", data="x", columns={"query": "q", "product": "p", "label": "l"})
+    task = TaskConfig(kind="search", data="x", columns={"query": "q", "product": "p", "label": "l"})
     assert type(task.options) is type(search.options)
 
 
@@ -259,8 +259,8 @@ def test_overrides_set_values_read_as_yaml():
     assert experiment.training.steps == 7
     assert experiment.tasks["search"].columns["product"] == ["title"]
     assert experiment.tasks["search"].columns["group"] == "query"
-    assert experiment.data["shop v1"].split == SplitOptions(seed=3)
-    assert experiment.data["客服"].transactions == TransactionOptions(user="who")
+    assert experiment.data["shop v1"].split == SplitConfig(seed=3)
+    assert experiment.data["客服"].transactions == TransactionConfig(user="who")
 
 
 def test_overrides_leave_the_original_alone():
@@ -324,7 +324,14 @@ def test_weights_that_are_all_zero_are_refused():
 
 
 def models() -> set[type[BaseModel]]:
-    every = {Experiment, Data, Task, SplitOptions, TransactionOptions, *(n.Options for n in (*KINDS.values(), *BALANCING.values()))}
+    every = {
+        Experiment,
+        DataConfig,
+        TaskConfig,
+        SplitConfig,
+        TransactionConfig,
+        *(n.Options for n in (*KINDS.values(), *BALANCING.values())),
+    }
     return every | {type(f.default) for f in Experiment.model_fields.values() if isinstance(f.default, BaseModel)}
 
 
@@ -361,7 +368,7 @@ def test_widgets_describe_an_experiment():
 
 
 def test_widgets_of_a_class_show_its_defaults():
-    settings = {s.path: s for s in widgets(SplitOptions, "data.x.split")}
+    settings = {s.path: s for s in widgets(SplitConfig, "data.x.split")}
     assert settings["data.x.split.by"].value == "random"
     assert not [s for s in widgets(Experiment) if s.path.startswith(("data", "tasks"))]
 
@@ -388,7 +395,7 @@ def test_a_file_is_looked_for_beside_the_experiment_then_in_the_workspace(tmp_pa
     base.mkdir()
     uploaded = workspace.uploads / "a.csv"
     uploaded.write_text("x")
-    data = Data(file="uploads/a.csv")
+    data = DataConfig(file="uploads/a.csv")
     assert resolve_file(data, base, workspace, contained=True) == uploaded
     (base / "uploads").mkdir()
     (base / "uploads" / "a.csv").write_text("y")
@@ -396,7 +403,7 @@ def test_a_file_is_looked_for_beside_the_experiment_then_in_the_workspace(tmp_pa
     assert resolve_file(data, base, workspace, contained=True) == uploaded
     assert resolve_file(data, None, workspace, contained=False) == uploaded
     with pytest.raises(DataError) as error:
-        resolve_file(Data(file="gone.csv"), base, workspace, contained=False)
+        resolve_file(DataConfig(file="gone.csv"), base, workspace, contained=False)
     assert "gone.csv" in str(error.value)
     assert str(base) in str(error.value)
     assert str(workspace.root) in str(error.value)
@@ -408,7 +415,7 @@ def test_a_browser_reaches_no_file_outside(tmp_path, name):
     secret = tmp_path / "secret.csv"
     secret.write_text("x")
     (workspace.folder() / "link.csv").symlink_to(secret)
-    data = Data(file=name.format(absolute=secret))
+    data = DataConfig(file=name.format(absolute=secret))
     with pytest.raises(DataError):
         resolve_file(data, workspace.uploads, workspace, contained=True)
     assert resolve_file(data, tmp_path / "workspace" / "x", workspace, contained=False) == secret
@@ -416,4 +423,4 @@ def test_a_browser_reaches_no_file_outside(tmp_path, name):
 
 def test_the_sample_shop_is_within_a_browsers_reach(tmp_path):
     folder = Path(__file__).parents[2] / "data"
-    assert resolve_file(Data(file="shop.yaml"), folder, Workspace(tmp_path), contained=True) == folder / "shop.yaml"
+    assert resolve_file(DataConfig(file="shop.yaml"), folder, Workspace(tmp_path), contained=True) == folder / "shop.yaml"

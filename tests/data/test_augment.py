@@ -6,21 +6,21 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from mtl_core.data.augment import NEIGHBOURS, Augmentation, augmented, changed, vary
+from mtl_core.data.augment import NEIGHBOURS, AugmentationConfig, augmented, changed, vary
 from mtl_core.data.compiled import compile_task
 from mtl_core.model.encoder import load_tokenizer
 from mtl_core.tasks.base import Slot
 
-OFF = Augmentation(word_dropout=0, swaps=0, typos=0)
+OFF = AugmentationConfig(word_dropout=0, swaps=0, typos=0)
 
 
-def many(text: str, options: Augmentation) -> list[str]:
+def many(text: str, options: AugmentationConfig) -> list[str]:
     return [changed(text, options, np.random.default_rng(i)) for i in range(400)]
 
 
 def test_with_every_chance_0_nothing_changes() -> None:
     assert set(many("a kettle, for two", OFF)) == {"a kettle, for two"}
-    assert changed("", Augmentation(), np.random.default_rng(0)) == ""
+    assert changed("", AugmentationConfig(), np.random.default_rng(0)) == ""
 
 
 def test_words_are_left_out_by_their_chance_and_one_stays() -> None:
@@ -55,7 +55,7 @@ def test_a_step_draws_texts_and_variants_by_their_share(tiny_encoder: Path, tmp_
     pairs = pa.StructArray.from_arrays([pa.array(words), pa.array(words[::-1])], ["a", "b"])
     table = pa.table({"h": [[w, f"x {w}"] for w in words], "p": pairs, "t": words, "label": np.ones(40, np.float32)})
     rows = compile_task(table, slots, np.array(["train"] * 40), tokenizer=tokenizer, max_length=64, folder=tmp_path, key="k")
-    options = Augmentation(share=0.5, word_dropout=0.5, variants=3)
+    options = AugmentationConfig(share=0.5, word_dropout=0.5, variants=3)
     varied = vary(table, slots, rows.stores, options, tokenizer, 64)
     assert set(varied) == {"h", "p"}, "whose tokens are read stays as it is"
     files = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}

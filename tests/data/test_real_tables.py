@@ -10,14 +10,14 @@ from mtl_core.base.workspace import Workspace
 from mtl_core.config.tables import map_fields
 from mtl_core.data.mapping import map_columns, suggest
 from mtl_core.data.read import read_table
-from mtl_core.data.split import SplitOptions, check_leaks
+from mtl_core.data.split import SplitConfig, check_leaks
 from mtl_core.data.store import store_dataset
-from mtl_core.data.transactions import TransactionOptions
+from mtl_core.data.transactions import TransactionConfig
 from mtl_core.tasks import KINDS
 
 
 def test_online_retail_log_by_time(real_data: Path, workspace: Workspace) -> None:
-    log = TransactionOptions(
+    log = TransactionConfig(
         user="CustomerID",
         item="StockCode",
         text="Description",
@@ -26,7 +26,7 @@ def test_online_retail_log_by_time(real_data: Path, workspace: Workspace) -> Non
         item_pattern=r"^\d{5}",
         positives_per_user=5,
     )
-    split = SplitOptions(by="time", column="InvoiceDate", validation=0.1, test=0.1)
+    split = SplitConfig(by="time", column="InvoiceDate", validation=0.1, test=0.1)
     dataset = store_dataset(real_data / "online_retail_uk" / "online_retail.parquet", workspace, split=split, transactions=log)
     assert {p.code: p.count for p in dataset.problems}["no_user"] == 135_080
     table, parts = dataset.table(), dataset.split()
@@ -43,7 +43,7 @@ def test_online_retail_log_by_time(real_data: Path, workspace: Workspace) -> Non
 
 
 def test_reviews_by_product(real_data: Path, workspace: Workspace) -> None:
-    split = SplitOptions(by="group", column="Clothing ID", validation=0.1, test=0.2)
+    split = SplitConfig(by="group", column="Clothing ID", validation=0.1, test=0.2)
     dataset = store_dataset(real_data / "womens_clothing_reviews" / "reviews.parquet", workspace, split=split)
     assert dataset.n_rows == 23_486
     assert dataset.split_sizes["test"] == pytest.approx(0.2 * 23_486, rel=0.1)
@@ -63,7 +63,7 @@ def test_reviews_by_product(real_data: Path, workspace: Workspace) -> None:
 
 def test_intents_with_their_own_split(real_data: Path, workspace: Workspace) -> None:
     path = real_data / "clinc150" / "clinc150_full.parquet"
-    dataset = store_dataset(path, workspace, split=SplitOptions(by="column", column="split"))
+    dataset = store_dataset(path, workspace, split=SplitConfig(by="column", column="split"))
     assert dataset.split_sizes == {"train": 15_000, "validation": 3_000, "test": 4_500}
     assert [(p.code, p.count) for p in dataset.problems] == [("split_left_out", 1_200)]
     found = suggest(dataset.table().slice(0, 1000), KINDS["classification"].fields)
@@ -71,7 +71,7 @@ def test_intents_with_their_own_split(real_data: Path, workspace: Workspace) -> 
 
 
 def test_answers_by_question(real_data: Path, workspace: Workspace) -> None:
-    dataset = store_dataset(real_data / "epqa_dev" / "dev.parquet", workspace, split=SplitOptions(by="group", column="qid"))
+    dataset = store_dataset(real_data / "epqa_dev" / "dev.parquet", workspace, split=SplitConfig(by="group", column="qid"))
     found = suggest(dataset.table().slice(0, 1000), KINDS["search"].fields)
     assert {f: s.columns for f, s in found.items()} == {
         "query": ["question"],
@@ -95,7 +95,7 @@ def test_sessions_with_categories_and_numbers(real_data: Path) -> None:
 
 
 def test_products_in_three_files_with_leaks(real_data: Path, workspace: Workspace) -> None:
-    dataset = store_dataset(real_data / "product_matching_amazon_google", workspace, split=SplitOptions(by="column", column="split"))
+    dataset = store_dataset(real_data / "product_matching_amazon_google", workspace, split=SplitConfig(by="column", column="split"))
     assert dataset.split_sizes == {"train": 6_874, "validation": 2_293, "test": 2_293}
     kind, split = KINDS["matching"], dataset.split()
     columns = {f: [f"{side}_{c}" for c in ("title", "manufacturer", "price")] for f, side in (("first", "left"), ("second", "right"))}

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from mtl_core.data.split import PARTS, SplitOptions, check_leaks, part_called, split_rows
+from mtl_core.data.split import PARTS, SplitConfig, check_leaks, part_called, split_rows
 
 
 def table(**columns: list) -> pa.Table:
@@ -22,7 +22,7 @@ def counts(split: np.ndarray) -> dict[str, int]:
 )
 def test_options_that_cannot_be(values: dict) -> None:
     with pytest.raises(ValidationError):
-        SplitOptions.model_validate(values)
+        SplitConfig.model_validate(values)
 
 
 SHARES = st.sampled_from([0.0, 0.1, 0.2, 0.35])
@@ -30,7 +30,7 @@ SHARES = st.sampled_from([0.0, 0.1, 0.2, 0.35])
 
 @given(st.integers(3, 300), SHARES, SHARES, st.integers(0, 5))
 def test_random_shares_are_exact(n: int, validation: float, test: float, seed: int) -> None:
-    options = SplitOptions(validation=validation, test=test, seed=seed)
+    options = SplitConfig(validation=validation, test=test, seed=seed)
     split, problems = split_rows(table(a=[0] * n), options)
     wanted = {"validation": max(1, round(n * validation)) if validation else 0, "test": max(1, round(n * test)) if test else 0}
     found = {part: int((split == part).sum()) for part in PARTS}
@@ -41,12 +41,12 @@ def test_random_shares_are_exact(n: int, validation: float, test: float, seed: i
 
 def test_another_seed_is_another_split() -> None:
     rows = table(a=[0] * 100)
-    assert (split_rows(rows, SplitOptions(seed=1))[0] != split_rows(rows, SplitOptions(seed=2))[0]).any()
+    assert (split_rows(rows, SplitConfig(seed=1))[0] != split_rows(rows, SplitConfig(seed=2))[0]).any()
 
 
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=200), st.integers(0, 5))
 def test_groups_stay_together(groups: list[int], seed: int) -> None:
-    split, problems = split_rows(table(g=groups), SplitOptions(by="group", column="g", validation=0.2, test=0.2, seed=seed))
+    split, problems = split_rows(table(g=groups), SplitConfig(by="group", column="g", validation=0.2, test=0.2, seed=seed))
     assert all(len(set(split[np.array(groups) == g])) == 1 for g in set(groups))
     assert "train" in split
     if len(set(groups)) >= 3:
@@ -57,13 +57,13 @@ def test_groups_stay_together(groups: list[int], seed: int) -> None:
 @given(st.integers(0, 20))
 def test_group_shares_are_about_right(seed: int) -> None:
     groups = np.repeat(np.arange(200), np.random.default_rng(seed).integers(1, 10, 200))
-    split, _ = split_rows(table(g=groups.tolist()), SplitOptions(by="group", column="g", validation=0.2, test=0.3, seed=seed))
+    split, _ = split_rows(table(g=groups.tolist()), SplitConfig(by="group", column="g", validation=0.2, test=0.3, seed=seed))
     assert abs((split == "validation").mean() - 0.2) < 0.02
     assert abs((split == "test").mean() - 0.3) < 0.02
 
 
 def test_rows_without_group_stand_alone() -> None:
-    split, problems = split_rows(table(g=[None] * 20), SplitOptions(by="group", column="g"))
+    split, problems = split_rows(table(g=[None] * 20), SplitConfig(by="group", column="g"))
     assert counts(split) == {"train": 16, "validation": 2, "test": 2}
     assert [(p.code, p.line, p.count) for p in problems] == [("no_group", 2, 20)]
 
@@ -81,14 +81,14 @@ def test_time_keeps_moments_together_and_leaves_out_rows_without() -> None:
         None,
         "2024-01-06",
     ]
-    split, problems = split_rows(table(day=days), SplitOptions(by="time", column="day", validation=0.2, test=0.1))
+    split, problems = split_rows(table(day=days), SplitConfig(by="time", column="day", validation=0.2, test=0.1))
     assert split.tolist() == ["train", "train", "test", "train", "validation", "test", "train", "train", "", "train"]
     assert [(p.code, p.line, p.count) for p in problems] == [("no_time", 10, 1)]
 
 
 @given(st.lists(st.integers(0, 30), min_size=10, max_size=200))
 def test_time_never_goes_back(times: list[int]) -> None:
-    split, _ = split_rows(table(t=times), SplitOptions(by="time", column="t", validation=0.2, test=0.2))
+    split, _ = split_rows(table(t=times), SplitConfig(by="time", column="t", validation=0.2, test=0.2))
     moments = np.array(times)
     assert not set(moments[split == "train"]) & set(moments[split == "test"])
     for early, late in (("train", "validation"), ("train", "test"), ("validation", "test")):
@@ -97,14 +97,14 @@ def test_time_never_goes_back(times: list[int]) -> None:
 
 
 def test_time_by_hand() -> None:
-    split, problems = split_rows(table(t=[5, 1, 2, 3, 4, 6, 7, 8, 9, 10]), SplitOptions(by="time", column="t", validation=0.2, test=0.1))
+    split, problems = split_rows(table(t=[5, 1, 2, 3, 4, 6, 7, 8, 9, 10]), SplitConfig(by="time", column="t", validation=0.2, test=0.1))
     assert split.tolist() == ["train", "train", "train", "train", "train", "train", "train", "validation", "validation", "test"]
     assert problems == []
 
 
 def test_a_large_last_moment_goes_where_the_share_is_nearer() -> None:
     times = [1] * 6 + [2] * 3 + [3]
-    options = SplitOptions(by="time", column="t", validation=0.0, test=0.2)
+    options = SplitConfig(by="time", column="t", validation=0.0, test=0.2)
     assert counts(split_rows(table(t=times), options)[0]) == {"train": 9, "test": 1}
     assert counts(split_rows(table(t=times), options.model_copy(update={"test": 0.3}))[0]) == {"train": 6, "test": 4}
     assert counts(split_rows(table(t=[1] * 10), options)[0]) == {"train": 10}
@@ -112,7 +112,7 @@ def test_a_large_last_moment_goes_where_the_share_is_nearer() -> None:
 
 def test_stratified_shares_hold_in_every_class() -> None:
     labels = ["a"] * 100 + ["b"] * 30 + ["c"] * 10 + ["d"]
-    split, _ = split_rows(table(label=labels), SplitOptions(by="stratified", column="label", validation=0.1, test=0.2))
+    split, _ = split_rows(table(label=labels), SplitConfig(by="stratified", column="label", validation=0.1, test=0.2))
     found = {label: counts(split[np.array(labels) == label]) for label in "abcd"}
     assert found == {
         "a": {"train": 70, "validation": 10, "test": 20},
@@ -123,31 +123,31 @@ def test_stratified_shares_hold_in_every_class() -> None:
 
 
 def test_given_split_with_usual_spellings() -> None:
-    split, problems = split_rows(table(s=["Train", "VAL", " test ", "dev", "oos", None]), SplitOptions(by="column", column="s"))
+    split, problems = split_rows(table(s=["Train", "VAL", " test ", "dev", "oos", None]), SplitConfig(by="column", column="s"))
     assert split.tolist() == ["train", "validation", "test", "validation", "", ""]
     assert [(p.code, p.line, p.count) for p in problems] == [("split_left_out", 6, 2)]
     assert "oos" in str(problems[0].why)
 
 
 def test_given_split_with_own_values() -> None:
-    options = SplitOptions(by="column", column="fold", values={"0": "test", "1": "validation", "2": "train"})
+    options = SplitConfig(by="column", column="fold", values={"0": "test", "1": "validation", "2": "train"})
     assert split_rows(table(fold=[0, 1, 2, 3]), options)[0].tolist() == ["test", "validation", "train", ""]
 
 
 def test_given_split_without_validation_draws_it_from_training() -> None:
-    split, problems = split_rows(table(s=["train"] * 20 + ["test"] * 5), SplitOptions(by="column", column="s", validation=0.1))
+    split, problems = split_rows(table(s=["train"] * 20 + ["test"] * 5), SplitConfig(by="column", column="s", validation=0.1))
     assert counts(split) == {"train": 18, "validation": 2, "test": 5}
     assert (split[20:] == "test").all()
     assert [p.code for p in problems] == ["validation_drawn"]
 
 
 def test_given_split_that_means_nothing_is_an_error() -> None:
-    _, problems = split_rows(table(s=["x", "y"]), SplitOptions(by="column", column="s"), "a.csv")
+    _, problems = split_rows(table(s=["x", "y"]), SplitConfig(by="column", column="s"), "a.csv")
     assert "no_train_rows" in {p.code for p in problems if p.severity == "error"}
 
 
 def test_missing_column_is_an_error_with_a_hint() -> None:
-    split, (problem,) = split_rows(table(product_id=[1, 2]), SplitOptions(by="group", column="productid"), "a.csv")
+    split, (problem,) = split_rows(table(product_id=[1, 2]), SplitConfig(by="group", column="productid"), "a.csv")
     assert (split == "").all()
     assert (problem.code, problem.file, problem.column) == ("missing_split_column", "a.csv", "productid")
     assert "product_id" in str(problem.remedy)

@@ -6,9 +6,9 @@ import pytest
 
 from mtl_core.base.workspace import Workspace
 from mtl_core.data.problems import DataError
-from mtl_core.data.split import SplitOptions
+from mtl_core.data.split import SplitConfig
 from mtl_core.data.store import load_dataset, store_dataset
-from mtl_core.data.transactions import TransactionOptions
+from mtl_core.data.transactions import TransactionConfig
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def test_what_is_stored_is_read_again(source: Path, workspace: Workspace) -> None:
-    dataset = store_dataset(source, workspace, split=SplitOptions(validation=0.2, test=0.1))
+    dataset = store_dataset(source, workspace, split=SplitConfig(validation=0.2, test=0.1))
     assert (dataset.name, dataset.columns, dataset.n_rows) == ("shop.csv", ["text", "label"], 100)
     assert dataset.split_sizes == {"train": 70, "validation": 20, "test": 10}
     table, split = dataset.table(), dataset.split()
@@ -38,7 +38,7 @@ def test_the_hash_is_that_of_the_content(source: Path, workspace: Workspace, tmp
     renamed.write_bytes(source.read_bytes())
     again = store_dataset(renamed, workspace, name="other")
     assert (again.hash, again.name) == (first.hash, "other")
-    assert store_dataset(source, workspace, split=SplitOptions(seed=1)).hash != first.hash
+    assert store_dataset(source, workspace, split=SplitConfig(seed=1)).hash != first.hash
     elsewhere = Workspace(tmp_path / "elsewhere")
     assert store_dataset(source, elsewhere).hash == first.hash
 
@@ -95,14 +95,14 @@ def test_nothing_is_left_of_a_source_that_cannot_be_used(tmp_path: Path, workspa
 
 def test_a_split_column_that_is_missing(source: Path, workspace: Workspace) -> None:
     with pytest.raises(DataError) as caught:
-        store_dataset(source, workspace, split=SplitOptions(by="group", column="product"))
+        store_dataset(source, workspace, split=SplitConfig(by="group", column="product"))
     assert [(p.code, p.column, p.file) for p in caught.value.problems] == [("missing_split_column", "product", "shop.csv")]
 
 
 def test_problems_are_kept(tmp_path: Path, workspace: Workspace) -> None:
     path = tmp_path / "t.csv"
     path.write_text("a,s\n1,train\n2,train\n3,val\n4,test\n5,later\n", encoding="utf-8")
-    options = SplitOptions(by="column", column="s")
+    options = SplitConfig(by="column", column="s")
     first, again = (store_dataset(path, workspace, split=options) for _ in range(2))
     assert [p.code for p in first.problems] == ["split_left_out"]
     assert again == first
@@ -112,8 +112,8 @@ def test_a_transaction_log(tmp_path: Path, workspace: Workspace) -> None:
     path = tmp_path / "log.csv"
     rows = [f"u{u},i{(u * 3 + n) % 30},item {(u * 3 + n) % 30},2024-01-{n + 1:02}" for u in range(20) for n in range(10)]
     path.write_text("who,what,text,when\n" + "\n".join(rows), encoding="utf-8")
-    log = TransactionOptions(user="who", item="what", time="when")
-    dataset = store_dataset(path, workspace, split=SplitOptions(by="time", column="when", validation=0.2, test=0.2), transactions=log)
+    log = TransactionConfig(user="who", item="what", time="when")
+    dataset = store_dataset(path, workspace, split=SplitConfig(by="time", column="when", validation=0.2, test=0.2), transactions=log)
     table, split = dataset.table(), dataset.split()
     assert dataset.columns == ["user", "history", "item", "item_id", "label", "time", "list"]
     assert dataset.split_sizes == {"train": 100 * 5, "validation": 40 * 21, "test": 40 * 21}
@@ -127,7 +127,7 @@ def test_lists_across_row_groups(tmp_path: Path, workspace: Workspace) -> None:
     path = tmp_path / "log.csv"
     rows = [f"u{u},i{(u * 3 + n) % 300},item {(u * 3 + n) % 300},{n}" for u in range(2000) for n in range(8)]
     path.write_text("user,item,text,time\n" + "\n".join(rows), encoding="utf-8")
-    dataset = store_dataset(path, workspace, transactions=TransactionOptions())
+    dataset = store_dataset(path, workspace, transactions=TransactionConfig())
     assert dataset.split_sizes == {"train": 11_200 * 5, "validation": 1_400 * 21, "test": 1_400 * 21}
     table = dataset.table()
     assert len(table.column("history").chunks) > 1
@@ -140,9 +140,9 @@ def test_a_folder_with_a_file_for_each_part(tmp_path: Path, workspace: Workspace
     for part, n in (("train", 8), ("valid", 2), ("test", 3)):
         (folder / f"{part}.csv").write_text("a\n" + "\n".join(f"{part} {i}" for i in range(n)), encoding="utf-8")
     (folder / "LICENSE.txt").write_text("no table", encoding="utf-8")
-    dataset = store_dataset(folder, workspace, split=SplitOptions(by="column", column="split"))
+    dataset = store_dataset(folder, workspace, split=SplitConfig(by="column", column="split"))
     assert dataset.split_sizes == {"train": 8, "validation": 2, "test": 3}
     (folder / "test.csv").write_text("", encoding="utf-8")
     with pytest.raises(DataError) as caught:
-        store_dataset(folder, workspace, split=SplitOptions(by="column", column="split"))
+        store_dataset(folder, workspace, split=SplitConfig(by="column", column="split"))
     assert caught.value.problems[0].file == "pairs/test.csv"

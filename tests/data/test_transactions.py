@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtl_core.data.problems import has_errors
-from mtl_core.data.split import SplitOptions
-from mtl_core.data.transactions import TransactionOptions, looks_like_log, suggest_roles, to_recommendations
+from mtl_core.data.split import SplitConfig
+from mtl_core.data.transactions import TransactionConfig, looks_like_log, suggest_roles, to_recommendations
 
-OPTIONS = TransactionOptions(negatives=2)
+OPTIONS = TransactionConfig(negatives=2)
 
 
 def log(*events: tuple, **more: list) -> pa.Table:
@@ -29,9 +29,9 @@ def positives(table: pa.Table) -> list[tuple]:
     return [(r["user"], r["history"], r["item"], r["_line"]) for r in table.to_pylist() if r["label"] == 1]
 
 
-def made(table: pa.Table, options: TransactionOptions) -> tuple[pa.Table, list]:
+def made(table: pa.Table, options: TransactionConfig) -> tuple[pa.Table, list]:
     """All of it for training."""
-    rows, parts, problems = to_recommendations(table, options, SplitOptions(validation=0, test=0))
+    rows, parts, problems = to_recommendations(table, options, SplitConfig(validation=0, test=0))
     assert (parts == "train").all()
     return rows, problems
 
@@ -175,7 +175,7 @@ def test_no_future_item_in_any_history(events: list[tuple], repeats: bool, lengt
 
 
 def test_missing_columns_are_reported_together() -> None:
-    table, problems = made(log(("u", "a", 1)), TransactionOptions(user="User", item="sku", rating="stars"))
+    table, problems = made(log(("u", "a", 1)), TransactionConfig(user="User", item="sku", rating="stars"))
     assert table.num_rows == 0
     assert [(p.code, p.column, p.severity) for p in problems] == [("missing_column", c, "error") for c in ("User", "sku", "stars")]
     assert "“user”" in str(problems[0].remedy)
@@ -184,14 +184,14 @@ def test_missing_columns_are_reported_together() -> None:
 def test_nothing_to_learn_from_is_an_error() -> None:
     assert {p.code for p in made(log(("u", "a", 1), ("v", "b", 1)), OPTIONS)[1]} == {"no_histories"}
     assert "no_transactions" in {p.code for p in made(log((None, "a", 1)), OPTIONS)[1]}
-    assert {p.code for p in made(log(("u", "a", 1)), TransactionOptions(item_pattern="["))[1]} == {"bad_pattern"}
+    assert {p.code for p in made(log(("u", "a", 1)), TransactionConfig(item_pattern="["))[1]} == {"bad_pattern"}
 
 
 @pytest.mark.parametrize(("by", "column"), [("time", "time"), ("group", "user"), ("random", None)])
 def test_evaluation_has_its_own_number_of_negatives(by: str, column: str | None) -> None:
     events = [(f"u{u}", f"i{(u * 7 + n * 3) % 40}", n) for u in range(30) for n in range(10)]
     options = OPTIONS.model_copy(update={"evaluation_negatives": 9})
-    table, parts, problems = to_recommendations(log(*events), options, SplitOptions(by=by, column=column, validation=0.2, test=0.2))
+    table, parts, problems = to_recommendations(log(*events), options, SplitConfig(by=by, column=column, validation=0.2, test=0.2))
     assert problems == []
     lists = table.column("list").to_numpy()
     assert set(parts) == {"train", "validation", "test"}
@@ -203,7 +203,7 @@ def test_evaluation_has_its_own_number_of_negatives(by: str, column: str | None)
 
 def test_what_the_split_leaves_out_makes_no_rows() -> None:
     events = [("u", "a", 1), ("u", "b", 2), ("v", "c", 1), ("v", "d", 2), *CATALOGUE]
-    split = SplitOptions(by="column", column="user", values={"u": "train"})
+    split = SplitConfig(by="column", column="user", values={"u": "train"})
     table, parts, problems = to_recommendations(log(*events), OPTIONS, split)
     assert set(table.column("user").to_pylist()) == {"u"} and (parts == "train").sum() == 3
     assert [p.code for p in problems][:1] == ["split_left_out"]

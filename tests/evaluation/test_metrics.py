@@ -12,6 +12,7 @@ from torchmetrics.functional.classification import binary_calibration_error
 from torchmetrics.retrieval import RetrievalHitRate, RetrievalMAP, RetrievalMRR, RetrievalNormalizedDCG
 
 from mtl_core.evaluation import metrics
+from mtl_core.tasks import is_better
 
 # one list: ranked 1 (relevant), 0, 1, 0
 SCORES, LABELS, ONE = np.array([0.2, 0.9, 0.5, 0.7]), np.array([0, 1, 1, 0]), np.zeros(4, np.int64)
@@ -128,7 +129,7 @@ def test_ranks_and_errors_of_numbers() -> None:
     assert metrics.rmse(predicted, labels) == pytest.approx(math.sqrt(5 / 3)) and metrics.mae(predicted, labels) == 1
     assert metrics.spearman(predicted, labels) == pytest.approx(0.5)  # 1 - 6 (0 + 1 + 1) / (3 (9 - 1))
     assert metrics.spearman(predicted, -predicted) == pytest.approx(-1)
-    assert metrics.is_better("rmse", 1, 2) and metrics.is_better("mae", 1, 2) and metrics.is_better("spearman", 0.2, 0.1)
+    assert is_better("rmse", 1, 2) and is_better("mae", 1, 2) and is_better("spearman", 0.2, 0.1)
 
 
 def test_tags_are_classes_of_which_a_row_may_have_several() -> None:
@@ -167,8 +168,8 @@ def test_what_is_not_defined_is_left_out() -> None:
 
 
 def test_which_value_is_better() -> None:
-    assert metrics.is_better("auc", 0.8, 0.7) and not metrics.is_better("auc", 0.7, 0.7)
-    assert metrics.is_better("log_loss", 0.3, 0.4) and not metrics.is_better("calibration_error", 0.2, 0.1)
+    assert is_better("auc", 0.8, 0.7) and not is_better("auc", 0.7, 0.7)
+    assert is_better("log_loss", 0.3, 0.4) and not is_better("calibration_error", 0.2, 0.1)
 
 
 # -- second opinions --

@@ -16,7 +16,7 @@ from mtl_core.cli.main import main
 from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.jobs import perform, training
 from mtl_core.studies import comparisons
-from mtl_core.studies.alone import Plan, draw_weights, plan
+from mtl_core.studies.alone import AlonePlan, draw_weights, plan
 from mtl_core.studies.comparisons import facts, key_of
 from mtl_core.tracking.runs import Recorder, Run, RunError, RunState, create_run, list_runs, run
 from mtl_core.training.control import Control
@@ -32,7 +32,7 @@ def no_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mtl_core.cli.alone.MIRROR_SECONDS", 0.0)
 
 
-def train_missing(joint: Run, workspace: Workspace, n_seeds: int, trials: int, **more: Any) -> Plan:
+def train_missing(joint: Run, workspace: Workspace, n_seeds: int, trials: int, **more: Any) -> AlonePlan:
     plans = partial(plan, joint, workspace, n_seeds, trials)
     comparisons.train_missing(plans, workspace, **more)
     return plans()

@@ -15,7 +15,7 @@ from mtl_core.data.problems import Severity
 from mtl_core.evaluation import metrics
 from mtl_core.model.encoder import Encoder, Template
 from mtl_core.runtime.batches import assemble
-from mtl_core.tasks import KINDS
+from mtl_core.tasks import KINDS, is_better
 
 KIND = KINDS["masked_language_modelling"]
 OPTIONS = KIND.Options(share=0.3)
@@ -95,7 +95,7 @@ def test_blanks_are_filled_with_words(small_encoder: Encoder) -> None:
 def test_perplexity_by_hand() -> None:
     assert metrics.perplexity(np.log([2.0, 8.0]), np.array([1, 1])) == pytest.approx(4)
     assert metrics.perplexity(np.log([2.0, 8.0]), np.array([2, 1])) == pytest.approx(32 ** (1 / 3))
-    assert np.isnan(metrics.perplexity(np.empty(0), np.empty(0))) and not metrics.is_better("perplexity", 3, 2)
+    assert np.isnan(metrics.perplexity(np.empty(0), np.empty(0))) and not is_better("perplexity", 3, 2)
 
 
 def test_the_baseline_is_how_frequent_words_are() -> None:

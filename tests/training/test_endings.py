@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import experiment_from_dict
-from mtl_core.config.parts import OBJECTIVES, EarlyStopping, Endings
+from mtl_core.config.parts import OBJECTIVES, EarlyStoppingConfig, EndingsConfig
 from mtl_core.runtime.prepare import prepare
 from mtl_core.training.checkpoints import load_checkpoint
 from mtl_core.training.endings import RULES, Judge
@@ -40,7 +40,7 @@ def test_rules_by_hand(rule: str, scores: list[float]) -> None:
 
 
 def judged(objective: str, rows: list[dict[str, float]], **endings: object) -> Iterator[tuple[Judge, object]]:
-    judge = Judge(EarlyStopping(objective=objective), Endings(**endings), dict.fromkeys(rows[0], "auc"))
+    judge = Judge(EarlyStoppingConfig(objective=objective), EndingsConfig(**endings), dict.fromkeys(rows[0], "auc"))
     for step, row in enumerate(rows):
         yield judge, judge.judge(step, {task: {"auc": value} for task, value in row.items()})
 
@@ -73,14 +73,14 @@ def test_a_judgement_goes_on_from_its_state() -> None:
     rows = [{"a": v, "b": 1 - v} for v in (0.3, 0.5, 0.2, 0.7)]
     whole = [j for _, j in judged("mean_rank", rows, then="freeze", patience=1)]
     judge = list(judged("mean_rank", rows[:2], then="freeze", patience=1))[-1][0]
-    other = Judge(EarlyStopping(objective="mean_rank"), Endings(then="freeze", patience=1), {"a": "auc", "b": "auc"})
+    other = Judge(EarlyStoppingConfig(objective="mean_rank"), EndingsConfig(then="freeze", patience=1), {"a": "auc", "b": "auc"})
     other.load(judge.state())
     assert [other.judge(n, {t: {"auc": v} for t, v in rows[n].items()}) for n in (2, 3)] == whole[2:]
 
 
 def test_a_task_without_a_metric_is_no_obstacle() -> None:
     rows = [{"a": 0.5, "b": 0.4}, {"a": 0.6}]
-    judge = Judge(EarlyStopping(objective="worst"), Endings(), {"a": "auc", "b": "auc"})
+    judge = Judge(EarlyStoppingConfig(objective="worst"), EndingsConfig(), {"a": "auc", "b": "auc"})
     found = [judge.judge(n, {t: {"auc": v} for t, v in row.items()}) for n, row in enumerate(rows)]
     assert [j.is_best for j in found] == [True, True]
 

@@ -5,8 +5,7 @@ import math
 import pytest
 import torch
 
-from mtl_core.config.parts import Optimizer as OptimizerOptions
-from mtl_core.config.parts import Schedule
+from mtl_core.config.parts import OptimizerConfig, ScheduleConfig
 from mtl_core.training.optimizer import Optimizer, RowOptimizer, schedule_factor
 
 
@@ -28,7 +27,7 @@ from mtl_core.training.optimizer import Optimizer, RowOptimizer, schedule_factor
 )
 def test_schedule_by_hand(name: str, step: int, factor: float) -> None:
     """20 steps, a tenth of them warm-up."""
-    assert schedule_factor(Schedule(name=name, warmup=0.1), step, 20) == pytest.approx(factor)
+    assert schedule_factor(ScheduleConfig(name=name, warmup=0.1), step, 20) == pytest.approx(factor)
 
 
 def test_rows_move_as_sparse_adam_moves_them() -> None:
@@ -36,7 +35,7 @@ def test_rows_move_as_sparse_adam_moves_them() -> None:
     table = torch.randn(20, 4)
     theirs = torch.nn.Embedding.from_pretrained(table.clone(), freeze=False, sparse=True)
     oracle = torch.optim.SparseAdam(theirs.parameters(), lr=0.1)
-    ours = RowOptimizer(table, OptimizerOptions(learning_rate=0.1))
+    ours = RowOptimizer(table, OptimizerConfig(learning_rate=0.1))
     for _ in range(6):
         rows = torch.randperm(20)[:5].sort().values
         wanted = torch.randn(5, 4)
@@ -49,7 +48,7 @@ def test_rows_move_as_sparse_adam_moves_them() -> None:
 
 def test_rows_with_momentum_by_hand() -> None:
     table = torch.zeros(3, 1)
-    ours = RowOptimizer(table, OptimizerOptions(name="sgd", momentum=0.5))
+    ours = RowOptimizer(table, OptimizerConfig(name="sgd", momentum=0.5))
     ours.step(torch.tensor([1]), torch.tensor([[2.0]]), 0.1)  # moment 2, moves -0.2
     ours.step(torch.tensor([1, 2]), torch.tensor([[2.0], [1.0]]), 0.1)  # moments 3 and 1, move -0.3 and -0.1
     torch.testing.assert_close(table, torch.tensor([[0.0], [-0.5], [-0.1]]))
@@ -86,7 +85,7 @@ def test_clipping_looks_at_all_gradients_together() -> None:
     torch.manual_seed(0)
     model = _Model()
     optimizer = Optimizer(
-        model, OptimizerOptions(name="sgd", learning_rate=1, head_learning_rate=1, weight_decay=0, momentum=0), Schedule(warmup=0), 10
+        model, OptimizerConfig(name="sgd", learning_rate=1, head_learning_rate=1, weight_decay=0, momentum=0), ScheduleConfig(warmup=0), 10
     )  # type: ignore[arg-type]
     before = [p.detach().clone() for p in model.parameters()]
     norm = _step(model, optimizer, 0)
@@ -99,7 +98,7 @@ def test_clipping_looks_at_all_gradients_together() -> None:
 
 @pytest.mark.parametrize("name", ["adamw", "sgd"])
 def test_state_goes_on_where_it_was(name: str) -> None:
-    options, schedule = OptimizerOptions(name=name, learning_rate=0.01), Schedule()
+    options, schedule = OptimizerConfig(name=name, learning_rate=0.01), ScheduleConfig()
     models = []
     for stop_at in (None, 2):
         torch.manual_seed(0)
@@ -119,7 +118,7 @@ def test_state_goes_on_where_it_was(name: str) -> None:
 
 def test_biases_and_norms_do_not_decay() -> None:
     model = _Model()
-    optimizer = Optimizer(model, OptimizerOptions(weight_decay=0.5), Schedule(), 10)  # type: ignore[arg-type]
+    optimizer = Optimizer(model, OptimizerConfig(weight_decay=0.5), ScheduleConfig(), 10)  # type: ignore[arg-type]
     decays = {id(p): g["weight_decay"] for g in optimizer._dense.param_groups for p in g["params"]}
     assert decays[id(model.heads.weight)] == 0.5 and decays[id(model.heads.bias)] == 0
     assert id(model.encoder.embeddings) not in decays

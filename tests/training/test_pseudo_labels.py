@@ -8,7 +8,7 @@ import torch
 
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import ExperimentError, experiment_from_dict
-from mtl_core.data.pseudo_labels import PseudoLabels, sure
+from mtl_core.data.pseudo_labels import PseudoLabelsConfig, sure
 from mtl_core.runtime.prepare import prepare
 from mtl_core.tasks import KINDS
 from mtl_core.tracking.series import Series
@@ -49,9 +49,9 @@ def steps(events: list[Event]) -> list[dict]:
 
 def test_only_the_surest_above_the_threshold() -> None:
     confidence = np.array([0.5, 0.99, 0.9, 0.95, 1.0])
-    assert sure(confidence, 10, PseudoLabels(threshold=0.9)).tolist() == [1, 2, 3, 4]
-    assert sure(confidence, 1, PseudoLabels(threshold=0.9, most=2.5)).tolist() == [1, 4]
-    assert sure(confidence[:0], 10, PseudoLabels(threshold=0.9)).tolist() == []
+    assert sure(confidence, 10, PseudoLabelsConfig(threshold=0.9)).tolist() == [1, 2, 3, 4]
+    assert sure(confidence, 1, PseudoLabelsConfig(threshold=0.9, most=2.5)).tolist() == [1, 4]
+    assert sure(confidence[:0], 10, PseudoLabelsConfig(threshold=0.9)).tolist() == []
 
 
 def test_what_the_kinds_answer() -> None:

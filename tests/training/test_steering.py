@@ -14,7 +14,7 @@ from mtl_core.training.checkpoints import KEPT_BEFORE, steps_before
 from mtl_core.training.control import Control
 from mtl_core.training.events import CheckpointSaved, Evaluated, Event, Finished, Resumed, Steered, StepDone
 from mtl_core.training.loop import train
-from mtl_core.training.replay import Replay, history, script_of, verdict
+from mtl_core.training.replay import Replay, compare_replay, history, script_of
 
 Asked = dict[int, Callable[[Control], None]]
 
@@ -148,7 +148,7 @@ def test_a_replay_gives_the_same_numbers_bit_for_bit(trained: Callable[..., list
     events = trained(asked)
     assert {e.step for e in events if isinstance(e, Evaluated)} == {0, 4, 6, 8}
     again = trained({}, "again", Replay(script_of(events)))
-    found = verdict(events, again)
+    found = compare_replay(events, again)
     assert (found.steps, found.evaluations, found.difference) == (8, 4, None)
     ends = [next(e for e in found if isinstance(e, Finished)) for found in (events, again)]
     assert ends[0].test == ends[1].test and ends[1].why == "asked"
@@ -156,11 +156,11 @@ def test_a_replay_gives_the_same_numbers_bit_for_bit(trained: Callable[..., list
 
 def test_a_replay_leaves_out_what_was_gone_back_on(trained: Callable[..., list[Event]]) -> None:
     events = trained({2: lambda c: c.set_weights({"ads": 4.0}), 4: lambda c: c.set_weights({"ads": 0.0}), 6: lambda c: c.go_back(4)})
-    found = verdict(events, trained({}, "again", Replay(script_of(events))))
+    found = compare_replay(events, trained({}, "again", Replay(script_of(events))))
     assert (found.steps, found.difference) == (10, None)
 
 
 def test_a_difference_is_found(trained: Callable[..., list[Event]]) -> None:
     events = trained({3: lambda c: c.set_weights({"search": 9.0})})
-    found = verdict(events, trained({}, "plain"))
+    found = compare_replay(events, trained({}, "plain"))
     assert found.difference is not None and found.difference.startswith("step 4: total_loss"), found

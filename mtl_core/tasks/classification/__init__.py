@@ -12,7 +12,7 @@ from mtl_core.base.messages import N_, message
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation import metrics
 from mtl_core.tasks import common, vectors
-from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
+from mtl_core.tasks.base import AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.classification import classes
 
 SHOWN_CLASSES = 30  # of a confusion matrix
@@ -134,7 +134,7 @@ class ClassificationRows(Rows):
         return vectors.slots(fields)
 
     def check(self, table: pa.Table, split: np.ndarray, options: ClassificationOptions) -> list[Problem]:
-        findings = common.Findings(table, split)
+        findings = common.TaskProblems(table, split)
         if not findings.fields(FIELDS):
             return findings.problems
         findings.texts("text")
@@ -282,6 +282,12 @@ KIND = TaskKind(
         MetricInfo("parent_accuracy", N_("Parent accuracy"), N_("Share of rows whose parent was found; with a parent column.")),
     ),
     primary="accuracy",
+    answer_fields={
+        "closest": AnswerField(N_("Closest class")),
+        "parent": AnswerField(N_("Parent")),
+        "parent_probability": AnswerField(N_("Probability of the parent")),
+    },
+    measured_by=("out_of_scope",),
     rows=ClassificationRows(),
     report=REPORT,
     load_head=head_of(__name__),

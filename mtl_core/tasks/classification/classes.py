@@ -92,7 +92,7 @@ def parents_of(names: pa.ChunkedArray, parents: pa.ChunkedArray) -> dict[str, st
 # -- checks -------------------------------------------------------------------------------------------------------------------
 
 
-def check_scope(findings: common.Findings, names: pa.ChunkedArray, options: ClassOptions) -> None:
+def check_scope(findings: common.TaskProblems, names: pa.ChunkedArray, options: ClassOptions) -> None:
     if options.out_of_scope and not pc.any(pc.equal(names, options.out_of_scope)).as_py():
         findings.table_wide(
             Severity.WARNING,
@@ -111,7 +111,7 @@ def check_scope(findings: common.Findings, names: pa.ChunkedArray, options: Clas
     )
 
 
-def check_parents(findings: common.Findings, names: pa.ChunkedArray) -> None:
+def check_parents(findings: common.TaskProblems, names: pa.ChunkedArray) -> None:
     parents = common.names(findings.table["parent"])
     train = pa.array(findings.split == "train")
     usual = parents_of(names.filter(train), parents.filter(train))

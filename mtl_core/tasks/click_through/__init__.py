@@ -11,7 +11,7 @@ from mtl_core.base.messages import N_, message
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation import metrics
 from mtl_core.tasks import common, features
-from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
+from mtl_core.tasks.base import AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.click_through import clicks
 
 
@@ -146,7 +146,7 @@ class ClickThroughRows(Rows):
         return (Slot("text"),) if fields is None or "text" in fields else ()
 
     def check(self, table: pa.Table, split: np.ndarray, options: ClickThroughOptions) -> list[Problem]:
-        findings = common.Findings(table, split)
+        findings = common.TaskProblems(table, split)
         if not findings.fields(FIELDS):
             return findings.problems
         if not {"categories", "numbers", "text"} & set(table.column_names):
@@ -281,6 +281,12 @@ KIND = TaskKind(
         ),
     ),
     primary="auc",
+    answer_fields={
+        "click": AnswerField(N_("Click")),
+        "purchase_after_click": AnswerField(N_("Purchase after a click")),
+        "click_and_purchase": AnswerField(N_("Click and purchase")),
+    },
+    measured_by=("without_click",),
     rows=ClickThroughRows(),
     report=REPORT,
     load_head=head_of(__name__),

@@ -81,7 +81,7 @@ def _misplaced(position: np.ndarray) -> np.ndarray:
     return (position < 1) | (position % 1 > 0)
 
 
-def check_conversions(findings: common.Findings, options: ClickOptions) -> None:
+def check_conversions(findings: common.TaskProblems, options: ClickOptions) -> None:
     findings.yes_no("conversion")
     click, conversion = common.yes_no(findings.table["label"])[0], common.yes_no(findings.table["conversion"])[0]
     treatment = {
@@ -116,7 +116,7 @@ def check_conversions(findings: common.Findings, options: ClickOptions) -> None:
         )
 
 
-def check_propensities(findings: common.Findings, options: ClickOptions) -> None:
+def check_propensities(findings: common.TaskProblems, options: ClickOptions) -> None:
     given = [field for field in ("propensity", "position") if field in findings.table.column_names]
     if options.propensity_weighting and not given:
         findings.table_wide(

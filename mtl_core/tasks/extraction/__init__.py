@@ -15,7 +15,7 @@ from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.tasks import common
-from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
+from mtl_core.tasks.base import SPANS, AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.spans import PIECES, Span, apart, lower, objects, occurrences, trimmed
 
 EXAMPLE = '{"brand": "Ellie Shoes", "colour": ["red", "black"]}'
@@ -103,7 +103,7 @@ class ExtractionRows(Rows):
         return (Slot("text", reads="tokens"),)
 
     def check(self, table: pa.Table, split: np.ndarray, options: ExtractionOptions) -> list[Problem]:
-        findings = common.Findings(table, split)
+        findings = common.TaskProblems(table, split)
         if not findings.fields(FIELDS):
             return findings.problems
         findings.texts("text")
@@ -224,6 +224,7 @@ KIND = TaskKind(
     ),
     primary="f1",
     rows_at_once=256,
+    answer_fields={**SPANS, "attribute": AnswerField(N_("Attribute"))},
     rows=ExtractionRows(),
     report=REPORT,
     load_head=head_of(__name__),

@@ -78,7 +78,7 @@ class ExtraRows(Rows):
         return (*found, *embedded) if found else self.plain.rows.slots(options, {*fields, self._text})
 
     def check(self, table: pa.Table, split: np.ndarray, options: Any) -> list[Problem]:
-        findings, given = common.Findings(table, split), self.added & set(table.column_names)
+        findings, given = common.TaskProblems(table, split), self.added & set(table.column_names)
         findings.problems += self.plain.rows.check(self._with_text(table, options), split, options)
         if "categories" in self.added and not self._writes(options):
             features.check(findings, FEATURES)
@@ -244,7 +244,7 @@ def with_extras(kind: TaskKind) -> TaskKind:
     )
 
 
-def check_knowledge(findings: common.Findings) -> None:
+def check_knowledge(findings: common.TaskProblems) -> None:
     """Knowledge that is missing, in all rows or in some, and what looks like JSON but is not."""
     column = findings.table[KNOWLEDGE]
     empty = common.is_empty(column)

@@ -13,7 +13,7 @@ from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation import metrics
 from mtl_core.tasks import common
-from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
+from mtl_core.tasks.base import AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.frequencies import words_of
 
 SHOWN_TEXTS = 20  # of a report
@@ -139,7 +139,7 @@ class GenerationRows(Rows):
     def check(self, table: pa.Table, split: np.ndarray, options: GenerationOptions) -> list[Problem]:
         if "label" in table.column_names:  # a blank target is none
             table = table.set_column(table.column_names.index("label"), "label", common.names(table["label"]))
-        findings = common.Findings(table, split)
+        findings = common.TaskProblems(table, split)
         if not findings.fields(FIELDS):
             return findings.problems
         findings.texts("source", only=True)
@@ -213,6 +213,8 @@ KIND = TaskKind(
     ),
     primary="rouge_l",
     rows_at_once=64,  # a number for each token of the vocabulary at each token of the targets
+    answer_fields={"others": AnswerField(N_("Other wordings")), "text": AnswerField(N_("Text"))},
+    measured_by=("decoded_share",),
     rows=GenerationRows(),
     report=REPORT,
     load_head=head_of(__name__),

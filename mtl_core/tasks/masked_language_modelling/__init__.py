@@ -73,7 +73,7 @@ class MaskedLanguageModellingRows(Rows):
         return (Slot("text", reads="tokens", masks=options.share),)
 
     def check(self, table: pa.Table, split: np.ndarray, options: MaskedLanguageOptions) -> list[Problem]:
-        findings = common.Findings(table, split)
+        findings = common.TaskProblems(table, split)
         if not findings.fields(FIELDS):
             return findings.problems
         findings.texts("text", only=True)

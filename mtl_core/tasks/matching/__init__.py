@@ -88,7 +88,7 @@ class MatchingRows(Rows):
         return (Slot("pair", "pair"),)
 
     def check(self, table: pa.Table, split: np.ndarray, options: MatchingOptions) -> list[Problem]:
-        findings = common.Findings(table, split)
+        findings = common.TaskProblems(table, split)
         if findings.fields(FIELDS):
             findings.texts("first")
             findings.texts("second")

@@ -128,7 +128,7 @@ class MultilabelRows(Rows):
         return vectors.slots(fields)
 
     def check(self, table: pa.Table, split: np.ndarray, options: MultilabelOptions) -> list[Problem]:
-        findings = common.Findings(table, split)
+        findings = common.TaskProblems(table, split)
         if not findings.fields(FIELDS):
             return findings.problems
         findings.texts("text")
@@ -297,6 +297,7 @@ KIND = TaskKind(
         ),
     ),
     primary="micro_f1",
+    measured_by=("separator", "empty", "minimum_count"),
     rows=MultilabelRows(),
     report=REPORT,
     load_head=head_of(__name__),
@@ -342,7 +343,7 @@ def _separators(cells: pa.ChunkedArray, options: MultilabelOptions) -> list[str]
     return chosen
 
 
-def _check_separators(findings: common.Findings, cells: pa.ChunkedArray, options: MultilabelOptions) -> None:
+def _check_separators(findings: common.TaskProblems, cells: pa.ChunkedArray, options: MultilabelOptions) -> None:
     if options.separator != "automatic":
         return
     chosen = _separators(cells.filter(pa.array(findings.split == "train")), options)

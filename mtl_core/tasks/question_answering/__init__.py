@@ -18,7 +18,7 @@ from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation import metrics
 from mtl_core.tasks import common
-from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
+from mtl_core.tasks.base import SPANS, AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.spans import PIECES, SPACELESS, lower, objects, occurrences, trimmed
 
 _SENTENCE = re.compile(r"[^.!?。！？\n]+[.!?。！？]*")
@@ -138,7 +138,7 @@ class QuestionAnsweringRows(Rows):
         return (Slot("pair", "pair", "tokens"),)
 
     def check(self, table: pa.Table, split: np.ndarray, options: QuestionAnsweringOptions) -> list[Problem]:
-        findings = common.Findings(table, split)
+        findings = common.TaskProblems(table, split)
         if not findings.fields(FIELDS):
             return findings.problems
         findings.texts("question")
@@ -263,6 +263,7 @@ KIND = TaskKind(
     ),
     primary="f1",
     rows_at_once=512,
+    answer_fields={**SPANS, "no_answer_probability": AnswerField(N_("Probability of no answer"))},
     rows=QuestionAnsweringRows(),
     report=REPORT,
     load_head=head_of(__name__),

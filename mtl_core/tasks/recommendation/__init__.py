@@ -124,7 +124,7 @@ class RecommendationRows(Rows):
         return (Slot("history", "many"), Slot("item"))
 
     def check(self, table: pa.Table, split: np.ndarray, options: RecommendationOptions) -> list[Problem]:
-        findings = common.Findings(table, split)
+        findings = common.TaskProblems(table, split)
         if not findings.fields(FIELDS):
             return findings.problems
         findings.texts("item")

@@ -11,7 +11,7 @@ from mtl_core.base.messages import N_, message
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation import metrics
 from mtl_core.tasks import common, vectors
-from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
+from mtl_core.tasks.base import AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 
 PARTS = 5  # of the values, in the report
 
@@ -83,7 +83,7 @@ class RegressionRows(Rows):
         return vectors.slots(fields)
 
     def check(self, table: pa.Table, split: np.ndarray, options: RegressionOptions) -> list[Problem]:
-        findings = common.Findings(table, split)
+        findings = common.TaskProblems(table, split)
         if not findings.fields(FIELDS):
             return findings.problems
         findings.texts("text")
@@ -169,6 +169,7 @@ KIND = TaskKind(
         ),
     ),
     primary="spearman",  # of the three the one that has no unit, so that objectives may average it with other tasks' metrics
+    answer_fields={"value": AnswerField(N_("Value"), is_share=False)},
     rows=RegressionRows(),
     report=REPORT,
     load_head=head_of(__name__),

@@ -110,7 +110,7 @@ class ResponseSelectionRows(Rows):
         return True
 
     def check(self, table: pa.Table, split: np.ndarray, options: ResponseOptions) -> list[Problem]:
-        findings = common.Findings(table, split)
+        findings = common.TaskProblems(table, split)
         if not findings.fields(FIELDS):
             return findings.problems
         no_reply, no_turn = common.is_empty(table["reply"]), np.array([not text for text in _contexts(table, options)], bool)
@@ -199,6 +199,7 @@ KIND = TaskKind(
     primary="recall_at_1",
     ranks="reply",
     rows_at_once=512,  # as each is compared with the replies of all of them
+    measured_by=("candidates",),
     rows=ResponseSelectionRows(),
     report=REPORT,
     load_head=head_of(__name__),

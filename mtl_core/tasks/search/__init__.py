@@ -124,7 +124,7 @@ class SearchRows(Rows):
         return (Slot("pair", "pair"),) if options.pairing == "together" else (Slot("query"), Slot("product"))
 
     def check(self, table: pa.Table, split: np.ndarray, options: SearchOptions) -> list[Problem]:
-        findings = common.Findings(table, split)
+        findings = common.TaskProblems(table, split)
         if not findings.fields(FIELDS):
             return findings.problems
         findings.texts("query")
@@ -222,6 +222,7 @@ KIND = TaskKind(
     ranks="product",
     extras_of=("product", 1),
     rows_at_once=4096,  # pairs of rows are held
+    measured_by=("gains", "relevant_from"),
     rows=SearchRows(),
     report=REPORT,
     load_head=head_of(__name__),

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from mtl_core.evaluation.alone import Mean, Trained, Verdict, gain, mean_change, mean_of, verdicts
-from mtl_core.evaluation.compare import RunResult
+from mtl_core.studies.compare import RunResult
+from mtl_core.studies.verdicts import Mean, Trained, Verdict, gain, mean_change, mean_of, verdicts
 
 EXPERIMENT: dict[str, Any] = {
     "data": {"ads": {"file": "ads.csv"}, "faq": {"file": "faq.csv"}},

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mtl_core.base.messages import Message, message
-from mtl_core.evaluation.differences import settings
-from mtl_core.evaluation.metrics import is_better
+from mtl_core.studies.differences import settings
+from mtl_core.tasks import is_better
 
 Part = Literal["before", "best", "test"]
 

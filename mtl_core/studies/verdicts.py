@@ -13,8 +13,8 @@ from enum import StrEnum
 from scipy.special import stdtrit
 
 from mtl_core.base.messages import N_, Message, message
-from mtl_core.evaluation.compare import Part, RunResult, incomparable
-from mtl_core.evaluation.metrics import LOWER_IS_BETTER
+from mtl_core.studies.compare import Part, RunResult, incomparable
+from mtl_core.tasks import higher_is_better
 
 LEAST_SEEDS = 3
 """From which on an interval is worth it."""
@@ -110,7 +110,7 @@ def mean_of(values: Sequence[float]) -> Mean:
 
 def gain(metric: str, value: float, than: float) -> float:
     """value less `than`, or the other way round where lower is better."""
-    return than - value if metric in LOWER_IS_BETTER else value - than
+    return value - than if higher_is_better(metric) else than - value
 
 
 def mean_change(together: Mapping[str, float], alone: Mapping[str, float], metrics: Mapping[str, str]) -> float | None:

@@ -1,6 +1,6 @@
 """Which settings differ."""
 
-from mtl_core.evaluation.differences import settings
+from mtl_core.studies.differences import settings
 
 
 def test_only_what_differs_is_told_by_its_path() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mtl_core.evaluation.compare import GROUPS, LABELS, RunResult, compare
+from mtl_core.studies.compare import GROUPS, LABELS, RunResult, compare
 from mtl_core.tasks import KINDS
 
 EXPERIMENT: dict[str, Any] = {
