@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import load_experiment
 from mtl_core.jobs import jobs
 from mtl_core.tracking.runs import RunState, run
 
@@ -24,7 +25,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         workspace = Workspace(Path(folder))
         start = time.perf_counter()
-        run_id = jobs().submit((ROOT / "data" / "shop.yaml").read_text(encoding="utf-8"), workspace, ROOT / "data")
+        run_id = jobs().submit(load_experiment(ROOT / "data" / "shop.yaml"), workspace, ROOT / "data")
         jobs().wait(run_id)
         seconds = time.perf_counter() - start
         done = run(workspace, run_id)

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from mtl_core.base.workspace import Workspace
-from mtl_core.config.experiment import Experiment
+from mtl_core.config.experiment import Experiment, experiment_from_dict
 from mtl_core.config.tables import store
 from mtl_core.jobs import perform, training
 from mtl_core.studies.compare import RunResult
@@ -44,7 +44,10 @@ class Result:
     @property
     def trained(self) -> Trained:
         return Trained(
-            self.seed, RunResult(self.label, self.experiment, self.tasks, self.datasets, self.rows), self.examples, self.computed
+            self.seed,
+            RunResult(self.label, experiment_from_dict(self.experiment), self.tasks, self.datasets, self.rows),
+            self.examples,
+            self.computed,
         )
 
 
@@ -81,7 +84,7 @@ class Bench:
     def _train(self, label: str, key: str, experiment: Experiment) -> None:
         print(f"{time.strftime('%H:%M:%S')}  {label}", file=sys.stderr, flush=True)
         about = {"name": label, "purpose": {"of": self.workspace.root.name, "part": label, "key": key}}
-        target = create_run(experiment.to_yaml(), self.workspace, self.tables, about=about)
+        target = create_run(experiment, self.workspace, self.tables, about=about)
         recorder = Recorder(target.folder)
         state = perform(recorder, training(target, self.workspace, False), Control())
         recorder.close()
@@ -100,7 +103,7 @@ def result_of(label: str, key: str, experiment: Experiment, done: Run) -> Result
         label=label,
         key=key,
         seed=experiment.seed,
-        experiment=done.experiment,
+        experiment=done.experiment.model_dump(mode="json"),
         tasks=done.result()["tasks"],
         datasets=done.datasets,
         rows={task: dict(parts) for task, parts in known.rows.items()},

@@ -56,7 +56,7 @@ def serve(port: int, batch_size: int) -> None:
         f"training.batch_size={batch_size}",
     ]
     experiment = load_experiment(ROOT / "data" / "shop.yaml", endless)
-    jobs().submit(experiment.to_yaml(), Workspace.default(), ROOT / "data")
+    jobs().submit(experiment, Workspace.default(), ROOT / "data")
     cli.main_run([str(ROOT / "app.py"), "--server.port", str(port), "--server.headless", "true"], standalone_mode=False)
 
 

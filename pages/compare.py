@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from mtl_core.studies.compare import compare_runs, short_names
 from mtl_core.tracking.runs import RunState, list_runs
 from pages.parts import comparison, states
 from pages.parts.frame import begin, page, workspace
@@ -27,7 +28,7 @@ with st.container(horizontal=True):
     chosen = [runs[i] for i in st.session_state.runs]
     keep("baseline", chosen[0].id if chosen else None, [run.id for run in chosen], remember=True)
     if len(chosen) > 1:
-        names = comparison.names(chosen)
+        names = short_names(chosen)
         st.selectbox(_("Baseline"), list(names), key="baseline", format_func=names.__getitem__, width=300)
 if len(chosen) < 2:
     st.caption(_("Choose two or more runs."))
@@ -37,7 +38,7 @@ baseline = runs[st.session_state.baseline]
 series = comparison.series(chosen)
 with st.spinner(_("Loading the task kinds …")):
     kinds = comparison.kinds(chosen)
-found = comparison.compared(chosen, baseline, series)
+found = compare_runs(chosen, baseline, series)
 comparison.warnings(found, _)
 
 left, right = st.columns(2)

@@ -7,10 +7,12 @@ from pages.parts.frame import begin, page, workspace
 
 _ = begin("home", N_("One model for all tasks of your shop"))
 
+from mtl_core.base.program import SAMPLE_SHOP  # noqa: E402 - after the heading is on its way to the browser
+from mtl_core.config.experiment import load_experiment  # noqa: E402
 from mtl_core.jobs import jobs  # noqa: E402 - after the heading is on its way to the browser
 from mtl_core.tracking.runs import list_runs  # noqa: E402
 from pages.parts import states  # noqa: E402
-from pages.parts.sample import FOLDER, SHOPS  # noqa: E402
+from pages.parts.sample import SHOPS  # noqa: E402
 from pages.parts.text import plain  # noqa: E402
 
 st.markdown(
@@ -30,7 +32,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
 st.caption(_("On a laptop the sample shop, five tasks, trains in about two minutes; the whole shop, a task of every kind, in five to six."))
 if start:
     with st.spinner(_("Starting the training …")):
-        run_id = jobs().submit(SHOPS["sample"].read_text(encoding="utf-8"), workspace(), FOLDER)
+        run_id = jobs().submit(load_experiment(SHOPS["sample"]), workspace(), SAMPLE_SHOP)
     st.switch_page(page("train"), query_params={"run": run_id})
 
 st.subheader(_("Recent runs"))

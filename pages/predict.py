@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from mtl_core.data.problems import InputError
 from mtl_core.tracking.runs import list_runs
 from pages.parts import forms, states
 from pages.parts.frame import begin, page, workspace
@@ -19,14 +20,13 @@ if not runs:
 with st.container(horizontal=True, vertical_alignment="bottom"):
     keep("run", next(iter(runs)), runs, remember=True)
     run = runs[st.selectbox(_("Run"), list(runs), format_func=lambda i: states.run_label(runs[i]), key="run", width=420)]
-    tasks = list(run.experiment.get("tasks", {}))
+    tasks = list(run.tasks)
     keep("task", tasks[0], tasks, remember=True)
     task = st.selectbox(_("Task"), tasks, key="task", width=260)
     own, own_help = run.checkpoint(f"peak-{task}"), _("Instead of the model that was best for all tasks together.")
     peak = own is not None and st.toggle(_("Best step of this task"), key="own_best", help=own_help)
 
 with st.spinner(_("Loading the model …")):
-    from mtl_core.inference.predictor import InputError
     from pages.parts import ranking
     from pages.parts.model import load
 

@@ -25,12 +25,13 @@ FLOORS: list[set[str]] = [
     {"tracking"},
     {"jobs"},
     {"studies"},
+    {"api"},
     {"cli"},
     {"__main__"},
 ]
 
-HEAVY = {"torch", "transformers", "mlflow", "sklearn", "torchmetrics", "sentence_transformers"}
-LIGHT = {"base", "data", "plots", "evaluation", "tasks", "balancing", "config", "tracking", "jobs"}
+HEAVY = {"torch", "transformers", "mlflow", "sklearn", "torchmetrics", "sentence_transformers", "rouge_score", "nltk", "sacrebleu"}
+LIGHT = {"base", "data", "plots", "evaluation", "tasks", "balancing", "config", "tracking", "jobs", "studies", "api"}
 TORCH = {
     "head",
     "heads",

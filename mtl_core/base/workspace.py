@@ -6,6 +6,8 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+from mtl_core.base.program import default_workspace
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -21,8 +23,15 @@ class Workspace:
 
     @classmethod
     def default(cls) -> "Workspace":
-        """`$MTL_WORKSPACE`, else `workspace/` beside the program."""
-        return cls(Path(os.environ.get("MTL_WORKSPACE") or Path(__file__).parents[2] / "workspace").resolve())
+        """`$MTL_WORKSPACE`, else `workspace/` beside the program, or in the current folder where the program was installed."""
+        return cls(Path(os.environ.get("MTL_WORKSPACE") or default_workspace()).resolve())
+
+    @classmethod
+    def at(cls, place: "Workspace | Path | str | None") -> "Workspace":
+        """A workspace by its folder; None: the default one."""
+        if place is None:
+            return cls.default()
+        return place if isinstance(place, Workspace) else cls(Path(place).expanduser().resolve())
 
     def folder(self, *names: str) -> Path:
         """A folder of the workspace, created when missing. `names` are checked as by `inside`."""

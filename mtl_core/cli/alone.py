@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from mtl_core.api.foreground import MIRROR_SECONDS
 from mtl_core.base.workspace import Workspace
 from mtl_core.cli.text import FAILED, OK, CallError, print_json, print_table
 from mtl_core.jobs import quiet_libraries
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from mtl_core.studies.comparisons import Needed, PlannedTraining
     from mtl_core.studies.verdicts import Mean
 
-MIRROR_SECONDS = 30.0  # as of `train`
 HELP = "Compare a finished joint run with training each of its tasks alone and with tuned fixed weights; trains what is missing."
 _JSON = """\
 Every task is trained alone at equal examples of that task, over the same seeds; fixed weights are chosen among --tuned trials on the

@@ -7,39 +7,25 @@ a person reads while waiting to standard error. Runs are recorded as the browser
 import argparse
 import json
 import os
-import signal
+import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from types import FrameType
-from typing import Any, TextIO
+from typing import Any
 
-from mtl_core.base.faults import ExperimentError, pydantic_faults
+from mtl_core.api.foreground import evaluate_test, execute
+from mtl_core.api.runs import load
+from mtl_core.base.faults import ExperimentError
+from mtl_core.base.program import SCREEN
 from mtl_core.base.workspace import Workspace
 from mtl_core.cli import alone as cli_alone
 from mtl_core.cli import efficiency as cli_efficiency
 from mtl_core.cli import show as cli_show
 from mtl_core.cli.text import FAILED, OK, WRONG_CALL, CallError, print_json, print_metrics
-from mtl_core.jobs import (
-    Work,
-    evaluable,
-    evaluation,
-    perform,
-    perform_evaluation,
-    quiet_libraries,
-    replay_of,
-    replaying,
-    resumable,
-    training,
-)
-from mtl_core.tracking.mlflow_mirror import MlflowMirror
-from mtl_core.tracking.runs import Recorder, Run, RunError, RunState, Series, create_run, run
-from mtl_core.training.control import Control
-from mtl_core.training.events import Evaluated, Event, Failed, Predicted, RowsMade, StepDone
+from mtl_core.data.problems import InputError
+from mtl_core.jobs import Work, replay_of, replaying, resumable, training
+from mtl_core.tracking.runs import Run, RunError, RunState, run
 
-MIRROR_SECONDS = 30.0  # to wait for MLflow at the end; what is late comes with the next start
 _ROWS_AT_ONCE = 256
 
 
@@ -73,6 +59,8 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=function)
         return sub
 
+    app = command("app", _app, "Open the workbench in a browser.")
+    app.add_argument("--port", type=int, default=8501)
     check = command("check", _check, "Say what is wrong with a table for a task kind.", as_json)
     check.add_argument("file", metavar="FILE")
     check.add_argument("--kind", required=True, help="see `kinds`")
@@ -113,63 +101,43 @@ def _pairs_option(parser: argparse.ArgumentParser, name: str, metavar: str, text
     parser.add_argument(name, nargs="+", action="extend", default=[], metavar=metavar, help=text)
 
 
-def _check(args: argparse.Namespace, workspace: Workspace) -> int:
-    from mtl_core.config.tables import map_fields
-    from mtl_core.data.mapping import suggest
-    from mtl_core.data.problems import DataError, Severity, has_errors
-    from mtl_core.data.read import read_table
-    from mtl_core.data.split import SplitConfig
-    from mtl_core.data.store import divide
-    from mtl_core.data.transactions import TransactionConfig
-    from mtl_core.tasks import KINDS
+def _app(args: argparse.Namespace, workspace: Workspace) -> int:
+    """In Streamlit's folder, where it looks for its configuration."""
+    call = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(args.port)]
+    return subprocess.run(call, cwd=SCREEN, env={**os.environ, "MTL_WORKSPACE": str(workspace.root)}, check=False).returncode
 
-    if args.kind not in KINDS:
-        raise CallError(f"--kind: should be one of {', '.join(KINDS)}. Found {args.kind}.")
-    kind, path = KINDS[args.kind], Path(args.file)
-    fields = {f.name: f for f in kind.fields}
-    mapping: dict[str, list[str]] = {}
-    for field, column in _pairs(args.map, "--map"):
-        if field not in fields:
-            raise CallError(f"--map: {kind.name} has the fields {', '.join(fields)}. Found {field}.")
-        mapping.setdefault(field, []).append(column)
-    options = _typed(kind.Options, args.options, "--options")
-    split_options = _typed(SplitConfig, args.split, "--split")
-    transactions = _typed(TransactionConfig, args.transactions, "--transactions") if args.transactions else None
+
+def _check(args: argparse.Namespace, workspace: Workspace) -> int:
+    from mtl_core.api.checking import check
+
+    path = Path(args.file)
     if not path.is_file():
         raise CallError(f"There is no file {path}.")
-    rows = 0
-    try:
-        read = read_table(path)
-        table, split, more = divide(read.table, split_options, transactions, path.name)
-        problems = [*read.problems, *more]
-        if not mapping:
-            mapping = {name: found.columns for name, found in suggest(table.slice(0, 1000), kind.fields).items() if found.columns}
-            print("Columns as suggested: " + " ".join(f"{f}={c}" for f, columns in mapping.items() for c in columns), file=sys.stderr)
-        rows = table.num_rows
-        problems += map_fields(kind, table, split, mapping, options, path.name).problems
-    except DataError as error:
-        problems = error.problems
-    problems.sort(key=lambda p: list(Severity).index(p.severity))
-    for problem in problems:
+    mapping: dict[str, list[str]] = {}
+    for field, column in _pairs(args.map, "--map"):
+        mapping.setdefault(field, []).append(column)
+    log = _values(args.transactions, "--transactions") if args.transactions else None
+    result = check(path, args.kind, mapping, _values(args.split, "--split"), _values(args.options, "--options"), log)
+    if result.suggested and result.columns:
+        print("Columns as suggested: " + " ".join(f"{f}={c}" for f, columns in result.columns.items() for c in columns), file=sys.stderr)
+    for problem in result.found:
         print(f"{problem.severity}: {' '.join(str(problem).split())}", file=sys.stderr if args.json else sys.stdout)
-    failed = has_errors(problems)
     if args.json:
-        found = [{**vars(p), "why": str(p.why), "remedy": str(p.remedy)} for p in problems]
-        print_json({"file": str(path), "kind": kind.name, "rows": rows, "columns": mapping, "usable": not failed, "problems": found})
+        about = {"file": str(path), "kind": result.kind, "rows": result.rows, "columns": result.columns, "usable": result.usable}
+        print_json({**about, "problems": [{**vars(p), "why": str(p.why), "remedy": str(p.remedy)} for p in result.found]})
     else:
-        print(f"{path.name}: {rows:,} rows; {'not usable as it is' if failed else 'usable'}.")
-    return FAILED if failed else OK
+        print(f"{path.name}: {result.rows:,} rows; {'usable' if result.usable else 'not usable as it is'}.")
+    return OK if result.usable else FAILED
 
 
 def _train(args: argparse.Namespace, workspace: Workspace) -> int:
-    from mtl_core.config.experiment import load_experiment
+    from mtl_core.api.training import new_run
 
     path = Path(args.experiment)
     try:
-        experiment = load_experiment(path, args.set)
+        created = new_run(path, workspace, settings=args.set)
     except OSError as error:
         raise CallError(f"{path}: {error.strerror or error}") from error
-    created = create_run(experiment.to_yaml(), workspace, path.resolve().parent)
     return _execute(created, workspace, args.json, training(created, workspace, resume=False))
 
 
@@ -197,59 +165,21 @@ def _replay(args: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def _evaluate(args: argparse.Namespace, workspace: Workspace) -> int:
-    found = evaluable(run(workspace, args.run))
-    quiet_libraries()
-    recorder = Recorder(found.folder)
-    progress = Progress(recorder, sys.stderr, {name: task["kind"] for name, task in found.experiment.get("tasks", {}).items()})
-    mirror = MlflowMirror(workspace, only=found.id).start()
-    try:
-        failed = perform_evaluation(recorder, evaluation(found, workspace), Control(), progress)
-    finally:
-        recorder.close()
-    _flush(mirror, progress)
+    done, failed = evaluate_test(run(workspace, args.run), workspace, sys.stderr)
     if failed is not None:
         print(f"{failed.message}\n{failed.advice}", file=sys.stderr)
         return FAILED
-    done = found.refreshed()
-    tested = done.tested.isoformat() if done.tested else None
     if args.json:
+        tested = done.tested.isoformat() if done.tested else None
         print_json({"run_id": done.id, "split": args.split, "tested": tested, "tasks": done.result()["tasks"]})
     else:
         print_metrics(done.result()["tasks"])
     return OK
 
 
-def _flush(mirror: MlflowMirror, progress: "Progress") -> None:
-    if not mirror.flush(MIRROR_SECONDS):
-        progress.line(f"MLflow does not have all of it yet ({mirror.error or 'slow'}); the next start of the workbench goes on.")
-    mirror.stop(timeout=1)
-
-
 def _execute(target: Run, workspace: Workspace, as_json: bool, work: Work, quiet: bool = False) -> int:
-    """Trains in the foreground. The first Ctrl-C (or SIGTERM) ends after the step with a checkpoint, the second at once."""
-    control, recorder = Control(), Recorder(target.folder)
-    progress = Progress(recorder, sys.stderr, {name: task["kind"] for name, task in target.experiment.get("tasks", {}).items()})
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        if control.stopping:
-            raise KeyboardInterrupt
-        progress.line("Stopping after this step, with a checkpoint. Once more stops at once.")
-        control.stop()
-
-    steers = threading.current_thread() is threading.main_thread()
-    before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)} if steers else {}
-    progress.line(f"Run {target.id}: {target.name}")
-    mirror = MlflowMirror(workspace, only=target.id).start()
-    try:
-        state = perform(recorder, work, control, progress)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        recorder.close()
-    progress.line(f"{state}.")
-    _flush(mirror, progress)
-    done = target.refreshed()
-    result = {"run_id": done.id, "state": state.value, "seconds": round(done.seconds or 0.0, 3), "tasks": done.result()["tasks"]}
+    done = execute(target, workspace, work, sys.stderr)
+    result = {"run_id": done.id, "state": done.state.value, "seconds": round(done.seconds or 0.0, 3), "tasks": done.result()["tasks"]}
     if done.error:
         print(f"{done.error.message}\n{done.error.advice}", file=sys.stderr)
         result["error"] = {"reason": done.error.reason, "message": done.error.message, "task": done.error.task, "step": done.error.step}
@@ -257,73 +187,13 @@ def _execute(target: Run, workspace: Workspace, as_json: bool, work: Work, quiet
         print_json(result)
     elif not quiet:
         print_metrics(result["tasks"])
-    return FAILED if state is RunState.FAILED else OK
-
-
-class Progress:
-    """A bar on a terminal; elsewhere a line an evaluation, with the main metric of each task. kinds: task → its kind."""
-
-    def __init__(self, recorder: Recorder, stream: TextIO, kinds: Mapping[str, str]):
-        self.recorder = recorder
-        self.stream = stream
-        self.kinds = kinds
-        self.terminal = stream.isatty()
-        self._drawn = 0.0
-        self._width = 0
-
-    def __call__(self, event: Event) -> None:
-        series = self.recorder.series
-        if isinstance(event, Evaluated):
-            from mtl_core.tasks import KINDS
-
-            main = {task: KINDS[self.kinds[task]].primary for task in event.metrics}
-            metrics = [f"{task} {main[task]} {v[main[task]]:.4f}" for task, v in event.metrics.items() if main[task] in v]
-            self.line(f"step {event.step}, {event.split}: {', '.join(metrics)}{'  (best)' if event.is_best else ''}")
-        elif isinstance(event, RowsMade):
-            self.line(f"step {event.step}, rows {event.how}: {', '.join(f'{task} {n}' for task, n in event.rows.items())}")
-        elif isinstance(event, Predicted) and not event.evaluated:
-            self.line(f"predictions of {sum(event.rows.values()):,} rows that were not evaluated ({event.split}): {event.seconds:.1f} s")
-        elif isinstance(event, Failed):
-            self.line(f"step {event.step}: failed")
-        elif isinstance(event, StepDone) and self.terminal and time.monotonic() - self._drawn > 0.1:
-            self._drawn = time.monotonic()
-            self._draw(progress_text(series, event))
-
-    def line(self, text: str) -> None:
-        self._draw("")
-        print(text, file=self.stream, flush=True)
-
-    def _draw(self, text: str) -> None:
-        if self.terminal:
-            self.stream.write("\r" + text.ljust(self._width) + ("" if text else "\r"))
-            self.stream.flush()
-            self._width = len(text)
-
-
-def progress_text(series: Series, event: StepDone, width: int = 20) -> str:
-    """`[#####     ] 25/100  0:42 left  1,200 tokens/s  search 0.312  ads 0.410`."""
-    done = round(width * (series.progress or 0.0))
-    parts = [f"[{'#' * done}{' ' * (width - done)}] {event.step}/{series.n_steps or '?'}"]
-    if (left := series.seconds_left) is not None:
-        minutes, seconds = divmod(round(left), 60)
-        parts.append(f"{minutes // 60}:{minutes % 60:02}:{seconds:02} left" if minutes >= 60 else f"{minutes}:{seconds:02} left")
-    if event.seconds > 0:
-        parts.append(f"{event.tokens / event.seconds:,.0f} tokens/s")
-    return "  ".join([*parts, *(f"{task} {loss:.3f}" for task, loss in event.losses.items())])
+    return FAILED if done.state is RunState.FAILED else OK
 
 
 def _predict(args: argparse.Namespace, workspace: Workspace) -> int:
-    found = run(workspace, args.run)
-    tasks = found.experiment.get("tasks") or {}
-    if args.task not in tasks:
-        raise CallError(f"--task: should be one of {', '.join(tasks)}. Found {args.task}.")
-    checkpoint = found.checkpoint("best") or found.checkpoint("last")
-    if checkpoint is None:
-        raise CallError(f"The run {found.id} has no checkpoint yet.")
-    from mtl_core.inference.predictor import InputError, Predictor
-
-    quiet_libraries()
-    predictor = Predictor(checkpoint, device=args.device)
+    found = load(args.run, workspace)
+    found.known(args.task)
+    predictor = found.predictor(device=args.device)
     rows: list[tuple[int, dict[str, Any]]] = []  # line number, row
 
     def answer() -> None:
@@ -373,15 +243,11 @@ def _pairs(texts: Iterable[str], option: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def _typed(model: Any, texts: list[str], option: str) -> Any:
-    """An options model from KEY=VALUE, values read as YAML. Raises CallError: all that does not fit."""
+def _values(texts: list[str], option: str) -> dict[str, Any]:
+    """KEY=VALUE, values read as YAML. Raises CallError."""
     import yaml
-    from pydantic import ValidationError
 
     try:
-        return model.model_validate({key: yaml.safe_load(value) for key, value in _pairs(texts, option)})
+        return {key: yaml.safe_load(value) for key, value in _pairs(texts, option)}
     except yaml.YAMLError as error:
         raise CallError(f"{option}: {error}") from error
-    except ValidationError as error:
-        faults = pydantic_faults(error, lambda path: model.model_fields, {})
-        raise CallError("\n".join(f"{option}: {fault}" for fault in faults)) from error

@@ -68,7 +68,7 @@ def report(args: argparse.Namespace, workspace: Workspace) -> int:
     series = found.series()
     seen, guessed = series.seen, {task: curve for task, curve in series.pseudo_labels.items() if curve.last}
     if args.task is not None:
-        known = list(found.experiment.get("tasks") or tasks)
+        known = list(found.tasks or tasks)
         if args.task not in known:
             raise CallError(f"--task: should be one of {', '.join(known)}. Found {args.task}.")
         tasks = {k: v for k, v in tasks.items() if k == args.task}

@@ -4,6 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from mtl_core.api.runs import panel_rows
+
 OK, FAILED, WRONG_CALL = 0, 1, 2
 """Exit codes."""
 
@@ -27,13 +29,7 @@ def print_metrics(tasks: dict[str, dict[str, dict[str, float]]]) -> None:
 
 
 def print_panel(data: dict[str, Any]) -> None:
-    if "rows" in data:
-        print_table(data["columns"], data["rows"])
-    elif "values" in data:
-        rows = [[label, *row] for label, row in zip(data["labels"], data["values"], strict=True)]
-        print_table(["", *data["labels"]], rows)
-    else:
-        print_table(list(data), list(zip(*data.values(), strict=True)))
+    print_table(*panel_rows(data))
 
 
 def print_table(columns: Sequence[Any], rows: Sequence[Sequence[Any]]) -> None:

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from mtl_core.base.faults import NOTHING, ExperimentError, Fault, found_value, nearest, pydantic_faults, shortened
 from mtl_core.base.messages import N_, Message, message
+from mtl_core.base.program import SAMPLE_SHOP
 from mtl_core.base.settings import Widget, is_model, required, widgets
 from mtl_core.base.workspace import Workspace
 from mtl_core.base.yaml_text import read_yaml, write_yaml
@@ -54,7 +55,9 @@ __all__ = [
 ]
 
 MAX_BYTES = 256 * 1024  # of an experiment file; a real one has a few KB
-PROGRAM_DATA = Path(__file__).parents[2] / "data"
+
+Overrides = Sequence[str] | Mapping[str, Any]
+"""Changes to an experiment: "path=value" with the value as YAML, as the command line has them, or path → value."""
 
 
 class Experiment(Config):
@@ -164,7 +167,7 @@ def _listed(names: Iterable[Any]) -> str:
     return shortened(", ".join(map(str, names)))
 
 
-def load_experiment(path: Path | str, overrides: Sequence[str] = ()) -> Experiment:
+def load_experiment(path: Path | str, overrides: Overrides = ()) -> Experiment:
     """The experiment in a file. Raises ExperimentError (all faults), OSError (no such file)."""
     with Path(path).open("rb") as file:
         content = file.read(MAX_BYTES + 1)
@@ -177,15 +180,15 @@ def load_experiment(path: Path | str, overrides: Sequence[str] = ()) -> Experime
         raise ExperimentError([Fault("", found, message("a text file in UTF-8"))]) from error
 
 
-def experiment_from_yaml(text: str, overrides: Sequence[str] = ()) -> Experiment:
-    """The experiment that `text` describes, changed by `overrides` ("tasks.search.weight=2"). Raises ExperimentError: all faults."""
+def experiment_from_yaml(text: str, overrides: Overrides = ()) -> Experiment:
+    """The experiment that `text` describes, changed by `overrides`. Raises ExperimentError: all faults."""
     if len(text.encode("utf-8", "replace")) > MAX_BYTES:
         raise ExperimentError([_too_large()])
     values, lines = read_yaml(text)
     return experiment_from_dict(values, overrides, lines)
 
 
-def experiment_from_dict(values: Any, overrides: Sequence[str] = (), lines: Mapping[str, int] | None = None) -> Experiment:
+def experiment_from_dict(values: Any, overrides: Overrides = (), lines: Mapping[str, int] | None = None) -> Experiment:
     """As `experiment_from_yaml`, for what YAML holds; `lines`: path → line, for the faults."""
     if not isinstance(values, dict):
         raise ExperimentError([Fault("", found_value(values), message("settings as “name: value” lines"))])
@@ -205,30 +208,37 @@ def experiment_from_dict(values: Any, overrides: Sequence[str] = (), lines: Mapp
     return experiment
 
 
-def apply_overrides(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """A copy of `values` with every "path=value" set; values are read as YAML. Raises ExperimentError: all unknown paths."""
+def apply_overrides(values: Mapping[str, Any], overrides: Overrides) -> dict[str, Any]:
+    """A copy of `values` with every path of `overrides` set. Raises ExperimentError: all unknown paths."""
     changed, faults = _override(values, overrides)
     if faults:
         raise ExperimentError(faults)
     return changed
 
 
-def _override(values: Mapping[str, Any], overrides: Sequence[str]) -> tuple[dict[str, Any], list[Fault]]:
+def _override(values: Mapping[str, Any], overrides: Overrides) -> tuple[dict[str, Any], list[Fault]]:
     changed, faults = copy.deepcopy(dict(values)), []
-    for override in overrides:
-        path, equals, text = override.partition("=")
-        path = path.strip()
-        if not equals or not path:
-            faults.append(Fault(path, found_value(override), message("path=value, for example training.steps=100")))
-            continue
+    for override in overrides.items() if isinstance(overrides, Mapping) else overrides:
         try:
-            value, _ = read_yaml(text)
+            path, value = _parsed(override) if isinstance(override, str) else override
         except ExperimentError as error:
-            faults += [replace(f, path=path, line=None) for f in error.faults]
+            faults += error.faults
             continue
         if wrong := _set(changed, path, value):
             faults.append(wrong)
     return changed, faults
+
+
+def _parsed(override: str) -> tuple[str, Any]:
+    """The path and the value of "path=value". Raises ExperimentError: no such pair, no YAML."""
+    path, equals, text = override.partition("=")
+    path = path.strip()
+    if not equals or not path:
+        raise ExperimentError([Fault(path, found_value(override), message("path=value, for example training.steps=100"))])
+    try:
+        return path, read_yaml(text)[0]
+    except ExperimentError as error:
+        raise ExperimentError([replace(fault, path=path, line=None) for fault in error.faults]) from error
 
 
 def _set(node: dict[str, Any], path: str, value: Any) -> Fault | None:
@@ -279,10 +289,10 @@ def _names_at(loc: Sequence[str], values: Any) -> dict[str, Any]:
     return _names_below(annotation, values) or {}
 
 
-def _with_line(fault: Fault, lines: Mapping[str, int], overrides: Sequence[str]) -> Fault:
+def _with_line(fault: Fault, lines: Mapping[str, int], overrides: Overrides) -> Fault:
     """The line of the path or of the nearest group around it; none for what an override set."""
     path = fault.path
-    if any(o.partition("=")[0].strip() == path for o in overrides):
+    if any(o.partition("=")[0].strip() == path for o in overrides):  # of a mapping: its paths
         return fault
     while path and path not in lines:
         path = path.rpartition(".")[0]
@@ -296,11 +306,11 @@ def _too_large() -> Fault:
 def resolve_file(data: DataConfig, base: Path | None, workspace: Workspace, contained: bool) -> Path:
     """Where the table lies: beside the experiment file (`base` is its folder), else in the workspace.
 
-    contained: what a browser sent; only files inside the workspace or the program's own `data/` are found, links followed.
+    contained: what a browser sent; only files inside the workspace or the sample shop are found, links followed.
     Raises DataError: no such file, with the folders that were searched.
     """
     searched = [base, workspace.root] if base else [workspace.root]
-    allowed = [workspace.root.resolve(), PROGRAM_DATA.resolve()]
+    allowed = [workspace.root.resolve(), SAMPLE_SHOP.resolve()]
     for folder in searched:
         path = (folder / data.file).resolve()
         if (not contained or any(path.is_relative_to(a) for a in allowed)) and path.is_file():

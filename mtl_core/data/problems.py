@@ -76,5 +76,13 @@ class DataError(Exception):
         super().__init__("\n".join(map(str, self.problems)))
 
 
+class InputError(ValueError):
+    """Rows that cannot be predicted on. `message` says which field of which row, what came and what is wanted."""
+
+    def __init__(self, text: Message):
+        self.message = text
+        super().__init__(str(text))
+
+
 def has_errors(problems: Iterable[Problem]) -> bool:
     return any(p.severity is Severity.ERROR for p in problems)

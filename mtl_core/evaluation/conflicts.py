@@ -7,13 +7,12 @@ from itertools import combinations
 from typing import Protocol
 
 import numpy as np
-from scipy.special import stdtrit
 
 from mtl_core.base.messages import Message, message
+from mtl_core.evaluation.statistics import t_interval
 
 LOOKS = 8
 """Of the last ones, that a mean is taken over."""
-CONFIDENCE = 0.95
 
 
 class Look(Protocol):
@@ -74,12 +73,7 @@ def agreement(looks: Sequence[Look], step: int | None = None, layer: str | None 
 
 def _mean(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(L, K, K), with nan where nothing is known → mean over the looks, low and high end of its interval: (K, K) each."""
-    count = np.isfinite(values).sum(0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.nansum(values, 0) / count
-        deviation = np.sqrt(np.nansum((values - mean) ** 2, 0) / (count - 1))
-        half = np.where(count > 1, stdtrit(np.maximum(count - 1, 1), (1 + CONFIDENCE) / 2) * deviation / np.sqrt(count), np.inf)
-    half[np.isnan(mean)] = np.nan
+    mean, half = t_interval(values)
     return mean, mean - half, mean + half
 
 

@@ -1,5 +1,8 @@
 """Predictions in, numbers out: pure functions on numpy arrays, vectorised over rows and groups.
 
+What a whole list of rows or texts is measured by is scikit-learn's, rouge-score's and sacrebleu's, loaded when first asked for; metrics
+within groups and of a whole catalogue are ours.
+
 scores:  (N,) finite, higher means more relevant; labels: (N,) 0 or 1; gains: (N,) ≥ 0; groups: (N,) int64, rows of one query or user.
 A number that is not defined (one class only, no group with a relevant row) is `nan`; `defined` leaves such numbers out.
 
@@ -9,8 +12,7 @@ precision: all at the block's last rank, as in scikit-learn); NDCG averages over
 
 import math
 import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,10 +82,15 @@ def calibration_error(scores: np.ndarray, labels: np.ndarray, n_bins: int = 15) 
 
 
 def precision_recall_f1(scores: np.ndarray, labels: np.ndarray, threshold: float) -> tuple[float, float, float]:
-    """Of rows (or cells) called positive: score ≥ threshold. 0 where none is called, or none is positive."""
+    """Of rows (or cells) called positive: score ≥ threshold. 0 where none is called, or none is positive. Each in [0, 1]."""
+    from sklearn.metrics import precision_recall_fscore_support
+
+    if not scores.size:
+        return 0.0, 0.0, 0.0
     called, positive = scores.astype(np.float64) >= threshold, labels > 0.5
-    hits, n_called, n_positive = (int(np.count_nonzero(a)) for a in (called & positive, called, positive))
-    return hits / max(n_called, 1), hits / max(n_positive, 1), 2 * hits / max(n_called + n_positive, 1)
+    found = precision_recall_fscore_support(positive.ravel(), called.ravel(), average="binary", zero_division=0)
+    precision, recall, f1 = map(float, found[:3])
+    return precision, recall, f1
 
 
 def best_threshold(scores: np.ndarray, labels: np.ndarray) -> float:
@@ -105,13 +112,23 @@ def best_threshold(scores: np.ndarray, labels: np.ndarray) -> float:
 
 
 def rmse(predicted: np.ndarray, labels: np.ndarray) -> float:
-    """Root of the mean squared error, in the unit of the labels."""
-    return math.sqrt(_mean((predicted.astype(np.float64) - labels) ** 2))
+    """Root of the mean squared error, in the unit of the labels. nan: no rows, or one that is not finite."""
+    from sklearn.metrics import root_mean_squared_error
+
+    return _error(root_mean_squared_error, predicted, labels)
 
 
 def mae(predicted: np.ndarray, labels: np.ndarray) -> float:
-    """Mean absolute error, in the unit of the labels."""
-    return _mean(np.abs(predicted.astype(np.float64) - labels))
+    """Mean absolute error, in the unit of the labels. nan: no rows, or one that is not finite."""
+    from sklearn.metrics import mean_absolute_error
+
+    return _error(mean_absolute_error, predicted, labels)
+
+
+def _error(measure: Callable[..., float], predicted: np.ndarray, labels: np.ndarray) -> float:
+    predicted = predicted.astype(np.float64)
+    known = len(labels) and np.isfinite(predicted).all() and np.isfinite(labels).all()  # scikit-learn raises for others
+    return float(measure(labels, predicted)) if known else math.nan
 
 
 def spearman(predicted: np.ndarray, labels: np.ndarray) -> float:
@@ -283,26 +300,28 @@ class ClassScores:
 
 def class_scores(predicted: np.ndarray, labels: np.ndarray) -> ClassScores:
     """Precision, recall and F1 of each class; 0 where a class was never predicted or never occurs. predicted, labels: (N,) ints ≥ 0."""
-    n = int(max(predicted.max(initial=-1), labels.max(initial=-1))) + 1
-    hits = np.bincount(labels[predicted == labels], minlength=n)
-    return _class_scores(hits, np.bincount(predicted, minlength=n), np.bincount(labels, minlength=n))
+    return _class_scores(predicted, labels, np.union1d(labels, predicted))
 
 
 def tag_scores(predicted: np.ndarray, labels: np.ndarray) -> ClassScores:
     """The same where a row may have several classes or none. predicted, labels: (N, C) bool."""
-    return _class_scores((predicted & labels).sum(axis=0), predicted.sum(axis=0), labels.sum(axis=0))
+    predicted, labels = (np.pad(cells, ((0, 0), (0, 1))) for cells in (predicted, labels))  # a single column would be read as classes
+    return _class_scores(predicted, labels, np.flatnonzero((predicted | labels).any(axis=0)))
 
 
-def _class_scores(hits: np.ndarray, called: np.ndarray, support: np.ndarray) -> ClassScores:
-    classes = np.flatnonzero(called + support)
-    hits, called, support = hits[classes], called[classes], support[classes]
-    return ClassScores(
-        classes, hits / np.maximum(called, 1), hits / np.maximum(support, 1), 2 * hits / np.maximum(called + support, 1), support
-    )
+def _class_scores(predicted: np.ndarray, labels: np.ndarray, classes: np.ndarray) -> ClassScores:
+    from sklearn.metrics import precision_recall_fscore_support
+
+    if not len(classes):
+        return ClassScores(classes, *np.zeros((4, 0)))
+    return ClassScores(classes, *precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=0))
 
 
 def accuracy(predicted: np.ndarray, labels: np.ndarray) -> float:
-    return _mean((predicted == labels).astype(np.float64))
+    """Share of the rows whose class is right. predicted, labels: (N,) ints. nan: no rows."""
+    from sklearn.metrics import accuracy_score
+
+    return float(accuracy_score(labels, predicted)) if len(labels) else math.nan
 
 
 def macro_f1(predicted: np.ndarray, labels: np.ndarray) -> float:
@@ -312,9 +331,17 @@ def macro_f1(predicted: np.ndarray, labels: np.ndarray) -> float:
 
 def confusion_matrix(predicted: np.ndarray, labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """(K, K) counts, rows true, columns predicted, for the `classes` (sorted ints); rows with another class are left out."""
-    inside = np.isin(predicted, classes) & np.isin(labels, classes)
-    row, column = np.searchsorted(classes, labels[inside]), np.searchsorted(classes, predicted[inside])
-    return np.bincount(row * len(classes) + column, minlength=len(classes) ** 2).reshape(len(classes), len(classes))
+    from sklearn import metrics
+
+    def place(values: np.ndarray) -> np.ndarray:
+        return np.where(np.isin(values, classes), np.searchsorted(classes, values), n)
+
+    n = len(classes)
+    if not len(labels):
+        return np.zeros((n, n), dtype=np.int64)
+    # All other classes together are one more: scikit-learn wants to find one of its labels among the rows.
+    counts: np.ndarray = metrics.confusion_matrix(place(labels), place(predicted), labels=np.arange(n + 1))
+    return counts[:n, :n]
 
 
 def most_confused(predicted: np.ndarray, labels: np.ndarray, limit: int) -> np.ndarray:
@@ -339,44 +366,36 @@ def perplexity(losses: np.ndarray, tokens: np.ndarray) -> float:
 _WORD = re.compile(r"[\u3400-\u9fff]|[^\W_\u3400-\u9fff]+")  # Chinese has no spaces: a character is a word
 
 
+class Words:
+    """Splits a text for rouge-score, whose own tokenizer keeps nothing but a–z and 0–9, and so no Chinese."""
+
+    def tokenize(self, text: str) -> list[str]:
+        """Its words in lower case, and Chinese characters one by one; without punctuation."""
+        return _WORD.findall(text.lower())
+
+
 def rouge_l(written: Sequence[str], references: Sequence[str]) -> float:
     """Mean F1 of the longest common subsequence of words, in [0, 1]; case and punctuation do not count. nan: no rows.
 
-    "ROUGE: A Package for Automatic Evaluation of Summaries" (https://aclanthology.org/W04-1013).
+    As by rouge-score, with `Words` and no stemming: "ROUGE: A Package for Automatic Evaluation of Summaries"
+    (https://aclanthology.org/W04-1013). A text without words scores 0.
     """
-    found = []
-    for text, reference in zip(written, references, strict=True):
-        ours, theirs = _WORD.findall(text.lower()), _WORD.findall(reference.lower())
-        found.append(2 * _common(ours, theirs) / (len(ours) + len(theirs)) if ours and theirs else 0.0)
-    return _mean(np.array(found))
+    from rouge_score.rouge_scorer import RougeScorer
+
+    scorer = RougeScorer(["rougeL"], tokenizer=Words())
+    pairs = zip(written, references, strict=True)
+    return _mean(np.array([scorer.score(reference, text)["rougeL"].fmeasure for text, reference in pairs]))
 
 
-def _common(first: Sequence[str], second: Sequence[str]) -> int:
-    """Length of the longest common subsequence."""
-    row = [0] * (len(second) + 1)
-    for a in first:
-        corner = 0  # what stands above and to the left
-        for j, b in enumerate(second, 1):
-            corner, row[j] = row[j], corner + 1 if a == b else max(row[j], row[j - 1])
-    return row[-1]
+def chrf(written: Sequence[str], references: Sequence[str]) -> float:
+    """F-score of character n-grams of 1 to 6 over all rows, recall weighing twice, in [0, 1]; without spaces and case, as uncased
+    encoders write none. nan: no rows.
 
-
-def chrf(written: Sequence[str], references: Sequence[str], order: int = 6, beta: float = 2.0) -> float:
-    """F-score of character n-grams of 1 to `order` over all rows, recall weighing beta times, in [0, 1]; without spaces and case, as
-    uncased encoders write none. nan: no rows.
-
-    "chrF: character n-gram F-score for automatic MT evaluation" (https://aclanthology.org/W15-3049).
+    As by sacrebleu (`nrefs:1|case:lc|eff:yes|nc:6|nw:0|space:no`), over 100: "chrF: character n-gram F-score for automatic MT evaluation"
+    (https://aclanthology.org/W15-3049). A row's n-grams that are longer than its reference do not count.
     """
-    if not len(written):
-        return math.nan
-    counts = np.zeros((3, order))  # in both, written, in the references
-    for text, reference in zip(written, references, strict=True):
-        ours, theirs = ("".join(t.lower().split()) for t in (text, reference))
-        for n in range(1, order + 1):
-            grams = [Counter(t[i : i + n] for i in range(len(t) - n + 1)) for t in (ours, theirs)]
-            counts[:, n - 1] += [(grams[0] & grams[1]).total(), grams[0].total(), grams[1].total()]
-    counts = counts[:, (counts[1:] > 0).all(0)]  # orders that both sides have
-    if not counts[0].sum():
-        return 0.0
-    precision, recall = (counts[0] / counts[1]).mean(), (counts[0] / counts[2]).mean()
-    return float((1 + beta**2) * precision * recall / (beta**2 * precision + recall))
+    from sacrebleu.metrics.chrf import CHRF
+
+    if len(written) != len(references):
+        raise ValueError(f"Each text needs one reference. Found {len(written)} texts and {len(references)} references.")
+    return CHRF(lowercase=True).corpus_score(written, [references]).score / 100 if len(written) else math.nan

@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from mtl_core.base.messages import Message, message
+from mtl_core.base.messages import message
 from mtl_core.data.memory import rows_in_memory
+from mtl_core.data.problems import InputError
 from mtl_core.runtime.batches import assemble
 from mtl_core.runtime.checkpoints import load_model
 from mtl_core.runtime.devices import device_of, precision_of
@@ -21,14 +22,6 @@ from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import Field, TaskKind, columns_of
 
 BLOCK_ROWS = 4096
-
-
-class InputError(ValueError):
-    """Rows that cannot be predicted on. `message` says which field of which row, what came and what is wanted."""
-
-    def __init__(self, text: Message):
-        self.message = text
-        super().__init__(str(text))
 
 
 class Predictor:

@@ -13,10 +13,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
+from mtl_core.base.faults import ExperimentError
 from mtl_core.base.messages import N_, Message, message
 from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import Experiment
+from mtl_core.config.steering import steered
 from mtl_core.data.problems import DataError, Problem
 from mtl_core.jobs.evaluating import evaluable, evaluation, perform_evaluation
 from mtl_core.jobs.failures import ADVICE, failed
@@ -24,9 +27,6 @@ from mtl_core.tracking.mlflow_mirror import MlflowMirror
 from mtl_core.tracking.runs import Owner, Recorder, Run, RunError, RunState, Series, create_run, list_runs, run
 from mtl_core.training.control import Control
 from mtl_core.training.events import Event, Failed, Finished
-
-if TYPE_CHECKING:
-    from mtl_core.config.experiment import Experiment
 
 Work = Callable[[Control], Iterator[Event]]
 """What a job executes: the events of a training that `control` steers."""
@@ -103,7 +103,7 @@ class Jobs:
 
     def submit(
         self,
-        experiment_yaml: str,
+        experiment: Experiment,
         workspace: Workspace,
         base: Path | None,
         work: Work | None = None,
@@ -116,7 +116,7 @@ class Jobs:
         work: what to execute instead of the training that the experiment describes. contained: take tables from the workspace
         and the sample shop only, as anybody's browser may have sent the experiment. about: more of status.json. Returns the run's id.
         """
-        created = create_run(experiment_yaml, workspace, base, contained, about)
+        created = create_run(experiment, workspace, base, contained, about)
         self._start(created, workspace, work or training(created, workspace, resume=False))
         return created.id
 
@@ -144,20 +144,15 @@ class Jobs:
         control = self.control(run_id)
         if control is None:
             raise RunError(_no_handle(found))
-        from mtl_core.config.steering import steered
-
         steered(self.experiment_now(found), changes)
         control.steer(changes)
 
-    def experiment_now(self, found: Run) -> "Experiment":
-        """A run's experiment with what was changed on the way. Loads torch. Raises ExperimentError: the file is not one."""
-        from mtl_core.config.experiment import experiment_from_yaml
-        from mtl_core.config.steering import steered
-
+    def experiment_now(self, found: Run) -> Experiment:
+        """A run's experiment with what was changed on the way. Raises ExperimentError: the file is not one."""
         changes: dict[str, Any] = {}
         for change in self.snapshot(found.id, Workspace(found.folder.parents[1])).series.steered:
             changes |= {} if change.refused else change.new
-        return steered(experiment_from_yaml(found.experiment_yaml), changes)
+        return steered(found.experiment, changes)
 
     def go_back(self, run_id: str, step: int, workspace: Workspace | None = None) -> None:
         """Goes on from the checkpoint that was taken at `step`, before a change; what came after it is forgotten.
@@ -277,7 +272,7 @@ class Jobs:
         self._enter(recorder, target, workspace, work, trains=True)
 
     def _enter(self, recorder: Recorder, target: Run, workspace: Workspace, work: Work, trains: bool) -> None:
-        wanted = str((target.experiment.get("training") or {}).get("device") or "auto")
+        wanted = target.experiment.training.device
         job = _Job(recorder, work, lambda: training_device(wanted), trains)
         with self._changed:
             self._jobs[target.id] = job
@@ -344,6 +339,10 @@ def jobs() -> Jobs:
 
 def resumable(found: Run) -> Run:
     """`found`, when it can go on. Raises RunError: why it cannot."""
+    try:
+        _ = found.experiment
+    except ExperimentError as error:
+        raise RunError(message("The experiment of the run “{run}” cannot be read by this version.", run=found.id)) from error
     state = found.state
     if state.live:
         raise RunError(message("The run “{run}” is already being trained.", run=found.id))
@@ -358,11 +357,10 @@ def training(target: Run, workspace: Workspace, resume: bool) -> Work:
     """The training that a run's experiment describes. Loads torch when it starts, not before."""
 
     def work(control: Control) -> Iterator[Event]:
-        from mtl_core.config.experiment import experiment_from_yaml
         from mtl_core.runtime.prepare import prepare
         from mtl_core.training.loop import train
 
-        experiment = experiment_from_yaml(target.experiment_yaml)
+        experiment = target.experiment
         prepared = prepare(experiment, workspace, target.base, contained=target.contained)
         for event in train(experiment, prepared, control, target.folder, resume=resume):
             if target.purpose and isinstance(event, Finished) and event.state == "finished":
@@ -379,7 +377,7 @@ def replay_of(original: Run, workspace: Workspace) -> Run:
     if original.state.live:
         raise RunError(message("The run “{run}” is still being trained; replay it when it has ended.", run=original.id))
     about = {"name": f"{original.name} · replay", "replays": original.id}
-    return create_run(original.experiment_yaml, workspace, original.base, original.contained, about)
+    return create_run(original.experiment, workspace, original.base, original.contained, about)
 
 
 def replaying(target: Run, original: Run, workspace: Workspace) -> Work:

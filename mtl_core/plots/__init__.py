@@ -1,7 +1,7 @@
 """Charts: data in, Plotly figure out. Pure, usable in a notebook.
 
 A task has one colour everywhere, a run one kind of line. Backgrounds are transparent so that the page's light or dark theme shows.
-Lines are thinned on the way out with their extremes kept; `uirevision` keeps the zoom while new points arrive.
+What is drawn is sent whole: a long line comes with few points (`tracking.series.Curve`). `uirevision` keeps the zoom while new ones arrive.
 """
 
 from mtl_core.plots.comparison import changes, efficiency, metric_bars
@@ -9,7 +9,7 @@ from mtl_core.plots.conflicts import affinity, agreement, task_shares
 from mtl_core.plots.curves import Points, SeriesLike, effective_weights, mark, overlay, smooth, training_curves, validation_curves, weights
 from mtl_core.plots.experts import gates, gates_by_step
 from mtl_core.plots.report import CHARTS, lengths, panel, shares
-from mtl_core.plots.style import COLORS, run_dashes, task_colors, thin
+from mtl_core.plots.style import COLORS, run_dashes, task_colors
 
 __all__ = [
     "CHARTS",
@@ -33,7 +33,6 @@ __all__ = [
     "smooth",
     "task_colors",
     "task_shares",
-    "thin",
     "training_curves",
     "validation_curves",
     "weights",

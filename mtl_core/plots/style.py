@@ -1,4 +1,4 @@
-"""What all charts have in common: colours, kinds of line, the empty figure, thinned lines, labels as people wrote them."""
+"""What all charts have in common: colours, kinds of line, the empty figure, labels as people wrote them."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,9 +11,6 @@ COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#99
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x")
 PATTERNS = ("", "/", ".", "x", "\\", "-")
-
-MOST_POINTS = 1000
-"""Of a line that is sent to the browser."""
 
 
 def task_colors(names: Iterable[str]) -> dict[str, str]:
@@ -29,23 +26,6 @@ def task_dashes(names: Iterable[str]) -> dict[str, str]:
 def run_dashes(names: Iterable[str]) -> dict[str, str]:
     """A kind of line for each run, in the order given."""
     return {name: DASHES[i % len(DASHES)] for i, name in enumerate(names)}
-
-
-def thin(x: Sequence[float], y: Sequence[float], most: int = MOST_POINTS) -> tuple[np.ndarray, np.ndarray]:
-    """At most `most` points (≥ 4) of a line: the first, the last, and the lowest and highest of equal stretches. Not finite y are left out.
-
-    Returns x and y, in the order given.
-    """
-    xs, ys = np.asarray(x), np.asarray(y, dtype=np.float64)
-    finite = np.isfinite(ys)
-    xs, ys = xs[finite], ys[finite]
-    if len(ys) <= most:
-        return xs, ys
-    keep = {0, len(ys) - 1}
-    for stretch in np.array_split(np.arange(len(ys)), (most - 2) // 2):
-        keep.update((int(stretch[np.argmin(ys[stretch])]), int(stretch[np.argmax(ys[stretch])])))
-    chosen = np.array(sorted(keep))
-    return xs[chosen], ys[chosen]
 
 
 def blank(x_title: str, y_title: str) -> go.Figure:
@@ -74,10 +54,9 @@ def add_line(
     shape: str = "linear",
     **trace: Any,
 ) -> None:
-    xs, ys = thin(x, np.asarray(y, dtype=np.float64).tolist())
     line = {"color": color, "dash": dash, "shape": shape, "width": 2}
     options = {"mode": "lines", "hovertemplate": "%{y:.4g}", **trace}
-    figure.add_scatter(x=xs, y=ys, name=escape(name), legendgroup=name, line=line, **options)
+    figure.add_scatter(x=np.asarray(x), y=np.asarray(y), name=escape(name), legendgroup=name, line=line, **options)
 
 
 def cycle(kinds: Sequence[str], n: int) -> list[str]:

@@ -4,28 +4,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from mtl_core.base.faults import ExperimentError
 from mtl_core.base.messages import Message, message
+from mtl_core.config.experiment import Experiment
 from mtl_core.studies.differences import settings
-from mtl_core.tasks import is_better
+from mtl_core.tasks import KINDS, is_better
+from mtl_core.tracking.runs import Run, Series
 
 Part = Literal["before", "best", "test"]
-
-# Fields of the task kinds that say what is measured. The kinds are not asked: they need torch, and a comparison is shown without.
-LABELS = ("label", "answer", "conversion", "parent")
-GROUPS = ("user", "list", "group")
 
 
 @dataclass(frozen=True)
 class RunResult:
     """What is known of a run. What is not known stays empty, and nothing is said about it.
 
-    name: unique among the runs; experiment: plain data, as its YAML; tasks: task → part → metric → value;
+    name: unique among the runs; experiment: None where it cannot be read; tasks: task → part → metric → value;
     datasets: the experiment's name of a table → hash of the dataset, split included; rows: task → split → rows; examples: rows trained on.
     steered: whether a person changed something on the way.
     """
 
     name: str
-    experiment: Mapping[str, Any]
+    experiment: Experiment | None
     tasks: Mapping[str, Mapping[str, Mapping[str, float]]]
     datasets: Mapping[str, str] = field(default_factory=dict)
     rows: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
@@ -71,7 +70,7 @@ def compare(runs: Sequence[RunResult], baseline: str | None = None, part: Part =
         base.name,
         part,
         _metrics([base, *others], part),
-        settings({run.name: run.experiment for run in runs}),
+        settings({run.name: run.experiment.model_dump(mode="json") for run in runs if run.experiment}),
         [*_steered(runs), *(warning for run in others for warning in _warnings(base, run, part))],
     )
 
@@ -120,28 +119,65 @@ def _warnings(base: RunResult, run: RunResult, part: Part) -> list[Message]:
 
 def incomparable(task: str, base: RunResult, run: RunResult, part: Part) -> Message | None:
     """The first reason why the task's numbers of two runs do not mean the same."""
-    own, other = (r.experiment.get("tasks", {}).get(task, {}) for r in (base, run))
-    tables = [r.experiment.get("data", {}).get(t.get("data"), {}) for r, t in ((base, own), (run, other))]
-    hashes = [r.datasets.get(t.get("data", "")) for r, t in ((base, own), (run, other))]
+    if base.experiment and run.experiment and (why := _differs(task, base, run, base.experiment, run.experiment)):
+        return why
     split = "validation" if part != "test" else "test"
     rows = [r.rows.get(task, {}).get(split) for r in (base, run)]
     measured = [set(r.tasks[task].get(part, {})) for r in (base, run)]
-    if own.get("kind") != other.get("kind"):
-        return message("the task is of another kind.")
-    if any(tables[0].get(key) != tables[1].get(key) for key in ("file", "transactions")):
-        return message("the data is not the same.")
-    if tables[0].get("split") != tables[1].get("split"):
-        return message("the data is split another way.")
-    if all(hashes) and hashes[0] != hashes[1]:
-        return message("the data has changed in between.")
-    if any(own.get("columns", {}).get(key) != other.get("columns", {}).get(key) for key in LABELS):
-        return message("the label is another column.")
-    if any((own.get("options") or {}).get(key) != (other.get("options") or {}).get(key) for key in ("gains", "relevant_from")):
-        return message("grades count differently.")
-    if any(own.get("columns", {}).get(key) != other.get("columns", {}).get(key) for key in GROUPS):
-        return message("rows are grouped another way.")
     if None not in rows and rows[0] != rows[1]:
         return message("they were measured on {first} and on {second} rows.", first=rows[0], second=rows[1])
     if measured[0] != measured[1]:
         return message("not the same metrics were measured.")
     return None
+
+
+def _differs(task: str, base: RunResult, run: RunResult, first: Experiment, second: Experiment) -> Message | None:
+    """What the experiments say of the task and its table."""
+    if task not in first.tasks or task not in second.tasks:
+        return None
+    own, other = first.tasks[task], second.tasks[task]
+    tables = first.data[own.data], second.data[other.data]
+    hashes = base.datasets.get(own.data), run.datasets.get(other.data)
+    kind = KINDS[own.kind]
+
+    def same_columns(of_type: str) -> bool:
+        return all(own.columns.get(f.name) == other.columns.get(f.name) for f in kind.fields if f.type == of_type)
+
+    if own.kind != other.kind:
+        return message("the task is of another kind.")
+    if (tables[0].file, tables[0].transactions) != (tables[1].file, tables[1].transactions):
+        return message("the data is not the same.")
+    if tables[0].split != tables[1].split:
+        return message("the data is split another way.")
+    if all(hashes) and hashes[0] != hashes[1]:
+        return message("the data has changed in between.")
+    if not same_columns("label"):
+        return message("the label is another column.")
+    if differing := [name for name in kind.measured_by if getattr(own.options, name) != getattr(other.options, name)]:
+        return message("they are measured with other options: {names}.", names=", ".join(differing))
+    if not same_columns("group"):
+        return message("rows are grouped another way.")
+    return None
+
+
+def compare_runs(runs: Sequence[Run], baseline: Run, series: Mapping[str, Series]) -> Comparison:
+    """On the test split; on the best validation where a run was not tested. series: short name → curves."""
+    results = [_result(run, name, series[name]) for run, name in zip(runs, short_names(runs).values(), strict=True)]
+    tested = all(parts.get("test") for result in results for parts in result.tasks.values())
+    return compare(results, short_names(runs)[baseline.id], "test" if tested else "best")
+
+
+def short_names(runs: Sequence[Run]) -> dict[str, str]:
+    """Run id → a short name that no other of `runs` has."""
+    taken = [run.name for run in runs]
+    return {run.id: run.name if taken.count(run.name) == 1 else f"{run.name} {run.id[:4]}" for run in runs}
+
+
+def _result(run: Run, name: str, series: Series) -> RunResult:
+    try:
+        experiment = run.experiment
+    except ExperimentError:
+        experiment = None
+    rows = series.started.rows if series.started else {}
+    examples = series.step * experiment.training.batch_size if experiment else None
+    return RunResult(name, experiment, run.result()["tasks"], run.datasets, rows, examples, run.steered)

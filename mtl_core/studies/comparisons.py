@@ -128,7 +128,7 @@ def compared(of: Run) -> Experiment:
     if state is not RunState.FINISHED:
         raise RunError(message("The run “{run}” is not finished; only a finished run can be compared with training alone.", run=of.id))
     try:
-        experiment = experiment_from_dict(of.experiment)
+        experiment = of.experiment
     except ExperimentError as error:
         raise RunError(message("The experiment of the run “{run}” cannot be read by this version.", run=of.id)) from error
     if len(experiment.tasks) < 2:
@@ -223,7 +223,7 @@ def _facts(journal: Path, size: int) -> Facts:
         for task, n in seen.items():
             examples[task] = examples.get(task, 0) + n
     n_steps = started.n_steps if started else 0
-    every = experiment_from_dict(Run(journal.parent, {}).experiment).training.interval(n_steps)
+    every = Run(journal.parent, {}).experiment.training.interval(n_steps)
     asked = any(step % every and step != n_steps for step in looks)
     computed = f"{started.device.partition(':')[0]} {started.precision}" if started else ""
     return Facts(examples, len(rows), started.rows if started else {}, computed, altered or asked)
@@ -254,7 +254,7 @@ def finished_key(folder: Path, ended: float | None) -> str | None:
     if not of.datasets or "n_steps" not in of.status:
         return None
     try:
-        experiment = experiment_from_dict(of.experiment)
+        experiment = of.experiment
     except ExperimentError:
         return None
     if of.result().get("why") == "steps":  # patience that never ran out is as none
@@ -349,7 +349,7 @@ def train_part(of: Run, part: PlannedTraining, workspace: Workspace, listen: Cal
             recorder.close()
         return target.state
     if target is None or not resume:
-        target = create_run(part.experiment.to_yaml(), workspace, of.base, of.contained, _about(of, part))
+        target = create_run(part.experiment, workspace, of.base, of.contained, _about(of, part))
     recorder = Recorder(target.folder)
     try:
         work = training(target, workspace, resume=resume and target.checkpoint("last") is not None)
@@ -377,8 +377,7 @@ def _queue(plans: Plans, workspace: Workspace, tried: set[tuple[str, bool]]) -> 
             elif part.run is not None and part.state == "interrupted":
                 jobs().resume(part.run.id, workspace)
             else:
-                text = part.experiment.to_yaml()
-                jobs().submit(text, workspace, now.of.base, contained=now.of.contained, about=_about(now.of, part))
+                jobs().submit(part.experiment, workspace, now.of.base, contained=now.of.contained, about=_about(now.of, part))
     return {(part.key, part.state == "untested") for part in missing}
 
 

@@ -10,15 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from scipy.special import stdtrit
-
 from mtl_core.base.messages import N_, Message, message
+from mtl_core.evaluation.statistics import t_interval
 from mtl_core.studies.compare import Part, RunResult, incomparable
 from mtl_core.tasks import higher_is_better
 
 LEAST_SEEDS = 3
 """From which on an interval is worth it."""
-CONFIDENCE = 0.95
 _TOLERANCE = 0.01
 """Of the examples: what whole batches leave."""
 UNLIKE = {
@@ -37,7 +35,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Mean:
-    """Of `n` values; half: half the width of its t interval at CONFIDENCE, None with fewer than LEAST_SEEDS values."""
+    """Of `n` values; half: half the width of its t interval (`t_interval`), None with fewer than LEAST_SEEDS values."""
 
     value: float
     half: float | None
@@ -99,13 +97,9 @@ class Verdicts:
 
 
 def mean_of(values: Sequence[float]) -> Mean:
-    """Raises ZeroDivisionError: no values."""
-    n = len(values)
-    mean = math.fsum(values) / n
-    if n < LEAST_SEEDS:
-        return Mean(mean, None, n)
-    deviation = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1))
-    return Mean(mean, float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * deviation / math.sqrt(n), n)
+    """values: at least one."""
+    mean, half = map(float, t_interval(values))
+    return Mean(mean, half if len(values) >= LEAST_SEEDS else None, len(values))
 
 
 def gain(metric: str, value: float, than: float) -> float:
@@ -196,7 +190,7 @@ def _unequal(name: str, task: str, base: Trained, one: Trained, part: Part) -> l
     if why := incomparable(task, base.result, one.result, part):
         found.append((True, message("“{task}” of “{run}” and of “{baseline}” cannot be compared: {why}", task=task, why=why, **names)))
     for group, template in UNLIKE.items():
-        if base.result.experiment.get(group) != one.result.experiment.get(group):
+        if getattr(base.result.experiment, group, None) != getattr(one.result.experiment, group, None):
             found.append((False, Message(template, names)))
     if base.computed != one.computed:
         found.append(
@@ -206,7 +200,7 @@ def _unequal(name: str, task: str, base: Trained, one: Trained, part: Part) -> l
             )
         )
     wanted, got = base.examples.get(task), one.examples.get(task)
-    batch = base.result.experiment.get("training", {}).get("batch_size") or 0
+    batch = base.result.experiment.training.batch_size if base.result.experiment else 0
     if wanted is not None and got is not None and abs(wanted - got) > max(_TOLERANCE * got, batch):
         why = message(
             "“{run}” was trained on {found:,} examples of “{task}”, “{baseline}” on {wanted:,}.",

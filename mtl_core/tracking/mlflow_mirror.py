@@ -195,7 +195,7 @@ class MlflowMirror:
             tags = {TAG: run.id, "mtl_folder": str(run.folder)}
             created = client.create_run(experiment_id, start_time=int(1000 * run.status["created"]), tags=tags, run_name=run.name)
             mlflow_id = created.info.run_id
-        parameters = [Param(k, v) for k, v in flat_parameters(run.experiment).items()]
+        parameters = [Param(k, v) for k, v in flat_parameters(run.experiment.model_dump(mode="json")).items()]
         for i in range(0, len(parameters), MOST_PARAMETERS):
             client.log_batch(mlflow_id, params=parameters[i : i + MOST_PARAMETERS])
         client.log_batch(mlflow_id, tags=[RunTag("mtl_state", RunState.RUNNING.value)])

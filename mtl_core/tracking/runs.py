@@ -17,18 +17,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from threading import RLock
-from typing import Any
+from typing import Any, Self
 
 import psutil
-import yaml
 from filelock import FileLock, Timeout
 
+from mtl_core.base.faults import ExperimentError, Fault
 from mtl_core.base.files import write_atomically
 from mtl_core.base.messages import Message, message
 from mtl_core.base.workspace import OutsideWorkspaceError, Workspace, new_id
+from mtl_core.config.experiment import Experiment, TaskConfig, experiment_from_yaml
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation.predictions import read_report
 from mtl_core.tracking.series import Curve, Series
@@ -171,13 +172,21 @@ class Run:
         return (self.folder / "experiment.yaml").read_text("utf-8")
 
     @property
-    def experiment(self) -> dict[str, Any]:
-        """The experiment as plain data; empty when the file is not one."""
+    def experiment(self) -> Experiment:
+        """What was asked. Raises ExperimentError: the file is not one that this version reads."""
+        path = self.folder / "experiment.yaml"
         try:
-            experiment = yaml.safe_load(self.experiment_yaml)
-        except (yaml.YAMLError, OSError, UnicodeDecodeError):
+            return _experiment(path, path.stat().st_mtime_ns)
+        except (OSError, UnicodeDecodeError) as error:
+            raise ExperimentError([Fault("", str(error), message("a text file in UTF-8"))]) from error
+
+    @property
+    def tasks(self) -> dict[str, TaskConfig]:
+        """Those of its experiment; empty when it cannot be read."""
+        try:
+            return self.experiment.tasks
+        except ExperimentError:
             return {}
-        return experiment if isinstance(experiment, dict) else {}
 
     @property
     def journal(self) -> Path:
@@ -258,23 +267,28 @@ class Run:
         folders = (self.folder / "checkpoints" / name, self.folder / "checkpoints" / f"{name}.old")
         return next((folder for folder in folders if (folder / "specs.json").is_file()), None)
 
-    def refreshed(self) -> "Run":
-        return Run(self.folder, _read_status(self.folder))
+    def refreshed(self) -> Self:
+        return type(self)(self.folder, _read_status(self.folder))
+
+
+@lru_cache(maxsize=256)
+def _experiment(path: Path, changed: int) -> Experiment:
+    """changed: when the file was, so that it is parsed once for all who ask."""
+    return experiment_from_yaml(path.read_text("utf-8"))
 
 
 def create_run(
-    experiment_yaml: str, workspace: Workspace, base: Path | None, contained: bool = False, about: Mapping[str, Any] | None = None
+    experiment: Experiment, workspace: Workspace, base: Path | None, contained: bool = False, about: Mapping[str, Any] | None = None
 ) -> Run:
     """A new run, queued, owned by this process. base: where the relative paths of the experiment start; None: in the workspace.
 
     contained: its tables are looked for in the workspace and the sample shop only. about: more entries of status.json, such as a name.
     """
     folder = workspace.folder("runs", new_id())
-    write_atomically(folder / "experiment.yaml", experiment_yaml)
-    plain = Run(folder, {}).experiment
+    write_atomically(folder / "experiment.yaml", experiment.to_yaml())
     status = {
         "state": RunState.QUEUED.value,
-        "name": str(plain.get("name") or "experiment"),
+        "name": experiment.name,
         "created": time.time(),
         "owner": vars(Owner.current()),
         **({"base": str(base.resolve())} if base else {}),

@@ -3,7 +3,7 @@
 import math
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from mtl_core.training.events import (
     CheckpointSaved,
@@ -27,6 +27,8 @@ Points = tuple[list[int], list[float]]
 """Steps and the values there."""
 
 
+Look = TypeVar("Look", Compared, Gated)
+
 MOST_LOOKS = 400
 MOST_CHANGES = 1000
 SEEN_OFTEN = 20.0
@@ -34,15 +36,16 @@ SEEN_OFTEN = 20.0
 
 
 class Curve:
-    """Values by step, at most `limit` buckets. A bucket spans `width` steps and keeps its smallest and largest value, so that no
-    peak is lost, and its mean, for smoothing. When the buckets are too many, neighbours are merged and `width` doubles.
+    """Values by step, small enough to be drawn: at most `limit` buckets, twice as many points. A bucket spans `width` steps and keeps its
+    smallest and largest value, so that no peak is lost, and its mean, for smoothing. When the buckets are too many, neighbours are merged
+    and `width` doubles.
 
     Points come in the order of steps; a step that is not after the last one, or a value that is not finite, is left out.
     """
 
     __slots__ = ("_buckets", "last", "limit", "width")
 
-    def __init__(self, limit: int = 1000):
+    def __init__(self, limit: int = 500):
         self.limit = limit
         self.width = 1
         self.last: tuple[int, float] | None = None
@@ -251,14 +254,10 @@ class Series:
             self._step_done(event)
             return
         if isinstance(event, Compared):
-            self.conflicts.append(event)
-            if len(self.conflicts) > MOST_LOOKS:
-                self.conflicts = deque(list(self.conflicts)[::2])
+            self.conflicts = _with(self.conflicts, event)
             return
         if isinstance(event, Gated):
-            self.gates.append(event)
-            if len(self.gates) > MOST_LOOKS:
-                self.gates = deque(list(self.gates)[::2])
+            self.gates = _with(self.gates, event)
             return
         self.recent.append(event)
         if isinstance(event, Started):
@@ -361,6 +360,12 @@ class Series:
         self.steered = deque((change for change in self.steered if change.step <= step), maxlen=MOST_CHANGES)
         self.gates = deque(look for look in self.gates if look.step <= step)  # taken before the checkpoint of the same step
         self.best = next((e for e in reversed(self.evaluations) if e.is_best and e.step <= step), None)
+
+
+def _with(looks: deque[Look], look: Look) -> deque[Look]:
+    """One more; of more than MOST_LOOKS every second one."""
+    looks.append(look)
+    return deque(list(looks)[::2]) if len(looks) > MOST_LOOKS else looks
 
 
 def _points(curve: Curve | None) -> Points:

@@ -21,10 +21,10 @@ def table_rows(run: Run, task: str, rows: Sequence[int] | np.ndarray) -> "pd.Dat
 
     Raises RunError: no such task, or the table is not stored any more; IndexError: a number that the table does not have.
     """
-    tasks = run.experiment.get("tasks", {})
+    tasks = run.tasks
     if task not in tasks:
         raise RunError(message("The run has no task “{task}”. Its tasks are: {tasks}.", task=task, tasks=", ".join(tasks)))
-    table = tasks[task]["data"]
+    table = tasks[task].data
     try:
         dataset = load_dataset(run.datasets.get(table, "none"), Workspace(run.folder.parents[1]))
     except DataError as error:

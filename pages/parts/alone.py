@@ -29,7 +29,7 @@ LOOKS = {  # verdict → word, sign, how it is written
 
 def show(run: Run, _: Translate) -> None:
     """Nothing for a run that is no finished joint run, or was itself made for a comparison."""
-    if run.state is not RunState.FINISHED or len(run.experiment.get("tasks", {})) < 2 or run.purpose:
+    if run.state is not RunState.FINISHED or len(run.tasks) < 2 or run.purpose:
         return
     from mtl_core.studies.alone import TRIALS, plan
 

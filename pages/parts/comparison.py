@@ -9,7 +9,9 @@ import streamlit as st
 from mtl_core import plots
 from mtl_core.base.messages import N_, Translate
 from mtl_core.jobs import jobs
-from mtl_core.studies.compare import Comparison, RunResult, compare
+from mtl_core.studies.compare import Comparison, short_names
+from mtl_core.tasks import KINDS
+from mtl_core.tasks.base import TaskKind
 from mtl_core.tracking.runs import Run, Series
 from pages.parts import changes, report
 from pages.parts.text import plain
@@ -20,23 +22,14 @@ COLORS = {True: "color: #009E73", False: "color: #D55E00", None: ""}
 """Whether a difference is a gain → how it is written."""
 
 
-def names(runs: Sequence[Run]) -> dict[str, str]:
-    """Run id → a short name that no other of `runs` has."""
-    taken = [run.name for run in runs]
-    return {run.id: run.name if taken.count(run.name) == 1 else f"{run.name} {run.id[:4]}" for run in runs}
-
-
 def series(runs: Sequence[Run]) -> dict[str, Series]:
     """Run's short name → its curves."""
-    return {name: jobs().snapshot(run_id).series for run_id, name in names(runs).items()}
+    return {name: jobs().snapshot(run_id).series for run_id, name in short_names(runs).items()}
 
 
-def kinds(runs: Sequence[Run]) -> dict[str, Any]:
+def kinds(runs: Sequence[Run]) -> dict[str, TaskKind]:
     """Task → its kind, over all runs."""
-    from mtl_core.tasks import KINDS
-
-    found = {task: values.get("kind") for run in runs for task, values in run.experiment.get("tasks", {}).items()}
-    return {task: KINDS[kind] for task, kind in found.items() if kind in KINDS}
+    return {name: KINDS[task.kind] for run in runs for name, task in run.tasks.items()}
 
 
 def weights(of: Mapping[str, Series], _: Translate) -> None:
@@ -44,21 +37,6 @@ def weights(of: Mapping[str, Series], _: Translate) -> None:
     frame = pd.DataFrame({name: one.current_weights for name, one in of.items()}).rename_axis(_("Task"))
     config = {name: st.column_config.NumberColumn(format="%.2f") for name in of}
     st.dataframe(frame, column_config=config, height="content", key="weights", alt=_("Loss weight of each task in each run"))
-
-
-def compared(runs: Sequence[Run], baseline: Run, of: Mapping[str, Series]) -> Comparison:
-    """On the test split; on the best validation where a run was not tested."""
-    results = [_result(run, name, of[name]) for run, name in zip(runs, names(runs).values(), strict=True)]
-    tested = all(parts.get("test") for result in results for parts in result.tasks.values())
-    return compare(results, names(runs)[baseline.id], "test" if tested else "best")
-
-
-def _result(run: Run, name: str, series: Series) -> RunResult:
-    experiment = run.experiment
-    batch = experiment.get("training", {}).get("batch_size")
-    rows = series.started.rows if series.started else {}
-    examples = series.step * batch if batch else None
-    return RunResult(name, experiment, run.result()["tasks"], rows=rows, examples=examples, steered=run.steered)
 
 
 def warnings(found: Comparison, _: Translate) -> None:
@@ -79,7 +57,7 @@ def settings(found: Comparison, _: Translate) -> None:
     st.dataframe(frame, key="settings", alt=_("Settings that differ between the runs"))
 
 
-def metrics(found: Comparison, task_kinds: Mapping[str, Any], _: Translate) -> None:
+def metrics(found: Comparison, task_kinds: Mapping[str, TaskKind], _: Translate) -> None:
     """Each task's metrics, the main one first, and how the other runs differ from the baseline: green is better."""
     if not found.metrics:
         st.caption(_("There is no result yet."))
@@ -107,7 +85,7 @@ def metrics(found: Comparison, task_kinds: Mapping[str, Any], _: Translate) -> N
     st.plotly_chart(plots.metric_bars(bars, _, _("Main metric")), key="bars", alt=_("Main metric of each task in each run"))
 
 
-def curves(of: Mapping[str, Series], task_kinds: Mapping[str, Any], _: Translate) -> None:
+def curves(of: Mapping[str, Series], task_kinds: Mapping[str, TaskKind], _: Translate) -> None:
     """A chart for each task with all runs in it."""
     keep("curves", "main", CURVES, remember=True)
     label = _("What to draw")
@@ -132,7 +110,7 @@ def curves(of: Mapping[str, Series], task_kinds: Mapping[str, Any], _: Translate
 
 def reports(runs: Sequence[Run], _: Translate) -> None:
     """One task's reports of all runs beside each other."""
-    found = {name: run.reports("test") or run.reports("validation") for run, name in zip(runs, names(runs).values(), strict=True)}
+    found = {name: run.reports("test") or run.reports("validation") for run, name in zip(runs, short_names(runs).values(), strict=True)}
     tasks = list(dict.fromkeys(task for one in found.values() for task in one))
     if not tasks:
         st.caption(_("There is no report yet."))

@@ -18,7 +18,7 @@ WAYS = {"joint": N_("Jointly"), "alone": N_("Alone")}
 
 def show(run: Run, _: Translate) -> None:
     """Nothing for a run that is no finished joint run, or was itself made for a comparison."""
-    tasks = list(run.experiment.get("tasks", {}))
+    tasks = list(run.tasks)
     if run.state is not RunState.FINISHED or len(tasks) < 2 or run.purpose:
         return
     from mtl_core.studies.efficiency import SHARES, plan
@@ -52,7 +52,7 @@ def _body(run: Run, task: str, seeds: int, was_live: bool, _: Translate) -> None
     now = plans()
     if bool(now.of_state("live")) != was_live:
         st.rerun()
-    whole = (now.n - now.n_done) * (1 + 1 / len(run.experiment["tasks"])) / 2
+    whole = (now.n - now.n_done) * (1 + 1 / len(run.tasks)) / 2
     needed.progress(now, plans, whole, _("Train on some of the rows"), "efficiency", _)
     curves = now.curves()
     if now.n_done and not curves:
@@ -65,7 +65,7 @@ def _body(run: Run, task: str, seeds: int, was_live: bool, _: Translate) -> None
     labels = {info.name: info.label for kind in KINDS.values() for info in kind.metrics}
     metric = _(labels.get(now.metric, now.metric))
     points = {_(WAYS[way]): [(p.share, p.rows, p.score.value, p.score.half) for p in found] for way, found in curves.items()}
-    figure = plots.efficiency(points, task, run.experiment["tasks"], metric, _)
+    figure = plots.efficiency(points, task, run.tasks, metric, _)
     st.plotly_chart(figure, key="efficiency_chart", alt=_("How good the task gets with how many rows, alone and jointly"), config=PLOTLY)
     rows = [
         {_("Way of training"): way, _("Share"): f"{p[0]:.0%}", _("Rows"): p[1], metric: p[2], _("± half the 95 % interval"): p[3]}

@@ -8,6 +8,7 @@ import pyarrow as pa
 import streamlit as st
 
 from mtl_core.base.messages import N_, Translate
+from mtl_core.base.program import SAMPLE_SHOP
 from mtl_core.data.export import to_csv
 from mtl_core.data.mapping import suggest
 from mtl_core.data.problems import DataError
@@ -15,14 +16,13 @@ from mtl_core.data.read import SUFFIXES, Table, read_table
 from mtl_core.data.upload import save_upload
 from pages.parts import problems
 from pages.parts.frame import workspace
-from pages.parts.sample import FOLDER
 from pages.parts.url import keep
 
 if TYPE_CHECKING:
     from mtl_core.tasks.base import Field
 
 SOURCES = {"sample": N_("Sample catalogue"), "upload": N_("Upload a table")}
-SAMPLE = FOLDER / "catalogue.csv"
+SAMPLE = SAMPLE_SHOP / "catalogue.csv"
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

@@ -9,6 +9,8 @@ import streamlit as st
 from mtl_core import plots
 from mtl_core.base.messages import Translate
 from mtl_core.jobs import jobs
+from mtl_core.tasks import KINDS
+from mtl_core.tasks.base import TaskKind
 from mtl_core.tracking.runs import Run
 from mtl_core.tracking.series import SEEN_OFTEN, Seen
 from pages.parts.text import plain, said
@@ -37,12 +39,9 @@ def show(run: Run, _: Translate) -> None:
                     panel(part, f"panel_{run.id}_{task}_{number}", _)
 
 
-def kinds(run: Run) -> dict[str, Any]:
-    """Task → its kind. Loads torch, if training has not done so."""
-    from mtl_core.tasks import KINDS
-
-    tasks = run.experiment.get("tasks", {})
-    return {name: KINDS[task["kind"]] for name, task in tasks.items() if task.get("kind") in KINDS}
+def kinds(run: Run) -> dict[str, TaskKind]:
+    """Task → its kind."""
+    return {name: KINDS[task.kind] for name, task in run.tasks.items()}
 
 
 def metrics(run: Run, tasks: dict[str, dict[str, dict[str, float]]], _: Translate) -> None:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from mtl_core.balancing import BALANCING
 from mtl_core.base.messages import Translate
+from mtl_core.base.program import SAMPLE_SHOP
 from mtl_core.base.settings import Widget, set_path, widgets
 from mtl_core.config.experiment import Experiment, ExperimentError, TaskConfig, experiment_from_dict, experiment_from_yaml
 from mtl_core.config.parts import OBJECTIVES
@@ -14,7 +15,6 @@ from mtl_core.model.sharing import SHARING
 from mtl_core.tasks import KINDS
 from pages.parts import settings, source
 from pages.parts.frame import workspace
-from pages.parts.sample import FOLDER
 from pages.parts.text import plain
 
 OFTEN = (
@@ -69,7 +69,7 @@ def show(_: Translate) -> None:
 def _start(experiment: Experiment, _: Translate) -> None:
     text = experiment.to_yaml()
     with st.container(horizontal=True):
-        st.button(_("Start training"), type="primary", icon=":material/play_arrow:", key="start", on_click=_submit, args=(text,))
+        st.button(_("Start training"), type="primary", icon=":material/play_arrow:", key="start", on_click=_submit, args=(experiment,))
         st.download_button(
             _("Download experiment"),
             text,
@@ -83,8 +83,8 @@ def _start(experiment: Experiment, _: Translate) -> None:
         st.code(text, language="yaml", height=400)
 
 
-def _submit(text: str) -> None:
-    st.session_state.run = jobs().submit(text, workspace(), FOLDER)
+def _submit(experiment: Experiment) -> None:
+    st.session_state.run = jobs().submit(experiment, workspace(), SAMPLE_SHOP)
 
 
 def _tasks(experiment: Experiment, prefix: str, _: Translate) -> dict[str, dict[str, Any]]:

@@ -10,6 +10,7 @@ from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import experiment_from_yaml
 from mtl_core.evaluation.predictions import write_report
 from mtl_core.jobs import Work, jobs
 from mtl_core.tracking.runs import Run, run
@@ -35,14 +36,14 @@ PANELS = {
         {"type": "table", "title": "Classification report", "data": {"columns": ["class", "precision"], "rows": [["a", 0.75]]}},
     ]
 }
-EXPERIMENT = """
+EXPERIMENT = experiment_from_yaml("""
 name: two tasks
 training: {device: cpu}
 data: {t: {file: messages.csv}}
 tasks:
   intent: {kind: classification, data: t, columns: {text: message, label: intent}}
   search: {kind: search, data: t, columns: {query: message, product: message, label: split}}
-"""
+""")
 
 Open = Callable[..., AppTest]
 

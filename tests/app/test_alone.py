@@ -19,7 +19,7 @@ def joint(description: dict, workspace: Workspace, tmp_path: Path, monkeypatch: 
     (tmp_path / "file").touch()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/file/mlflow.db")
     monkeypatch.setattr(
-        "mtl_core.config.experiment.PROGRAM_DATA", Path(description["data"]["ads"]["file"]).parent
+        "mtl_core.config.experiment.SAMPLE_SHOP", Path(description["data"]["ads"]["file"]).parent
     )  # contained, as a browser's
     description["tasks"] = {name: description["tasks"][name] for name in ("department", "ads")}
     description["tasks"]["ads"]["weight"] = 2.0  # else the trial with equal weights would be the run itself
@@ -29,7 +29,7 @@ def joint(description: dict, workspace: Workspace, tmp_path: Path, monkeypatch: 
 
 
 def train_run(description: dict, workspace: Workspace) -> Run:
-    run_id = jobs().submit(experiment_from_dict(description).to_yaml(), workspace, None)
+    run_id = jobs().submit(experiment_from_dict(description), workspace, None)
     assert jobs().wait(run_id, timeout=60)
     return run(workspace, run_id)
 

@@ -7,6 +7,7 @@ import pytest
 
 from mtl_core.base.language import translator
 from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import experiment_from_yaml
 from mtl_core.evaluation.predictions import write_report
 from mtl_core.jobs import jobs
 from mtl_core.tracking.runs import Run, run
@@ -15,7 +16,7 @@ from mtl_core.training.events import Evaluated, Event, Finished, Reported, Start
 from tests.app.conftest import PANELS, ROOT, Open, no_exception
 
 EXPERIMENT = """
-name: {name}
+name: compared
 training: {{device: cpu, steps: 2, batch_size: 8}}
 optimizer: {{learning_rate: {rate}}}
 data: {{t: {{file: messages.csv, split: {{by: {by}, column: intent}}}}}}
@@ -37,8 +38,8 @@ def recorded(workspace: Workspace, name: str, accuracy: float, weight: float = 1
         yield Reported(2, "test", "reports/test.json")
         yield Finished(2, "finished", "steps", 2, before, after, after, 1.0)
 
-    text = EXPERIMENT.format(name=name, weight=weight, rate=rate, by=by)
-    run_id = jobs().submit(text, workspace, ROOT / "data", work=work)
+    text = EXPERIMENT.format(weight=weight, rate=rate, by=by)
+    run_id = jobs().submit(experiment_from_yaml(text), workspace, ROOT / "data", work=work, about={"name": name})
     assert jobs().wait(run_id, timeout=60)
     found = run(workspace, run_id)
     write_report(found.folder, "test", PANELS)

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.jobs import jobs
 from mtl_core.tracking.runs import Run, RunState, run
 from tests.app.conftest import ROOT, Open, no_exception
@@ -28,7 +29,7 @@ def trained(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Run
         "training": {"steps": 3, "batch_size": 16, "evaluation_rows": 50, "device": "cpu"},
     }
     workspace = Workspace(tmp_path_factory.mktemp("trained") / "workspace")
-    run_id = jobs().submit(yaml.safe_dump(values), workspace, ROOT / "data")
+    run_id = jobs().submit(experiment_from_dict(values), workspace, ROOT / "data")
     assert jobs().wait(run_id, timeout=150)
     found = run(workspace, run_id)
     assert found.state is RunState.FINISHED, (found.folder / "events.jsonl").read_text(encoding="utf-8")[-2000:]

@@ -106,7 +106,7 @@ def test_shares_of_the_tables_are_set_and_started(opened: Open, workspace: Works
     at.button(key="start").click().run()
     no_exception(at)
     (run_id,) = jobs().active(workspace)
-    assert run(workspace, run_id).experiment["sampling"] == {"name": "fixed_shares", "options": {"most": 1.0, "shares": left}}
+    assert run(workspace, run_id).experiment.sampling.model_dump() == {"name": "fixed_shares", "options": {"most": 1.0, "shares": left}}
     control = jobs().control(run_id)
     assert control is not None
     control.stop()
@@ -404,7 +404,7 @@ def test_the_test_split_is_evaluated_by_a_button_once(opened: Open, description:
     description["tasks"] = {"ads": description["tasks"]["ads"]}
     description["data"] = {"ads": description["data"]["ads"]}
     description["training"] |= {"steps": 2, "test": False}
-    run_id = jobs().submit(experiment_from_dict(description).to_yaml(), workspace, None, contained=False)
+    run_id = jobs().submit(experiment_from_dict(description), workspace, None, contained=False)
     assert jobs().wait(run_id, timeout=60) and run(workspace, run_id).tested is None
     at = opened("train", run=run_id)
     no_exception(at.button(key="test").click().run())

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from mtl_core.api.foreground import progress_text
 from mtl_core.base.faults import ExperimentError
 from mtl_core.base.workspace import Workspace
-from mtl_core.cli.main import main, progress_text
+from mtl_core.cli.main import main
+from mtl_core.config.experiment import experiment_from_yaml, load_experiment
 from mtl_core.jobs import Jobs
 from mtl_core.tracking.runs import RunError, RunState, Series, list_runs, run
 from mtl_core.training.events import CheckpointSaved, Evaluated, Finished, Resumed, Started, StepDone
@@ -39,7 +41,7 @@ def experiment(tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPat
     """An experiment file with its two tables. There is no MLflow store, so that no time goes into making one."""
     (tmp_path / "file").touch()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/file/mlflow.db")
-    monkeypatch.setattr("mtl_core.cli.main.MIRROR_SECONDS", 0.0)
+    monkeypatch.setattr("mtl_core.api.foreground.MIRROR_SECONDS", 0.0)
     random.seed(0)
     with (tmp_path / "texts.csv").open("w", newline="") as file:
         rows = [(f"{random.choice(words)} {random.choice(words)} {i}", kind) for i in range(20) for kind, words in WORDS.items()]
@@ -71,8 +73,8 @@ class TestTrain:
         assert set(result["tasks"]["kind"]["test"]) == {"accuracy", "macro_f1"}
         found = run(workspace, run_id)
         assert found.state is RunState.FINISHED
-        assert found.experiment["tasks"]["click"]["weight"] == 2
-        assert found.experiment["seed"] == 5
+        assert found.tasks["click"].weight == 2
+        assert found.experiment.seed == 5
         kinds = [type(event) for event in found.events()]
         assert kinds.count(StepDone) == 6
         assert kinds.count(Evaluated) == 4  # before, step 3, step 6, test
@@ -193,7 +195,7 @@ class TestTrain:
         assert set(result["tasks"]["kind"]) == {"before", "best", "test"}
 
         stopped = [event.step for event in run(workspace, result["run_id"]).events() if isinstance(event, StepDone)][-1]
-        monkeypatch.setattr("mtl_core.cli.main.Progress.__call__", KillAfter(step=stopped + 2))
+        monkeypatch.setattr("mtl_core.api.foreground.Progress.__call__", KillAfter(step=stopped + 2))
         assert main(["resume", result["run_id"]]) == 1
         found = run(workspace, result["run_id"])
         assert found.state is RunState.INTERRUPTED
@@ -208,13 +210,13 @@ class TestTrain:
         assert main(["train", str(experiment), "--json"]) == 0
         whole = last_json(capsys)
         died = KillAfter(step=5)
-        monkeypatch.setattr("mtl_core.cli.main.Progress.__call__", died)
+        monkeypatch.setattr("mtl_core.api.foreground.Progress.__call__", died)
         assert main(["train", str(experiment), "--json"]) == 1
         capsys.readouterr()
         monkeypatch.undo()
         monkeypatch.setenv("MTL_WORKSPACE", str(workspace.root))
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{experiment.parent}/file/mlflow.db")
-        monkeypatch.setattr("mtl_core.cli.main.MIRROR_SECONDS", 0.0)
+        monkeypatch.setattr("mtl_core.api.foreground.MIRROR_SECONDS", 0.0)
         half = list_runs(workspace)[0]
         assert half.state is RunState.INTERRUPTED
         assert main(["resume", half.id, "--json"]) == 0
@@ -242,7 +244,7 @@ class TestJobsWithRealTraining:
     def test_a_job_trains_and_is_steered(self, experiment: Path, workspace: Workspace) -> None:
         registry = Jobs()
         text = experiment.read_text().replace("steps: 6", "steps: 2000")
-        run_id = registry.submit(text, workspace, experiment.parent, contained=False)
+        run_id = registry.submit(experiment_from_yaml(text), workspace, experiment.parent, contained=False)
         control = registry.control(run_id)
         assert control is not None
         control.set_weights({"kind": 7.0})
@@ -266,7 +268,7 @@ class TestJobsWithRealTraining:
     def test_steered_back_and_replayed(self, experiment: Path, workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
         registry = Jobs()
         text = experiment.read_text().replace("steps: 6", "steps: 2000")
-        run_id = registry.submit(text, workspace, experiment.parent, contained=False)
+        run_id = registry.submit(experiment_from_yaml(text), workspace, experiment.parent, contained=False)
         control = registry.control(run_id)
         assert control is not None
 
@@ -312,7 +314,7 @@ class TestJobsWithRealTraining:
 
     def test_tables_outside_the_workspace_are_not_read_for_a_browser(self, experiment: Path, workspace: Workspace) -> None:
         registry = Jobs()
-        run_id = registry.submit(experiment.read_text(), workspace, experiment.parent)
+        run_id = registry.submit(load_experiment(experiment), workspace, experiment.parent)
         assert registry.wait(run_id, 60)
         snapshot = registry.snapshot(run_id)
         assert snapshot.state is RunState.FAILED

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
-from torchmetrics.functional.classification import binary_calibration_error
+from torchmetrics.functional.classification import binary_calibration_error, multiclass_confusion_matrix, multiclass_f1_score
 from torchmetrics.retrieval import RetrievalHitRate, RetrievalMAP, RetrievalMRR, RetrievalNormalizedDCG
 
 from mtl_core.evaluation import metrics
@@ -106,6 +106,19 @@ def test_classes() -> None:
     assert metrics.macro_f1(predicted, labels) == pytest.approx((0.5 + 2 / 3) / 3)
 
 
+def test_no_rows_and_a_single_class() -> None:
+    none, same = np.zeros(0, np.int64), np.full(3, 2)
+    found = metrics.class_scores(none, none)
+    assert [len(values) for values in (found.classes, found.precision, found.recall, found.f1, found.support)] == [0] * 5
+    assert math.isnan(metrics.accuracy(none, none)) and math.isnan(metrics.macro_f1(none, none))
+    assert metrics.confusion_matrix(none, none, np.arange(2)).tolist() == [[0, 0], [0, 0]]
+    assert metrics.confusion_matrix(none, none, none).shape == (0, 0)
+    assert metrics.accuracy(same, same) == metrics.macro_f1(same, same) == 1
+    assert metrics.confusion_matrix(same, same, np.array([2])).tolist() == [[3]]
+    assert metrics.confusion_matrix(same, same, np.array([1, 4])).tolist() == [[0, 0], [0, 0]], "neither is the class of a row"
+    assert metrics.precision_recall_f1(np.zeros(0), np.zeros(0), 0.5) == (0, 0, 0)
+
+
 def test_the_threshold_with_the_best_f1() -> None:
     scores, labels = np.array([0.9, 0.7, 0.7, 0.4, 0.1]), np.array([1, 1, 0, 1, 0])
     assert metrics.best_threshold(scores, labels) == pytest.approx(0.25)  # 3 of 4 right and none missed: F1 6/7
@@ -129,6 +142,8 @@ def test_ranks_and_errors_of_numbers() -> None:
     assert metrics.rmse(predicted, labels) == pytest.approx(math.sqrt(5 / 3)) and metrics.mae(predicted, labels) == 1
     assert metrics.spearman(predicted, labels) == pytest.approx(0.5)  # 1 - 6 (0 + 1 + 1) / (3 (9 - 1))
     assert metrics.spearman(predicted, -predicted) == pytest.approx(-1)
+    assert math.isnan(metrics.rmse(predicted[:0], labels[:0])) and math.isnan(metrics.mae(predicted[:0], labels[:0]))
+    assert math.isnan(metrics.rmse(np.array([1.0, math.nan, 4.0]), labels)) and math.isnan(metrics.mae(predicted, np.full(3, math.inf)))
     assert is_better("rmse", 1, 2) and is_better("mae", 1, 2) and is_better("spearman", 0.2, 0.1)
 
 
@@ -138,6 +153,16 @@ def test_tags_are_classes_of_which_a_row_may_have_several() -> None:
     found = metrics.tag_scores(predicted, labels)
     assert found.classes.tolist() == [0, 1, 3], "one that neither occurs nor was predicted says nothing"
     assert found.f1.tolist() == [0.5, 0, 0] and found.support.tolist() == [2, 0, 1]
+    cells = predicted.astype(np.float32)  # 2 of 3 that are called are not there, 2 of 3 that are there are not called
+    assert metrics.precision_recall_f1(cells, labels.astype(np.float32), 0.5) == pytest.approx((1 / 3, 1 / 3, 1 / 3))
+
+
+def test_a_single_tag_and_no_tag_at_all() -> None:
+    found = metrics.tag_scores(np.array([[True], [True], [False]]), np.array([[True], [False], [False]]))
+    assert found.classes.tolist() == [0] and found.support.tolist() == [1]
+    assert (found.precision.tolist(), found.recall.tolist(), found.f1.tolist()) == ([0.5], [1], [pytest.approx(2 / 3)])
+    for none in (np.zeros((3, 2), bool), np.zeros((0, 2), bool)):
+        assert not len(metrics.tag_scores(none, none).f1)
 
 
 def test_the_most_confused_classes_come_first() -> None:
@@ -170,6 +195,56 @@ def test_what_is_not_defined_is_left_out() -> None:
 def test_which_value_is_better() -> None:
     assert is_better("auc", 0.8, 0.7) and not is_better("auc", 0.7, 0.7)
     assert is_better("log_loss", 0.3, 0.4) and not is_better("calibration_error", 0.2, 0.1)
+
+
+# -- words --
+
+
+@pytest.mark.parametrize(
+    ("written", "reference", "wanted"),
+    [
+        ("a red shoe", "A shoe that is RED!", 2 * 2 / (3 + 5)),  # a … shoe, or a … red
+        ("one two three four", "one three two four", 3 / 4),
+        ("red red red", "red", 2 * 1 / (3 + 1)),  # a word counts as often as both have it
+        ("红色的鞋", "红鞋", 2 * 2 / (4 + 2)),  # a character is a word
+        ("Nike跑鞋", "nike 男 跑鞋", 2 * 3 / (3 + 4)),  # nike, 跑, 鞋
+        ("naïve Größe", "NAÏVE GRÖSSE", 2 * 1 / (2 + 2)),
+        ("", "something", 0),
+        ("something", "", 0),
+        ("", "", 0),
+        ("…!", "red", 0),
+    ],
+)
+def test_rouge_l_by_hand(written: str, reference: str, wanted: float) -> None:
+    assert metrics.rouge_l([written], [reference]) == pytest.approx(wanted)
+    assert metrics.rouge_l([written, "x"], [reference, "x"]) == pytest.approx((wanted + 1) / 2), "the mean over the rows"
+
+
+@pytest.mark.parametrize(
+    ("written", "references", "wanted"),
+    [
+        (["Ab C"], ["abc"], 1),  # of its three orders
+        (["abc"], ["abd"], (2 / 3 + 1 / 2 + 0) / 3),  # precision and recall alike
+        (["ab"], ["abcd"], 5 * 1 * (2 / 4 + 1 / 3) / 2 / (4 * 1 + (2 / 4 + 1 / 3) / 2)),  # recall weighs twice, orders 1 and 2 only
+        (["红鞋"], ["红色的鞋"], 5 * (1 + 0) / 2 * (2 / 4 + 0) / 2 / (4 * (1 + 0) / 2 + (2 / 4 + 0) / 2)),
+        (["ab", "x"], ["ab", "y"], 5 * (2 / 3 + 1) / 2 * (2 / 3 + 1) / 2 / (5 * (2 / 3 + 1) / 2)),  # counted over all rows
+        (["ab", "xyz"], ["ab", "x"], 5 * (3 / 5 + 1) / 2 * 1 / (4 * (3 / 5 + 1) / 2 + 1)),  # xy and yz are longer than their reference
+        (["abc"], ["xyz"], 0),
+        ([""], ["something"], 0),
+        (["something"], [""], 0),
+        ([""], [""], 0),
+    ],
+)
+def test_chrf_by_hand(written: list[str], references: list[str], wanted: float) -> None:
+    assert metrics.chrf(written, references) == pytest.approx(wanted)
+
+
+def test_texts_without_rows_and_of_unequal_number() -> None:
+    assert math.isnan(metrics.rouge_l([], [])) and math.isnan(metrics.chrf((), ()))
+    with pytest.raises(ValueError, match=r"zip\(\)"):
+        metrics.rouge_l(["a", "b"], ["a"])
+    with pytest.raises(ValueError, match="2 texts and 1 references"):
+        metrics.chrf(["a", "b"], ["a"])
 
 
 # -- second opinions --
@@ -219,19 +294,18 @@ def test_torchmetrics_agrees_on_calibration() -> None:
     assert metrics.calibration_error(scores, labels) == pytest.approx(float(wanted), abs=1e-6)
 
 
-def test_scikit_learn_agrees_on_classes() -> None:
+def test_torchmetrics_agrees_on_classes() -> None:
     rng = np.random.default_rng(5)
     labels = rng.integers(0, 12, 3000)
-    predicted = np.where(rng.random(3000) < 0.6, labels, rng.integers(0, 14, 3000))
-    assert metrics.accuracy(predicted, labels) == oracle.accuracy_score(labels, predicted)
-    assert metrics.macro_f1(predicted, labels) == pytest.approx(oracle.f1_score(labels, predicted, average="macro", zero_division=0))
-    found = metrics.class_scores(predicted, labels)
-    wanted = oracle.precision_recall_fscore_support(labels, predicted, labels=found.classes, zero_division=0)
-    for ours, theirs in zip((found.precision, found.recall, found.f1, found.support), wanted, strict=True):
-        np.testing.assert_allclose(ours, theirs)
-    np.testing.assert_array_equal(
-        metrics.confusion_matrix(predicted, labels, found.classes), oracle.confusion_matrix(labels, predicted, labels=found.classes)
-    )
+    predicted = np.where(rng.random(3000) < 0.6, labels, rng.integers(0, 12, 3000))
+    given = torch.from_numpy(predicted), torch.from_numpy(labels)
+    f1 = multiclass_f1_score(*given, num_classes=12, average=None)
+    np.testing.assert_allclose(metrics.class_scores(predicted, labels).f1, f1.numpy(), rtol=1e-6)
+    assert metrics.macro_f1(predicted, labels) == pytest.approx(float(f1.mean()), rel=1e-6)
+    wanted = multiclass_confusion_matrix(*given, num_classes=12).numpy()
+    np.testing.assert_array_equal(metrics.confusion_matrix(predicted, labels, np.arange(12)), wanted)
+    shown = np.array([1, 4, 11])
+    np.testing.assert_array_equal(metrics.confusion_matrix(predicted, labels, shown), wanted[np.ix_(shown, shown)])
 
 
 # -- properties --

@@ -9,7 +9,8 @@ import torch
 
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import experiment_from_dict
-from mtl_core.inference.predictor import InputError, Predictor
+from mtl_core.data.problems import InputError
+from mtl_core.inference.predictor import Predictor
 from mtl_core.model.encoder import Template
 from mtl_core.runtime.checkpoints import checkpoint_folder, load_model
 from mtl_core.runtime.lanes import Lanes

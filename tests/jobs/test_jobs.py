@@ -17,9 +17,10 @@ from mtl_core.jobs import Jobs, Work, jobs
 from mtl_core.tracking.runs import Recorder, RunError, RunState, create_run, run
 from mtl_core.training.control import Control
 from mtl_core.training.events import CheckpointSaved, Event, Failed, Finished, Paused, Resumed, Started, Steered, StepDone
+from tests.experiments import smallest
 
-YAML = "name: test\ntraining: {device: cpu}\n"
-OTHER_DEVICE = "name: test\ntraining: {device: 'cuda:7'}\n"  # a queue of its own; nothing is sent there
+EXPERIMENT = smallest("name=test")
+OTHER_DEVICE = smallest("training.device=cuda:7")  # a queue of its own; nothing is sent there
 
 
 def step(n: int) -> StepDone:
@@ -90,7 +91,7 @@ def registry(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_a_job_runs_to_its_end(registry: Jobs, workspace: Workspace) -> None:
     gate = Gate()
-    run_id = registry.submit(YAML, workspace, None, gate)
+    run_id = registry.submit(EXPERIMENT, workspace, None, gate)
     gate.wait()
     assert registry.active() == registry.active(workspace) == [run_id]
     assert registry.active(Workspace(workspace.root.parent / "other")) == []
@@ -113,7 +114,7 @@ def test_a_job_runs_to_its_end(registry: Jobs, workspace: Workspace) -> None:
 
 def test_two_tabs_see_the_same_and_a_snapshot_does_not_change(registry: Jobs, workspace: Workspace) -> None:
     gate = Gate()
-    run_id = registry.submit(YAML, workspace, None, gate)
+    run_id = registry.submit(EXPERIMENT, workspace, None, gate)
     gate.wait()
     one, two = registry.snapshot(run_id), registry.snapshot(run_id)
     assert one == two
@@ -129,7 +130,7 @@ def test_two_tabs_see_the_same_and_a_snapshot_does_not_change(registry: Jobs, wo
 
 def test_steering(registry: Jobs, workspace: Workspace) -> None:
     gate = Gate(5)
-    run_id = registry.submit(YAML, workspace, None, gate)
+    run_id = registry.submit(EXPERIMENT, workspace, None, gate)
     gate.wait()
     control = registry.control(run_id)
     assert control is not None
@@ -155,10 +156,10 @@ def test_steering(registry: Jobs, workspace: Workspace) -> None:
 
 def test_one_job_a_device_the_others_wait(registry: Jobs, workspace: Workspace) -> None:
     first, second, third, elsewhere = Gate(), Gate(), Gate(), Gate()
-    a = registry.submit(YAML, workspace, None, first)
+    a = registry.submit(EXPERIMENT, workspace, None, first)
     first.wait()
-    b = registry.submit(YAML, workspace, None, second)
-    c = registry.submit(YAML, workspace, None, third)
+    b = registry.submit(EXPERIMENT, workspace, None, second)
+    c = registry.submit(EXPERIMENT, workspace, None, third)
     d = registry.submit(OTHER_DEVICE, workspace, None, elsewhere)
     elsewhere.wait()
     assert not second.at_work.is_set()
@@ -194,7 +195,7 @@ PROBLEM = Problem(Severity.ERROR, "label_missing", message("There is no label.")
 def test_an_exception_fails_the_run_and_not_the_registry(
     registry: Jobs, workspace: Workspace, error: Exception, reason: str, text: str
 ) -> None:
-    run_id = registry.submit(YAML, workspace, None, raising(error))
+    run_id = registry.submit(EXPERIMENT, workspace, None, raising(error))
     assert registry.wait(run_id, 30)
     snapshot = registry.snapshot(run_id)
     assert snapshot.state is RunState.FAILED
@@ -206,36 +207,36 @@ def test_an_exception_fails_the_run_and_not_the_registry(
     assert list(snapshot.problems) == ([PROBLEM] if reason == "data" else [])
     gate = Gate()
     gate.open()
-    after = registry.submit(YAML, workspace, None, gate)
+    after = registry.submit(EXPERIMENT, workspace, None, gate)
     assert registry.wait(after, 30)
     assert registry.snapshot(after).state is RunState.FINISHED
 
 
 def test_a_failure_that_training_itself_reports(registry: Jobs, workspace: Workspace) -> None:
     failed = Failed(2, "not_finite", "The loss of a is not finite.", "Lower the learning rate.", "a")
-    run_id = registry.submit(YAML, workspace, None, lambda control: iter([step(1), failed]))
+    run_id = registry.submit(EXPERIMENT, workspace, None, lambda control: iter([step(1), failed]))
     assert registry.wait(run_id, 30)
     assert registry.snapshot(run_id).error == failed
 
 
 def test_training_without_an_end_is_a_failure(registry: Jobs, workspace: Workspace) -> None:
-    run_id = registry.submit(YAML, workspace, None, lambda control: iter([step(1)]))
+    run_id = registry.submit(EXPERIMENT, workspace, None, lambda control: iter([step(1)]))
     assert registry.wait(run_id, 30)
     assert registry.snapshot(run_id).state is RunState.FAILED
 
 
 @pytest.mark.parametrize("text", ["name: test\ntraining: {device: cpu}\nsurprise: 1\n", "{", "- 1", ""])
-def test_an_experiment_that_is_none_fails_with_its_faults(registry: Jobs, workspace: Workspace, text: str) -> None:
-    run_id = registry.submit(text, workspace, None)
-    assert registry.wait(run_id, 60)
-    error = registry.snapshot(run_id).error
-    assert error is not None
-    assert error.reason == "data"
-    assert "Found" in error.message
+def test_a_run_whose_experiment_cannot_be_read_is_not_resumed(registry: Jobs, workspace: Workspace, text: str) -> None:
+    recorder = Recorder(create_run(EXPERIMENT, workspace, None).folder)
+    recorder.set_state(RunState.STOPPED)
+    recorder.close()
+    (recorder.folder / "experiment.yaml").write_text(text, "utf-8")
+    with pytest.raises(RunError, match="cannot be read"):
+        registry.resume(recorder.folder.name, workspace)
 
 
 def test_going_on_after_a_stop(registry: Jobs, workspace: Workspace) -> None:
-    run_id = registry.submit(YAML, workspace, None, lambda control: iter([step(1), step(2), Finished(2, "stopped", "asked", 0)]))
+    run_id = registry.submit(EXPERIMENT, workspace, None, lambda control: iter([step(1), step(2), Finished(2, "stopped", "asked", 0)]))
     assert registry.wait(run_id, 30)
     assert registry.resume(run_id, workspace, lambda control: iter([Resumed(1, True), step(2), step(3), FINISHED])) == run_id
     assert registry.wait(run_id, 30)
@@ -251,7 +252,7 @@ FINISHED = Finished(3, "finished", "steps", 3)
 
 def test_what_cannot_go_on(registry: Jobs, workspace: Workspace) -> None:
     gate = Gate()
-    live = registry.submit(YAML, workspace, None, gate)
+    live = registry.submit(EXPERIMENT, workspace, None, gate)
     with pytest.raises(RunError, match="already"):
         registry.resume(live, workspace)
     gate.open()
@@ -277,13 +278,14 @@ from pathlib import Path
 from mtl_core.jobs import jobs
 from mtl_core.training.events import StepDone
 from mtl_core.base.workspace import Workspace
+from tests.experiments import smallest
 workspace = Workspace(Path({str(workspace.root)!r}))
 def work(control):
     yield StepDone(1, {{"a": 1.0}}, 0.5, 0.1, 1.0, {{}}, 1, 0.1, 1)
     print("running", flush=True)
     threading.Event().wait()
-running = jobs().submit("training: {{device: cpu}}", workspace, None, work)
-waiting = jobs().submit("training: {{device: cpu}}", workspace, None, work)
+running = jobs().submit(smallest(), workspace, None, work)
+waiting = jobs().submit(smallest(), workspace, None, work)
 print(running, waiting, flush=True)
 sys.stdin.read()
 """
@@ -308,7 +310,7 @@ sys.stdin.read()
 
 
 def test_the_run_of_another_is_read_as_it_grows(registry: Jobs, workspace: Workspace) -> None:
-    recorder = Recorder(create_run(YAML, workspace, None).folder)
+    recorder = Recorder(create_run(EXPERIMENT, workspace, None).folder)
     recorder.start()
     for n in range(1, 4):
         recorder.record(step(n))
@@ -324,7 +326,7 @@ def test_many_ended_jobs_do_not_pile_up(registry: Jobs, workspace: Workspace, mo
     monkeypatch.setattr("mtl_core.jobs._KEPT", 2)
     ids = []
     for _ in range(5):
-        ids.append(registry.submit(YAML, workspace, None, lambda control: iter([step(1), FINISHED])))
+        ids.append(registry.submit(EXPERIMENT, workspace, None, lambda control: iter([step(1), FINISHED])))
         assert registry.wait(ids[-1], 30)
     assert len(registry._jobs) <= 3
     assert all(registry.snapshot(i, workspace).state is RunState.FINISHED for i in ids)

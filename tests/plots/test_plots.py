@@ -1,4 +1,4 @@
-"""Charts: what is drawn, in which colour, and that nothing important is lost when lines are thinned."""
+"""Charts: what is drawn, in which colour."""
 
 from dataclasses import dataclass, field
 
@@ -38,34 +38,6 @@ class Run:
 
     def validation(self, task: str, metric: str) -> plots.Points:
         return self.metrics.get((task, metric), ([], []))
-
-
-def test_thin_keeps_first_last_and_extremes() -> None:
-    x = np.arange(100_000)
-    y = np.sin(x / 700.0)
-    y[31_415], y[62_718] = 9.0, -9.0
-    xs, ys = plots.thin(x, y, most=100)
-    assert len(xs) <= 100
-    assert (xs[0], xs[-1]) == (0, 99_999)
-    assert ys[xs == 31_415] == [9.0]
-    assert ys[xs == 62_718] == [-9.0]
-    assert np.all(np.diff(xs) > 0)
-    np.testing.assert_array_equal(ys, y[xs])
-
-
-def test_thin_keeps_the_extremes_of_every_stretch() -> None:
-    """8 inner stretches of 10: each has one spike up and one down, and all sixteen are kept."""
-    y = np.zeros(80)
-    y[3::10], y[6::10] = 1.0, -1.0
-    xs, _ = plots.thin(np.arange(80), y, most=18)
-    assert set(range(3, 80, 10)) | set(range(6, 80, 10)) <= set(xs)
-
-
-def test_thin_leaves_short_lines_alone_but_for_what_is_not_finite() -> None:
-    xs, ys = plots.thin([1, 2, 3, 4], [1.0, float("nan"), float("inf"), 2.0])
-    assert xs.tolist() == [1, 4]
-    assert ys.tolist() == [1.0, 2.0]
-    assert [part.tolist() for part in plots.thin([], [])] == [[], []]
 
 
 def test_smooth_is_an_unbiased_moving_average() -> None:

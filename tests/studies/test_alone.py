@@ -48,7 +48,7 @@ def two(description: dict) -> dict:
 
 
 def train_run(values: dict, workspace: Workspace, control: Control | None = None) -> Run:
-    created = create_run(experiment_from_dict(values).to_yaml(), workspace, None)
+    created = create_run(experiment_from_dict(values), workspace, None)
     recorder = Recorder(created.folder)
     perform(recorder, training(created, workspace, False), control or Control())
     recorder.close()

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from mtl_core.studies.compare import GROUPS, LABELS, RunResult, compare
-from mtl_core.tasks import KINDS
+from mtl_core.config.experiment import Experiment, experiment_from_dict
+from mtl_core.studies.compare import RunResult, compare
 
-EXPERIMENT: dict[str, Any] = {
-    "seed": 0,
-    "data": {"ads": {"file": "ads.csv", "split": {"by": "random", "seed": 0}}},
-    "tasks": {"clicks": {"kind": "click_through", "data": "ads", "columns": {"label": "click"}, "weight": 1.0}},
+VALUES: dict[str, Any] = {
+    "data": {"ads": {"file": "ads.csv"}},
+    "tasks": {"clicks": {"kind": "search", "data": "ads", "columns": {"query": "q", "product": "p", "label": "click"}}},
 }
+EXPERIMENT = experiment_from_dict(VALUES)
 FIRST = RunResult("first", EXPERIMENT, {"clicks": {"test": {"auc": 0.75, "log_loss": 0.5}, "best": {"auc": 0.8}}}, {"ads": "h"})
 SECOND = replace(FIRST, name="second", tasks={"clicks": {"test": {"auc": 0.5, "log_loss": 0.25}}, "intents": {"test": {"accuracy": 0.9}}})
 
@@ -35,29 +35,37 @@ def test_another_baseline_and_another_part() -> None:
 
 
 def test_settings_that_differ_are_told() -> None:
-    assert compare([FIRST, replace(FIRST, name="b", experiment={**EXPERIMENT, "seed": 1})]).settings == {"seed": {"first": 0, "b": 1}}
+    assert compare([FIRST, replace(FIRST, name="b", experiment=EXPERIMENT.model_copy(update={"seed": 1}))]).settings == {
+        "seed": {"first": 0, "b": 1}
+    }
 
 
-def changed(part: str, name: str, **values: Any) -> dict[str, Any]:
-    return {**EXPERIMENT, part: {name: {**EXPERIMENT[part][name], **values}}}
-
-
-def test_labels_and_groups_are_those_of_the_kinds() -> None:
-    fields = [field for kind in KINDS.values() for field in kind.fields]
-    assert {field.name for field in fields if field.type == "label"} == set(LABELS)
-    assert {field.name for field in fields if field.type == "group"} == set(GROUPS)
+def changed(part: str, name: str, **values: Any) -> Experiment:
+    return experiment_from_dict({**VALUES, part: {name: {**VALUES[part][name], **values}}})
 
 
 @pytest.mark.parametrize(
     ("other", "why"),
     [
         (replace(FIRST, experiment=changed("data", "ads", file="more.csv")), "the data is not the same."),
-        (replace(FIRST, experiment=changed("data", "ads", split={"by": "time"})), "the data is split another way."),
+        (replace(FIRST, experiment=changed("data", "ads", split={"seed": 1})), "the data is split another way."),
         (replace(FIRST, datasets={"ads": "other"}), "the data has changed in between."),
-        (replace(FIRST, experiment=changed("tasks", "clicks", kind="search")), "the task is of another kind."),
-        (replace(FIRST, experiment=changed("tasks", "clicks", columns={"label": "buy"})), "the label is another column."),
-        (replace(FIRST, experiment=changed("tasks", "clicks", options={"gains": "exponential"})), "grades count differently."),
-        (replace(FIRST, experiment=changed("tasks", "clicks", columns={"label": "click", "user": "u"})), "rows are grouped another way."),
+        (
+            replace(FIRST, experiment=changed("tasks", "clicks", kind="click_through", columns={"label": "click"})),
+            "the task is of another kind.",
+        ),
+        (
+            replace(FIRST, experiment=changed("tasks", "clicks", columns={"query": "q", "product": "p", "label": "buy"})),
+            "the label is another column.",
+        ),
+        (
+            replace(FIRST, experiment=changed("tasks", "clicks", options={"gains": "exponential"})),
+            "they are measured with other options: gains.",
+        ),
+        (
+            replace(FIRST, experiment=changed("tasks", "clicks", columns={"query": "q", "product": "p", "label": "click", "group": "u"})),
+            "rows are grouped another way.",
+        ),
         (replace(FIRST, rows={"clicks": {"test": 9}}), "they were measured on 10 and on 9 rows."),
         (replace(FIRST, tasks={"clicks": {"test": {"auc": 0.7}}}), "not the same metrics were measured."),
     ],

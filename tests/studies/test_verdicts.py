@@ -7,15 +7,19 @@ from typing import Any
 import pytest
 from scipy import stats
 
+from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.studies.compare import RunResult
 from mtl_core.studies.verdicts import Mean, Trained, Verdict, gain, mean_change, mean_of, verdicts
 
-EXPERIMENT: dict[str, Any] = {
+VALUES: dict[str, Any] = {
     "data": {"ads": {"file": "ads.csv"}, "faq": {"file": "faq.csv"}},
-    "tasks": {"clicks": {"kind": "click_through", "data": "ads"}, "intents": {"kind": "classification", "data": "faq"}},
-    "encoder": {"name": "minilm"},
+    "tasks": {
+        "clicks": {"kind": "click_through", "data": "ads", "columns": {"label": "click"}},
+        "intents": {"kind": "classification", "data": "faq", "columns": {"text": "text", "label": "intent"}},
+    },
     "training": {"batch_size": 10},
 }
+EXPERIMENT = experiment_from_dict(VALUES)
 METRICS = {"clicks": "auc", "intents": "accuracy"}
 
 
@@ -91,12 +95,12 @@ def test_only_seeds_that_both_have_are_compared_and_that_is_said() -> None:
 @pytest.mark.parametrize(
     ("changed", "why"),
     [
-        ({"data": {**EXPERIMENT["data"], "ads": {"file": "more.csv"}}}, "the data is not the same"),
-        ({"data": {**EXPERIMENT["data"], "ads": {"file": "ads.csv", "split": {"by": "time"}}}}, "split another way"),
+        ({"data": {**VALUES["data"], "ads": {"file": "more.csv"}}}, "the data is not the same"),
+        ({"data": {**VALUES["data"], "ads": {"file": "ads.csv", "split": {"seed": 1}}}}, "split another way"),
     ],
 )
 def test_unequal_data_is_left_out_and_said(changed: dict[str, Any], why: str) -> None:
-    other = [replace(one, result=replace(one.result, experiment={**EXPERIMENT, **changed})) for one in JOINT]
+    other = [replace(one, result=replace(one.result, experiment=experiment_from_dict({**VALUES, **changed}))) for one in JOINT]
     found = verdicts(ALONE, {"joint": other}, METRICS)
     assert [one.task for one in found.rows[0].tasks] == ["intents"]
     assert [str(w) for w in found.warnings if why in str(w)]
@@ -118,7 +122,10 @@ def test_changed_content_and_other_metrics_are_left_out() -> None:
     [
         ({"examples": {"clicks": 900}}, "was trained on 1,000 examples of “clicks”"),
         ({"computed": "cpu bfloat16"}, "was computed on"),
-        ({"result": RunResult("r", {**EXPERIMENT, "encoder": {"name": "other"}}, {"clicks": {"test": {"auc": 0.5}}})}, "same encoder"),
+        (
+            {"result": RunResult("r", experiment_from_dict({**VALUES, "encoder": {"name": "other"}}), {"clicks": {"test": {"auc": 0.5}}})},
+            "same encoder",
+        ),
     ],
 )
 def test_an_unequal_budget_or_training_is_said(changed: dict[str, Any], why: str) -> None:

@@ -14,6 +14,7 @@ from urllib.request import url2pathname
 import pytest
 
 from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import experiment_from_yaml
 from mtl_core.evaluation.predictions import write_report
 from mtl_core.tracking.mlflow_mirror import MOST_POINTS, TAG, MlflowMirror, flat_parameters
 from mtl_core.tracking.runs import Recorder, RunState, create_run, run
@@ -30,14 +31,15 @@ from mtl_core.training.events import (
     StepDone,
 )
 
-YAML = """\
+EXPERIMENT = experiment_from_yaml("""\
 name: two tasks
 seed: 3
+data: {shop: {file: shop.csv}}
 tasks:
-  衣服: {kind: classification, weight: 1.5, columns: {text: [title, body], label: dept}}
-  ads: {kind: click_through, weight: 2}
+  衣服: {kind: classification, data: shop, weight: 1.5, columns: {text: [title, body], label: dept}}
+  ads: {kind: click_through, data: shop, weight: 2, columns: {label: click}}
 encoder: {name: minilm}
-"""
+""")
 
 
 def step(n: int) -> StepDone:
@@ -75,7 +77,7 @@ def store(workspace: Workspace, empty_store: Path) -> Path:
 
 @pytest.fixture
 def recorder(workspace: Workspace) -> Iterator[Recorder]:
-    recorder = Recorder(create_run(YAML, workspace, None).folder)
+    recorder = Recorder(create_run(EXPERIMENT, workspace, None).folder)
     recorder.start()
     yield recorder
     recorder.close()
@@ -338,7 +340,8 @@ from pathlib import Path
 from mtl_core.tracking.runs import Recorder, create_run
 from mtl_core.training.events import StepDone
 from mtl_core.base.workspace import Workspace
-run = create_run("name: killed", Workspace(Path({str(workspace.root)!r})), None)
+from tests.experiments import smallest
+run = create_run(smallest(), Workspace(Path({str(workspace.root)!r})), None)
 recorder = Recorder(run.folder)
 recorder.start()
 recorder.record(StepDone(1, {{"a": 0.5}}, 0.5, 0.1, 1.0, {{}}, 1, 0.1, 1))

@@ -7,8 +7,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from mtl_core.base.faults import ExperimentError
 from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace
 from mtl_core.data.problems import Problem, Severity
@@ -28,8 +30,9 @@ from mtl_core.training.events import (
     Steered,
     StepDone,
 )
+from tests.experiments import smallest
 
-YAML = "name: two tasks\ntasks: {a: {weight: 1}, b: {weight: 2}}\ntraining: {device: cpu}\n"
+EXPERIMENT = smallest("name=two tasks")
 
 
 def started(step: int = 0, n_steps: int = 10) -> Started:
@@ -49,7 +52,7 @@ FINISHED = Finished(10, "finished", "steps", 5, {"a": {"auc": 0.5}}, {"a": {"auc
 
 @pytest.fixture
 def recorder(workspace: Workspace, tmp_path: Path):
-    recorder = Recorder(create_run(YAML, workspace, tmp_path).folder)
+    recorder = Recorder(create_run(EXPERIMENT, workspace, tmp_path).folder)
     yield recorder
     recorder.close()
 
@@ -74,6 +77,14 @@ class TestCurve:
         assert curve.steps == sorted(curve.steps)
         assert curve.last == (99_999, values[-1])
         assert sum(b[4] for b in curve._buckets) == pytest.approx(sum(values))
+
+    def test_a_thousand_steps_are_kept_whole_and_no_line_has_more_points(self) -> None:
+        curve, values = Curve(), np.random.default_rng(0).random(100_000).tolist()
+        for i, value in enumerate(values):
+            curve.add(i, value)
+            if i == 999:
+                assert curve.values == values[:1000]
+        assert 500 <= len(curve.points) <= 1000
 
     def test_what_is_not_finite_or_not_later_is_left_out(self) -> None:
         curve = Curve()
@@ -265,7 +276,8 @@ from mtl_core.training.control import Control
 from mtl_core.training.events import StepDone
 from mtl_core.base.workspace import Workspace
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-run = create_run("name: full", Workspace(Path({str(workspace.root)!r})), None)
+from tests.experiments import smallest
+run = create_run(smallest(), Workspace(Path({str(workspace.root)!r})), None)
 recorder = Recorder(run.folder)
 def work(control):
     for n in range(1, 1000):
@@ -329,7 +341,8 @@ from pathlib import Path
 from mtl_core.tracking.runs import Recorder, create_run
 from mtl_core.training.events import StepDone
 from mtl_core.base.workspace import Workspace
-run = create_run("name: killed", Workspace(Path({str(workspace.root)!r})), None)
+from tests.experiments import smallest
+run = create_run(smallest(), Workspace(Path({str(workspace.root)!r})), None)
 recorder = Recorder(run.folder)
 recorder.start()
 recorder.record(StepDone(1, {{"a": 0.5}}, 0.5, 0.1, 1.0, {{}}, 1, 0.1, 1))
@@ -364,7 +377,7 @@ sys.stdin.read()
 
 
 def test_runs_are_listed_newest_first_and_broken_folders_left_out(workspace: Workspace) -> None:
-    ids = [create_run(f"name: r{i}", workspace, None).id for i in range(3)]
+    ids = [create_run(smallest(f"name=r{i}"), workspace, None).id for i in range(3)]
     (workspace.runs / "empty").mkdir()
     (workspace.folder("runs", "broken") / "status.json").write_text("{")
     assert [r.id for r in list_runs(workspace)] == ids[::-1]
@@ -378,5 +391,10 @@ def test_an_unknown_run_is_said_to_be_unknown(workspace: Workspace, name: str) -
 
 
 @pytest.mark.parametrize("text", ["{", "- a", "", "a: [\x00"])
-def test_an_experiment_that_is_none_reads_as_empty(workspace: Workspace, text: str) -> None:
-    assert create_run(text, workspace, None).experiment == {}
+def test_an_experiment_that_is_none_has_no_tasks(workspace: Workspace, text: str) -> None:
+    created = create_run(EXPERIMENT, workspace, None)
+    assert list(created.tasks) == ["clicks"] and created.experiment == EXPERIMENT
+    (created.folder / "experiment.yaml").write_text(text, "utf-8")
+    assert created.tasks == {}
+    with pytest.raises(ExperimentError):
+        _ = created.experiment

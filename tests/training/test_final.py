@@ -27,7 +27,7 @@ Train = Callable[..., Run]
 def no_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/file/mlflow.db")
-    monkeypatch.setattr("mtl_core.cli.main.MIRROR_SECONDS", 0.0)
+    monkeypatch.setattr("mtl_core.api.foreground.MIRROR_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def trained(description: dict, workspace: Workspace) -> Train:
         values = {**description, "tasks": {name: description["tasks"][name] for name in TASKS}, "endings": {"keep": "models"}}
         values["data"] = {name: description["data"][name] for name in ("reviews", "searches")}
         values["training"] = {**description["training"], "steps": 8, "precision": "float32", "evaluation_rows": 16, **settings}
-        created = create_run(experiment_from_dict(values).to_yaml(), workspace, None)
+        created = create_run(experiment_from_dict(values), workspace, None)
         recorder = Recorder(created.folder)
         perform(recorder, training(created, workspace, False), Control())
         recorder.close()
@@ -109,12 +109,12 @@ def test_in_the_background_and_never_twice(trained: Train, workspace: Workspace)
     assert sum(isinstance(e, EvaluatedAfterwards) for e in found.events()) == 1
 
 
-def test_what_cannot_be_tested_says_why(trained: Train, workspace: Workspace, tmp_path: Path) -> None:
-    created = create_run("name: new", workspace, None)
+def test_what_cannot_be_tested_says_why(trained: Train, description: dict, workspace: Workspace, tmp_path: Path) -> None:
+    created = create_run(experiment_from_dict(description), workspace, None)
     with pytest.raises(RunError, match="not finished"):
         evaluable(created)
     found = trained(test=False)
-    table = Path(found.experiment["data"]["reviews"]["file"])
+    table = Path(found.experiment.data["reviews"].file)
     kept = table.read_bytes()
     table.write_bytes(kept.replace(b"lovely", b"lively"))
     try:

@@ -1,0 +1,83 @@
+"""Rows to predict on, as notebooks have them, to what a `Predictor` takes: field → value. No torch."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pandas as pd
+import pyarrow as pa
+
+from mtl_core.base.messages import message
+from mtl_core.data.problems import InputError
+from mtl_core.tasks.base import Field
+
+if TYPE_CHECKING:
+    from mtl_core.inference.predictor import Predictor
+
+Rows: TypeAlias = "str | Mapping[str, Any] | Sequence[str] | Sequence[Mapping[str, Any]] | pd.Series[Any] | pd.DataFrame | pa.Table"
+"""Rows to predict on: texts, dicts of field (or column) → value, or a table."""
+
+
+def rows_of(predictor: "Predictor", task: str, rows: Rows) -> tuple[list[dict[str, Any]], pd.Index]:
+    """The rows as field → value, and the labels of their index.
+
+    Texts fill the one text that the task asks for. Names of columns that the task was trained on stand for their field; columns of a
+    table that the task does not use are left out.
+
+    Raises:
+        InputError: texts where the task asks for more than one text.
+    """
+    if isinstance(rows, str | Mapping):
+        return rows_of(predictor, task, [rows])
+    fields, columns = predictor.fields(task), predictor.columns(task)
+    if isinstance(rows, pa.Table):
+        return [_renamed(row, fields, columns, whole=True) for row in rows.to_pylist()], pd.RangeIndex(rows.num_rows)
+    if isinstance(rows, pd.DataFrame):
+        cells = rows.astype(object).where(rows.notna(), None).to_dict("records")
+        return [_renamed(row, fields, columns, whole=True) for row in cells], rows.index
+    index = rows.index if isinstance(rows, pd.Series) else pd.RangeIndex(len(rows))
+    only = None
+    given = []
+    for row in rows:
+        if isinstance(row, Mapping):
+            given.append(_renamed(row, fields, columns, whole=False))
+        else:
+            only = only or _only_text(task, fields)
+            given.append({only: None if row is None or row is pd.NA else str(row)})
+    return given, index
+
+
+def candidates_of(predictor: "Predictor", task: str, field: str, catalogue: Rows) -> tuple[list[Any], pd.Index]:
+    """The values of `field` to rank, and the labels of their index. Texts are such values; of tables and dicts see `rows_of`."""
+    if isinstance(catalogue, pd.DataFrame | pa.Table):
+        rows, index = rows_of(predictor, task, catalogue)
+        return [row.get(field) for row in rows], index
+    wanted, columns = [f for f in predictor.fields(task) if f.name == field], predictor.columns(task)
+    values = [_renamed(one, wanted, columns, whole=True).get(field) if isinstance(one, Mapping) else one for one in catalogue]
+    return values, catalogue.index if isinstance(catalogue, pd.Series) else pd.RangeIndex(len(values))
+
+
+def _renamed(row: Mapping[Any, Any], fields: Iterable[Field], columns: Mapping[str, list[str]], whole: bool) -> dict[str, Any]:
+    """Field → value, by the columns of each field where the row has all of them, else by its own name; whole: what else is there is
+    not meant for the task."""
+    found: dict[str, Any] = {}
+    used: set[Any] = set()
+    for field in fields:
+        names = columns[field.name]
+        if all(name in row for name in names):
+            found[field.name] = row[names[0]] if len(names) == 1 else [row[name] for name in names]
+            used.update(names)
+        elif field.name in row:
+            found[field.name] = row[field.name]
+            used.add(field.name)
+    return found if whole else found | {str(name): value for name, value in row.items() if name not in used and str(name) not in found}
+
+
+def _only_text(task: str, fields: Sequence[Field]) -> str:
+    texts = [f for f in fields if f.type in ("text", "texts")]
+    texts = [f for f in texts if f.required] or texts
+    if len(texts) != 1 or any(f.required and f is not texts[0] for f in fields):
+        names = ", ".join(f.name for f in fields)
+        raise InputError(
+            message("A text alone is not enough for the task “{task}”. Give each row a value of {fields}.", task=task, fields=names)
+        )
+    return texts[0].name

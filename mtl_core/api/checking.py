@@ -1,0 +1,127 @@
+"""`mtl_core.check`: a table looked at as a task of some kind would, with everything that is wrong with it."""
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import BaseModel, ValidationError
+
+from mtl_core.api.tables import Table, write_parquet
+from mtl_core.base.faults import ExperimentError, Fault, found_value, nearest, pydantic_faults
+from mtl_core.base.messages import message
+from mtl_core.config.tables import map_fields
+from mtl_core.data.mapping import suggest
+from mtl_core.data.problems import DataError, Problem, Severity, has_errors
+from mtl_core.data.read import read_table
+from mtl_core.data.split import SplitConfig
+from mtl_core.data.store import divide
+from mtl_core.data.transactions import TransactionConfig
+from mtl_core.tasks import KINDS
+from mtl_core.tasks.base import TaskKind
+
+_SUGGESTED_FROM = 1000
+"""Rows that columns are suggested from."""
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What a check found.
+
+    Attributes:
+        kind: the name of the task kind.
+        rows: of the table, or of what becomes of a transaction log; 0 for one that cannot be read.
+        columns: field → its columns, as given or as suggested.
+        suggested: whether they were suggested.
+        found: every problem, errors first; translate `why` and `remedy` as they stand.
+    """
+
+    kind: str
+    rows: int
+    columns: dict[str, list[str]]
+    suggested: bool
+    found: list[Problem]
+
+    @property
+    def usable(self) -> bool:
+        """Whether a task can learn from the table as it is."""
+        return not has_errors(self.found)
+
+    @property
+    def problems(self) -> pd.DataFrame:
+        """A row a problem, errors first. Columns: severity (error, warning, info), code, file, line (from 1), column, count (rows
+        concerned), why, remedy."""
+        columns = ["severity", "code", "file", "line", "column", "count", "why", "remedy"]
+        rows = [[str(p.severity), p.code, p.file, p.line, p.column, p.count, str(p.why), str(p.remedy)] for p in self.found]
+        return pd.DataFrame(rows, columns=columns).astype({"line": "Int64"})
+
+
+def check(
+    table: Table,
+    kind: str,
+    columns: Mapping[str, str | Sequence[str]] | None = None,
+    split: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    transactions: Mapping[str, Any] | None = None,
+) -> CheckResult:
+    """Says what is wrong with a table for a task kind: all problems at once, with where, why and what to do. Nothing is stored.
+
+    Args:
+        table: a DataFrame, an Arrow table, or the path of a file.
+        kind: classification, search … (`python -m mtl_core kinds` lists them with their fields).
+        columns: field → column or columns; None: as suggested by names and content.
+        split: as in an experiment file, such as `{"by": "group", "column": "query"}`; None: at random.
+        options: of the kind, as in an experiment file.
+        transactions: for a transaction log, as in an experiment file: user, item, text, time …
+
+    Raises:
+        ExperimentError: an unknown kind, field or option, or a value that does not fit; all of them together.
+    """
+    if kind not in KINDS:
+        raise ExperimentError([Fault("kind", found_value(kind), nearest(kind, KINDS))])
+    of = KINDS[kind]
+    mapping = {field: [names] if isinstance(names, str) else list(names) for field, names in (columns or {}).items()}
+    faults = list(_unknown(mapping, of))
+    split_options = _typed(SplitConfig, split or {}, "split", faults)
+    kind_options = _typed(of.Options, options or {}, "options", faults)
+    log = None if transactions is None else _typed(TransactionConfig, transactions, "transactions", faults)
+    if faults:
+        raise ExperimentError(faults)
+    rows, suggested = 0, not mapping
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            path = Path(table).expanduser() if isinstance(table, str | Path) else Path(folder, "table.parquet")
+            name = path.name if isinstance(table, str | Path) else "table"
+            if not isinstance(table, str | Path):
+                write_parquet(table, path, name)
+            read = read_table(path, name=name)
+            found, parts, more = divide(read.table, split_options, log, name)
+            problems = [*read.problems, *more]
+            if suggested:
+                first = found.slice(0, _SUGGESTED_FROM)
+                mapping = {field: one.columns for field, one in suggest(first, of.fields).items() if one.columns}
+            rows = found.num_rows
+            problems += map_fields(of, found, parts, mapping, kind_options, name).problems
+        except DataError as error:
+            problems = error.problems
+    problems.sort(key=lambda p: list(Severity).index(p.severity))
+    return CheckResult(kind, rows, mapping, suggested, problems)
+
+
+def _unknown(mapping: Mapping[str, list[str]], kind: TaskKind) -> Iterator[Fault]:
+    names = [field.name for field in kind.fields]
+    for field in mapping:
+        if field not in names:
+            yield Fault(f"columns.{field}", message("an unknown name"), nearest(field, names))
+
+
+def _typed(model: type[BaseModel], values: Mapping[str, Any], where: str, faults: list[Fault]) -> Any:
+    """The values as the model has them; what does not fit is added to `faults`."""
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        for fault in pydantic_faults(error, lambda path: model.model_fields, {}):
+            faults.append(Fault(".".join(filter(None, [where, fault.path])), fault.found, fault.wanted))
+    return None

@@ -1,0 +1,25 @@
+"""How well a mean is known."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import stdtrit
+
+CONFIDENCE = 0.95
+
+
+def t_interval(values: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over the first axis, and half the width of its interval at CONFIDENCE: mean ± half.
+
+    half = t · s / √n, where s is the standard deviation with n - 1 below and t the quantile (1 + CONFIDENCE) / 2 of Student's
+    distribution with n - 1 degrees of freedom: "The Probable Error of a Mean" (https://doi.org/10.2307/2331554).
+
+    values: (N, ...), nan where nothing is known, which n does not count. Returns two arrays of the shape (...). Of n = 1 half is inf:
+    one value tells nothing of the spread. Of n = 0 both are nan.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    n = np.count_nonzero(~np.isnan(values), axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.nansum(values, axis=0) / n
+        deviation = np.sqrt(np.nansum((values - mean) ** 2, axis=0) / (n - 1))
+        half = np.where(n > 1, stdtrit(np.maximum(n - 1, 1), (1 + CONFIDENCE) / 2) * deviation / np.sqrt(n), np.inf)
+    return mean, np.where(n > 0, half, np.nan)
