@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from mtl_core.base.faults import ExperimentError
+from mtl_core.base.files import write_atomically
 from mtl_core.base.workspace import Workspace
-from mtl_core.tracking.runs import Owner, Run, RunState, list_runs, write_atomically
+from mtl_core.tracking.runs import Owner, Run, RunState, list_runs
 from mtl_core.training.events import Evaluated, Event, Finished, Started, Steered, StepDone
 
 if TYPE_CHECKING:

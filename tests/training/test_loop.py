@@ -11,10 +11,11 @@ import torch
 
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import Experiment, experiment_from_dict
+from mtl_core.evaluation.predictions import read_report
 from mtl_core.inference.predictor import Predictor
 from mtl_core.model.multitask import MultiTaskModel
-from mtl_core.runtime.checkpoints import load_checkpoint
 from mtl_core.runtime.prepare import Prepared, prepare
+from mtl_core.training.checkpoints import load_checkpoint
 from mtl_core.training.control import Commands, Control
 from mtl_core.training.events import Evaluated, Event, Failed, Finished, Paused, Reported, Resumed, Started, Steered, StepDone
 from mtl_core.training.loop import _Trainer, train
@@ -163,7 +164,7 @@ def test_what_a_kind_chose_on_validation_goes_with_the_model(description: dict, 
         if tested:
             assert tested["match"] == pytest.approx(kind.report.evaluate(*found["test"], None, loaded.specs["match"]))
     assert len(set(thresholds.values())) > 1
-    reported = [e for e in events if isinstance(e, Reported)][-1].reports["match"][0]["data"]["rows"]
+    reported = (read_report(tmp_path, "test") or {})["match"][0]["data"]["rows"]
     assert [row[0] for row in reported if row[-1]] == [thresholds["best"]]
 
 
