@@ -1,4 +1,4 @@
-"""Both catalogues are complete, and nothing is shown that a catalogue does not have."""
+"""The catalogues are complete, and nothing is shown that a catalogue does not have."""
 
 import ast
 from pathlib import Path
@@ -30,6 +30,11 @@ def test_choose_takes_the_first_language_there_is(wanted: tuple[str | None, ...]
     assert language.choose(*wanted) == code
 
 
+def test_every_language_but_the_first_has_a_catalogue() -> None:
+    assert list(language.LOCALES) == list(language.LANGUAGES)[1:]
+    assert all(language.catalogue_path(code).exists() for code in language.LOCALES)
+
+
 def test_translator_knows_the_catalogue_and_falls_back_to_english() -> None:
     assert language.translator("zh")("Language") == "语言"
     assert language.translator("en")("Language") == "Language"
@@ -41,7 +46,7 @@ def test_message_is_translated_with_its_values() -> None:
     assert message("line {line}", line=7).text(language.translator("zh")) == "第 7 行"
 
 
-@pytest.mark.parametrize("code", language.LANGUAGES)
+@pytest.mark.parametrize("code", language.LOCALES)
 def test_catalogue_is_complete_and_has_nothing_else(code: str) -> None:
     catalogue = {entry.id: entry.string for entry in language.read_catalogue(code) if entry.id}
     assert sorted(EXTRACTED - set(catalogue)) == [], "run `python -m mtl_core.base.language`"
@@ -49,7 +54,7 @@ def test_catalogue_is_complete_and_has_nothing_else(code: str) -> None:
     assert [text for text, translated in catalogue.items() if not translated.strip()] == []
 
 
-@pytest.mark.parametrize("code", language.LANGUAGES)
+@pytest.mark.parametrize("code", language.LOCALES)
 def test_translations_keep_the_places(code: str) -> None:
     entries = [(entry.id, entry.string) for entry in language.read_catalogue(code) if entry.id]
     assert [text for text, translated in entries if language.places(text) != language.places(translated)] == []
@@ -68,7 +73,7 @@ def _descriptions(model: type) -> list[str]:
 def test_help_texts_of_the_experiment_and_the_kinds_are_in_the_catalogues() -> None:
     parts = [Experiment, *_models(Experiment), *(named.Options for named in (*KINDS.values(), *BALANCING.values()))]
     texts = [text for part in parts for text in _descriptions(part)]
-    texts += [text for kind in KINDS.values() for text in (kind.label, kind.help, *(f.help for f in kind.fields))]
+    texts += [text for kind in KINDS.values() for text in (kind.label, kind.help, *(t for f in kind.fields for t in (f.label, f.help)))]
     texts += [text for strategy in BALANCING.values() for text in (strategy.label, strategy.help, strategy.slider)]
     texts += [text for kind in KINDS.values() for metric in kind.metrics for text in (metric.label, metric.help)]
     assert len(texts) > 50
@@ -107,6 +112,5 @@ def test_update_keeps_translations_and_drops_what_is_gone(tmp_path: Path, monkey
     monkeypatch.setattr(language, "ROOT", tmp_path)
     monkeypatch.setattr(language, "catalogue_path", lambda code: tmp_path / f"{code}.po")
 
-    assert language.update() == {"en": [], "zh": ["New {n}"]}
+    assert language.update() == {"zh": ["New {n}"]}
     assert {e.id: e.string for e in language.read_catalogue("zh") if e.id} == {"Stay": "留", "New {n}": ""}
-    assert {e.id: e.string for e in language.read_catalogue("en") if e.id} == {"Stay": "Stay", "New {n}": "New {n}"}
