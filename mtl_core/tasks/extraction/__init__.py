@@ -212,6 +212,11 @@ KIND = TaskKind(
     label=N_("Attribute extraction"),
     help=N_("Which words of a text name an attribute and which one: the brand, the colour, the size in a product's title."),
     fields=FIELDS,
+    example=(
+        {"text": "Ellie leather shoes, red", "label": '{"brand": "Ellie", "colour": "red"}'},
+        {"text": "Aqua garden hose, blue", "label": "brand: Aqua; colour: blue"},
+        {"text": "a hose", "label": "{}"},
+    ),
     Options=ExtractionOptions,
     metrics=(
         MetricInfo(

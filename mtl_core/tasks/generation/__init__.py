@@ -200,6 +200,10 @@ KIND = TaskKind(
     label=N_("Generation"),
     help=N_("Writes a text from a text: a description from attributes, an answer to a message, a short title from a long one."),
     fields=FIELDS,
+    example=(
+        {"source": "brand: Ellie; colour: red; shoes", "label": "Red shoes by Ellie."},
+        {"source": "brand: Aqua; length: 20 m; garden hose", "label": "A garden hose of 20 m by Aqua."},
+    ),
     Options=GenerationOptions,
     metrics=(
         MetricInfo("rouge_l", N_("ROUGE-L"), N_("F1 of the longest common sequence of words between what was written and the reference.")),

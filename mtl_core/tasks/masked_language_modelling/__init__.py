@@ -124,6 +124,7 @@ KIND = TaskKind(
     label=N_("Masked language modelling"),
     help=N_("Which word fits a blank: adapts the encoder to a shop's language from texts without labels."),
     fields=FIELDS,
+    example=({"text": "red leather shoes by Ellie"}, {"text": "the garden hose is 20 m long"}),
     Options=MaskedLanguageOptions,
     metrics=(
         MetricInfo("accuracy", N_("Accuracy"), N_("Share of hidden tokens that were guessed.")),

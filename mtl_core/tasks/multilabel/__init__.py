@@ -286,6 +286,11 @@ KIND = TaskKind(
     label=N_("Tags"),
     help=N_("Which of many tags a text has, any number of them: the themes of a message, the properties of a product."),
     fields=FIELDS,
+    example=(
+        {"text": "the coat came late and is too small", "label": ["delivery", "size"]},
+        {"text": "too small and too dear", "label": ["size", "price"]},
+        {"text": "came late", "label": ["delivery"]},
+    ),
     Options=MultilabelOptions,
     metrics=(
         MetricInfo("micro_f1", N_("Micro-F1"), N_("F1 of all tags of all rows counted together, so that frequent tags count more.")),

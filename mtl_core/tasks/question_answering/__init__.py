@@ -251,6 +251,11 @@ KIND = TaskKind(
     label=N_("Question answering"),
     help=N_("Which words of a product's description or of a review answer a question, or that none do."),
     fields=FIELDS,
+    example=(
+        {"question": "how long is the hose", "passage": "The garden hose is 20 m long and blue.", "answer": "20 m"},
+        {"question": "which colour has the hose", "passage": "The garden hose is 20 m long and blue.", "answer": "blue"},
+        {"question": "who makes the hose", "passage": "The garden hose is 20 m long and blue.", "answer": "[]"},
+    ),
     Options=QuestionAnsweringOptions,
     metrics=(
         MetricInfo(

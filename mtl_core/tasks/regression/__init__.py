@@ -158,6 +158,11 @@ KIND = TaskKind(
     label=N_("Number"),
     help=N_("Which number belongs to a text: a rating, a price, a graded quality."),
     fields=FIELDS,
+    example=(
+        {"text": "a lovely warm coat", "label": 5},
+        {"text": "the coat is fine", "label": 3.5},
+        {"text": "an awful coat", "label": 1},
+    ),
     Options=RegressionOptions,
     metrics=(
         MetricInfo(
