@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+SHOP = Path(__file__).resolve().parents[1] / "data"
 TASKS = ("intent", "department", "matching")
 
 
@@ -67,19 +68,35 @@ def _pairs(data: Path) -> pd.DataFrame:
     return pd.concat(tables)
 
 
-def tables(data: Path, rows: int, evaluation_rows: int) -> dict[str, pd.DataFrame]:
+def _shop() -> dict[str, pd.DataFrame]:
+    """Tables of the sample shop in their place: intents of messages, departments of reviews, pairs of offers."""
+    messages, reviews, offers = (pd.read_csv(SHOP / f"{name}.csv", keep_default_na=False) for name in ("messages", "reviews", "offers"))
+    tenths = np.random.default_rng(0).permutation(len(offers)) * 10 // len(offers)
+    offers["split"] = np.select([tenths < 7, tenths < 8], ["train", "validation"], "test")
+    return {
+        "intent": messages.rename(columns={"message": "text", "intent": "label"}),
+        "department": reviews.rename(columns={"review": "text", "department": "label"}),
+        "matching": offers.assign(label=np.where(offers["same"] == 1, "same", "different")).rename(
+            columns={"offer_a": "text", "offer_b": "second"}
+        ),
+    }
+
+
+def tables(data: Path | None, rows: int, evaluation_rows: int) -> dict[str, pd.DataFrame]:
     """Task → columns `text`, `second` (pairs only), `label`, `split`; the same number of training rows of every task.
 
-    rows: training rows a task; evaluation_rows: most rows of validation and of test a task. Chosen at random, always the same.
+    data: where the real tables lie, None for tables of the sample shop; rows: training rows a task; evaluation_rows: most rows of
+    validation and of test a task. Chosen at random, always the same.
     """
     made = {}
-    for name, make in zip(TASKS, (_intents, _departments, _pairs), strict=True):
-        table = make(data).sample(frac=1, random_state=0)
+    found = zip(TASKS, (_intents, _departments, _pairs), strict=True)
+    for name, table in _shop().items() if data is None else ((name, make(data)) for name, make in found):
+        table = table[["text", *(["second"] if "second" in table else []), "label", "split"]].sample(frac=1, random_state=0)
         most = table["split"].map({"train": rows}).fillna(evaluation_rows)
         made[name] = table[table.groupby("split").cumcount() < most].reset_index(drop=True)
-        found = int((made[name]["split"] == "train").sum())
-        if found < rows:
-            raise SystemExit(f"{name} has {found} training rows; --rows should be at most that for an equal mix. Found {rows}.")
+        there = int((made[name]["split"] == "train").sum())
+        if there < rows:
+            raise SystemExit(f"{name} has {there} training rows; --rows should be at most that for an equal mix. Found {rows}.")
     return made
 
 

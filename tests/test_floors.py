@@ -99,6 +99,18 @@ def test_imports_go_down_only(path: Path) -> None:
     assert not wrong, f"{room} may not import {', '.join(sorted(wrong))}"
 
 
+def test_runtime_knows_no_optimizer_sampler_or_loop() -> None:
+    """Predictions are made by `runtime`, which `inference` imports, and nothing of training."""
+    found = {(module_name(p), m) for p in CORE if unit(module_name(p)) in ("runtime", "inference") for m in imports(p)}
+    training = ("mtl_core.training", "mtl_core.balancing", "mtl_core.data.shares", "torch.optim")
+    assert not {(module, name) for module, name in found if name.startswith(training)}
+    rooms = {unit(name) for module, name in found if unit(module) == "inference" and name.startswith("mtl_core.")}
+    assert rooms <= {"base", "data", "tasks", "runtime", "inference"}
+    program = "import sys, mtl_core.inference.predictor; print(*[name for name in sys.modules if name.startswith('mtl_core.training')])"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not done.stdout.split()
+
+
 def test_imports_have_no_circles() -> None:
     graph = {name: {m for m in imports(path, for_types=False) if m in MODULES and m != name} for name, path in MODULES.items()}
     try:

@@ -8,12 +8,12 @@ from types import FrameType
 from typing import TextIO
 
 from mtl_core.base.workspace import Workspace
-from mtl_core.jobs import Work, perform, quiet_libraries
+from mtl_core.jobs import Work, evaluable, evaluation, perform, perform_evaluation, quiet_libraries
 from mtl_core.tasks import KINDS
 from mtl_core.tracking.mlflow_mirror import MlflowMirror
 from mtl_core.tracking.runs import Recorder, Run, Series
 from mtl_core.training.control import Control
-from mtl_core.training.events import Evaluated, Event, Failed, RowsMade, StepDone
+from mtl_core.training.events import Evaluated, Event, Failed, Predicted, RowsMade, StepDone
 
 MIRROR_SECONDS = 30.0
 """To wait for MLflow at the end; what is late comes with the next start."""
@@ -54,10 +54,36 @@ def execute(target: Run, workspace: Workspace, work: Work, stream: TextIO | None
             signal.signal(number, handler)
         recorder.close()
     progress.line(f"{state}.")
+    _finish(mirror, progress)
+    return target.refreshed()
+
+
+def evaluate_test(target: Run, workspace: Workspace, stream: TextIO | None) -> tuple[Run, Failed | None]:
+    """Evaluates the test split of a run that ended without, once, and returns the run as it then is and why it could not be evaluated.
+
+    Args:
+        target: a run that has ended and keeps its best checkpoint.
+        stream: where the progress is told; None: nowhere.
+
+    Raises:
+        RunError: the test split was evaluated before, and when; the run has not ended, or has no checkpoint any more.
+    """
+    recorder = Recorder(evaluable(target).folder)
+    progress = Progress(recorder, stream, {name: KINDS[task.kind].primary for name, task in target.tasks.items()})
+    mirror = MlflowMirror(workspace, only=target.id).start()
+    try:
+        quiet_libraries()
+        failed = perform_evaluation(recorder, evaluation(target, workspace), Control(), progress)
+    finally:
+        recorder.close()
+    _finish(mirror, progress)
+    return target.refreshed(), failed
+
+
+def _finish(mirror: MlflowMirror, progress: "Progress") -> None:
     if not mirror.flush(MIRROR_SECONDS):
         progress.line(f"MLflow does not have all of it yet ({mirror.error or 'slow'}); the next start of the workbench goes on.")
     mirror.stop(timeout=1)
-    return target.refreshed()
 
 
 class Progress:
@@ -81,6 +107,8 @@ class Progress:
             self.line(f"step {event.step}, {event.split}: {', '.join(metrics)}{'  (best)' if event.is_best else ''}")
         elif isinstance(event, RowsMade):
             self.line(f"step {event.step}, rows {event.how}: {', '.join(f'{task} {n}' for task, n in event.rows.items())}")
+        elif isinstance(event, Predicted) and not event.evaluated:
+            self.line(f"predictions of {sum(event.rows.values()):,} rows that were not evaluated ({event.split}): {event.seconds:.1f} s")
         elif isinstance(event, Failed):
             self.line(f"step {event.step}: failed")
         elif isinstance(event, StepDone) and self.redraws and time.monotonic() - self._drawn > 0.1:

@@ -11,6 +11,7 @@ from mtl_core.api.answers import Rows, candidates_of, rows_of
 from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import Experiment
+from mtl_core.evaluation.predictions import read_predictions
 from mtl_core.tasks import KINDS
 from mtl_core.tracking import runs as record
 from mtl_core.tracking.runs import RunError
@@ -79,15 +80,20 @@ class Run(record.Run):
         return {panel["title"]: panel_frame(panel["data"]) for panel in self._panels(task, split)}
 
     def predictions(self, task: str) -> pd.DataFrame:
-        """The kept predictions of the task's evaluated rows, of the best checkpoint.
+        """The kept predictions of the task's evaluated rows, of the best checkpoint; of all rows with `training.predictions=all`.
 
-        Columns: row (its number in the table), split, label, answer, and the scores that the metrics are computed from.
+        Columns: row (its number in the table, from 0; see `mtl_core.tracking.table_rows`), split, group (int, where the kind has groups),
+        label (as the kind's metrics take it, for instance the number of a class), answer (what a person is shown: a class, a number, a
+        text), scores (a number, array or object: what the metrics are computed from), loss (≥ 0), and rank (from 1) of a whole catalogue.
 
         Raises:
             RunError: no such task, or none were kept.
         """
         self.known(task)
-        raise RunError(message("The run “{run}” keeps no predictions of the task “{task}”.", run=self.id, task=task))
+        try:
+            return read_predictions(self.folder, task, KINDS[self.tasks[task].kind].report.types)
+        except FileNotFoundError as error:
+            raise RunError(message("The run “{run}” keeps no predictions of the task “{task}”.", run=self.id, task=task)) from error
 
     def predictor(self, checkpoint: str = "best", device: str = "auto") -> "Predictor":
         """The model at work, loaded once; thread-safe.
@@ -103,7 +109,7 @@ class Run(record.Run):
         folder = self.checkpoint(checkpoint) or (self.checkpoint("last") if checkpoint == "best" else None)
         if folder is None:
             raise RunError(message("The run “{run}” has no checkpoint “{name}”.", run=self.id, name=checkpoint))
-        return _predictor(folder, (folder / "state.json").stat().st_mtime_ns, device)
+        return _predictor(folder, (folder / "specs.json").stat().st_mtime_ns, device)
 
     def predict(self, task: str, rows: Rows, checkpoint: str = "best", device: str = "auto") -> pd.DataFrame:
         """Answers for new rows.

@@ -100,7 +100,8 @@ class GradientDropout(GradientBalancing):
 
         weights = torch.from_numpy(effective).to(gradients)
         update = torch.empty_like(gradients[0])
-        passed, energy = (torch.zeros(len(weights), dtype=torch.float64, device=gradients.device) for _ in range(2))
+        wide = torch.float32 if gradients.device.type == "mps" else torch.float64  # which that device does not have
+        passed, energy = (torch.zeros(len(weights), dtype=wide, device=gradients.device) for _ in range(2))
         for block, mixed in zip(gradients.split(_BLOCK, dim=1), update.split(_BLOCK), strict=True):
             sizes = block.abs()
             total, size = weights @ block, weights @ sizes

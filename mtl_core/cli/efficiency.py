@@ -18,7 +18,8 @@ finished run of the workspace already is, is not trained again; Ctrl-C stops at 
 how frequent they and the words are, both take from all training rows.
 
 --json prints one object: run_id, task, metric, complete, failed, curves: way (joint, alone) → a list of {share, rows, mean, half, n} on the
-test split; half is half the width of the 95 % interval, null with fewer than 3 seeds. With --list: run_id and trainings, as of `alone`.
+validation split; half is half the width of the 95 % interval, null with fewer than 3 seeds. With --list: run_id and trainings,
+as of `alone`.
 """
 
 
@@ -64,7 +65,7 @@ def efficiency(args: argparse.Namespace, workspace: Workspace) -> int:
             }
         )
     else:
-        print(f"{now.task}: {now.metric} on the test split" + ("\n" if curves else ", of which no training has any"))
+        print(f"{now.task}: {now.metric} on the validation split" + ("\n" if curves else ", of which no training has any"))
         cells = [[way, f"{p.share:.0%}", f"{p.rows:,}", p.score.text(), p.score.n] for way, points in curves.items() for p in points]
         if cells:
             print_table(["", "share", "rows", "mean ± half the 95 % interval", "seeds"], cells)

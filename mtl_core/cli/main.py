@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mtl_core.api.foreground import execute
+from mtl_core.api.foreground import evaluate_test, execute
 from mtl_core.api.runs import load
 from mtl_core.base.faults import ExperimentError
 from mtl_core.base.program import SCREEN
@@ -75,6 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     resume.add_argument("run", metavar="RUN")
     replay = command("replay", _replay, "Train a run again as its events say, with all that was changed on the way.", as_json)
     replay.add_argument("run", metavar="RUN")
+    evaluate = command("evaluate", _evaluate, "Evaluate the test split of a run that ended without, once.", as_json)
+    evaluate.add_argument("run", metavar="RUN")
+    evaluate.add_argument("--split", choices=["test"], default="test", help="the one that trainings may leave alone (training.test)")
     command("kinds", cli_show.kinds, "List the task kinds and their fields.", as_json)
     command("strategies", cli_show.strategies, "List how tasks can be balanced, sampled and shared.", as_json)
     command("runs", cli_show.runs, "List the runs, newest first.", as_json)
@@ -159,6 +162,19 @@ def _replay(args: argparse.Namespace, workspace: Workspace) -> int:
     else:
         print(f"Not the same numbers. First difference: {found.difference}")
     return OK if found.difference is None else FAILED
+
+
+def _evaluate(args: argparse.Namespace, workspace: Workspace) -> int:
+    done, failed = evaluate_test(run(workspace, args.run), workspace, sys.stderr)
+    if failed is not None:
+        print(f"{failed.message}\n{failed.advice}", file=sys.stderr)
+        return FAILED
+    if args.json:
+        tested = done.tested.isoformat() if done.tested else None
+        print_json({"run_id": done.id, "split": args.split, "tested": tested, "tasks": done.result()["tasks"]})
+    else:
+        print_metrics(done.result()["tasks"])
+    return OK
 
 
 def _execute(target: Run, workspace: Workspace, as_json: bool, work: Work, quiet: bool = False) -> int:

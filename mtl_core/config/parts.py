@@ -340,6 +340,17 @@ class TrainingConfig(Config):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", title=N_("Precision"), description=N_("auto: bfloat16 where the hardware computes in it.")
     )
+    test: bool = Field(
+        True,
+        title=N_("Evaluate on the test split"),
+        description=N_("At the end, with the best model. Off while you try settings: the test split is for the run that you keep."),
+    )
+    predictions: Literal["none", "evaluated", "all"] = Field(
+        "evaluated",
+        title=N_("Predictions kept"),
+        description=N_("Of single rows, by the best model: none; of the rows that were evaluated; or of all rows, which takes longer."),
+        json_schema_extra={"choices": {"none": N_("None"), "evaluated": N_("Evaluated rows"), "all": N_("All rows")}},
+    )
 
 
 class DiagnosticsConfig(Config):

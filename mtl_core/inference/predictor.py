@@ -15,7 +15,7 @@ from mtl_core.base.messages import message
 from mtl_core.data.memory import rows_in_memory
 from mtl_core.data.problems import InputError
 from mtl_core.runtime.batches import assemble
-from mtl_core.runtime.checkpoints import load_checkpoint
+from mtl_core.runtime.checkpoints import load_model
 from mtl_core.runtime.devices import device_of, precision_of
 from mtl_core.runtime.lanes import Lanes
 from mtl_core.tasks import KINDS
@@ -28,8 +28,8 @@ class Predictor:
     """Thread-safe for predictions. experiment: what the model was trained with; kinds: task → its kind."""
 
     def __init__(self, checkpoint: Path, device: str = "auto"):
-        """checkpoint: a folder as `training.checkpoints` writes it."""
-        loaded = load_checkpoint(checkpoint)
+        """checkpoint: a folder as `runtime.checkpoints` writes it."""
+        loaded = load_model(checkpoint)
         self.experiment, self._specs, self._tokenizer = loaded.experiment, loaded.specs, loaded.tokenizer
         self._device = device_of(device)
         self._model = loaded.model.to(self._device).train(False)

@@ -4,12 +4,10 @@ The registry belongs to the process: to no session, no cache and, as it lies in 
 version of this file either (Streamlit loads changed modules again). torch is loaded in the job's thread only.
 """
 
-import errno
 import gc
 import shutil
 import sys
 import threading
-import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -23,6 +21,8 @@ from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import Experiment
 from mtl_core.config.steering import steered
 from mtl_core.data.problems import DataError, Problem
+from mtl_core.jobs.evaluating import evaluable, evaluation, perform_evaluation
+from mtl_core.jobs.failures import ADVICE, failed
 from mtl_core.tracking.mlflow_mirror import MlflowMirror
 from mtl_core.tracking.runs import Owner, Recorder, Run, RunError, RunState, Series, create_run, list_runs, run
 from mtl_core.training.control import Control
@@ -63,11 +63,12 @@ class Snapshot:
 
 
 class _Job:
-    """A run in this process. `device` is the queue it waits in, None until it is known."""
+    """A run in this process. `device` is the queue it waits in, None until it is known; trains: it is no evaluation after the end."""
 
-    def __init__(self, recorder: Recorder, work: Work, device: Callable[[], str]):
+    def __init__(self, recorder: Recorder, work: Work, device: Callable[[], str], trains: bool):
         self.recorder = recorder
         self.work = work
+        self.trains = trains
         self.find_device = device
         self.device: str | None = None
         self.at_work = False
@@ -167,7 +168,7 @@ class Jobs:
             return
         if found.state.live or found.state in (RunState.FINISHED, RunState.STOPPED):
             raise RunError(_no_handle(found))
-        from mtl_core.runtime.checkpoints import restore_before
+        from mtl_core.training.checkpoints import restore_before
 
         restore_before(found.folder, step)
         self.resume(run_id, workspace)
@@ -179,6 +180,20 @@ class Jobs:
         created = replay_of(original, workspace)
         self._start(created, workspace, replaying(created, original, workspace))
         return created.id
+
+    def evaluate(self, run_id: str, workspace: Workspace | None = None) -> None:
+        """Evaluates the test split of a run that ended without; `evaluating` says how long. Raises RunError: see `evaluable`."""
+        workspace = workspace or Workspace.default()
+        found = evaluable(run(workspace, run_id))
+        recorder = Recorder(found.folder)
+        recorder.set_state(recorder.state, test_error=None)
+        self._enter(recorder, found, workspace, evaluation(found, workspace), trains=False)
+
+    def evaluating(self, run_id: str) -> bool:
+        """Whether the test split is being evaluated, or that waits for its turn, in this process."""
+        with self._changed:
+            job = self._jobs.get(run_id)
+            return job is not None and not job.trains and not job.ended.is_set()
 
     def snapshot(self, run_id: str, workspace: Workspace | None = None) -> Snapshot:
         """A run of this process costs no file access; another's journal is read from where the last look ended.
@@ -208,7 +223,7 @@ class Jobs:
         """The way into a run that is at work or waiting in this process, else None."""
         with self._changed:
             job = self._jobs.get(run_id)
-            return None if job is None or job.ended.is_set() else job.control
+            return None if job is None or job.ended.is_set() or not job.trains else job.control
 
     def active(self, workspace: Workspace | None = None) -> list[str]:
         """Runs at work or waiting in this process, in the order of their turn; of one workspace when given."""
@@ -254,8 +269,11 @@ class Jobs:
     def _start(self, target: Run, workspace: Workspace, work: Work) -> None:
         recorder = Recorder(target.folder)
         recorder.set_state(RunState.QUEUED, ended=None, error=None, problems=None, result=None)
+        self._enter(recorder, target, workspace, work, trains=True)
+
+    def _enter(self, recorder: Recorder, target: Run, workspace: Workspace, work: Work, trains: bool) -> None:
         wanted = target.experiment.training.device
-        job = _Job(recorder, work, lambda: training_device(wanted))
+        job = _Job(recorder, work, lambda: training_device(wanted), trains)
         with self._changed:
             self._jobs[target.id] = job
             self._followers.pop(target.folder, None)
@@ -268,11 +286,12 @@ class Jobs:
     def _execute(self, job: _Job, workspace: Workspace) -> None:
         try:
             if self._wait_for_turn(job):
-                perform(job.recorder, job.work, job.control)
-            else:
+                (perform if job.trains else perform_evaluation)(job.recorder, job.work, job.control)
+            elif job.trains:
                 job.recorder.set_state(RunState.STOPPED)
         except Exception as error:  # noqa: BLE001 - even the end could not be written: a disk that is gone
-            job.recorder.fail(_failed(job.recorder, error))
+            if job.trains:
+                job.recorder.fail(failed(job.recorder, error))
         finally:
             job.work = _nothing  # what the training held goes with it
             free_memory()
@@ -345,7 +364,9 @@ def training(target: Run, workspace: Workspace, resume: bool) -> Work:
         prepared = prepare(experiment, workspace, target.base, contained=target.contained)
         for event in train(experiment, prepared, control, target.folder, resume=resume):
             if target.purpose and isinstance(event, Finished) and event.state == "finished":
-                shutil.rmtree(target.folder / "checkpoints", ignore_errors=True)  # a comparison needs its numbers, and has many
+                for checkpoint in (target.folder / "checkpoints").iterdir():  # a comparison needs its numbers, and has many
+                    if checkpoint.name != target.purpose.get("keeps"):
+                        shutil.rmtree(checkpoint, ignore_errors=True)
             yield event
 
     return work
@@ -391,11 +412,11 @@ def perform(recorder: Recorder, work: Work, control: Control, listen: Callable[[
             recorder.record(event)
             listen(event)
         if recorder.state.live:
-            recorder.fail(Failed(recorder.series.step, "error", N_("Training ended without a result."), _ADVICE["error"]))
+            recorder.fail(Failed(recorder.series.step, "error", N_("Training ended without a result."), ADVICE["error"]))
     except Exception as error:  # noqa: BLE001 - whatever it was, the run ends and says why
-        failed = _failed(recorder, error)
-        recorder.fail(failed, error.problems if isinstance(error, DataError) else None)
-        listen(failed)
+        found = failed(recorder, error)
+        recorder.fail(found, error.problems if isinstance(error, DataError) else None)
+        listen(found)
     except BaseException:
         recorder.set_state(RunState.INTERRUPTED)
         raise
@@ -429,35 +450,6 @@ def free_memory() -> None:
         torch.cuda.empty_cache()
 
 
-_ADVICE = {
-    "data": N_("Correct the table or the mapping on the page Data, then start again."),
-    "experiment": N_("Correct the experiment, then start again."),
-    "out_of_memory": N_("Use smaller micro-batches or a shorter longest text, then resume."),
-    "disk": N_("Make room on the disk or mend its permissions, then resume the run."),
-    "error": N_("The details are in error.txt in the run's folder. If there is a checkpoint, the run can be resumed."),
-}
-
-
-def _failed(recorder: Recorder, error: Exception) -> Failed:
-    """The event for an exception that got through; the traceback goes to error.txt beside the journal."""
-    try:
-        text = "".join(traceback.format_exception(error))
-        (recorder.folder / "error.txt").write_text(text, "utf-8")
-    except OSError:
-        pass  # the message below is what is left
-    reason, advice = "error", "error"
-    if isinstance(error, DataError):
-        reason = advice = "data"
-    elif isinstance(error, ExperimentError):
-        reason, advice = "data", "experiment"
-    elif isinstance(error, MemoryError):
-        reason = advice = "out_of_memory"
-    elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO):
-        advice = "disk"
-    own = type(error).__module__.startswith("mtl_core.")  # its text is a sentence for people
-    return Failed(recorder.series.step, reason, str(error) if own else f"{type(error).__name__}: {error}", _ADVICE[advice])
-
-
 def _snapshot(found: Run, state: RunState, series: Series) -> Snapshot:
     return Snapshot(
         run_id=found.id,
@@ -479,4 +471,19 @@ def _nothing(control: Control) -> Iterator[Event]:
     return iter(())
 
 
-__all__ = ["Jobs", "Owner", "Snapshot", "Work", "jobs", "perform", "replay_of", "replaying", "resumable", "training", "training_device"]
+__all__ = [
+    "Jobs",
+    "Owner",
+    "Snapshot",
+    "Work",
+    "evaluable",
+    "evaluation",
+    "jobs",
+    "perform",
+    "perform_evaluation",
+    "replay_of",
+    "replaying",
+    "resumable",
+    "training",
+    "training_device",
+]

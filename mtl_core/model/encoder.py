@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mtl_core.base.messages import Message, message
-from mtl_core.model.packing import Packed, layout
+from mtl_core.model.packing import Packed, layout, on_device
 from mtl_core.model.taps import by_task, hook, overlap, record, recorded
 from mtl_core.model.writing import CausalWriter, Seq2SeqWriter
 
@@ -332,7 +332,7 @@ class Encoder(nn.Module):
 
     def open_rows(self, ids: np.ndarray) -> None:
         """Makes the embedding rows of `ids` (unique, ascending) the leaf `rows` for the forward passes until `close_rows`."""
-        self.row_ids = torch.from_numpy(ids.astype(np.int64)).to(self.embeddings.device)
+        self.row_ids = on_device(ids.astype(np.int64), self.embeddings.device)
         self.rows = self.embeddings.detach()[self.row_ids].requires_grad_()
 
     def close_rows(self) -> None:
@@ -355,9 +355,11 @@ class Encoder(nn.Module):
 
     def pool(self, states: Tensor, packed: Packed) -> Tensor:
         """(N, hidden) → (S, hidden) float32 by mean, first or last token of each text."""
-        lengths = torch.tensor(packed.lengths, device=states.device)
-        if self.pooling == "mean":
+        lengths = on_device(packed.lengths, states.device)
+        if self.pooling == "mean" and states.device.type in ("cpu", "cuda"):
             return torch.segment_reduce(states.float(), "mean", lengths=lengths, axis=0, unsafe=True)
+        if self.pooling == "mean":
+            return mean_by_index(states.float(), lengths)
         ends = lengths.cumsum(0)
         return states[(ends - lengths) if self.pooling == "cls" else (ends - 1)].float()
 
@@ -375,16 +377,17 @@ class Encoder(nn.Module):
 
     def _padded_states(self, packed: Packed) -> Tensor:
         """For models that transformers cannot give another attention: padded to the longest, (S, L) → (N, hidden)."""
-        lengths = torch.tensor(packed.lengths, device=packed.ids.device)
+        lengths = on_device(packed.lengths, packed.ids.device)
         mask = torch.arange(packed.lengths[0], device=packed.ids.device) < lengths[:, None]  # (S, L)
-        grids = [packed.ids.new_zeros(mask.shape).masked_scatter(mask, t) for t in (packed.ids, packed.token_types, packed.positions)]
+        text = torch.repeat_interleave(lengths, output_size=len(packed.ids))  # (N,)
+        grids = [t.new_zeros(mask.shape).index_put((text, packed.positions), t) for t in (packed.ids, packed.token_types, packed.positions)]
         if self.rows is not None and self.row_ids is not None:
-            grids[0] = grids[0].masked_fill(~mask, int(self.row_ids[0]))
+            grids[0] = grids[0].masked_fill(~mask, self.row_ids[0])
         inputs = self._inputs(*grids)
         accepted = _arguments(self.model)
         self.pad()
         output = self.model(**{k: v for k, v in inputs.items() if k in accepted}, attention_mask=mask.long())
-        return output.last_hidden_state[mask]
+        return output.last_hidden_state[text, packed.positions]
 
     def pad(self) -> None:
         """The model is used with padding and a mask from now on, until `states` packs."""
@@ -463,6 +466,12 @@ class Encoder(nn.Module):
         model.save_pretrained(folder, state_dict=None if self.adapters is None else self.adapters.base_state(model))
         tokenizer.save_pretrained(folder)
         (folder / RECORD).write_text(json.dumps({"pooling": self.pooling, "writes": self.writes}))
+
+
+def mean_by_index(states: Tensor, lengths: Tensor) -> Tensor:
+    """(N, hidden), (S,) → (S, hidden), where torch has no kernel for segments: on a Mac's GPU."""
+    text = torch.repeat_interleave(lengths, output_size=len(states))
+    return states.new_zeros(len(lengths), states.shape[1]).index_add(0, text, states) / lengths[:, None]
 
 
 def _copy(model: nn.Module) -> None:

@@ -8,10 +8,12 @@ The attention is registered under the name `packed` in transformers' attention i
 (https://huggingface.co/docs/transformers/attention_interface), so it serves every architecture that uses that interface.
 """
 
+import inspect
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from typing import Any, cast
 
@@ -21,6 +23,16 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.attention.varlen import varlen_attn
 from transformers import AttentionInterface
+
+_GROUPED_QUERIES: dict[str, Any] = {"enable_gqa": True} if "enable_gqa" in inspect.signature(varlen_attn).parameters else {}
+"""What the kernel is told where several heads of queries share keys and values: since torch 2.12; before, it asks for no leave."""
+
+
+def on_device(values: np.ndarray | Sequence[float] | Sequence[bool], device: torch.device) -> Tensor:
+    """`values` as a tensor there. A GPU gets them from pinned memory, in its own time: a plain copy would wait until it has computed all
+    that was asked of it so far."""
+    tensor = torch.as_tensor(values)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 @dataclass(frozen=True)
@@ -46,13 +58,9 @@ class Packed:
         lengths = tuple(len(t) for t in texts)
         if any(a < b for a, b in pairwise(lengths)):
             raise ValueError("Packed texts should be sorted, longest first.")
-        host = torch.from_numpy(
-            np.stack([np.concatenate(texts), np.concatenate([np.arange(n) for n in lengths]), np.concatenate(token_types)]).astype(np.int64)
-        )
-        if device.type == "cuda":
-            host = host.pin_memory().to(device, non_blocking=True)
-        ids, positions, types = host.to(device)
-        wanted = torch.from_numpy(np.flatnonzero(np.repeat(kept, lengths))).to(device) if any(kept) else None
+        arrays = [np.concatenate(texts), np.concatenate([np.arange(n) for n in lengths]), np.concatenate(token_types)]
+        ids, positions, types = on_device(np.stack(arrays).astype(np.int64), device)
+        wanted = on_device(np.flatnonzero(np.repeat(kept, lengths)), device) if any(kept) else None
         return cls(ids, positions, types, lengths, wanted)
 
     @property
@@ -84,7 +92,7 @@ _layout = _Layout()
 def layout(packed: Packed) -> Iterator[None]:
     """What `packed_attention` needs to know of the texts, for the forward passes inside the block (of this thread)."""
     _layout.groups = packed.groups
-    _layout.offsets = torch.tensor(np.concatenate([[0], np.cumsum(packed.lengths)]), dtype=torch.int32, device=packed.ids.device)
+    _layout.offsets = on_device(np.cumsum([0, *packed.lengths]).astype(np.int32), packed.ids.device)
     yield
 
 
@@ -150,15 +158,19 @@ def packed_attention(
         raise TypeError("Packed texts have no bias by relative position.")
     causal = bool(getattr(module, "is_causal", False) if is_causal is None else is_causal)
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
-    q, k, v = (t[0].transpose(0, 1) for t in (query, key, value))  # (N, H, D)
+    q, k, v = (t.squeeze(0).transpose(0, 1) for t in (query, key, value))  # (N, H, D)
     groups = _layout.groups
     longest = groups[0][1]
     banded = sliding_window is not None and longest > sliding_window
-    if q.is_cuda and q.dtype in (torch.bfloat16, torch.float16) and not dropout and not banded:
+    if q.is_cuda and torch.is_autocast_enabled("cuda"):  # rotary positions and norms leave float32, which no autocast rule takes back here
+        q, k, v = (t.to(torch.get_autocast_dtype("cuda")) for t in (q, k, v))
+    if q.is_cuda and not dropout and not banded and kernel_takes(q):
         offsets = _layout.offsets
         window = (-1, 0) if causal else (-1, -1)
-        out = varlen_attn(q, k, v, offsets, offsets, longest, longest, scale=scale, window_size=window, enable_gqa=k.shape[1] != q.shape[1])
-        return cast(Tensor, out)[None], None
+        q, k, v = (t if t.stride(-1) == 1 else t.contiguous() for t in (q, k, v))
+        more = _GROUPED_QUERIES if k.shape[1] != q.shape[1] else {}
+        out = varlen_attn(q, k, v, offsets, offsets, longest, longest, scale=scale, window_size=window, **more)
+        return cast(Tensor, out).unsqueeze(0), None
     if q.device.type == "cpu" and not dropout and not banded and k.shape[1] == q.shape[1]:
         return _GroupedAttention.apply(q, k, v, groups, scale, causal)[None], None
     parts = []
@@ -168,7 +180,19 @@ def packed_attention(
             qg, kg, vg, mask, dropout, causal and mask is None, scale=scale, enable_gqa=k.shape[1] != q.shape[1]
         )
         parts.append(part.transpose(1, 2).reshape(n * length, *q.shape[1:]))
-    return torch.cat(parts)[None], None
+    return torch.cat(parts).unsqueeze(0), None
+
+
+def kernel_takes(q: Tensor) -> bool:
+    """Whether the variable-length kernel computes such queries (N, H, D), forward and back: in half precision, D a multiple of 8 and at
+    most 256. Others are computed group by group."""
+    return q.dtype in (torch.bfloat16, torch.float16) and q.shape[-1] % 8 == 0 and q.shape[-1] <= 256 and _has_kernel(q.device)
+
+
+@cache
+def _has_kernel(device: torch.device) -> bool:
+    """FlashAttention is for cards since Ampere, and not in every build of torch."""
+    return torch.backends.cuda.is_flash_attention_available() and torch.cuda.get_device_capability(device) >= (8, 0)
 
 
 def _band(length: int, window: int, causal: bool, device: torch.device) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 
 from mtl_core.data.compiled import Reading, RowBlock
 from mtl_core.model.encoder import Template
-from mtl_core.model.packing import Packed
+from mtl_core.model.packing import Packed, on_device
 from mtl_core.tasks.heads import SlotIndex, TaskBatch, Tokens
 
 
@@ -234,4 +234,4 @@ def _cut(order: np.ndarray, lengths: np.ndarray, budget: int, lanes: int) -> lis
 
 
 def _tensor(array: np.ndarray, device: torch.device) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array)).to(device, non_blocking=True)
+    return on_device(np.ascontiguousarray(array), device)

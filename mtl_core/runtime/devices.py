@@ -2,7 +2,6 @@
 
 from contextlib import AbstractContextManager, nullcontext
 
-import psutil
 import torch
 
 
@@ -35,20 +34,30 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
 
 
 def memory_bytes(device: torch.device) -> int:
-    """Most memory held on a GPU since the last call, or the process's resident set."""
+    """Most memory held on a GPU since the last call, or the process's resident set (0 where nothing can tell it)."""
     if device.type == "cuda":
         peak = torch.cuda.max_memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
         return peak
+    try:
+        import psutil  # a machine that only trains on its GPU can do without
+    except ImportError:
+        return 0
     return psutil.Process().memory_info().rss
 
 
 def random_state(device: torch.device) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Where the random numbers of the processor and of the device stand."""
-    return torch.get_rng_state(), torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    if device.type == "cuda":
+        return torch.get_rng_state(), torch.cuda.get_rng_state(device)
+    return torch.get_rng_state(), torch.mps.get_rng_state() if device.type == "mps" else None
 
 
 def set_random_state(device: torch.device, state: tuple[torch.Tensor, torch.Tensor | None]) -> None:
     torch.set_rng_state(state[0])
-    if state[1] is not None:
+    if state[1] is None:
+        return
+    if device.type == "cuda":
         torch.cuda.set_rng_state(state[1], device)
+    else:
+        torch.mps.set_rng_state(state[1])

@@ -55,6 +55,19 @@ class Encoded:
         return self.vectors[torch.from_numpy(used).to(device)], task_batch(block, slots, device)
 
 
+@dataclass
+class Ranking:
+    """rows: (R,) of the table, whose items were ranked; ranks, first, taken: as of `metrics.full_ranking`."""
+
+    rows: np.ndarray
+    ranks: np.ndarray
+    first: np.ndarray
+    taken: np.ndarray
+
+    def metrics(self) -> dict[str, float]:
+        return metrics.full_ranking(self.ranks, self.first, self.taken, FIRST)
+
+
 def text_vectors(
     lanes: Lanes, slot: str, store: TextStore, codes: np.ndarray, template: Template, micro_batch_tokens: int
 ) -> Iterator[tuple[np.ndarray, Tensor]]:
@@ -82,8 +95,8 @@ def encode_once(lanes: Lanes, task: PreparedTask, template: Template, micro_batc
     return Encoded(task, hashes, vectors)
 
 
-def rank_all(model: MultiTaskModel, name: str, encoded: Encoded, catalogue: Catalogue, rows: np.ndarray) -> dict[str, float]:
-    """The metrics of `metrics.full_ranking` for the items of `rows` among the whole catalogue. rows: (R,), those with a positive label.
+def rank_all(model: MultiTaskModel, name: str, encoded: Encoded, catalogue: Catalogue, rows: np.ndarray) -> Ranking | None:
+    """The items of `rows` among the whole catalogue; None without rows. rows: (R,), those with a positive label.
 
     An item that is equal to others stands behind them. The model is in evaluation mode.
     """
@@ -92,7 +105,7 @@ def rank_all(model: MultiTaskModel, name: str, encoded: Encoded, catalogue: Cata
     items = np.unique(encoded.places(catalogue.slot, np.arange(len(store_of(task, catalogue.slot)))))
     found = [_rank(model, name, encoded, catalogue, items, rows[i : i + USERS_AT_ONCE]) for i in range(0, len(rows), USERS_AT_ONCE)]
     if not found:
-        return {}
+        return None
     taken = np.zeros(len(encoded.hashes), np.int64)
     training = task.rows.rows("train")
     for at in range(0, len(training), _ROWS_AT_ONCE):
@@ -100,7 +113,7 @@ def rank_all(model: MultiTaskModel, name: str, encoded: Encoded, catalogue: Cata
         assert block.labels is not None
         taken += np.bincount(encoded.places(catalogue.slot, block.slots[catalogue.slot][0][block.labels > 0.5]), minlength=len(taken))
     ranks, first = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return metrics.full_ranking(ranks, first, taken[items], FIRST)
+    return Ranking(rows, ranks, first, taken[items])
 
 
 def _rank(

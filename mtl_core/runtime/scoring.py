@@ -14,7 +14,7 @@ from mtl_core.evaluation.metrics import Metrics
 from mtl_core.model.encoder import Template
 from mtl_core.model.multitask import MultiTaskModel
 from mtl_core.runtime.batches import assemble
-from mtl_core.runtime.full_ranking import encode_once, rank_all
+from mtl_core.runtime.full_ranking import Ranking, encode_once, rank_all
 from mtl_core.runtime.lanes import Lanes
 from mtl_core.runtime.prepare import Prepared, PreparedTask
 from mtl_core.tasks.base import Catalogue, Spec
@@ -25,18 +25,30 @@ ROWS_AT_ONCE = 2048  # of texts that are encoded already
 
 @dataclass
 class Scored:
-    """Rows of one task. scores, labels: (R, ...), as by the kind's `scores` and `truth`; groups: (R,) or None; loss: mean over the rows.
+    """Rows of one task. rows: (R,) their numbers; scores, labels: (R, ...), as by the kind's `scores` and `truth`; groups: (R,) or None;
+    losses: (R,) float32.
 
     gates: expert → what the task gives it, the mean over the rows' distinct texts; empty without experts or without texts.
-    ranked: metrics of a whole catalogue; empty where the kind ranks none.
+    ranking: of a whole catalogue; None where the kind ranks none.
     """
 
+    rows: np.ndarray
     scores: np.ndarray
     labels: np.ndarray
     groups: np.ndarray | None
-    loss: float
+    losses: np.ndarray
     gates: dict[str, float] = field(default_factory=dict)
-    ranked: dict[str, float] = field(default_factory=dict)
+    ranking: Ranking | None = None
+
+    @property
+    def loss(self) -> float:
+        """The mean over the rows."""
+        return float(self.losses.mean())
+
+    @property
+    def ranked(self) -> dict[str, float]:
+        """Metrics of a whole catalogue."""
+        return self.ranking.metrics() if self.ranking else {}
 
 
 @dataclass
@@ -65,14 +77,15 @@ class _Found:
         if inputs.groups is not None:
             self.groups.append(inputs.groups.cpu().numpy())
 
-    def scored(self, ranked: dict[str, float]) -> Scored:
+    def scored(self, rows: np.ndarray, ranking: Ranking | None) -> Scored:
         return Scored(
+            rows,
             np.concatenate(self.scores),
             np.concatenate(self.labels),
             np.concatenate(self.groups) if self.groups else None,
-            float(np.concatenate(self.losses).mean()),
+            np.concatenate(self.losses),
             {expert: total / self.n_texts for expert, total in self.gates.items()},
-            ranked,
+            ranking,
         )
 
 
@@ -106,7 +119,7 @@ def score(
                 vectors = lanes.encode(batch.packed)
                 for name, logits in model.logits_of(vectors, batch.tasks).items():
                     some[name].add(vectors, batch.tasks[name], logits)
-            found |= {name: one.scored({}) for name, one in some.items()}
+            found |= {name: one.scored(rows[name], None) for name, one in some.items()}
     finally:
         model.train(training)
     return {name: found[name] for name in rows}
@@ -138,7 +151,7 @@ def _with_catalogue(
     for start in range(0, len(rows), ROWS_AT_ONCE):
         vectors, inputs = encoded.batch(found.task.rows.take(rows[start : start + ROWS_AT_ONCE]))
         found.add(vectors, inputs, found.model.logits(found.name, vectors, inputs))
-    return found.scored(rank_all(found.model, found.name, encoded, catalogue, rows[np.concatenate(found.labels) > 0.5]))
+    return found.scored(rows, rank_all(found.model, found.name, encoded, catalogue, rows[np.concatenate(found.labels) > 0.5]))
 
 
 def sample_groups(rows: np.ndarray, groups: np.ndarray | None, most: int, seed: int) -> np.ndarray:
@@ -159,7 +172,7 @@ class Evaluator:
     them (see `TaskKind.tuned`) for the model as it is."""
 
     def __init__(self, model: MultiTaskModel, lanes: Lanes, template: Template, prepared: Prepared, options: TrainingConfig, seed: int):
-        self.tasks, self.tuned = prepared.tasks, dict[str, Spec]()
+        self.model, self.tasks, self.tuned = model, prepared.tasks, dict[str, Spec]()
         self._score = partial(score, model, lanes, template=template, micro_batch_tokens=options.micro_batch_tokens)
         self.watched = {
             name: sample_groups(rows := task.rows.rows("validation"), task.rows.take(rows).groups, options.evaluation_rows, seed)

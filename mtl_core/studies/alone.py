@@ -7,7 +7,7 @@ For a finished joint run and each of S seeds (its own, +1, +2 ...):
             (rounded), for as many steps as make up the rows it had in the whole joint run, evaluated at the same points of the training
     tuned   the run's experiment with fixed weights: of N trials with the first seed the best by the mean change on the validation split
             (Δm against training alone), then its other seeds. The first trial has equal weights; of the others each weight is drawn
-            log-uniformly from WEIGHTS, all scaled to a mean of 1
+            log-uniformly from WEIGHTS, all scaled to a mean of 1. Of the trials only the one chosen is evaluated on the test split
 """
 
 import math
@@ -80,8 +80,10 @@ def plan(of: Run, workspace: Workspace, n_seeds: int = LEAST_SEEDS, trials: int 
         add("joint", seed, together(experiment, seed, n_steps))
         single = {task: add("alone", seed, alone(experiment, task, seed, n_steps, facts(of)), task=task) for task in experiment.tasks}
         if seed == first:
-            tried = [add("tuned", seed, together(experiment, seed, n_steps, w), trial=t) for t, w in enumerate(weights)]
-            chosen = _choose(tried, single, metrics)
+            tried = [add("tuned", seed, together(experiment, seed, n_steps, w, test=False), trial=t) for t, w in enumerate(weights)]
+            if (chosen := _choose(tried, single, metrics)) is not None:  # on validation rows; the test split is then for this one only
+                parts.remove(tried[chosen])
+                add("tuned", seed, together(experiment, seed, n_steps, weights[chosen]), trial=chosen)
         elif chosen is not None:
             add("tuned", seed, together(experiment, seed, n_steps, weights[chosen]), trial=chosen)
     to_come = n_seeds - 1 if trials and chosen is None else 0

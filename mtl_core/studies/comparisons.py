@@ -7,6 +7,7 @@ rule. What is compared with what is said a floor above, by `alone` and `efficien
 
 import hashlib
 import json
+import shutil
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import Experiment, ExperimentError, experiment_from_dict
 from mtl_core.config.tables import store
 from mtl_core.data.problems import DataError
-from mtl_core.jobs import jobs, perform, training
+from mtl_core.jobs import evaluation, jobs, perform, perform_evaluation, training
 from mtl_core.studies.compare import RunResult
 from mtl_core.studies.verdicts import Trained
 from mtl_core.tracking.runs import Recorder, Run, RunError, RunState, create_run, list_runs, run
@@ -33,7 +34,7 @@ _LOCK = threading.Lock()
 @dataclass(frozen=True)
 class PlannedTraining:
     """One of the trainings. row: what it is trained for; task: trained alone; run: the one that is it, or was to become it; state:
-    missing where there is none."""
+    missing where there is none; untested where only the test split is still to be evaluated."""
 
     row: str
     seed: int
@@ -42,7 +43,7 @@ class PlannedTraining:
     task: str | None = None
     trial: int | None = None
     run: Run | None = None
-    state: Literal["done", "live", "interrupted", "stopped", "failed", "missing"] = "missing"
+    state: Literal["done", "live", "untested", "interrupted", "stopped", "failed", "missing"] = "missing"
 
     @property
     def label(self) -> str:
@@ -61,7 +62,11 @@ class Needed:
     @property
     def distinct(self) -> list[PlannedTraining]:
         """Each training once: one may be a part of two rows."""
-        return list({part.key: part for part in self.parts}.values())
+        found: dict[str, PlannedTraining] = {}
+        for part in self.parts:
+            if part.key not in found or part.experiment.training.test:
+                found[part.key] = part
+        return list(found.values())
 
     @property
     def missing(self) -> list[PlannedTraining]:
@@ -96,7 +101,7 @@ def finder(of: Run, workspace: Workspace, parts: list[PlannedTraining]) -> Adds:
 
     def add(row: str, seed: int, wanted: Experiment, *, task: str | None = None, trial: int | None = None) -> PlannedTraining:
         key = key_of(wanted, of.datasets, int(wanted.training.steps or 0))
-        found, state = _best(index.get(key, []))
+        found, state = _best(index.get(key, []), wanted.training.test)
         parts.append(PlannedTraining(row, seed, wanted, key, task, trial, found, state))
         return parts[-1]
 
@@ -133,9 +138,9 @@ def compared(of: Run) -> Experiment:
     return experiment
 
 
-def together(experiment: Experiment, seed: int, n_steps: int, weights: Mapping[str, float] | None = None) -> Experiment:
-    """The joint experiment with another seed; weights: fixed ones instead of its strategy."""
-    values = _without_patience(experiment, seed, n_steps)
+def together(experiment: Experiment, seed: int, n_steps: int, weights: Mapping[str, float] | None = None, test: bool = True) -> Experiment:
+    """The joint experiment with another seed; weights: fixed ones instead of its strategy; test: whether it is measured on that split."""
+    values = _without_patience(experiment, seed, n_steps, test)
     if weights is not None:
         values["balancing"] = {"name": "fixed"}
         for task, weight in weights.items():
@@ -143,15 +148,16 @@ def together(experiment: Experiment, seed: int, n_steps: int, weights: Mapping[s
     return experiment_from_dict(values)
 
 
-def alone(experiment: Experiment, task: str, seed: int, n_steps: int, joint: Facts) -> Experiment:
-    """One task of the joint experiment by itself, at equal examples. n_steps: planned for the joint run; joint: what it saw.
+def alone(experiment: Experiment, task: str, seed: int, n_steps: int, joint: Facts, test: bool = True) -> Experiment:
+    """One task of the joint experiment by itself, at equal examples. n_steps: planned for the joint run; joint: what it saw; test: as
+    for `together`.
 
     Its steps have fewer rows than the joint run's, and the same learning rates: a rate chosen for many rows may be too high for few.
     """
     a_step = joint.examples.get(task, 0) / max(1, joint.steps)
     batch = max(1, round(a_step))
     steps = max(1, round(a_step * n_steps / batch))
-    values = _without_patience(experiment, seed, steps)
+    values = _without_patience(experiment, seed, steps, test)
     values["tasks"] = {task: {**values["tasks"][task], "weight": 1.0}}
     table = values["tasks"][task]["data"]
     values["data"] = {table: values["data"][table]}
@@ -163,11 +169,12 @@ def alone(experiment: Experiment, task: str, seed: int, n_steps: int, joint: Fac
     return experiment_from_dict(values)
 
 
-def _without_patience(experiment: Experiment, seed: int, steps: int) -> dict[str, Any]:
+def _without_patience(experiment: Experiment, seed: int, steps: int, test: bool) -> dict[str, Any]:
     values = experiment.model_dump(mode="json")
     values["seed"] = seed % 2**31
     values["training"]["evaluate_every"] = experiment.training.interval(steps)
     values["training"]["steps"] = steps
+    values["training"] |= {"test": test, "predictions": "evaluated" if test else "none"}
     values["early_stopping"]["patience"] = 0
     return values
 
@@ -178,7 +185,7 @@ def key_of(experiment: Experiment, datasets: Mapping[str, str], n_steps: int) ->
     used = {task["data"] for task in values["tasks"].values()}
     values["data"] = {name: [table, datasets.get(name)] for name, table in values["data"].items() if name in used}
     values["training"] |= {"steps": n_steps, "epochs": None, "evaluate_every": experiment.training.interval(n_steps)}
-    del values["name"], values["diagnostics"]
+    del values["name"], values["diagnostics"], values["training"]["test"], values["training"]["predictions"]
     if len(values["tasks"]) == 1:  # one loss, one table: nothing to balance, to share out, or to average over
         del values["balancing"], values["sampling"], values["early_stopping"]["objective"]
     return hashlib.sha256(json.dumps([_VERSION, values]).encode()).hexdigest()[:32]
@@ -255,13 +262,29 @@ def finished_key(folder: Path, ended: float | None) -> str | None:
     return key_of(experiment, of.datasets, int(of.status["n_steps"]))
 
 
-def _best(runs: list[Run]) -> tuple[Run | None, Any]:
-    """A finished run before one at work before one that can go on before one that did not come to an end. Steered ones do not count."""
-    states = {RunState.FINISHED: "done", RunState.INTERRUPTED: "interrupted", RunState.STOPPED: "stopped", RunState.FAILED: "failed"}
-    count = [one for one in runs if one.state is not RunState.FINISHED or not facts(one).altered]
-    found = [(one, "live" if one.state.live else states[one.state]) for one in count]
-    order = ["done", "live", "interrupted", "failed", "stopped"]
+def _best(runs: list[Run], test: bool) -> tuple[Run | None, Any]:
+    """A finished run before one at work before one that can go on before one that did not come to an end. Steered ones do not count.
+
+    test: whether the test split is wanted; a finished run without has its best model, or does not count.
+    """
+    found = [(one, state) for one in runs if (state := _state(one, test))]
+    order = ["done", "live", "untested", "interrupted", "failed", "stopped"]
     return min(found, key=lambda pair: order.index(pair[1]), default=(None, "missing"))
+
+
+def _state(one: Run, test: bool) -> str | None:
+    if one.state.live:
+        return "live"
+    if one.state is not RunState.FINISHED:
+        return {RunState.INTERRUPTED: "interrupted", RunState.STOPPED: "stopped", RunState.FAILED: "failed"}[one.state]
+    known = facts(one)
+    if known.altered:
+        return None
+    if not test or one.tested or not any(rows.get("test") for rows in known.rows.values()):
+        return "done"
+    if jobs().evaluating(one.id):
+        return "live"
+    return "untested" if one.checkpoint("best") else None
 
 
 def check_data(of: Run, workspace: Workspace) -> None:
@@ -277,7 +300,15 @@ def check_data(of: Run, workspace: Workspace) -> None:
 
 
 def _about(of: Run, part: PlannedTraining) -> dict[str, Any]:
-    return {"name": f"{of.name} · {part.label}", "purpose": {"of": of.id, "part": part.label, "key": part.key}}
+    keeps = {"keeps": "best"} if part.trial is not None and not part.experiment.training.test else {}  # should it be chosen
+    return {"name": f"{of.name} · {part.label}", "purpose": {"of": of.id, "part": part.label, "key": part.key, **keeps}}
+
+
+def _tidy(now: Needed) -> None:
+    """Once nothing is to be done any more, nothing is kept of trials but their numbers."""
+    for part in now.parts if now.complete else ():
+        if part.run is not None and part.run.purpose.get("keeps"):
+            shutil.rmtree(part.run.folder / "checkpoints", ignore_errors=True)
 
 
 Plans = Callable[[], Needed]
@@ -301,13 +332,22 @@ def train_missing(
             raise RunError(message("The run “{run}” is already being trained.", run=part.run.id if part.run else ""))
         tell(now, part)
         train_part(now.of, part, workspace, listen)
-        before, now = part.key, plans()
-        if any(p.key == before and p.state != "done" for p in now.parts):
+        now = plans()
+        after = {p.state for p in now.distinct if p.key == part.key}
+        if not after <= {"done", "untested"} or (part.state == "untested" and after == {"untested"}):
             break
+    _tidy(now)
 
 
 def train_part(of: Run, part: PlannedTraining, workspace: Workspace, listen: Callable[[Event], Any] = lambda event: None) -> RunState:
     target, resume = part.run, part.state == "interrupted"
+    if target is not None and part.state == "untested":
+        recorder = Recorder(target.folder)
+        try:
+            perform_evaluation(recorder, evaluation(target, workspace), Control(), listen)
+        finally:
+            recorder.close()
+        return target.state
     if target is None or not resume:
         target = create_run(part.experiment, workspace, of.base, of.contained, _about(of, part))
     recorder = Recorder(target.folder)
@@ -326,26 +366,29 @@ def start(plans: Plans, workspace: Workspace) -> None:
     threading.Thread(target=_follow, args=(plans, workspace, queued), name=f"mtl-alone-{of.id}", daemon=True).start()
 
 
-def _queue(plans: Plans, workspace: Workspace, tried: set[str]) -> set[str]:
-    """The keys of what was queued; those of `tried` have had their chance."""
+def _queue(plans: Plans, workspace: Workspace, tried: set[tuple[str, bool]]) -> set[tuple[str, bool]]:
+    """(key, whether only the test split was wanted) of what was queued; those of `tried` have had their chance."""
     with _LOCK:
         now = plans()
-        missing = [part for part in now.missing if part.key not in tried]
+        missing = [part for part in now.missing if (part.key, part.state == "untested") not in tried]
         for part in missing:
-            if part.run is not None and part.state == "interrupted":
+            if part.run is not None and part.state == "untested":
+                jobs().evaluate(part.run.id, workspace)
+            elif part.run is not None and part.state == "interrupted":
                 jobs().resume(part.run.id, workspace)
             else:
                 jobs().submit(part.experiment, workspace, now.of.base, contained=now.of.contained, about=_about(now.of, part))
-    return {part.key for part in missing}
+    return {(part.key, part.state == "untested") for part in missing}
 
 
-def _follow(plans: Plans, workspace: Workspace, queued: set[str]) -> None:
+def _follow(plans: Plans, workspace: Workspace, queued: set[tuple[str, bool]]) -> None:
     while True:
         for part in plans().of_state("live"):
             if part.run is not None:
                 jobs().wait(part.run.id)
         more = _queue(plans, workspace, queued)
         if not more:
+            _tidy(plans())
             return
         queued |= more
 

@@ -5,8 +5,9 @@ For a finished joint run, one of its tasks, each share of that task's training r
     joint   the run's experiment with that share of the task's rows; the other tasks keep theirs
     alone   the task by itself on the same rows, at equal examples of it (see `alone`): as many as in the joint run of the first seed
 
-With a seed the rows of a smaller share are among those of a larger one. Validation and test are whole. What a kind's `fit` finds, as which
-classes there are and how frequent they and the words are, it finds in all training rows, so that every share is measured on the same.
+With a seed the rows of a smaller share are among those of a larger one. What is shown is the main metric on
+the validation split, which is whole, by the best model of each training; the test split is left alone. What a kind's `fit` finds, as
+which classes there are and how frequent they and the words are, it finds in all training rows: every share is measured on the same.
 """
 
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ SHARES = (0.01, 0.05, 0.1, 0.25, 1.0)
 
 @dataclass(frozen=True)
 class Point:
-    """rows: of the task that were trained on, with the first seed; score: its main metric on the test split, over the seeds."""
+    """rows: of the task that were trained on, with the first seed; score: its main metric on the validation split, over the seeds."""
 
     share: float
     rows: int
@@ -41,10 +42,10 @@ class EfficiencyPlan(Needed):
     shares: dict[str, float] = field(default_factory=dict)
 
     def curves(self) -> dict[str, list[Point]]:
-        """Way of training (joint, alone) → its points, by share, of what is there so far and has the metric: no test rows, no point."""
+        """Way of training (joint, alone) → its points, by share, of what is there and has the metric: no validation rows, no point."""
         found: dict[str, dict[float, list[tuple[PlannedTraining, float]]]] = {}
         for part in self.parts:
-            if part.state == "done" and (value := main_values(trained(part).result, {self.task: self.metric}, "test")):
+            if part.state == "done" and (value := main_values(trained(part).result, {self.task: self.metric}, "best")):
                 found.setdefault(part.row, {}).setdefault(self.shares[part.key], []).append((part, value[self.task]))
         return {
             row: [Point(share, rows_of(some[0][0], self.task), mean_of([v for _, v in some])) for share, some in sorted(by_share.items())]
@@ -69,11 +70,14 @@ def plan(of: Run, workspace: Workspace, task: str, shares: Sequence[float] = SHA
     add = finder(of, workspace, parts)
     for share in sorted(set(shares), reverse=True):
         scarce = with_share(experiment, task, share)
-        joint = [add("joint", seed, together(scarce, seed, n_steps)) for seed in range(first, first + n_seeds)]
+        joint = [add("joint", seed, together(scarce, seed, n_steps, test=False)) for seed in range(first, first + n_seeds)]
         single: list[PlannedTraining] = []
         if joint[0].run is not None and joint[0].state == "done":
             seen = facts(joint[0].run)
-            single = [add("alone", seed, alone(scarce, task, seed, n_steps, seen), task=task) for seed in range(first, first + n_seeds)]
+            single = [
+                add("alone", seed, alone(scarce, task, seed, n_steps, seen, test=False), task=task)
+                for seed in range(first, first + n_seeds)
+            ]
         else:
             to_come += n_seeds
         known |= {part.key: share for part in (*joint, *single)}

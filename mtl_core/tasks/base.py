@@ -210,7 +210,12 @@ class Rows(ABC):
 
 
 class Report(ABC):
-    """What becomes of scores: metrics, panels, answers. Stateless."""
+    """What becomes of scores: metrics, panels, answers. Stateless.
+
+    types: the NamedTuples that scores and labels are made of, where they are objects: a file of predictions gives them back.
+    """
+
+    types: tuple[type, ...] = ()
 
     def tuned(self, scores: np.ndarray, labels: np.ndarray, spec: Spec, options: Any) -> Spec:
         """What is chosen on the watched validation rows, such as a threshold, at every evaluation: entries that replace those of `spec`

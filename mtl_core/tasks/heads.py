@@ -37,7 +37,8 @@ class Tokens:
     @property
     def rows(self) -> Tensor:
         """(T,) long: the row of each token."""
-        return torch.repeat_interleave(torch.arange(len(self.offsets) - 1, device=self.ids.device), self.offsets.diff())
+        n_rows, tokens = len(self.offsets) - 1, len(self.ids)
+        return torch.repeat_interleave(torch.arange(n_rows, device=self.ids.device), self.offsets.diff(), output_size=tokens)
 
 
 @dataclass
@@ -227,7 +228,7 @@ def covering(tokens: Tokens, spans: tuple[Tensor, Tensor], ends: Tensor, part: i
     if not len(starts):
         return torch.full_like(tokens.ids, -1)
     row = tokens.rows
-    owner = torch.repeat_interleave(torch.arange(len(offsets) - 1, device=starts.device), offsets.diff())
+    owner = torch.repeat_interleave(torch.arange(len(offsets) - 1, device=starts.device), offsets.diff(), output_size=len(starts))
     last = torch.searchsorted(owner * _FAR + starts, row * _FAR + tokens.chars[:, 1]) - 1  # the last one to begin before the token's end
     near = last.clamp(min=0)
     inside = (last >= 0) & (owner[near] == row) & (ends[near] > tokens.chars[:, 0]) & (tokens.part == part)

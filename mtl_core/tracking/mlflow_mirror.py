@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from mtl_core.base.faults import ExperimentError
+from mtl_core.base.files import write_atomically
 from mtl_core.base.workspace import Workspace
-from mtl_core.tracking.runs import Owner, Run, RunState, list_runs, write_atomically
+from mtl_core.tracking.runs import Owner, Run, RunState, list_runs
 from mtl_core.training.events import Evaluated, Event, Finished, Started, Steered, StepDone
 
 if TYPE_CHECKING:
@@ -194,7 +196,11 @@ class MlflowMirror:
             tags = {TAG: run.id, "mtl_folder": str(run.folder)}
             created = client.create_run(experiment_id, start_time=int(1000 * run.status["created"]), tags=tags, run_name=run.name)
             mlflow_id = created.info.run_id
-        parameters = [Param(k, v) for k, v in flat_parameters(run.experiment.model_dump(mode="json")).items()]
+        try:
+            described = run.experiment.model_dump(mode="json")
+        except ExperimentError:  # of another version: its file lies beside the metrics all the same
+            described = {}
+        parameters = [Param(k, v) for k, v in flat_parameters(described).items()]
         for i in range(0, len(parameters), MOST_PARAMETERS):
             client.log_batch(mlflow_id, params=parameters[i : i + MOST_PARAMETERS])
         client.log_batch(mlflow_id, tags=[RunTag("mtl_state", RunState.RUNNING.value)])

@@ -5,13 +5,14 @@ Of each run, in workspace/runs/<run_id>/:
     status.json       state, times, owner; replaced whole at each change of state
     events.jsonl      every event of training, one a line, only ever added to: the source of truth
     checkpoints/      best, last
+    reports/          <split>.json: task → panels
+    predictions/      of single rows (mtl_core/evaluation/predictions.py)
     mlflow.json       how far the journal has been written to MLflow (mtl_core/tracking/mlflow_mirror.py)
 """
 
 import json
 import os
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,12 +26,14 @@ import psutil
 from filelock import FileLock, Timeout
 
 from mtl_core.base.faults import ExperimentError, Fault
+from mtl_core.base.files import write_atomically
 from mtl_core.base.messages import Message, message
 from mtl_core.base.workspace import OutsideWorkspaceError, Workspace, new_id
 from mtl_core.config.experiment import Experiment, TaskConfig, experiment_from_yaml
 from mtl_core.data.problems import Problem, Severity
+from mtl_core.evaluation.predictions import read_report
 from mtl_core.tracking.series import Curve, Series
-from mtl_core.training.events import Evaluated, Event, Failed, Finished, Paused, Reported, Resumed, Started, Steered, from_json
+from mtl_core.training.events import Evaluated, EvaluatedAfterwards, Event, Failed, Finished, Paused, Resumed, Started, Steered, from_json
 
 __all__ = ["Curve", "Owner", "Record", "Recorder", "Run", "RunError", "RunState", "Series", "create_run", "list_runs", "run"]
 
@@ -235,21 +238,34 @@ class Run:
 
     def reports(self, split: str = "test") -> dict[str, list[dict[str, Any]]]:
         """task → panels, as last reported for `split`; empty when there is none."""
+        found = read_report(self.folder, split)
+        return self._journalled_reports(split) if found is None else found
+
+    def _journalled_reports(self, split: str) -> dict[str, list[dict[str, Any]]]:
+        """Of a run of an older version, which wrote them into its journal."""
         reports: dict[str, list[dict[str, Any]]] = {}
         if not self.journal.exists():
             return reports
         with self.journal.open("rb") as file:
             for line in file:  # most lines are steps: parse only those that may be a report
                 if b'"Reported"' in line and line.endswith(b"\n"):
-                    event = from_json(json.loads(line))
-                    if isinstance(event, Reported) and event.split == split:
-                        reports = event.reports
+                    data = json.loads(line)
+                    if data["event"] == "Reported" and data["split"] == split:
+                        reports = data.get("reports", {})
         return reports
+
+    @property
+    def tested(self) -> datetime | None:
+        """When the test split was evaluated; None: it was not."""
+        at = self.status.get("tested")
+        if at is None and any(parts.get("test") for parts in self.status.get("result", {}).get("tasks", {}).values()):
+            at = self.status.get("ended")  # by an older version
+        return None if at is None else datetime.fromtimestamp(at, UTC)
 
     def checkpoint(self, name: str = "best") -> Path | None:
         """The folder of a checkpoint, None when there is none. `.old` is what a kill in the middle of replacing it leaves."""
         folders = (self.folder / "checkpoints" / name, self.folder / "checkpoints" / f"{name}.old")
-        return next((folder for folder in folders if (folder / "state.json").is_file()), None)
+        return next((folder for folder in folders if (folder / "specs.json").is_file()), None)
 
     def refreshed(self) -> Self:
         return type(self)(self.folder, _read_status(self.folder))
@@ -359,10 +375,15 @@ class Recorder:
         elif isinstance(event, Steered):
             self.set_state(self.state, steered=self._steered)
         elif isinstance(event, Evaluated):
-            self.set_state(self.state, step=event.step, n_steps=self.series.n_steps)
+            more: dict[str, Any] = {"tested": time.time()} if event.split == "test" else {}
+            if self.series.finished:
+                more["result"] = _result(self.series.finished)
+            self.set_state(self.state, step=event.step, n_steps=self.series.n_steps, **more)
         elif isinstance(event, Finished):
             state = RunState.STOPPED if event.state == "stopped" else RunState.FINISHED
             self.set_state(state, ended=time.time(), step=event.step, result=_result(event))
+        elif isinstance(event, EvaluatedAfterwards) and self.series.finished:
+            self.set_state(self.state, result=_result(self.series.finished))
         elif isinstance(event, Failed):
             self.set_state(RunState.FAILED, ended=time.time(), step=event.step, error=_plain(event))
 
@@ -414,19 +435,6 @@ class Recorder:
                 position = start
         if position < size:
             os.truncate(path, position)
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """A reader sees the old file or the new one, never half of one."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _read_status(folder: Path) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from mtl_core.training.events import (
     CheckpointSaved,
     Compared,
     Evaluated,
+    EvaluatedAfterwards,
     Event,
     Failed,
     Finished,
@@ -296,6 +297,8 @@ class Series:
             self.failed = event
         elif isinstance(event, Finished):
             self.finished = event
+        elif isinstance(event, EvaluatedAfterwards) and self.finished is not None:
+            self.finished = replace(self.finished, peaks=event.peaks)
 
     def copy(self) -> "Series":
         """Curves of its own; events are immutable and shared."""
@@ -329,6 +332,8 @@ class Series:
     def _evaluated(self, event: Evaluated) -> None:
         self.evaluations.append(event)
         self.seconds += event.seconds
+        if event.split == "test" and self.finished is not None:  # of a run that had ended without
+            self.finished = replace(self.finished, test=event.metrics)
         if event.split != "validation":
             return
         if self.before is None:

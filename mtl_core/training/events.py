@@ -108,10 +108,34 @@ class RowsMade(Event):
 
 @dataclass(frozen=True)
 class Reported(Event):
-    """The full reports of a split. reports: task → list of panels as dicts (type, title, data)."""
+    """The full reports of a split were written. path: of their file, in the run's folder; empty in journals of older versions, which hold
+    the reports themselves."""
 
     split: str
-    reports: dict[str, list[dict[str, Any]]]
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class Predicted(Event):
+    """What the best model says to single rows was written (see `evaluation.predictions`). rows: task → how many.
+
+    split: validation, test, train, or rest: validation rows that no evaluation looked at. evaluated: whether they had been scored for
+    their metrics anyway, so that `seconds` are those of writing; else of scoring, too.
+    """
+
+    split: str
+    rows: dict[str, int]
+    seconds: float
+    evaluated: bool = True
+
+
+@dataclass(frozen=True)
+class EvaluatedAfterwards(Event):
+    """The test split was evaluated after the end of a run that had left it alone. metrics, peaks: as `Finished.test` and `peaks`."""
+
+    metrics: Metrics
+    seconds: float
+    peaks: Metrics = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -189,8 +213,8 @@ class Finished(Event):
     peaks: Metrics = field(default_factory=dict)
 
 
-_IN_A_RUN = (Started, StepDone, Evaluated, Compared, Gated, RowsMade, Reported, Steered, TaskEnded)
-_AROUND_IT = (Paused, Resumed, CheckpointSaved, Failed, Finished)
+_IN_A_RUN = (Started, StepDone, Evaluated, Compared, Gated, RowsMade, Reported, Predicted, Steered, TaskEnded)
+_AROUND_IT = (Paused, Resumed, CheckpointSaved, Failed, Finished, EvaluatedAfterwards)
 EVENTS: dict[str, type[Event]] = {c.__name__: c for c in (*_IN_A_RUN, *_AROUND_IT)}
 
 

@@ -70,7 +70,7 @@ class TaskGradients:
         for parameter in self._parameters:
             if id(parameter) not in self._products:
                 self.multiply(parameter)
-        return list(torch.stack([self._products[id(p)] for p in self._parameters]).double().cpu().numpy())
+        return list(torch.stack([self._products[id(p)] for p in self._parameters]).cpu().double().numpy())
 
     def hand_over(self, update: Tensor) -> None:
         """Makes `update` (P,) the gradient of the parameters."""

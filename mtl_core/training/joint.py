@@ -19,6 +19,7 @@ from mtl_core.balancing.fixed import FixedWeights
 from mtl_core.config.parts import BalancingConfig
 from mtl_core.data.compiled import RowBlock
 from mtl_core.model.multitask import MultiTaskModel
+from mtl_core.model.packing import on_device
 from mtl_core.runtime.batches import StepBatch
 from mtl_core.runtime.devices import random_state, set_random_state
 from mtl_core.runtime.lanes import Lanes
@@ -126,7 +127,7 @@ class Joint:
             for batch in batches:
                 self._switch(batch)
                 found.append(self._losses(self.lanes.encode(batch.packed, "float32"), batch))
-            return torch.cat(found).double()
+            return torch.cat(found).cpu().double()
 
         before, here = losses(), [p.data for p in learning]
         try:
@@ -192,7 +193,7 @@ class Joint:
         return task.kind.head.loss(logits, inputs, task.spec, task.options).mean()
 
     def _at(self, names: Sequence[str]) -> Tensor:
-        return torch.tensor([self._places[name] for name in names], device=self.lanes.device)
+        return on_device([self._places[name] for name in names], self.lanes.device)
 
     def _switch(self, batch: StepBatch) -> None:
         """The encoder works on this batch from now on; where its tasks differ to it, there is one."""
@@ -208,11 +209,12 @@ class Joint:
             parts.append(self._losses(passes[-1].vectors, batch))
         losses = torch.cat(parts)
         losses.retain_grad()
-        w = torch.tensor([weights[name] for name in names], device=self.lanes.device)
+        w = on_device([float(weights[name]) for name in names], self.lanes.device)
         counting = [p for p, name in enumerate(names) if weights[name] > 0]
         total = (losses * w).sum()  # what is left where every weight is 0
         if counting:
-            total = balancing.combine(losses[counting], w[counting], self._at([names[p] for p in counting]))
+            places = on_device(counting, self.lanes.device)
+            total = balancing.combine(losses[places], w[places], self._at([names[p] for p in counting]))
         total.backward()
         for batch, encoded in zip(batches, passes, strict=True):
             self._switch(batch)
@@ -242,7 +244,7 @@ class Joint:
         fell_back = False
         if len(sound):
             used = [counting[k] for k in sound]
-            values = stacked[used].double().cpu().numpy()
+            values = stacked[used].cpu().double().numpy()
             places = np.array([self._places[names[p]] for p in used])
             decision = balancing.decide(gramian[np.ix_(sound, sound)], w[sound], values, places)
             matrix = rows.matrix if len(sound) == len(counting) else rows.matrix[torch.from_numpy(sound).to(stacked.device)]

@@ -7,6 +7,7 @@ vectors to the tasks' heads, and takes each task's mean loss over its rows of th
 screens: whoever consumes the events does.
 """
 
+import gc
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from dataclasses import replace
@@ -26,9 +27,13 @@ from mtl_core.data.compiled import RowBlock
 from mtl_core.data.shares import SAMPLING
 from mtl_core.evaluation.metrics import Metrics
 from mtl_core.runtime.batches import assemble
-from mtl_core.runtime.checkpoints import (
+from mtl_core.runtime.checkpoints import checkpoint_folder
+from mtl_core.runtime.devices import device_of, memory_bytes, precision_of
+from mtl_core.runtime.lanes import Lanes
+from mtl_core.runtime.prepare import Prepared, new_model
+from mtl_core.runtime.scoring import Evaluator
+from mtl_core.training.checkpoints import (
     State,
-    checkpoint_folder,
     copy_checkpoint,
     forget_after,
     keep_before,
@@ -38,10 +43,6 @@ from mtl_core.runtime.checkpoints import (
     save_own,
     steps_before,
 )
-from mtl_core.runtime.devices import device_of, memory_bytes, precision_of
-from mtl_core.runtime.lanes import Lanes
-from mtl_core.runtime.prepare import Prepared, new_model
-from mtl_core.runtime.scoring import Evaluator
 from mtl_core.training.control import Control
 from mtl_core.training.drawing import Drawing
 from mtl_core.training.endings import Judge
@@ -53,7 +54,6 @@ from mtl_core.training.events import (
     Finished,
     Gated,
     Paused,
-    Reported,
     Resumed,
     RowsMade,
     Started,
@@ -61,6 +61,7 @@ from mtl_core.training.events import (
     StepDone,
     TaskEnded,
 )
+from mtl_core.training.final import Final, check_data
 from mtl_core.training.joint import Joint
 from mtl_core.training.mining import Made, from_tensors, mine, to_tensors
 from mtl_core.training.optimizer import Optimizer
@@ -87,16 +88,13 @@ def train(
         while (back := (yield from _Trainer(experiment, prepared, control, folder, resume).run())) is not None and folder:
             restore_before(folder, back)
             resume = True
+        return
     except torch.OutOfMemoryError as error:
-        del error.__traceback__
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        yield Failed(
-            -1,
-            "out_of_memory",
-            str(error).splitlines()[0],
-            _OUT_OF_MEMORY_ADVICE,
-        )
+        text = str(error).splitlines()[0]
+    gc.collect()  # with the error gone, nothing holds the frames in which the model and its activations lay
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    yield Failed(-1, "out_of_memory", text, _OUT_OF_MEMORY_ADVICE)
 
 
 class NotFinite(Exception):
@@ -154,9 +152,7 @@ class _Trainer:
         self.model, self.state = loaded.model, loaded.state
         self.drawing.put(from_tensors(loaded.made))
         forget_after(self.folder, self.state.step)
-        for name, task in self.prepared.tasks.items():
-            if task.spec | self.state.tuned.get(name, {}) != loaded.specs[name]:
-                raise ValueError(f"The data of task {name!r} is not what the run was started with; start a new run.")
+        check_data(self.prepared, loaded.specs, self.state.tuned)
         return loaded.optimizer
 
     def run(self) -> Generator[Event, None, int | None]:
@@ -397,36 +393,19 @@ class _Trainer:
         yield CheckpointSaved(state.step, name, f"checkpoints/{name}")
 
     def _finish(self, why: str) -> Iterator[Event]:
-        """The test split is looked at here and only here, with the best model."""
+        """With the best model. The test split is looked at here and only here, if at all."""
         state = self.state
         if why == "asked" and state.step % self.every:
             yield from self._evaluate()
+        final = Final(self.evaluator, self.folder, self.options, state.step)
         if self.folder is not None and state.best_step != state.step:
-            self._take(self.folder, "best")
-        tested = {name: data.rows("test") for name, data in self.rows.items()}
-        for split, rows in (("validation", self.evaluator.watched), ("test", tested)):
-            begun = time.perf_counter()
-            scored = self.evaluator.score(rows)
-            yield Reported(state.step, split, self.evaluator.reports(scored))
-        metrics = self.evaluator.metrics(scored)
-        losses = {n: s.loss for n, s in scored.items()}
-        yield Evaluated(state.step, "test", losses, metrics, self.judge.score(metrics), time.perf_counter() - begun)
-        peaks = self._test_peaks(metrics)
+            final.take(self.folder, "best")
+        yield from final.validation()
+        tested: Metrics = {}
+        if self.options.test:
+            tested = yield from final.test(self.judge)
+        yield from final.others()
+        keeps = self.folder is not None and self.experiment.endings.keep == "models"
+        peaks = final.peaks(tested, self.judge, state.best_step) if tested and keeps else {}
         seconds, ended = time.monotonic() - self.started, "stopped" if why == "asked" else "finished"
-        yield Finished(state.step, ended, why, state.best_step, state.before, state.best, metrics, seconds, peaks)
-
-    def _take(self, folder: Path, name: str) -> None:
-        """The model of a checkpoint, and what was tuned for it."""
-        loaded = load_checkpoint(checkpoint_folder(folder, name))
-        self.model.load_state_dict(loaded.model.state_dict())
-        self.evaluator.tuned = loaded.state.tuned
-
-    def _test_peaks(self, tested: Metrics) -> Metrics:
-        """Test metrics of each task by the model of its own best step, where those are kept. tested: by the run's best model."""
-        if self.folder is None or self.experiment.endings.keep != "models":
-            return {}
-        found = {name: metrics for name, metrics in tested.items() if self.judge.peaks[name].step == self.state.best_step}
-        for name in (n for n in tested if n not in found):
-            self._take(self.folder, f"peak-{name}")
-            found |= self.evaluator.metrics(self.evaluator.score({name: self.rows[name].rows("test")}))
-        return {name: found[name] for name in tested}
+        yield Finished(state.step, ended, why, state.best_step, state.before, state.best, tested, seconds, peaks)

@@ -129,7 +129,8 @@ class Optimizer:
         for key, value in tensors.items():
             owner, name = key.split(".", 1)
             if owner != "rows":
-                self._dense.state[self.parameters[int(owner)]][name] = value
+                parameter = self.parameters[int(owner)]
+                self._dense.state[parameter][name] = value.to(parameter.device)  # the count of steps too: the update is fused
         if self.rows:
             rows = {key.removeprefix("rows."): value for key, value in tensors.items() if key.startswith("rows.")}
             self.rows.load(rows, record["row_steps"])

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtl_core.model.packing import Packed
+from mtl_core.model.packing import Packed, on_device
 from mtl_core.model.taps import Tap, by_task, parameters_of, recorded
 from mtl_core.runtime.devices import autocast, random_state, set_random_state
 from mtl_core.runtime.lanes import Lanes
@@ -117,7 +117,7 @@ class Pass:
     def _sum_up(self, rows: TaskGradients, back: "Sequence[_Back]", owners: np.ndarray) -> None:
         """owners: (N,) the row of each token of all micro-batches in `back`."""
         order = np.argsort(owners, kind="stable")[(owners < 0).sum() :]
-        sizes, chosen = np.bincount(owners[order], minlength=len(rows.matrix)).tolist(), torch.from_numpy(order).to(self._lanes.device)
+        sizes, chosen = np.bincount(owners[order], minlength=len(rows.matrix)).tolist(), on_device(order, self._lanes.device)
         calls: dict[tuple[int, ...], list[int]] = {}  # the same layer may be passed several times
         for number, (tap, _) in back[0].items():
             calls.setdefault(tuple(map(id, parameters_of(tap))), []).append(number)

@@ -57,7 +57,8 @@ def _body(run: Run, task: str, seeds: int, was_live: bool, _: Translate) -> None
     curves = now.curves()
     if now.n_done and not curves:
         st.info(
-            _("“{task}” has no figure on test rows: give its table a larger test share.").format(task=plain(task)), icon=":material/info:"
+            _("“{task}” has no figure on validation rows: give its table a larger validation share.").format(task=plain(task)),
+            icon=":material/info:",
         )
     if all(len(points) < 2 for points in curves.values()):  # the run itself is a point, but no curve
         return

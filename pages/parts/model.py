@@ -15,7 +15,7 @@ def load(run: Run, name: str = "best") -> "Predictor":
     """A checkpoint of `run`, which has it."""
     checkpoint = run.checkpoint(name)
     assert checkpoint is not None
-    return _load(f"{run.id}/{name}", (checkpoint / "state.json").stat().st_mtime_ns, checkpoint)
+    return _load(f"{run.id}/{name}", (checkpoint / "specs.json").stat().st_mtime_ns, checkpoint)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)

@@ -10,6 +10,7 @@ import pytest
 
 import mtl_core as mtl
 from mtl_core.tracking import runs as record
+from mtl_core.tracking.table_rows import table_rows
 from mtl_core.training.events import Evaluated, StepDone
 
 
@@ -84,6 +85,17 @@ class TestReading:
 
 
 class TestUsing:
+    def test_kept_predictions_are_what_the_model_says(self, trained: mtl.Run) -> None:
+        kept = trained.predictions("topic")
+        assert list(kept.columns) == ["row", "split", "label", "answer", "scores", "loss"] and set(kept.split) == {"validation", "test"}
+        rows = table_rows(trained, "topic", kept.row.to_numpy())
+        assert trained.predict("topic", rows).label.tolist() == kept.answer.tolist()
+        of_test = kept[kept.split == "test"]
+        right = (of_test.answer == rows.loc[of_test.row, "topic"].to_numpy()).mean()
+        assert right == trained.metrics.query("task == 'topic' and metric == 'accuracy' and split == 'test'").value.item()
+        with pytest.raises(mtl.RunError, match="Found “ads”"):
+            trained.predictions("ads")
+
     def test_predictions_from_texts_dicts_and_tables_are_the_same(self, trained: mtl.Run) -> None:
         texts = ["boot lace", "song drum"]
         want = trained.predict("topic", texts)

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import experiment_from_yaml
+from mtl_core.evaluation.predictions import write_report
 from mtl_core.jobs import Work, jobs
 from mtl_core.tracking.runs import Run, run
 from mtl_core.training.control import Control
@@ -113,7 +114,7 @@ class Script:
                 self._drawn.notify_all()
         yield Evaluated(self.step, "validation", dict.fromkeys(self.weights, 1.0), METRICS, 0.6, 0.1, True)
         yield CheckpointSaved(self.step, "last", "checkpoints/last")
-        yield Reported(self.step, "test", PANELS)
+        yield Reported(self.step, "test", "reports/test.json")
         state = "stopped" if control.stopping else "finished"
         yield Finished(self.step, state, "steps", self.step, METRICS, METRICS, METRICS, 1.0)
 
@@ -145,4 +146,6 @@ def finished(workspace: Workspace, script: Script, start: Callable[[Work], str])
     script.go(10)
     run_id = start(script)
     assert jobs().wait(run_id, timeout=60)
-    return run(workspace, run_id)
+    found = run(workspace, run_id)
+    write_report(found.folder, "test", PANELS)
+    return found

@@ -8,6 +8,7 @@ import pytest
 from mtl_core.base.language import translator
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import experiment_from_yaml
+from mtl_core.evaluation.predictions import write_report
 from mtl_core.jobs import jobs
 from mtl_core.tracking.runs import Run, run
 from mtl_core.training.control import Control
@@ -34,13 +35,15 @@ def recorded(workspace: Workspace, name: str, accuracy: float, weight: float = 1
         for step in (1, 2):
             yield StepDone(step, {"intent": 1.0 / step}, 1.0 / step, rate, 1.0, {"intent": 8}, 100, 0.1, 2**30)
         yield Evaluated(2, "validation", {"intent": 1.0}, after, accuracy, 0.1, True)
-        yield Reported(2, "test", PANELS)
+        yield Reported(2, "test", "reports/test.json")
         yield Finished(2, "finished", "steps", 2, before, after, after, 1.0)
 
     text = EXPERIMENT.format(weight=weight, rate=rate, by=by)
     run_id = jobs().submit(experiment_from_yaml(text), workspace, ROOT / "data", work=work, about={"name": name})
     assert jobs().wait(run_id, timeout=60)
-    return run(workspace, run_id)
+    found = run(workspace, run_id)
+    write_report(found.folder, "test", PANELS)
+    return found
 
 
 @pytest.fixture

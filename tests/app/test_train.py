@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from mtl_core.base.workspace import Workspace
 from mtl_core.cli.main import main
 from mtl_core.config import drafts
+from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.jobs import Work, jobs
 from mtl_core.tasks import KINDS
 from mtl_core.tracking.runs import Run, RunState, create_run, run
@@ -397,6 +398,21 @@ def test_a_finished_run_shows_its_results(opened: Open, finished: Run) -> None:
     assert set(results["Task"]) == {"intent", "search"}
     assert [tab.label for tab in at.tabs] == ["intent"]
     assert not [b for b in at.button if b.key in ("stop", "pause", "resume")]
+
+
+def test_the_test_split_is_evaluated_by_a_button_once(opened: Open, description: dict, workspace: Workspace) -> None:
+    description["tasks"] = {"ads": description["tasks"]["ads"]}
+    description["data"] = {"ads": description["data"]["ads"]}
+    description["training"] |= {"steps": 2, "test": False}
+    run_id = jobs().submit(experiment_from_dict(description), workspace, None, contained=False)
+    assert jobs().wait(run_id, timeout=60) and run(workspace, run_id).tested is None
+    at = opened("train", run=run_id)
+    no_exception(at.button(key="test").click().run())
+    assert jobs().wait(run_id, timeout=60)
+    at = opened("train", run=run_id)
+    assert not [b for b in at.button if b.key == "test"]
+    results = next(d.value for d in at.dataframe if "Metric" in d.value)
+    assert results["Test"].notna().all() and run(workspace, run_id).tested
 
 
 def test_how_often_rows_were_seen_is_shown(opened: Open, finished: Run, start: Callable[[Work], str]) -> None:

@@ -12,7 +12,7 @@ from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.data.problems import InputError
 from mtl_core.inference.predictor import Predictor
 from mtl_core.model.encoder import Template
-from mtl_core.runtime.checkpoints import checkpoint_folder, load_checkpoint
+from mtl_core.runtime.checkpoints import checkpoint_folder, load_model
 from mtl_core.runtime.lanes import Lanes
 from mtl_core.runtime.prepare import Prepared, prepare
 from mtl_core.runtime.scoring import score
@@ -59,7 +59,7 @@ def test_predictions_and_rankings(trained: tuple[Prepared, Path]) -> None:
     # the same rows through the stored way give the same scores
     task = prepared.tasks["search"]
     rows = task.rows.rows("test")[:6]
-    loaded = load_checkpoint(folder)
+    loaded = load_model(folder)
     template = Template.of(loaded.tokenizer, loaded.model.encoder.max_length)
     lanes = Lanes(loaded.model.encoder, torch.device("cpu"), "float32", n=2)
     stored = score(loaded.model, lanes, {"search": task}, {"search": rows}, template, 64)["search"].scores

@@ -264,7 +264,7 @@ def test_what_cannot_go_on(registry: Jobs, workspace: Workspace) -> None:
     assert registry.wait(failed, 30)
     with pytest.raises(RunError, match="first checkpoint"):
         registry.resume(failed, workspace)
-    (workspace.folder("runs", failed, "checkpoints", "last") / "state.json").write_text("{}")
+    (workspace.folder("runs", failed, "checkpoints", "last") / "specs.json").write_text("{}")
     registry.resume(failed, workspace, lambda control: iter([FINISHED]))
     assert registry.wait(failed, 30)
     assert registry.snapshot(failed).state is RunState.FINISHED

@@ -19,7 +19,7 @@ from mtl_core.model.multitask import make_sharing
 from mtl_core.model.packing import Packed
 from mtl_core.model.sharing import SHARING
 from mtl_core.runtime.batches import assemble
-from mtl_core.runtime.checkpoints import load_checkpoint
+from mtl_core.runtime.checkpoints import load_model
 from mtl_core.runtime.prepare import prepare
 from mtl_core.tasks.base import Slot
 from mtl_core.tasks.heads import TaskBatch, WordHead
@@ -81,7 +81,7 @@ def test_trained_saved_and_loaded(family: str, folders: dict[str, Path], workspa
             after = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
     assert isinstance(event, Finished)
     random, folder = torch.get_rng_state(), tmp_path / "run" / "checkpoints" / "last"
-    loaded = load_checkpoint(folder)
+    loaded = load_model(folder)
     assert torch.equal(torch.get_rng_state(), random), "nothing is drawn where a checkpoint is loaded"
     again = loaded.model.state_dict()
     assert again.keys() == after.keys() and all(torch.equal(again[name], tensor) for name, tensor in after.items())

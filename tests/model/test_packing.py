@@ -1,13 +1,16 @@
 """Packed texts give what padded texts give: states, vectors and gradients."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import transformers
+from torch._subclasses.fake_tensor import FakeTensorMode
 
-from mtl_core.model.encoder import Encoder, EncoderError, Template, load_tokenizer
+from mtl_core.model import packing
+from mtl_core.model.encoder import Encoder, EncoderError, Template, load_tokenizer, mean_by_index
 from mtl_core.model.packing import Packed
 
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64, "vocab_size": 120}
@@ -90,6 +93,76 @@ def test_each_text_is_as_if_it_were_alone() -> None:
         alone = Packed(packed.ids[start : start + n], packed.positions[start : start + n], packed.token_types[start : start + n], (n,))
         torch.testing.assert_close(encoder(alone)[0], together[i], atol=1e-5, rtol=1e-5)
         start += n
+
+
+def on_a_gpu(monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int] = (9, 0)) -> FakeTensorMode:
+    """A GPU that computes shapes, number formats and devices, but no numbers."""
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
+    monkeypatch.setattr("torch.backends.cuda.is_flash_attention_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.get_device_capability", lambda _: capability)
+    monkeypatch.setattr("torch.cuda.amp.common.amp_definitely_not_available", lambda: False)
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda **_: True)
+    packing._has_kernel.cache_clear()
+    return FakeTensorMode()
+
+
+@pytest.fixture
+def _no_gpu_after() -> Iterator[None]:
+    yield
+    packing._has_kernel.cache_clear()
+
+
+@pytest.mark.usefixtures("_no_gpu_after")
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize(("width", "keys", "formats", "kernel"), [
+    (32, 4, "bfloat16 bfloat16", True),
+    (8, 2, "bfloat16 bfloat16", True),
+    (32, 4, "float32 bfloat16", True),  # as rotary positions leave queries and keys
+    (20, 4, "bfloat16 bfloat16", False),
+    (264, 4, "bfloat16 bfloat16", False),
+])  # fmt: skip
+def test_on_a_gpu_the_kernel_for_texts_of_many_lengths_is_used(
+    monkeypatch: pytest.MonkeyPatch, width: int, keys: int, formats: str, kernel: bool, causal: bool
+) -> None:
+    asked = []
+
+    def kernel_of_torch(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *more: object, **options: object) -> torch.Tensor:
+        asked.append((q, k, v, *more, options))
+        return torch.empty_like(q)
+
+    monkeypatch.setattr(packing, "varlen_attn", kernel_of_torch)
+    lengths, (rotated, plain) = (5, 3, 3), [getattr(torch, name) for name in formats.split()]
+    with on_a_gpu(monkeypatch), torch.autocast("cuda", torch.bfloat16):
+        texts = [np.zeros(n, np.int64) for n in lengths]
+        packed = Packed.of(texts, texts, torch.device("cuda:0"))
+        q = torch.empty(1, 11, 4, width, dtype=rotated, device="cuda:0").transpose(1, 2)
+        k, v = (torch.empty(1, 11, keys, width, dtype=t, device="cuda:0").transpose(1, 2) for t in (rotated, plain))
+        with packing.layout(packed):
+            found, _ = packing.packed_attention(torch.nn.Identity(), q, k, v, is_causal=causal)
+    assert found.shape == (1, 11, 4, width) and found.dtype == torch.bfloat16 and found.device.type == "cuda"
+    assert len(asked) == kernel
+    if kernel:
+        *tensors, offsets, other, longest, same, options = asked[0]
+        assert [t.dtype for t in tensors] == 3 * [torch.bfloat16] and [t.shape[0] for t in tensors] == 3 * [11]
+        assert all(t.stride(-1) == 1 for t in tensors)
+        assert offsets is other and offsets.dtype == torch.int32 and offsets.shape == (4,) and (longest, same) == (5, 5)
+        assert options["window_size"] == ((-1, 0) if causal else (-1, -1))
+        assert options.get("enable_gqa", False) == (keys != 4)
+
+
+@pytest.mark.usefixtures("_no_gpu_after")
+def test_cards_before_ampere_go_without_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    with on_a_gpu(monkeypatch, (7, 5)):
+        assert not packing.kernel_takes(torch.empty(5, 2, 32, dtype=torch.bfloat16, device="cuda:0"))
+
+
+def test_means_without_a_kernel_for_segments() -> None:
+    states, lengths = torch.randn(11, 3, requires_grad=True), torch.tensor([5, 3, 3])
+    found, wanted = mean_by_index(states, lengths), torch.segment_reduce(states, "mean", lengths=lengths, axis=0)
+    torch.testing.assert_close(found, wanted)
+    outward = torch.randn(3, 3)
+    gradients = [torch.autograd.grad(result, states, outward)[0] for result in (found, wanted)]
+    torch.testing.assert_close(*gradients)
 
 
 def test_packed_texts_must_be_sorted() -> None:

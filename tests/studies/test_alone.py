@@ -1,6 +1,7 @@
 """Which trainings a comparison needs, which count as done, and the whole way from the command line."""
 
 import json
+import shutil
 import threading
 from dataclasses import replace
 from functools import partial
@@ -84,6 +85,7 @@ class TestKey:
         assert self.key({**two, "name": "other", "data": spare, "diagnostics": {"conflicts_every": 0}}, searches="x") == key
         single = {**two, "tasks": {"ads": two["tasks"]["ads"]}, "data": {"ads": two["data"]["ads"]}}
         alike = [single, {**single, "balancing": {"name": "pcgrad"}}, {**single, "sampling": {"name": "uniform"}}]
+        alike += [{**single, "training": {**single["training"], **kept}} for kept in ({"test": False}, {"predictions": "all"})]
         alike += [{**single, "early_stopping": {"objective": "ads"}}, {**single, "training": {**single["training"], "epochs": 9}}]
         assert len({self.key(values) for values in alike}) == 1
 
@@ -134,7 +136,8 @@ def test_experiments_differ_in_what_they_must_only(two: dict, workspace: Workspa
     again = by_label["joint · seed 4"].experiment
     assert (again.seed, again.balancing.name, again.early_stopping.objective) == (4, "uncertainty", "ads")
     tuned = by_label["tuned 2 · seed 3"].experiment
-    assert (tuned.balancing.name, tuned.seed, tuned.training) == ("fixed", 3, again.training)
+    assert (tuned.balancing.name, tuned.seed) == ("fixed", 3)
+    assert again.training.test and tuned.training == again.training.model_copy(update={"test": False, "predictions": "none"})
     single = by_label["alone: recommended · seed 4"].experiment
     assert (list(single.tasks), single.tasks["recommended"].weight, single.seed) == (["recommended"], 1.0, 4)
     assert (single.encoder, single.optimizer, single.schedule) == (again.encoder, again.optimizer, again.schedule)
@@ -175,12 +178,30 @@ class TestWhatCounts:
         trained: list[str] = []
         done = train_missing(joint, workspace, 1, 2, tell=lambda now, part: trained.append(part.label))
         assert done.complete
-        assert trained == ["alone: recommended · seed 3", "alone: ads · seed 3", "tuned 1 · seed 3", "tuned 2 · seed 3"]
+        chosen = f"tuned {(done.chosen or 0) + 1} · seed 3"
+        once = ["alone: recommended · seed 3", "alone: ads · seed 3", "tuned 1 · seed 3", "tuned 2 · seed 3"]
+        assert trained == [*once, chosen], "the chosen trial is evaluated on the test split once it is chosen"
         assert len(list_runs(workspace)) == 5
-        assert not [made for made in list_runs(workspace) if made.purpose and made.checkpoint("last")]
+        tests = {made.name: made.tested is not None for made in list_runs(workspace)}
+        assert tests == {"small": True, **{f"small · {label}": "alone" in label or label == chosen for label in once}}
+        assert not [made for made in list_runs(workspace) if made.purpose and made.checkpoint("best")]
         assert joint.checkpoint("best")
         train_missing(joint, workspace, 1, 2, tell=lambda now, part: pytest.fail(f"{part.label} is trained again"))
         assert len(list_runs(workspace)) == 5
+
+    def test_a_run_that_left_the_test_split_alone_is_evaluated_not_trained(self, two: dict, workspace: Workspace) -> None:
+        two["training"]["test"] = False
+        joint = train_run(two, workspace)
+        assert plan(joint, workspace, 1, 0).parts[0].state == "untested"
+        assert train_missing(joint, workspace, 1, 0).complete
+        assert len(list_runs(workspace)) == 3
+        assert joint.refreshed().tested and joint.refreshed().checkpoint("best"), "it is a person's own"
+
+    def test_one_without_its_model_is_trained_again(self, two: dict, workspace: Workspace) -> None:
+        two["training"]["test"] = False
+        joint = train_run(two, workspace)
+        shutil.rmtree(joint.folder / "checkpoints")
+        assert plan(joint, workspace, 1, 0).parts[0].state == "missing"
 
     def test_an_interrupted_one_goes_on(self, two: dict, workspace: Workspace) -> None:
         joint = train_run(two, workspace)

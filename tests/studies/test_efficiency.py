@@ -54,6 +54,7 @@ def test_both_curves_from_the_command_line(two: dict, workspace: Workspace, caps
     assert [comparisons.facts(part.run).rows["recommended"] for part in few if part.run] == [
         comparisons.facts(few[0].run).rows["recommended"]  # type: ignore[arg-type]
     ] * 2
+    assert [part.run.tested for part in few if part.run] == [None, None], "the test split is left alone"
     with pytest.raises(RunError, match="no task “nothing”"):
         plan(joint, workspace, "nothing")
 
@@ -67,8 +68,8 @@ def test_the_chart_has_a_line_a_way_and_a_band_where_there_is_an_interval() -> N
     assert figure.layout.xaxis.type == "log" and list(figure.layout.xaxis.ticktext) == ["10", "100"]
 
 
-def test_without_test_rows_there_are_no_points(two: dict, workspace: Workspace, capsys: pytest.CaptureFixture) -> None:
-    two["data"]["reviews"]["split"] = {"by": "random", "validation": 0.2, "test": 0.0}
+def test_without_validation_rows_there_are_no_points(two: dict, workspace: Workspace, capsys: pytest.CaptureFixture) -> None:
+    two["data"]["reviews"]["split"] = {"by": "random", "validation": 0.0, "test": 0.2}
     joint = train_run(two, workspace)
     assert plan(joint, workspace, "recommended", (1.0,), 1).curves() == {}
     assert main(["efficiency", joint.id, "--task", "recommended", "--shares", "100", "--seeds", "1"]) == 0

@@ -15,6 +15,7 @@ import pytest
 
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import experiment_from_yaml
+from mtl_core.evaluation.predictions import write_report
 from mtl_core.tracking.mlflow_mirror import MOST_POINTS, TAG, MlflowMirror, flat_parameters
 from mtl_core.tracking.runs import Recorder, RunState, create_run, run
 from mtl_core.training.events import (
@@ -54,7 +55,7 @@ def events(n_steps: int) -> Iterator[Event]:
         yield step(n)
     yield Evaluated(n_steps, "validation", {"ads": 0.4}, {"ads": {"auc": 0.8}}, 0.8, 1.0, True)
     yield CheckpointSaved(n_steps, "best", "checkpoints/best")
-    yield Reported(n_steps, "test", {"ads": [{"type": "table", "title": "R", "data": {"columns": ["a"], "rows": [[1]]}}]})
+    yield Reported(n_steps, "test", "reports/test.json")
     yield Evaluated(n_steps, "test", {"ads": 0.4}, {"ads": {"auc": 0.7}}, 0.7, 1.0)
     yield Finished(n_steps, "finished", "steps", n_steps, {"ads": {"auc": 0.5}}, {"ads": {"auc": 0.8}}, {"ads": {"auc": 0.7}}, 9.0)
 
@@ -142,11 +143,12 @@ def mlflow_run(workspace: Workspace, run_id: str):
 
 @pytest.mark.slow
 def test_a_run_is_written_whole(recorder: Recorder, workspace: Workspace, mirrors: Callable[[], MlflowMirror]) -> None:
+    write_report(recorder.folder, "test", {"ads": [{"type": "table", "title": "R", "data": {"columns": ["a"], "rows": [[1]]}}]})
     mirror = mirrors()
     for name in ("best", "last"):
         folder = workspace.folder("runs", recorder.folder.name, "checkpoints", name, "encoder")
         (folder / "model.safetensors").write_bytes(b"weights")
-        (folder.parent / "state.json").write_text("{}")
+        (folder.parent / "specs.json").write_text("{}")
     for event in events(300):  # more than one batch of 1000 metrics
         recorder.record(event)
     assert mirror.flush(60)
@@ -156,7 +158,7 @@ def test_a_run_is_written_whole(recorder: Recorder, workspace: Workspace, mirror
     assert found.info.status == "FINISHED"
     assert found.info.run_name == "two tasks"
     assert found.data.tags["mtl_state"] == "finished"
-    assert found.data.params["tasks.ads.weight"] == "2"
+    assert found.data.params["tasks.ads.weight"] == "2.0"
     assert found.data.params["tasks.衣服.columns.text"] == '["title", "body"]'
     assert found.data.params["encoder.name"] == "minilm"
     assert {a.path for a in client.list_artifacts(found.info.run_id)} == {"experiment.yaml", "reports", "checkpoints"}

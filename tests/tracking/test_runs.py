@@ -14,6 +14,7 @@ from mtl_core.base.faults import ExperimentError
 from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace
 from mtl_core.data.problems import Problem, Severity
+from mtl_core.evaluation.predictions import write_report
 from mtl_core.tracking.runs import Curve, Owner, Recorder, Run, RunError, RunState, Series, create_run, list_runs, run
 from mtl_core.training.events import (
     CheckpointSaved,
@@ -209,7 +210,7 @@ class TestJournal:
             step(1),
             Paused(1),
             Resumed(1),
-            Reported(1, "test", {"a": [panel]}),
+            Reported(1, "test", write_report(recorder.folder, "test", {"a": [panel]})),
             CheckpointSaved(1, "last", "checkpoints/last"),
         ]
         for event in events:
@@ -218,9 +219,22 @@ class TestJournal:
         assert list(found.events()) == events
         assert found.reports("test") == {"a": [panel]}
         assert found.reports("validation") == {}
+        assert json.loads((recorder.folder / events[4].path).read_text("utf-8")) == {"a": [panel]}
         offsets = [record.next_offset for record in found.records()]
         assert list(found.events(offsets[2])) == events[3:]
         assert offsets[-1] == found.journal.stat().st_size
+
+    def test_reports_of_an_older_version_are_found_in_its_journal(self, recorder: Recorder) -> None:
+        lines = [
+            {"event": "Reported", "step": step, "split": split, "reports": {"a": [step]}, "time": 1.0}
+            for step, split in ((1, "test"), (2, "test"), (3, "validation"))
+        ]
+        found = Run(recorder.folder, recorder.status)
+        found.journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        assert found.reports("test") == {"a": [2]} and found.reports("validation") == {"a": [3]}
+        assert [event.to_json() for event in found.events()] == [
+            {k: line[k] for k in ("event", "step", "split")} | {"path": ""} for line in lines
+        ]
 
     @pytest.mark.parametrize("torn", [b'{"event": "StepDone", "st', b"{", b"x" * 200_000])
     def test_a_torn_last_line_is_left_out_and_cut_before_the_next(self, recorder: Recorder, torn: bytes) -> None:

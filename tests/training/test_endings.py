@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.config.parts import OBJECTIVES, EarlyStoppingConfig, EndingsConfig
-from mtl_core.runtime.checkpoints import load_checkpoint
 from mtl_core.runtime.prepare import prepare
+from mtl_core.training.checkpoints import load_checkpoint
 from mtl_core.training.endings import RULES, Judge
 from mtl_core.training.events import Evaluated, Finished, StepDone, TaskEnded
 from mtl_core.training.loop import train

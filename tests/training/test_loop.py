@@ -1,6 +1,8 @@
 """The joint step, the loop around it, and what can happen to it on the way."""
 
+import gc
 import itertools
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +11,12 @@ import torch
 
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import Experiment, experiment_from_dict
+from mtl_core.evaluation.predictions import read_report
 from mtl_core.inference.predictor import Predictor
-from mtl_core.runtime.checkpoints import load_checkpoint
+from mtl_core.model.multitask import MultiTaskModel
 from mtl_core.runtime.prepare import Prepared, prepare
-from mtl_core.training.control import Control
+from mtl_core.training.checkpoints import load_checkpoint
+from mtl_core.training.control import Commands, Control
 from mtl_core.training.events import Evaluated, Event, Failed, Finished, Paused, Reported, Resumed, Started, Steered, StepDone
 from mtl_core.training.loop import _Trainer, train
 
@@ -160,7 +164,7 @@ def test_what_a_kind_chose_on_validation_goes_with_the_model(description: dict, 
         if tested:
             assert tested["match"] == pytest.approx(kind.report.evaluate(*found["test"], None, loaded.specs["match"]))
     assert len(set(thresholds.values())) > 1
-    reported = [e for e in events if isinstance(e, Reported)][-1].reports["match"][0]["data"]["rows"]
+    reported = (read_report(tmp_path, "test") or {})["match"][0]["data"]["rows"]
     assert [row[0] for row in reported if row[-1]] == [thresholds["best"]]
 
 
@@ -242,6 +246,31 @@ def test_a_gradient_that_is_not_finite_is_not_called_a_loss(description: dict, w
         weights[-1][0].mul_(1.0001)
     failed = list(trainer.run())[-1]
     assert isinstance(failed, Failed) and failed.reason == "not_finite" and failed.message.startswith("The gradient ("), failed
+
+
+class _OutOfMemory(Control):
+    """As a device that has room for two steps."""
+
+    def take(self, step: int) -> Commands:
+        if step == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.\nOf the allocated memory")
+        return super().take(step)
+
+
+def test_out_of_memory_is_answered_and_the_model_let_go(description: dict, workspace: Workspace) -> None:
+    experiment = experiment_from_dict(description)
+    others = {id(o) for o in gc.get_objects() if type(o) is MultiTaskModel}
+    models: list[weakref.ref[torch.nn.Module]] = []
+    events = []
+    for event in train(experiment, prepare(experiment, workspace), _OutOfMemory()):
+        if isinstance(event, StepDone) and not models:
+            models = [weakref.ref(o) for o in gc.get_objects() if type(o) is MultiTaskModel and id(o) not in others]
+        events.append(event)
+    failed = events[-1]
+    assert isinstance(failed, Failed) and failed.reason == "out_of_memory" and "fewer tokens" in failed.advice
+    assert failed.message == "CUDA out of memory. Tried to allocate 20 GiB."
+    assert sum(isinstance(e, StepDone) for e in events) == 2
+    assert models and not any(model() for model in models), "nothing holds the model when the event is there"
 
 
 def test_early_stopping(description: dict, workspace: Workspace, tmp_path: Path) -> None:

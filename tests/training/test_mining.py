@@ -10,9 +10,9 @@ import torch
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import ExperimentError, experiment_from_dict
 from mtl_core.runtime.batches import assemble
-from mtl_core.runtime.checkpoints import load_checkpoint
 from mtl_core.runtime.prepare import prepare
 from mtl_core.tasks.heads import SlotIndex, TaskBatch
+from mtl_core.training.checkpoints import load_checkpoint
 from mtl_core.training.control import Control
 from mtl_core.training.events import Resumed, RowsMade, StepDone, from_json
 from mtl_core.training.loop import _Trainer, train

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mtl_core.config.parts import OptimizerConfig, ScheduleConfig
 from mtl_core.training.optimizer import Optimizer, RowOptimizer, schedule_factor
@@ -114,6 +115,24 @@ def test_state_goes_on_where_it_was(name: str) -> None:
         models.append(model)
     for a, b in zip(models[0].parameters(), models[1].parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_what_a_checkpoint_holds_goes_to_the_device_of_its_parameter() -> None:
+    """Checkpoints are read on the processor; a fused update wants its moments, and its count of steps, beside the parameters."""
+    model, options = _Model(), OptimizerConfig()
+    optimizer = Optimizer(model, options, ScheduleConfig(), 5)  # type: ignore[arg-type]
+    _step(model, optimizer, 0)
+    tensors, record = optimizer.state()
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        there = _Model()
+        for module in (there.encoder.table, there.encoder.layer, there.heads):
+            for name, parameter in list(module.named_parameters()):
+                setattr(module, name, torch.nn.Parameter(torch.empty_like(parameter, device="cuda:0")))
+        there.encoder.table.requires_grad_(False)  # its moments are copied to where they are
+        moved = Optimizer(there, options, ScheduleConfig(), 5)  # type: ignore[arg-type]
+        moved.load(tensors, record)
+    found = [value for state in moved._dense.state.values() for value in state.values()]
+    assert len(found) == 3 * len(moved.parameters) and {value.device.type for value in found} == {"cuda"}
 
 
 def test_biases_and_norms_do_not_decay() -> None:

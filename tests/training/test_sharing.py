@@ -18,8 +18,8 @@ from mtl_core.model.multitask import make_sharing
 from mtl_core.model.packing import Packed
 from mtl_core.model.sharing import SHARING
 from mtl_core.runtime.batches import assemble
-from mtl_core.runtime.checkpoints import load_checkpoint
 from mtl_core.runtime.prepare import prepare
+from mtl_core.training.checkpoints import load_checkpoint
 from mtl_core.training.events import Compared, Evaluated, Finished, Gated, StepDone
 from mtl_core.training.loop import _Trainer, train
 from tests.shop import cut_at

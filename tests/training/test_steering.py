@@ -9,8 +9,8 @@ from mtl_core.base.faults import ExperimentError
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import Experiment, experiment_from_dict
 from mtl_core.config.steering import differing, steered
-from mtl_core.runtime.checkpoints import KEPT_BEFORE, steps_before
 from mtl_core.runtime.prepare import prepare
+from mtl_core.training.checkpoints import KEPT_BEFORE, steps_before
 from mtl_core.training.control import Control
 from mtl_core.training.events import CheckpointSaved, Evaluated, Event, Finished, Resumed, Steered, StepDone
 from mtl_core.training.loop import train

@@ -64,6 +64,8 @@ FIELDS = (
 
 
 class ExtractionReport(Report):
+    types = (Span,)
+
     def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
         hits, called, support, _ = (sum(counts.values()) for counts in _counts(scores, labels))
         if not called + support:

@@ -197,7 +197,7 @@ class ExtraReport(Report):
     """The report of a kind, with the values that its extra categories have."""
 
     def __init__(self, plain: Report):
-        self.plain = plain
+        self.plain, self.types = plain, plain.types
 
     def choices(self, spec: Spec) -> dict[str, list[list[str]]]:
         own = spec.get("extras", {}).get("vocabularies")

@@ -123,7 +123,7 @@ class GenerationReport(Report):
 
     def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
         """The best text, then other wordings of it."""
-        return [{"label": row["text"], "others": [{"text": other} for other in row["others"]]} for row in scores]
+        return [{"label": row["text"], "others": [{"text": other} for other in row.get("others", ())]} for row in scores]
 
 
 REPORT = GenerationReport()

@@ -57,8 +57,9 @@ class MaskedLanguageModellingReport(Report):
         """The most probable words of each blank, the best of them as the answer."""
         answers = []
         for row in scores:
-            answer: dict[str, Any] = {"label": ", ".join(next(iter(words), "") for words in row["words"])}
-            for number, words in enumerate(row["words"], 1):
+            blanks = row.get("words", ())  # an evaluation does not look for words
+            answer: dict[str, Any] = {"label": ", ".join(next(iter(words), "") for words in blanks)}
+            for number, words in enumerate(blanks, 1):
                 answer["probabilities" if number == 1 else f"probabilities {number}"] = words
             answers.append(answer)
         return answers

@@ -87,6 +87,8 @@ FIELDS = (
 
 
 class QuestionAnsweringReport(Report):
+    types = (Answer,)
+
     def tuned(self, scores: np.ndarray, labels: np.ndarray, spec: Spec, options: QuestionAnsweringOptions) -> Spec:
         """The threshold with the highest F1, halfway between two margins."""
         finite = np.array([np.isfinite(a.margin) for a in scores], bool)

@@ -41,7 +41,7 @@ class History(nn.Module):
 
     def weights(self, vectors: Tensor, index: Tensor, offsets: Tensor) -> Tensor:
         """(S,) the weight of each text of the histories, those of a history sum to 1."""
-        rows = torch.repeat_interleave(torch.arange(len(offsets) - 1, device=index.device), offsets.diff())
+        rows = torch.repeat_interleave(torch.arange(len(offsets) - 1, device=index.device), offsets.diff(), output_size=len(index))
         places = offsets[1:][rows] - 1 - torch.arange(len(index), device=index.device)
         content = F.layer_norm(vectors, vectors.shape[1:]) @ self.query / vectors.shape[1] ** 0.5
         scores = content[index] + self.places[places.clamp(max=PLACES - 1)]
