@@ -14,22 +14,18 @@ import torch
 
 from mtl_core import plots
 from mtl_core.api.runs import panel_rows
-from mtl_core.base.workspace import Workspace
-from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.data.mapping import suggest
 from mtl_core.data.problems import Severity, has_errors
 from mtl_core.inference.predictor import Predictor
 from mtl_core.model.encoder import Encoder
-from mtl_core.runtime.checkpoints import load_checkpoint, save_checkpoint
-from mtl_core.runtime.prepare import prepare
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import ANSWERS, TaskKind
 from mtl_core.tasks.heads import WordHead
+from mtl_core.training.checkpoints import load_checkpoint, save_checkpoint
 from mtl_core.training.events import Evaluated, Finished, StepDone
-from mtl_core.training.loop import train
-from tests.contracts.small import described, mapped, rows
+from tests.contracts.conftest import Trained
+from tests.contracts.small import mapped, rows
 from tests.contracts.variants import variants
-from tests.shop import cut_at
 
 ROOT = Path(__file__).parents[2]
 Made = Callable[..., Any]
@@ -143,8 +139,8 @@ def test_from_a_table_to_answers(name: str, chosen: dict[str, Any], compiled: Ma
     assert counted is None or len(counted) == len(table)
 
     encoded = kind.rows.encode(table, spec, options)
-    asked = [f.name for f in kind.fields if f.asked and f.type not in ("label", "group") and f.name in table.column_names]
-    unlabelled = kind.rows.encode(table.select(asked), spec, options)
+    questions = [f.name for f in kind.fields if f.asked and f.type not in ("label", "group") and f.name in table.column_names]
+    unlabelled = kind.rows.encode(table.select(questions), spec, options)
     slots = {slot.name for slot in kind.rows.slots(options, table.column_names)}
     assert slots <= {*encoded.column_names} and slots & {*unlabelled.column_names}
     assert len(encoded) == len(unlabelled) == len(table)
@@ -201,23 +197,10 @@ def test_guesses_or_says_that_it_does_not(name: str) -> None:
 
 # -- trained ------------------------------------------------------------------------------------------------------------------
 
-Trained = tuple[Path, list[Any]]
-
-
-@pytest.fixture(scope="module")
-def trained(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """All kinds together: the folder, with the whole run and what a kill after its third step would have left, and its events."""
-    folder = tmp_path_factory.mktemp("every_kind")
-    experiment = experiment_from_dict(described(KINDS, tiny_encoder, folder))
-    prepared = prepare(experiment, Workspace(folder / "workspace"))
-    whole = cut_at(3, train(experiment, prepared, folder=folder / "whole"), folder)
-    resumed = list(train(experiment, prepared, folder=folder / "cut", resume=True))
-    return folder, [whole, resumed]
-
 
 @every_kind
 def test_trains_beside_all_others_and_resumes_exactly(trained: Trained, name: str) -> None:
-    whole, resumed = trained[1]
+    whole, resumed = trained.whole, trained.resumed
     assert isinstance(whole[-1], Finished) and isinstance(resumed[-1], Finished)
     losses = [[(e.step, e.losses[name]) for e in events if isinstance(e, StepDone)] for events in (whole, resumed)]
     assert [step for step, _ in losses[0]] == [1, 2, 3, 4] and np.isfinite([loss for _, loss in losses[0]]).all()
@@ -229,7 +212,7 @@ def test_trains_beside_all_others_and_resumes_exactly(trained: Trained, name: st
 
 @pytest.fixture(scope="module")
 def predictor(trained: Trained) -> Predictor:
-    return Predictor(trained[0] / "whole" / "checkpoints" / "last", "cpu")
+    return Predictor(trained.folder / "checkpoints" / "last", "cpu")
 
 
 @every_kind
@@ -247,7 +230,7 @@ def test_a_trained_model_answers(predictor: Predictor, name: str) -> None:
 
 
 def test_a_checkpoint_is_what_was_saved(trained: Trained, tmp_path: Path) -> None:
-    one = load_checkpoint(trained[0] / "whole" / "checkpoints" / "last")
+    one = load_checkpoint(trained.folder / "checkpoints" / "last")
     save_checkpoint(tmp_path / "again", one.model, one.tokenizer, one.experiment, one.specs, one.state, one.optimizer, one.made)
     two = load_checkpoint(tmp_path / "again")
     assert (two.experiment, two.specs, two.state) == (one.experiment, one.specs, one.state)

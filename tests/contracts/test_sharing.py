@@ -12,8 +12,8 @@ from mtl_core.evaluation.gates import expert_name
 from mtl_core.inference.predictor import Predictor
 from mtl_core.model.sharing import SHARING
 from mtl_core.model.sharing.modules import Sharing
-from mtl_core.runtime.checkpoints import load_checkpoint
 from mtl_core.runtime.prepare import prepare
+from mtl_core.training.checkpoints import load_checkpoint
 from mtl_core.training.events import Evaluated, Finished, Gated, StepDone
 from mtl_core.training.loop import train
 from tests.contracts.small import described
