@@ -253,3 +253,35 @@ def test_without_extra_columns_nothing_is_different(name: str) -> None:
     assert kind.rows.slots(options, table.column_names) == plain.rows.slots(options, table.column_names)
     assert type(kind.head.module(32, spec, options)) is type(plain.head.module(32, spec, options))
     assert kind.report.choices(spec) == plain.report.choices(spec)
+
+
+CHOICES = [(name, chosen) for name, chosen in VARIANTS if all(isinstance(value, str) for value in chosen.values())]
+
+
+@pytest.mark.parametrize(("name", "chosen"), CHOICES, ids=[f"{name} {chosen}" for name, chosen in CHOICES])
+def test_at_first_a_head_gives_what_it_gives_without_extra_columns(
+    name: str, chosen: dict[str, Any], compiled: Made, small_encoder: Encoder
+) -> None:
+    kind: Any = KINDS[name]
+    options, table = kind.Options.model_validate({**chosen, "knowledge": "embedded"}), mapped(kind).table
+    given = {"categories": ["ab"[i % 2] for i in range(len(table))], "numbers": [i % 7 for i in range(len(table))]}
+    given["knowledge"] = [f"colour: {'navy' if i % 3 else 'red'}" for i in range(len(table))]
+    for field in given.keys() - {*table.column_names} & {f.name for f in kind.fields}:
+        table = table.append_column(field, [given[field]])
+    spec = kind.rows.fit(table, options)
+    if "extras" not in spec:
+        assert any(slot.continues for slot in kind.rows.slots(options)), "where a text is written, all of them are words"
+        return
+    vectors, batch = compiled(kind, kind.rows.encode(table, spec, options), options)
+    head, plain = (half.module(small_encoder.hidden, spec, options) for half in (kind.head, kind.rows.plain.head))
+    for module in (head, plain):
+        if isinstance(module, WordHead):
+            module.tie(small_encoder)
+    for parameter in plain.parameters():  # not all at 0
+        torch.nn.init.normal_(parameter, std=0.1)
+    head.head.load_state_dict(plain.state_dict())
+    found, wanted = (kind.head.loss(module.eval()(vectors, batch), batch, spec, options) for module in (head, plain))
+    torch.testing.assert_close(found, wanted, rtol=0, atol=0)
+    found.mean().backward()
+    gradient = head.output.weight.grad
+    assert gradient is not None and (gradient.abs().sum(0) > 0).float().mean() > 0.5
