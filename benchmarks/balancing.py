@@ -47,7 +47,7 @@ STRATEGIES = ["fixed", "uncertainty", "dwa", "famo", *(n for n, s in BALANCING.i
 def of_one_graph(trainer: _Trainer, batch: StepBatch) -> tuple[Tensor, list[Tensor]]:
     """Vectors and losses of all tasks, with the whole graph alive, as others need it."""
     encoder = trainer.model.encoder
-    encoder.open_rows(batch.token_ids)
+    encoder.begin_sparse_rows(batch.token_ids)
     vectors = torch.cat([encoder(part) for part in batch.packed])
     losses = []
     for name, inputs in batch.tasks.items():
@@ -57,7 +57,7 @@ def of_one_graph(trainer: _Trainer, batch: StepBatch) -> tuple[Tensor, list[Tens
 
 
 def torchjd_step(trainer: _Trainer, blocks: dict[str, RowBlock]) -> None:
-    batch = assemble(blocks, trainer.stores, trainer.template, trainer.options.micro_batch_tokens, trainer.device)
+    batch = assemble(blocks, trainer.stores, trainer.template, trainer.options.max_tokens_per_micro_batch, trainer.device)
     vectors, losses = of_one_graph(trainer, batch)
     shared = trainer.model.encoder.learning()
     mtl_backward(losses, features=vectors, shared_params=shared, parallel_chunk_size=1)  # vmap does not know packed attention
@@ -66,7 +66,7 @@ def torchjd_step(trainer: _Trainer, blocks: dict[str, RowBlock]) -> None:
 
 def libmtl_step(trainer: _Trainer, blocks: dict[str, RowBlock]) -> None:
     """As LibMTL's `AbsWeighting._get_grads` and `_backward_new_grads`."""
-    batch = assemble(blocks, trainer.stores, trainer.template, trainer.options.micro_batch_tokens, trainer.device)
+    batch = assemble(blocks, trainer.stores, trainer.template, trainer.options.max_tokens_per_micro_batch, trainer.device)
     _, losses = of_one_graph(trainer, batch)
     shared = trainer.model.encoder.learning()
     sizes = [p.numel() for p in shared]
@@ -100,20 +100,20 @@ def main() -> None:
 
         def ours(joint: Joint) -> Callable[[dict[str, RowBlock]], None]:
             def step(blocks: dict[str, RowBlock]) -> None:
-                budget = trainer.options.micro_batch_tokens
+                budget = trainer.options.max_tokens_per_micro_batch
                 batches = [
                     assemble(p, trainer.stores, trainer.template, budget, trainer.device, trainer.lanes.n, joint.apart)
                     for p in joint.parts(blocks)
                 ]
                 found = joint.gradients(batches, trainer.state.weights)
-                joint.look_back(batches, found)
+                joint.observe_update(batches, found)
 
             return step
 
         variants = {name: ours(joint) for name, joint in joints.items()}
         if arguments.only == STRATEGIES:
             variants |= {"torchjd": lambda blocks: torchjd_step(trainer, blocks), "libmtl": lambda blocks: libmtl_step(trainer, blocks)}
-        looks: list[float] = []
+        measured: list[float] = []
         seconds: dict[str, list[float]] = {name: [] for name in variants}
         for number in range(-2, arguments.rounds):  # two rounds to warm up
             blocks = trainer.drawing.draw(0, 0.0).blocks
@@ -121,13 +121,13 @@ def main() -> None:
                 begun = time.perf_counter()
                 step(blocks)
                 trainer.optimizer.step(0)
-                trainer.model.encoder.close_rows()
+                trainer.model.encoder.end_sparse_rows()
                 if number >= 0:
                     seconds[name].append(time.perf_counter() - begun)
             begun = time.perf_counter()
             list(trainer._compare(blocks, 0))
             if number >= 0:
-                looks.append(time.perf_counter() - begun)
+                measured.append(time.perf_counter() - begun)
         memory = max(joint._gradients.memory for joint in joints.values())
         every = experiment.diagnostics.conflicts_every
         trainer.lanes.close()
@@ -143,7 +143,7 @@ def main() -> None:
         if name in seconds:
             ratio = statistics.median(o / u for o, u in zip(seconds[name], seconds["upgrad"], strict=True))
             print(f"UPGrad: {name} takes {ratio:.2f} × our time.")
-    look = statistics.median(a / f for a, f in zip(looks, seconds["fixed"], strict=True))
+    look = statistics.median(a / f for a, f in zip(measured, seconds["fixed"], strict=True))
     print(
         f"A look at conflicts takes the time of {look:.2f} steps with fixed weights: {look / (look + every):.1%} at one in {every} steps."
     )

@@ -149,8 +149,8 @@ def markdown(
     experiment: Experiment, bench: Bench, joint: list[Result], singles: dict[str, list[Result]], naive: dict[str, dict[str, float]]
 ) -> str:
     primary = {name: KINDS[task.kind].primary for name, task in experiment.tasks.items()}
-    told = verdicts({t: [r.trained for r in done] for t, done in singles.items()}, {"joint": [r.trained for r in joint]}, primary)
-    changes = {one.task: signed(one.change, "{:+.3f}") for row in told.rows for one in row.tasks}
+    outcome = verdicts({t: [r.trained for r in done] for t, done in singles.items()}, {"joint": [r.trained for r in joint]}, primary)
+    changes = {one.task: signed(one.change, "{:+.3f}") for row in outcome.rows for one in row.tasks}
     lines = ["| task | kind | metric | jointly | alone | change | naive, same rows | known |", "|---|---|---|---|---|---|---|---|"]
     for name, task in experiment.tasks.items():
         shown = [primary[name], *(metric for known, metric in FLOORS if known == name and metric != primary[name])]
@@ -164,7 +164,7 @@ def markdown(
             cells.append("{:.3f} ({})".format(*FLOORS[name, metric]) if (name, metric) in FLOORS else "")
             lines.append(f"| {' | '.join(cells)} |")
     minutes = sum(r.seconds for r in bench.used.values()) / 60
-    overall = told.rows[0].overall if told.rows else None
+    overall = outcome.rows[0].overall if outcome.rows else None
     lines += [
         "",
         f"Means over {len(joint)} seed(s), on the test split. Change of the main metric, jointly against alone, paired by seed, ± half the "
@@ -173,7 +173,7 @@ def markdown(
         f"{len(bench.used)} trainings of {minutes:.0f} min together, computed on {joint[0].computed}; "
         f"{sum(joint[0].examples.values()):,} labels in each joint training.",
     ]
-    warnings = [one for one in told.warnings if one.template != UNLIKE["optimizer"]]  # they are to differ: see at_its_rate
+    warnings = [one for one in outcome.warnings if one.template != UNLIKE["optimizer"]]  # they are to differ: see at_its_rate
     return "\n".join([*lines, *(f"\n{warning}" for warning in warnings)]) + "\n"
 
 

@@ -115,7 +115,7 @@ class Place:
 
 def batches_of(trainer: _Trainer, blocks: Mapping[str, Any], salt: int = 0) -> list[StepBatch]:
     """Rows as a step of the trainer sends them through the encoder."""
-    budget, joint = trainer.options.micro_batch_tokens, trainer.joint
+    budget, joint = trainer.options.max_tokens_per_micro_batch, trainer.joint
     return [
         assemble(part, trainer.stores, trainer.template, budget, trainer.device, trainer.lanes.n, joint.apart, salt)
         for part in joint.parts(blocks)

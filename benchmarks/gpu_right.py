@@ -87,7 +87,7 @@ def _gradients(trainer: _Trainer, names: list[str] | None = None, rows: int = 6)
     if not trainer.joint.apart:
         learning = [p for p in (*trainer.model.parameters(), *([] if table is None else [table])) if p.grad is not None]
         gradients = torch.cat([p.grad.flatten() for p in learning if p.grad is not None])
-    trainer.model.encoder.close_rows()
+    trainer.model.encoder.end_sparse_rows()
     if found.left_out:
         raise Wrong(f"no gradient of {', '.join(found.left_out)}")
     return dict(zip(found.names, found.losses.tolist(), strict=True)), gradients.detach().cpu()
@@ -138,7 +138,7 @@ def backbone(place: Place, family: str) -> Numbers:
 
 def kinds(place: Place) -> Numbers:
     """The whole shop, a task of every kind: losses against a processor, a step, and an evaluation of a few rows."""
-    common = ["training.batch_size=128", "training.evaluation_rows=20"]
+    common = ["training.batch_size=128", "training.max_validation_rows=20"]
     wanted, _ = _gradients(place.trainer(place.shop(*common, "training.device=cpu", "training.precision=float32", file="whole_shop.yaml")))
     trainer = place.trainer(place.shop(*common, "training.precision=float32", file="whole_shop.yaml"))
     found, _ = _gradients(trainer)
@@ -158,23 +158,23 @@ def kinds(place: Place) -> Numbers:
 def micro_batches(place: Place) -> Numbers:
     """Small micro-batches, computed again on the way back, give the gradients of a large one; with dropout the same draw."""
     large, small = (
-        _gradients(place.trainer(place.shop("training.precision=float32", f"training.micro_batch_tokens={n}")), rows=40)[1]
+        _gradients(place.trainer(place.shop("training.precision=float32", f"training.max_tokens_per_micro_batch={n}")), rows=40)[1]
         for n in (65536, 256)
     )
     numbers: Numbers = {"gradient": far(small, large)}
     if not numbers["gradient"] < 1e-3:
         raise Wrong("a budget of 256 tokens gives other gradients than one of 65,536", numbers)
-    trainer = place.trainer(place.shop("encoder.dropout=0.1", "training.micro_batch_tokens=256"))
+    trainer = place.trainer(place.shop("encoder.dropout=0.1", "training.max_tokens_per_micro_batch=256"))
     [batch] = batches_of(trainer, trainer.drawing.draw(0, 0.0).blocks)
-    trainer.model.encoder.open_rows(batch.token_ids)
+    trainer.model.encoder.begin_sparse_rows(batch.token_ids)
     encoded = Pass(trainer.lanes, batch.packed)
     numbers |= {
         "parts": len(batch.packed),
-        "again": max(far(encoded._way_back(i).vectors, way.vectors) for i, way in enumerate(encoded._ways)),
+        "again": max(far(encoded._with_graph(i).vectors, way.vectors) for i, way in enumerate(encoded._encoded)),
         "another draw": far(trainer.lanes.encode(batch.packed), encoded.vectors),
     }
     if not numbers["again"] < 1e-3 < numbers["another draw"]:
-        raise Wrong("what dropout drew is not drawn again on the way back", numbers)
+        raise Wrong("what dropout drew is not drawn again in the backward pass", numbers)
     return numbers
 
 
@@ -199,7 +199,7 @@ def waits(place: Place) -> Numbers:
 
 def _events(place: Place, folder: Path | None, control: Control | None = None, *settings: str, resume: bool = False) -> Iterator[Event]:
     """Of a short training of the shop."""
-    common = ["training.steps=8", "training.evaluate_every=4", "training.evaluation_rows=40", "training.batch_size=48"]
+    common = ["training.steps=8", "training.evaluate_every=4", "training.max_validation_rows=40", "training.batch_size=48"]
     experiment = place.shop(*common, *settings)
     yield from train(experiment, place.prepared(experiment), control, folder, resume)
 
@@ -298,7 +298,7 @@ def out_of_memory(place: Place) -> Numbers:
         numbers["MB before"] = torch.cuda.memory_allocated(place.device) / 1e6
         room = torch.cuda.memory_reserved(place.device) + (2 if place.tiny else 500) * 2**20
         torch.cuda.set_per_process_memory_fraction(room / torch.cuda.get_device_properties(place.device).total_memory, place.device)
-        settings = ["training.batch_size=16384", "training.micro_batch_tokens=4000000"]
+        settings = ["training.batch_size=16384", "training.max_tokens_per_micro_batch=4000000"]
     else:
         control = _Runs()
     try:
@@ -349,11 +349,11 @@ def strategies(place: Place) -> Numbers:
                 batches = batches_of(trainer, trainer.drawing.draw(0, 0.0).blocks)
                 found = joint.gradients(batches, trainer.state.weights)
                 _, norm = trainer.optimizer.step(1)
-                trainer.model.encoder.close_rows()
-                joint.look_back(batches, found)
+                trainer.model.encoder.end_sparse_rows()
+                joint.observe_update(batches, found)
         except ModuleNotFoundError as error:
             without.append(f"{name} ({error.name} is not installed)")
-            trainer.model.encoder.close_rows()
+            trainer.model.encoder.end_sparse_rows()
             continue
         if found.fell_back or not torch.isfinite(norm) or not torch.isfinite(found.total):
             raise Wrong(f"{name}: gradient {float(norm)}, loss {float(found.total)}, fell back: {found.fell_back}")

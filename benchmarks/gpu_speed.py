@@ -49,7 +49,7 @@ def timed(place: Place, trainers: Mapping[str, _Trainer]) -> dict[str, Timed]:
                 batches = batches_of(trainer, trainer.drawing.draw(0, 0.0).blocks)
                 trainer.joint.gradients(batches, trainer.state.weights)
                 trainer.optimizer.step(0)
-                trainer.model.encoder.close_rows()
+                trainer.model.encoder.end_sparse_rows()
             asked = time.perf_counter() - begun
             place.wait()
             if number >= 0:
@@ -75,7 +75,7 @@ def budgets(place: Place) -> Numbers:
     part of a step had gone when the processor had asked for all of it."""
     numbers = Numbers()
     for budget in (2048, 8192, 32768, 131072) if not place.tiny else (512, 2048):
-        settings = (f"training.micro_batch_tokens={budget}", f"training.batch_size={budget // 80}")
+        settings = (f"training.max_tokens_per_micro_batch={budget}", f"training.batch_size={budget // 80}")
         try:
             [one] = timed(place, {"": place.trainer(place.texts(*settings))}).values()
         except torch.OutOfMemoryError:

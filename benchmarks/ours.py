@@ -35,7 +35,7 @@ def experiment(
         "encoder": {"name": str(folder), "max_length": LENGTH},
         "sampling": {"name": "proportional"},
         "optimizer": {"learning_rate": learning_rate, "head_learning_rate": 5e-3},
-        "training": {"epochs": epochs, "batch_size": 48, "device": device, "evaluate_every": 10_000_000, "evaluation_rows": 10},
+        "training": {"epochs": epochs, "batch_size": 48, "device": device, "evaluate_every": 10_000_000, "max_validation_rows": 10},
     }
     return experiment_from_dict(description, overrides)
 

@@ -80,7 +80,12 @@ def measure(folder: Path, users: dict[str, int]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     trainers = {scoring: _Trainer(*prepared(folder, scoring, n), Control(), None, False) for scoring, n in users.items()}
     trainer = next(iter(trainers.values()))
-    task, lanes, template, budget = trainer.prepared.tasks["next"], trainer.lanes, trainer.template, trainer.options.micro_batch_tokens
+    task, lanes, template, budget = (
+        trainer.prepared.tasks["next"],
+        trainer.lanes,
+        trainer.template,
+        trainer.options.max_tokens_per_micro_batch,
+    )
     count = [0]
     trainer.model.train(False).encoder.register_forward_pre_hook(lambda _, inputs: count.append(len(inputs[0].lengths)))
     with torch.no_grad():

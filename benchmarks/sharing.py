@@ -61,13 +61,13 @@ def main() -> None:
             for name in names[number % len(names) :] + names[: number % len(names)]:
                 trainer = trainers[name]
                 begun, worked = time.perf_counter(), time.process_time()
-                budget, n = trainer.options.micro_batch_tokens, trainer.lanes.n
+                budget, n = trainer.options.max_tokens_per_micro_batch, trainer.lanes.n
                 batches = [
                     assemble(part, trainer.stores, trainer.template, budget, trainer.device, n) for part in trainer.joint.parts(blocks)
                 ]
                 trainer.joint.gradients(batches, trainer.state.weights)
                 trainer.optimizer.step(0)
-                trainer.model.encoder.close_rows()
+                trainer.model.encoder.end_sparse_rows()
                 if trainer.device.type == "cuda":
                     import torch
 

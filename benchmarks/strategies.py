@@ -141,13 +141,13 @@ def markdown(
     weights: dict[str, float],
 ) -> str:
     alone_runs, joint_runs = ({name: [r.trained for r in one] for name, one in group.items()} for group in (singles, rows))
-    told = verdicts(alone_runs, joint_runs, metrics)
+    outcome = verdicts(alone_runs, joint_runs, metrics)
     head = " | ".join(f"{task}, {metric}" for task, metric in metrics.items())
     lines = [f"| strategy | {head} | mean change | step |", "|---|" + "---|" * (len(metrics) + 2)]
-    base = {one.task: one.alone.text("{:.3f}") for one in told.rows[0].tasks}
+    base = {one.task: one.alone.text("{:.3f}") for one in outcome.rows[0].tasks}
     lines.append(f"| **alone** (the metric itself) | {' | '.join(base.get(task, '') for task in metrics)} | | |")
     fixed_step = statistics.median(r.step_seconds for r in rows["fixed"])
-    for row in told.rows:
+    for row in outcome.rows:
         changes = {one.task: signed(one.change, "{:+.3f}") for one in row.tasks}
         step = statistics.median(r.step_seconds for r in rows[row.name])
         name = {"fixed": "fixed, equal weights", "tuned": "**fixed, tuned weights**"}.get(row.name, f"`{row.name}`")
@@ -156,8 +156,8 @@ def markdown(
         overall = signed(row.overall, "{:+.1%}") if row.overall else ""
         cells = [name, *(changes.get(task, "") for task in metrics), overall, f"{step:.2f} s ({step / fixed_step:.2f}×)"]
         lines.append(f"| {' | '.join(cells)} |")
-    n_told = sum(one.verdict != "not told apart" for row in told.rows for one in row.tasks)
-    n_all = sum(len(row.tasks) for row in told.rows)
+    n_clear = sum(one.verdict != "not significant" for row in outcome.rows for one in row.tasks)
+    n_all = sum(len(row.tasks) for row in outcome.rows)
     joint = statistics.fmean(sum(r.examples.values()) for r in rows["fixed"])
     apart = statistics.fmean(sum(r.examples.values()) for one in singles.values() for r in one) * len(singles)
     validation = ", ".join(f"{rate:g} {value:.4f}" for rate, value in rates.items())
@@ -166,7 +166,7 @@ def markdown(
     lines += [
         "",
         "Change of the main metric on the test split to training alone, paired by seed, mean ± half the 95 % interval over the "
-        f"seeds ({len(rows['fixed'])}); ▲ helps, ▼ hurts: the interval does not hold 0 ({n_told} of {n_all}; by chance about one in twenty "
+        f"seeds ({len(rows['fixed'])}); ▲ helps, ▼ hurts: the interval does not hold 0 ({n_clear}/{n_all}; by chance about one in twenty "
         "would not). Mean change: Δm, relative to alone. Step: median time, in brackets beside fixed weights.",
         "",
         f"Budget of a row and seed: {joint:,.0f} labels jointly, {apart:,.0f} in the {len(singles)} trainings alone. Tuned weights: of the "
@@ -175,7 +175,7 @@ def markdown(
         "",
         f"Computed on {rows['fixed'][0].computed}; {len(bench.used)} trainings of {minutes:.0f} min together.",
     ]
-    lines += [f"\n{warning}" for warning in told.warnings]
+    lines += [f"\n{warning}" for warning in outcome.warnings]
     return "\n".join(lines) + "\n"
 
 

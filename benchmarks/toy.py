@@ -27,7 +27,7 @@ C = np.array([[0.0, 0.0], [1.0, 1.0]])
 B = np.array([0.5, 1.0])
 HESSIANS = A.transpose(0, 2, 1) @ A
 START = np.array([1.6, -1.2])
-STEPS, RATE, LONGEST = 1000, 0.1, 1.0  # the step size falls linearly to 0; longer updates are cut, as `optimizer.clip` does
+STEPS, RATE, LONGEST = 1000, 0.1, 1.0  # the step size falls linearly to 0; longer updates are cut, as `optimizer.max_gradient_norm` does
 STATIONARY = 1e-6  # 1 + cosine of the two gradients, below which no direction helps both tasks
 RAISED = (3.0, 1.0)
 

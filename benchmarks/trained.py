@@ -21,7 +21,7 @@ from mtl_core.tracking.runs import Recorder, Run, RunState, create_run
 from mtl_core.training.control import Control
 from mtl_core.training.events import StepDone
 
-SIGNS = {"helps": "▲", "hurts": "▼", "not told apart": ""}
+SIGNS = {"helps": "▲", "hurts": "▼", "not significant": ""}
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def measure(folder: Path, steps: int, only_prepare: bool) -> dict[str, Any]:
             "data": {"texts": {"file": "table.parquet", "split": {"by": "column", "column": "split"}}},
             "tasks": {"topic": {"kind": "classification", "data": "texts", "columns": {"text": "text", "label": "label"}}},
             "encoder": {"max_length": 64},
-            "training": {"steps": steps + 1, "batch_size": 32, "evaluate_every": 10_000_000, "evaluation_rows": 10, "device": "cpu"},
+            "training": {"steps": steps + 1, "batch_size": 32, "evaluate_every": 10_000_000, "max_validation_rows": 10, "device": "cpu"},
         }
     )
     process = psutil.Process()

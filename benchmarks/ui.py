@@ -52,7 +52,7 @@ def serve(port: int, batch_size: int) -> None:
     endless = [
         "training.steps=1000000",
         "training.evaluate_every=10000000",
-        "training.evaluation_rows=10",
+        "training.max_validation_rows=10",
         f"training.batch_size={batch_size}",
     ]
     experiment = load_experiment(ROOT / "data" / "shop.yaml", endless)

@@ -14,7 +14,7 @@ ENDED = (RunState.FINISHED, RunState.STOPPED)
 listed = sorted(list_runs(workspace()), key=lambda run: bool(run.purpose))  # those of comparisons with training alone at the end
 runs = {run.id: run for run in listed if run.state in ENDED or run.checkpoint("last")}
 if len(runs) < 2:
-    st.info(_("Comparing needs two runs. Train the same tasks twice, with different loss weights, say."), icon=":material/info:")
+    st.info(_("Comparing needs two runs. Train the same tasks twice, for example with different loss weights."), icon=":material/info:")
     st.page_link(page("train"), label=_("Go to Train"), icon=":material/model_training:")
     st.stop()
 

@@ -17,11 +17,10 @@ from pages.parts.text import plain  # noqa: E402
 
 st.markdown(
     _(
-        "A shop runs many models: what to recommend, what to show for a query, which ad to place, what a customer wants. "
-        "This workbench fine-tunes **one shared pretrained transformer on all of them at once**. "
-        "Every task has a loss weight: the slider that says how much it counts. "
-        "You watch each task learn, move the weights while it does, and see what one task gains or loses by another. "
-        "Everything runs on this machine; nothing is sent anywhere."
+        "A shop runs many models: what to recommend, what to show for a query, which ad to place, what a customer wants. This workbench "
+        "fine-tunes **one shared pretrained transformer on all of them at once**. Every task has a loss weight, set with a slider. Watch "
+        "each task learn, adjust the weights while it does, and see which tasks help or hurt each other. Everything runs on this "
+        "machine; nothing is sent anywhere."
     )
 )
 
@@ -47,10 +46,10 @@ for run in runs:
         st.page_link(page("train"), label=plain(run.name), query_params={"run": run.id}, icon=":material/monitoring:")
         st.caption(f"{states.moment(run.created)} · {run.id}")
 
-st.subheader(_("How it goes"))
+st.subheader(_("How it works"))
 STEPS = [
-    (page("data"), ":material/table_chart:", _("Data"), _("Upload a table, see what is wrong with it, say which column is what.")),
-    (page("train"), ":material/model_training:", _("Train"), _("Set a loss weight for each task, start, watch the curves and steer.")),
+    (page("data"), ":material/table_chart:", _("Data"), _("Upload a table, see its problems, and map its columns.")),
+    (page("train"), ":material/model_training:", _("Train"), _("Set a loss weight for each task, start, watch the curves and adjust.")),
     (page("compare"), ":material/compare_arrows:", _("Compare"), _("Put runs with different weights side by side.")),
     (page("predict"), ":material/psychology:", _("Predict"), _("Try the trained model on a query, an ad, a message.")),
 ]

@@ -44,7 +44,7 @@ def unigrams(tokenizer: Any, *special: str, **options: Any) -> Any:
 
 class Family(NamedTuple):
     """config, tokenizer: how they are made; loader: of the class that is saved. What is expected: pooling; packs: without padding; splits:
-    all tasks' gradients from one way back; writer: the pretrained part that writes."""
+    all tasks' gradients from one backward pass; writer: the pretrained part that writes."""
 
     config: Any
     tokenizer: Callable[[Path], Any]

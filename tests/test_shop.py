@@ -145,7 +145,7 @@ def all_cores() -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_training_the_shop_beats_its_start_and_the_naive_baselines(workspace: Workspace, all_cores: None):
-    half = ["training.steps=75", "training.evaluate_every=75", "training.evaluation_rows=500", "diagnostics.conflicts_every=0"]
+    half = ["training.steps=75", "training.evaluate_every=75", "training.max_validation_rows=500", "diagnostics.conflicts_every=0"]
     experiment = load_experiment(DATA / "shop.yaml", half)  # half of its steps are enough
     prepared = prepare(experiment, workspace, DATA)
     *_, end = train(experiment, prepared, folder=workspace.folder("runs", "shop"))

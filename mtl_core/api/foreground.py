@@ -27,7 +27,7 @@ def execute(target: Run, workspace: Workspace, work: Work, stream: TextIO | None
     Args:
         target: a run that nobody is at work on.
         work: what to execute, as `mtl_core.jobs` makes it.
-        stream: where the progress is told; None: nowhere.
+        stream: where the progress is printed; None: nowhere.
 
     Raises:
         RunError: somebody is at work on the run.
@@ -63,7 +63,7 @@ def evaluate_test(target: Run, workspace: Workspace, stream: TextIO | None) -> t
 
     Args:
         target: a run that has ended and keeps its best checkpoint.
-        stream: where the progress is told; None: nowhere.
+        stream: where the progress is printed; None: nowhere.
 
     Raises:
         RunError: the test split was evaluated before, and when; the run has not ended, or has no checkpoint any more.

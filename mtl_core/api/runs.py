@@ -230,8 +230,8 @@ class Run(record.Run):
 
         now = agreement(list(self.series().conflicts), layer=layer)
         if now is None:
-            raise RunError(message("The gradients of the run “{run}” were never compared; see diagnostics.conflicts_every.", run=self.id))
-        return plots.agreement(now.tasks, now.cosine, now.told)
+            raise RunError(message("No gradient conflicts were measured in the run “{run}”; see diagnostics.conflicts_every.", run=self.id))
+        return plots.agreement(now.tasks, now.cosine, now.significant)
 
     def _panels(self, task: str, split: str | None) -> list[dict[str, Any]]:
         self.known(task)
@@ -301,7 +301,7 @@ def panel_frame(data: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def main_metrics(experiment: Experiment) -> dict[str, str]:
-    """Task → the metric that its kind is judged by."""
+    """Task → the main metric of its kind."""
     return {name: KINDS[task.kind].primary for name, task in experiment.tasks.items()}
 
 

@@ -9,7 +9,7 @@ from mtl_core.balancing.base import GradientBalancing
 from mtl_core.base.messages import N_
 from mtl_core.base.settings import Options
 
-_PREFERENCE = N_("A preference: the direction that would be taken if no task stood against it.")
+_PREFERENCE = N_("Preference: the update direction when no gradients conflict.")
 
 
 def unit(gramian: np.ndarray) -> np.ndarray:
@@ -22,8 +22,8 @@ class MultipleGradientDescent(GradientBalancing):
 
     name = "mgda"
     label = N_("MGDA")
-    help = N_("The shortest mixture of the gradients: no task gets worse, and small gradients count most.")
-    slider = N_("How much the task's loss should fall at least, in proportion to the others.")
+    help = N_("Minimum-norm combination of the gradients: no task gets worse, and small gradients count most.")
+    slider = N_("Preference: how much the task's loss should fall at least, relative to the others.")
     source = "Multi-Task Learning as Multi-Objective Optimization, https://arxiv.org/abs/1810.04650"
 
     def weigh(self, gramian: np.ndarray, weights: np.ndarray, losses: np.ndarray, tasks: np.ndarray) -> np.ndarray:
@@ -38,7 +38,7 @@ class MultipleGradientDescent(GradientBalancing):
 
 class ConflictAverseOptions(Options):
     radius: float = Setting(
-        0.5, ge=0, lt=1, title=N_("Radius"), description=N_("How far the update may turn from the mean gradient; 0 is the mean itself.")
+        0.5, ge=0, lt=1, title=N_("Radius"), description=N_("How far the update may deviate from the mean gradient; 0 is the mean itself.")
     )
 
 
@@ -50,8 +50,8 @@ class ConflictAverse(GradientBalancing):
 
     name = "cagrad"
     label = N_("CAGrad")
-    help = N_("Near the mean gradient the direction that is best for the task it helps least.")
-    slider = N_("The task's share in the mean gradient, which the update stays near.")
+    help = N_("Stays near the mean gradient and maximises the improvement of the task that improves least.")
+    slider = N_("Weight of the task in the mean gradient, which the update stays near.")
     source = "Conflict-Averse Gradient Descent for Multi-task Learning, https://arxiv.org/abs/2110.14048"
     Options = ConflictAverseOptions
 
@@ -84,7 +84,7 @@ class ConflictAverse(GradientBalancing):
 class UnconflictingProjection(GradientBalancing):
     name = "upgrad"
     label = N_("UPGrad")
-    help = N_("Each gradient is projected to where it hurts no task, then they are added up.")
+    help = N_("Projects each gradient so that it conflicts with no task's gradient, then adds them up.")
     slider = _PREFERENCE
     source = "Jacobian Descent for Multi-Objective Optimization, https://arxiv.org/abs/2406.16232"
 
@@ -100,7 +100,7 @@ class UnconflictingProjection(GradientBalancing):
 class DualProjection(GradientBalancing):
     name = "dualproj"
     label = N_("DualProj")
-    help = N_("The weighted mean gradient is projected to where it hurts no task.")
+    help = N_("The weighted mean gradient is projected so that it conflicts with no task's gradient.")
     slider = _PREFERENCE
     source = "Gradient Episodic Memory for Continual Learning, https://arxiv.org/abs/1706.08840"
 
@@ -116,8 +116,8 @@ class DualProjection(GradientBalancing):
 class AlignedComponents(GradientBalancing):
     name = "aligned_mtl"
     label = N_("Aligned-MTL")
-    help = N_("Makes the tasks' gradients orthogonal and of one length before they are added up.")
-    slider = N_("A preference: the task's share after the gradients were made orthogonal and of one length.")
+    help = N_("Makes the tasks' gradients orthogonal and of equal norm before adding them up.")
+    slider = N_("Preference: the task's share once gradients are orthogonal and of equal norm.")
     source = "Independent Component Alignment for Multi-Task Learning, https://arxiv.org/abs/2305.19000"
 
     def weigh(self, gramian: np.ndarray, weights: np.ndarray, losses: np.ndarray, tasks: np.ndarray) -> np.ndarray:

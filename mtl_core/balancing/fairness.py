@@ -20,8 +20,8 @@ class ImpartialGradients(GradientBalancing):
 
     name = "imtl_g"
     label = N_("IMTL-G")
-    help = N_("The update has projections of one length on all tasks' gradients.")
-    slider = N_("The length of the update's projection on the task's gradient, in proportion to the others.")
+    help = N_("The update has projections of equal length on all tasks' gradients.")
+    slider = N_("Projection of the update on the task's gradient, relative to the others.")
     source = "Towards Impartial Multi-task Learning, https://openreview.net/forum?id=IMPnRXEWpvr"
 
     def weigh(self, gramian: np.ndarray, weights: np.ndarray, losses: np.ndarray, tasks: np.ndarray) -> np.ndarray:
@@ -67,7 +67,7 @@ class NashBargaining(GradientBalancing):
 
     name = "nash_mtl"
     label = N_("Nash-MTL")
-    help = N_("The tasks bargain for the direction: every task's relative gain counts the same, whatever the size of its gradient.")
+    help = N_("Nash bargaining over the update direction: every task's relative gain counts the same, whatever its gradient norm.")
     slider = N_("The task's bargaining power.")
     source = "Multi-Task Learning as a Bargaining Game, https://arxiv.org/abs/2202.01017"
 
@@ -81,7 +81,7 @@ class FairOptions(Options):
         ge=1,
         le=20,
         title=N_("Fairness"),
-        description=N_("1: relative gains count, as in Nash-MTL; large: the task that gains least."),
+        description=N_("1: proportional fairness, as in Nash-MTL; larger: towards max-min fairness."),
     )
 
 
@@ -90,8 +90,8 @@ class FairResources(GradientBalancing):
 
     name = "fairgrad"
     label = N_("FairGrad")
-    help = N_("Shares the update among the tasks as a network shares its capacity: the fairer, the more the smallest gain counts.")
-    slider = N_("A factor on how useful the task's gain is held to be.")
+    help = N_("Divides the update among the tasks with alpha-fairness: the fairer, the more the smallest gain counts.")
+    slider = N_("Scales the utility of the task's gain.")
     source = "Fair Resource Allocation in Multi-Task Learning, https://arxiv.org/abs/2402.15638"
     Options = FairOptions
 
@@ -101,10 +101,14 @@ class FairResources(GradientBalancing):
 
 class GradientNormalisationOptions(Options):
     asymmetry: float = Setting(
-        1.5, ge=0, le=10, title=N_("Asymmetry"), description=N_("How strongly tasks that lag behind get longer gradients; 0: all the same.")
+        1.5,
+        ge=0,
+        le=10,
+        title=N_("Asymmetry"),
+        description=N_("How strongly tasks that train slowly get larger gradients (alpha in the paper); 0: all the same."),
     )
     learning_rate: float = Setting(
-        0.025, gt=0, le=1, title=N_("Learning rate of the weights"), description=N_("Step size for the numbers that the strategy learns.")
+        0.025, gt=0, le=1, title=N_("Learning rate of the weights"), description=N_("Learning rate of the strategy's own parameters.")
     )
 
 
@@ -113,8 +117,8 @@ class GradientNormalisation(GradientBalancing):
 
     name = "gradnorm"
     label = N_("GradNorm")
-    help = N_("Learns weights that bring the tasks' gradients to one length, longer for tasks whose loss lags behind.")
-    slider = N_("The length that the task's gradient should have, in proportion to the others.")
+    help = N_("Learns weights that equalise the tasks' gradient norms, larger for tasks that train more slowly.")
+    slider = N_("Target norm of the task's gradient, relative to the others.")
     source = "GradNorm: Gradient Normalization for Adaptive Loss Balancing in Deep Multitask Networks, https://arxiv.org/abs/1711.02257"
     Options = GradientNormalisationOptions
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class FixedWeights(LossBalancing):
     name = "fixed"
     label = N_("Fixed weights")
-    help = N_("Losses count as the loss weights say, and as they are steered while training.")
-    slider = N_("A factor on the task's loss.")
+    help = N_("Uses the loss weights as set, also when they are changed during training.")
+    slider = N_("Multiplies the task's loss.")
     source = "In Defense of the Unitary Scalarization for Deep Multi-Task Learning, https://arxiv.org/abs/2201.04122"
 
     def combine(self, losses: Tensor, weights: Tensor, tasks: Tensor) -> Tensor:

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-_SLIDER = N_("A factor on the weight that the strategy learns for the task.")
+_SLIDER = N_("Multiplies the weight that the strategy learns for the task.")
 
 
 class LearnedOptions(Options):
     learning_rate: float = Setting(
-        0.01, gt=0, le=1, title=N_("Learning rate of the weights"), description=N_("Step size for the numbers that the strategy learns.")
+        0.01, gt=0, le=1, title=N_("Learning rate of the weights"), description=N_("Learning rate of the strategy's own parameters.")
     )
 
 
@@ -56,7 +56,9 @@ class Uncertainty(LearnedWeights):
 
     name = "uncertainty"
     label = N_("Uncertainty")
-    help = N_("A task with large losses is held to be noisy and counts less. Bounded: the joint loss cannot become negative.")
+    help = N_(
+        "Weights tasks by learned uncertainty: noisy tasks with large losses count less. Bounded: the joint loss cannot become negative."
+    )
     source = "Auxiliary Tasks in Multi-task Learning, https://arxiv.org/abs/1805.06334"
 
     def term(self, s: Tensor, losses: Tensor) -> Tensor:
@@ -70,7 +72,7 @@ class UncertaintyOriginal(LearnedWeights):
 
     name = "uncertainty_original"
     label = N_("Uncertainty, original form")
-    help = N_("As first published: the joint loss may become negative, and the weight of a task with a tiny loss grows without bound.")
+    help = N_("As first published: the joint loss may become negative, and the weight of a task with a tiny loss is unbounded.")
     source = "Multi-Task Learning Using Uncertainty to Weigh Losses for Scene Geometry and Semantics, https://arxiv.org/abs/1705.07115"
 
     def term(self, s: Tensor, losses: Tensor) -> Tensor:
@@ -84,7 +86,7 @@ class ImpartialLosses(LearnedWeights):
 
     name = "imtl_l"
     label = N_("IMTL-L")
-    help = N_("Learns factors that bring all losses to the same size.")
+    help = N_("Learns factors that bring all losses to the same scale.")
     source = "Towards Impartial Multi-task Learning, https://openreview.net/forum?id=IMPnRXEWpvr"
 
     def term(self, s: Tensor, losses: Tensor) -> Tensor:

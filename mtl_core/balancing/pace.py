@@ -16,9 +16,13 @@ if TYPE_CHECKING:
 
 
 class DynamicWeightAverageOptions(Options):
-    temperature: float = Setting(2.0, gt=0, le=100, title=N_("Temperature"), description=N_("Large: weights stay nearly equal."))
+    temperature: float = Setting(2.0, gt=0, le=100, title=N_("Temperature"), description=N_("Large: nearly equal weights."))
     window: int = Setting(
-        50, ge=1, le=1_000_000, title=N_("Window"), description=N_("Steps whose mean loss is compared with that of the steps before.")
+        50,
+        ge=1,
+        le=1_000_000,
+        title=N_("Window"),
+        description=N_("Number of steps whose mean loss is compared with that of as many steps before."),
     )
 
 
@@ -30,8 +34,8 @@ class DynamicWeightAverage(LossBalancing):
 
     name = "dwa"
     label = N_("Dynamic weight average (DWA)")
-    help = N_("A task whose loss falls more slowly than the others' counts more.")
-    slider = N_("A factor on the weight that the strategy finds for the task.")
+    help = N_("Tasks whose loss falls more slowly get larger weights.")
+    slider = N_("Multiplies the weight that the strategy computes for the task.")
     source = "End-to-End Multi-Task Learning with Attention, https://arxiv.org/abs/1803.10704"
     Options = DynamicWeightAverageOptions
 
@@ -78,10 +82,10 @@ class DynamicWeightAverage(LossBalancing):
 
 class FamoOptions(Options):
     learning_rate: float = Setting(
-        0.025, gt=0, le=1, title=N_("Learning rate of the weights"), description=N_("Step size for the numbers that the strategy learns.")
+        0.025, gt=0, le=1, title=N_("Learning rate of the weights"), description=N_("Learning rate of the strategy's own parameters.")
     )
     weight_decay: float = Setting(
-        0.001, ge=0, le=1, title=N_("Pull towards equal weights"), description=N_("How strongly the learned numbers are drawn to 0.")
+        0.001, ge=0, le=1, title=N_("Weight regularisation"), description=N_("Weight decay of the logits that the strategy learns.")
     )
 
 
@@ -94,9 +98,9 @@ class Famo(LossBalancing):
     name = "famo"
     label = N_("FAMO")
     help = N_(
-        "Lets all losses fall at the same relative speed. Looks at the rows of a step a second time, which takes up to half more time."
+        "Lets all losses fall at the same relative speed. Needs a second forward pass of each step, which takes up to half more time."
     )
-    slider = N_("A factor on the weight that the strategy learns for the task.")
+    slider = N_("Multiplies the weight that the strategy learns for the task.")
     source = "FAMO: Fast Adaptive Multitask Optimization, https://arxiv.org/abs/2306.03792"
     Options = FamoOptions
     watches_update = True

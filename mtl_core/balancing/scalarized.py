@@ -21,8 +21,8 @@ class RandomWeights(LossBalancing):
 
     name = "random"
     label = N_("Random weights (RLW)")
-    help = N_("New random weights in every step. What does not beat this is not worth its cost.")
-    slider = N_("A factor on the weight that is drawn for the task.")
+    help = N_("New random weights in every step: a baseline that other strategies should beat.")
+    slider = N_("Multiplies the random weight of the task.")
     source = "Reasonable Effectiveness of Random Weighting: A Litmus Test for Multi-Task Learning, https://arxiv.org/abs/2111.10603"
 
     def combine(self, losses: Tensor, weights: Tensor, tasks: Tensor) -> Tensor:
@@ -37,7 +37,7 @@ class GeometricMean(LossBalancing):
 
     name = "geometric_mean"
     label = N_("Geometric mean (GLS)")
-    help = N_("Minimises the geometric mean of the losses: one per cent less counts the same for every task.")
+    help = N_("Minimises the geometric mean of the losses: a relative improvement counts the same for every task.")
     slider = N_("The task's exponent in the weighted geometric mean.")
     source = (
         "MultiNet++: Multi-Stream Feature Aggregation and Geometric Loss Strategy for Multi-Task Learning, https://arxiv.org/abs/1904.08492"
@@ -58,8 +58,8 @@ class SmoothTchebycheff(LossBalancing):
 
     name = "smooth_tchebycheff"
     label = N_("Smooth Tchebycheff")
-    help = N_("Minimises the largest weighted loss, smoothly: the worst task counts most.")
-    slider = N_("How bad the task's loss is held to be beside the others: a preference.")
+    help = N_("Smoothly minimises the largest weighted loss: the worst task counts most.")
+    slider = N_("Preference: the importance of the task's loss relative to the others.")
     source = "Smooth Tchebycheff Scalarization for Multi-Objective Optimization, https://arxiv.org/abs/2402.19078"
     Options = SmoothTchebycheffOptions
 

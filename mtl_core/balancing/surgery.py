@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-_SLIDER = N_("A factor on the task's loss, and so on its gradient, before conflicts are looked for.")
+_SLIDER = N_("Multiplies the task's loss, and so its gradient, before conflicts are resolved.")
 _BLOCK = 1 << 17  # parameters at once, whose gradients stay in the processor's cache
 
 
@@ -29,7 +29,7 @@ def scaled(gramian: np.ndarray, weights: np.ndarray) -> Tensor:
 class ProjectedConflicts(GradientBalancing):
     name = "pcgrad"
     label = N_("PCGrad")
-    help = N_("Of two gradients that point against each other each loses the part that does.")
+    help = N_("Projects each of two conflicting gradients onto the normal plane of the other.")
     slider = _SLIDER
     source = "Gradient Surgery for Multi-Task Learning, https://arxiv.org/abs/2001.06782"
 
@@ -41,7 +41,11 @@ class ProjectedConflicts(GradientBalancing):
 
 class GradientVaccineOptions(Options):
     decay: float = Setting(
-        0.01, ge=0, le=1, title=N_("Pace of the targets"), description=N_("How fast the wanted cosine of two tasks follows the found one.")
+        0.01,
+        ge=0,
+        le=1,
+        title=N_("Target update rate"),
+        description=N_("How fast the target cosine similarity of two tasks follows the measured one."),
     )
 
 
@@ -50,7 +54,7 @@ class GradientVaccine(GradientBalancing):
 
     name = "gradvac"
     label = N_("GradVac")
-    help = N_("Turns two gradients towards each other until their cosine is what it was on average.")
+    help = N_("Rotates two gradients towards each other until their cosine similarity reaches its moving average.")
     slider = _SLIDER
     source = "Gradient Vaccine: Investigating and Improving Multi-task Optimization in Massively Multilingual Models, https://arxiv.org/abs/2010.05874"
     Options = GradientVaccineOptions
@@ -87,7 +91,7 @@ class GradientDropout(GradientBalancing):
 
     name = "graddrop"
     label = N_("GradDrop")
-    help = N_("Of every parameter only the positive or only the negative gradients pass, by a draw that the larger side wins more often.")
+    help = N_("Lets only positive or only negative gradients through, for each parameter; the larger side is drawn more often.")
     slider = _SLIDER
     source = "Just Pick a Sign: Optimizing Deep Multitask Models with Gradient Sign Dropout, https://arxiv.org/abs/2010.06808"
 

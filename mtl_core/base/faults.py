@@ -21,7 +21,7 @@ class Fault:
     line: int | None = None
 
     def text(self, translate: Translate = str) -> str:
-        sentence = message("Found {found}, wanted {wanted}.", found=self.found, wanted=self.wanted).text(translate)
+        sentence = message("Found {found}, expected {wanted}.", found=self.found, wanted=self.wanted).text(translate)
         where = [message("line {line}", line=self.line).text(translate)] if self.line else []
         return ": ".join([*where, *([self.path] if self.path else []), sentence])
 

@@ -1,6 +1,7 @@
-"""Which language a person reads, and the catalogues. English sentences are the keys; the `.po` files are read as they are.
+"""Which language a person reads, and the catalogues. English sentences are the keys, so that English needs no catalogue; the `.po` files
+are read as they are.
 
-After a sentence was added or changed, `python -m mtl_core.base.language` brings both catalogues up to date and lists what to translate.
+After a sentence was added or changed, `python -m mtl_core.base.language` brings the catalogues up to date and lists what to translate.
 """
 
 import functools
@@ -21,7 +22,8 @@ from mtl_core.base.messages import Translate
 LANGUAGES = {"en": "English", "zh": "简体中文"}
 """Code in the URL → its name in itself. The first is the one for everybody else."""
 
-LOCALES = {"en": "en", "zh": "zh_CN"}
+LOCALES = {"zh": "zh_CN"}
+"""Code → the folder of its catalogue, for all languages but the first."""
 ROOT = Path(__file__).parents[2]
 SOURCES = ("app.py", "pages", "mtl_core")
 KEYWORDS = {"_": None, "N_": None, "translate": None, "message": (1,)}
@@ -73,7 +75,7 @@ def extract() -> Catalog:
 
 
 def update() -> dict[str, list[str]]:
-    """Rewrites the catalogues: new sentences are added (English as it is), gone ones removed. Returns code → what has no translation."""
+    """Rewrites the catalogues: new sentences are added, gone ones removed. Returns code → what has no translation."""
     template = extract()
     missing = {}
     for code, locale in LOCALES.items():
@@ -83,7 +85,7 @@ def update() -> dict[str, list[str]]:
         new = Catalog()
         for entry in template:
             kept = old.get(entry.id)
-            new.add(entry.id, entry.id if code == "en" else kept.string if kept else "", locations=entry.locations).flags.clear()
+            new.add(entry.id, kept.string if kept else "", locations=entry.locations).flags.clear()
         content = io.BytesIO()
         write_po(content, new, width=0, sort_output=True, include_lineno=False, omit_header=True)
         path.write_bytes(HEADER.format(locale=locale).encode() + content.getvalue())

@@ -91,7 +91,7 @@ def list_trainings(now: "Needed", as_json: bool) -> int:
 
 
 def _print(now: "AlonePlan", args: argparse.Namespace) -> int:
-    told = now.verdicts()
+    outcome = now.verdicts()
     failed = [part for part in now.distinct if part.state == "failed"]
     budgets = now.budgets()
     if args.json:
@@ -110,17 +110,17 @@ def _print(now: "AlonePlan", args: argparse.Namespace) -> int:
                     for one in row.tasks
                 ],
             }
-            for row in told.rows
+            for row in outcome.rows
         ]
         print_json(
             {
                 "run_id": now.of.id,
-                "part": told.part,
+                "part": outcome.part,
                 "seeds": args.seeds,
                 "complete": now.complete,
                 "trials": args.tuned,
                 "weights": now.weights,
-                "warnings": [str(warning) for warning in told.warnings],
+                "warnings": [str(warning) for warning in outcome.warnings],
                 "budgets": {row: {"runs": runs, "examples": examples} for row, (runs, examples) in budgets.items()},
                 "failed": [{"label": part.label, "run_id": part.run.id if part.run else None} for part in failed],
                 "rows": rows,
@@ -128,7 +128,7 @@ def _print(now: "AlonePlan", args: argparse.Namespace) -> int:
         )
     else:
         cells = []
-        for row in told.rows:
+        for row in outcome.rows:
             for one in row.tasks:
                 change = one.change.text("{:+.4f}")
                 cells.append([row.name, one.task, one.metric, one.alone.text(), one.together.text(), change, one.verdict.value])
@@ -139,7 +139,7 @@ def _print(now: "AlonePlan", args: argparse.Namespace) -> int:
         print_table(["", "runs", "examples"], [[row, runs, f"{examples:,}"] for row, (runs, examples) in budgets.items()])
         if now.weights:
             print(f"\nFixed weights chosen of {args.tuned}: " + ", ".join(f"{task} {w:g}" for task, w in now.weights.items()))
-        for warning in told.warnings:
+        for warning in outcome.warnings:
             print(f"\n{warning}")
     for part in failed:
         error = part.run.error if part.run else None

@@ -26,7 +26,7 @@ as of `alone`.
 def options(parser: argparse.ArgumentParser) -> None:
     parser.epilog, parser.formatter_class = _EPILOG, argparse.RawDescriptionHelpFormatter
     parser.add_argument("run", metavar="RUN")
-    parser.add_argument("--task", required=True, metavar="NAME", help="the task whose rows are made scarce")
+    parser.add_argument("--task", required=True, metavar="NAME", help="the task that is trained on fewer rows")
     parser.add_argument("--shares", type=float, nargs="+", default=[1, 5, 10, 25, 100], metavar="P", help="per cent; default 1 5 10 25 100")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="the run's own, and those after it; default 3")
     parser.add_argument("--list", action="store_true", help="only say what would be trained")

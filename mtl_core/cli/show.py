@@ -118,17 +118,17 @@ def conflicts(args: argparse.Namespace, workspace: Workspace) -> int:
     from mtl_core.evaluation.conflicts import affinity, agreement, sentence
 
     found = run(workspace, args.run)
-    looks = list(found.series().conflicts)
-    now, said = agreement(looks), sentence(looks)
+    measurements = list(found.series().conflicts)
+    now, said = agreement(measurements), sentence(measurements)
     if now is None:
-        raise CallError(f"The gradients of the run {found.id} were never compared; see diagnostics.conflicts_every.")
+        raise CallError(f"No gradient conflicts were measured in the run {found.id}; see diagnostics.conflicts_every.")
     n = len(now.tasks)
     pairs = [
         [now.tasks[i], now.tasks[j], *(float(m[i, j]) for m in (now.cosine, now.low, now.high))] for i in range(n) for j in range(i + 1, n)
     ]
     shares = dict(zip(now.tasks, now.share.tolist(), strict=True))
     columns = ["task", "and", "cosine", "low", "high"]
-    ahead = affinity(looks)
+    ahead = affinity(measurements)
     steps: list[list[Any]] = (
         []
         if ahead is None
@@ -136,17 +136,24 @@ def conflicts(args: argparse.Namespace, workspace: Workspace) -> int:
             [source, task, *(float(m[i, j]) for m in (ahead.change, ahead.low, ahead.high))]
             for i, source in enumerate(ahead.tasks)
             for j, task in enumerate(ahead.tasks)
-            if ahead.looks[i]
+            if ahead.measurements[i]
         ]
     )
     step_columns = ["step of", "loss of", "% taken off", "low", "high"]
     if args.json:
-        told = [dict(zip(columns, pair, strict=True)) for pair in pairs]
+        records = [dict(zip(columns, pair, strict=True)) for pair in pairs]
         affinities = [dict(zip(("step_of", "loss_of", "change", "low", "high"), row, strict=True)) for row in steps]
-        result = {"run_id": found.id, "step": now.step, "looks": now.looks, "pairs": told, "affinity": affinities, "shares": shares}
+        result = {
+            "run_id": found.id,
+            "step": now.step,
+            "measurements": now.measurements,
+            "pairs": records,
+            "affinity": affinities,
+            "shares": shares,
+        }
         print_json({**result, "summary": str(said or "")})
         return OK
-    print(f"{found.name} ({found.id}), step {now.step}, over {now.looks} looks")
+    print(f"{found.name} ({found.id}), step {now.step}, over {now.measurements} measurements")
     print_table(columns, pairs)
     print()
     print_table(["task", "share of the gradient"], [list(item) for item in shares.items()])
@@ -162,16 +169,16 @@ def gates(args: argparse.Namespace, workspace: Workspace) -> int:
     from mtl_core.evaluation.gates import collapse, expert_name, sentence
 
     found = run(workspace, args.run)
-    looks = found.series().gates
-    if not looks:
-        raise CallError(f"The run {found.id} has no experts to listen to; see sharing.name.")
-    now = looks[-1]
+    measurements = found.series().gates
+    if not measurements:
+        raise CallError(f"The run {found.id} has no experts and so no gate weights; see sharing.name.")
+    now = measurements[-1]
     if args.json:
-        told = [str(said) for said in collapse(now.weights)]
-        print_json({"run_id": found.id, "step": now.step, "weights": now.weights, "collapse": told})
+        collapsed = [str(said) for said in collapse(now.weights)]
+        print_json({"run_id": found.id, "step": now.step, "weights": now.weights, "collapse": collapsed})
         return OK
     experts = list(dict.fromkeys(key for row in now.weights.values() for key in row))
-    print(f"{found.name} ({found.id}), step {now.step}: what each task listens to")
+    print(f"{found.name} ({found.id}), step {now.step}: gate weights by task")
     rows = [[task, *(row.get(key, "") for key in experts)] for task, row in now.weights.items()]
     print_table(["task", *(str(expert_name(key)) for key in experts)], rows)
     print(f"\n{sentence(now.weights)}")

@@ -26,7 +26,6 @@ from mtl_core.config.parts import (
     DiagnosticsConfig,
     EarlyStoppingConfig,
     EncoderConfig,
-    EndingsConfig,
     Name,
     NamedConfig,
     OptimizerConfig,
@@ -34,8 +33,10 @@ from mtl_core.config.parts import (
     ScheduleConfig,
     SharingConfig,
     TaskConfig,
+    TaskStoppingConfig,
     TrainingConfig,
 )
+from mtl_core.config.renamed import current_names, current_path
 from mtl_core.data.problems import DataError, Problem, Severity
 from mtl_core.tasks import KINDS
 
@@ -63,32 +64,34 @@ Overrides = Sequence[str] | Mapping[str, Any]
 class Experiment(Config):
     """Everything that a training depends on. Raises ValidationError, ExperimentError (parts that do not fit together)."""
 
-    name: Name = Field("experiment", title=N_("Name"), description=N_("What you call it."))
+    name: Name = Field("experiment", title=N_("Name"), description=N_("The name of the experiment."))
     seed: int = Field(
-        0, ge=0, le=2**31 - 1, title=N_("Seed"), description=N_("Start of all random choices: the same seed gives the same numbers.")
+        0, ge=0, le=2**31 - 1, title=N_("Seed"), description=N_("Seed of all random choices: the same seed gives the same numbers.")
     )
     data: dict[Name, DataConfig] = Field(min_length=1, title=N_("Tables"), description=N_("The tables, by name."))
     tasks: dict[Name, TaskConfig] = Field(min_length=1, title=N_("Tasks"), description=N_("The tasks, by name."))
     encoder: EncoderConfig = Field(EncoderConfig(), title=N_("Encoder"), description=N_("The pretrained transformer that all tasks share."))
     sharing: SharingConfig = Field(SharingConfig(), title=N_("Sharing"), description=N_("What the tasks share above the encoder."))
-    balancing: BalancingConfig = Field(BalancingConfig(), title=N_("Balancing"), description=N_("How the tasks' losses become one update."))
+    balancing: BalancingConfig = Field(
+        BalancingConfig(), title=N_("Balancing"), description=N_("How the tasks' losses are combined into one update.")
+    )
     sampling: SamplingConfig = Field(SamplingConfig(), title=N_("Sampling"), description=N_("How many rows of each table a step draws."))
-    optimizer: OptimizerConfig = Field(OptimizerConfig(), title=N_("Optimizer"), description=N_("How a gradient becomes a step."))
-    schedule: ScheduleConfig = Field(ScheduleConfig(), title=N_("Schedule"), description=N_("How the learning rate changes over the run."))
+    optimizer: OptimizerConfig = Field(OptimizerConfig(), title=N_("Optimizer"), description=N_("How gradients update the parameters."))
+    schedule: ScheduleConfig = Field(
+        ScheduleConfig(), title=N_("Learning rate schedule"), description=N_("How the learning rate changes over the run.")
+    )
     early_stopping: EarlyStoppingConfig = Field(
         EarlyStoppingConfig(),
         title=N_("Early stopping"),
-        description=N_("When training ends before its last step, and which step is best."),
+        description=N_("When training stops before its last step, and how the best step is chosen."),
     )
-    endings: EndingsConfig = Field(
-        EndingsConfig(), title=N_("Tasks that have stopped gaining"), description=N_("What happens to a task after its best step.")
+    task_stopping: TaskStoppingConfig = Field(
+        TaskStoppingConfig(), title=N_("Per-task early stopping"), description=N_("What happens to a task after its best step.")
     )
     diagnostics: DiagnosticsConfig = Field(
-        DiagnosticsConfig(), title=N_("Diagnostics"), description=N_("What is looked at on the way, and how often.")
+        DiagnosticsConfig(), title=N_("Diagnostics"), description=N_("What is measured during training, and how often.")
     )
-    training: TrainingConfig = Field(
-        TrainingConfig(), title=N_("Training"), description=N_("How long, in what portions and on what device.")
-    )
+    training: TrainingConfig = Field(TrainingConfig(), title=N_("Training"), description=N_("Training length, batch size and device."))
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -133,11 +136,11 @@ def _cross_faults(values: Any) -> Iterator[Fault]:
             yield Fault(f"tasks.{name}.columns.{unknown}", message("an unknown name"), nearest(str(unknown), known))
         threshold = _group(task, "pseudo_labels").get("threshold", 0)
         if threshold and kind and not kind.report.guesses(columns):
-            wanted = message("0: with these columns, the kind “{kind}” cannot learn from its own answers", kind=Message(kind.label))
+            wanted = message("0: with these columns, tasks of the kind “{kind}” cannot use pseudo-labels", kind=Message(kind.label))
             yield Fault(f"tasks.{name}.pseudo_labels.threshold", found_value(threshold), wanted)
         share = _group(task, "augmentation").get("share", 0)
         if share and kind and not kind.varies(columns):
-            wanted = message("0: with these columns, the kind “{kind}” has no text that may be changed", kind=Message(kind.label))
+            wanted = message("0: with these columns, tasks of the kind “{kind}” have no text to augment", kind=Message(kind.label))
             yield Fault(f"tasks.{name}.augmentation.share", found_value(share), wanted)
     if tasks and all(isinstance(task, dict) and task.get("weight", 1) == 0 for task in tasks.values()):
         yield Fault("tasks", message("a loss weight of 0 for every task"), message("a loss weight above 0 for at least one task"))
@@ -192,6 +195,8 @@ def experiment_from_dict(values: Any, overrides: Overrides = (), lines: Mapping[
     """As `experiment_from_yaml`, for what YAML holds; `lines`: path → line, for the faults."""
     if not isinstance(values, dict):
         raise ExperimentError([Fault("", found_value(values), message("settings as “name: value” lines"))])
+    values, overrides = current_names(values), _current(overrides)
+    lines = {current_path(path): line for path, line in (lines or {}).items()}
     values, faults = _override(values, overrides)
     try:
         experiment = Experiment.model_validate(values)
@@ -204,13 +209,21 @@ def experiment_from_dict(values: Any, overrides: Overrides = (), lines: Mapping[
             if not any(c.path == fault.path or c.path.startswith(fault.path + ".") for c in cross):
                 faults.append(fault)
     if faults:
-        raise ExperimentError(sorted((_with_line(f, lines or {}, overrides) for f in faults), key=lambda f: f.line or 0))
+        raise ExperimentError(sorted((_with_line(f, lines, overrides) for f in faults), key=lambda f: f.line or 0))
     return experiment
+
+
+def _current(overrides: Overrides) -> Overrides:
+    """`overrides` with today's names of settings."""
+    if isinstance(overrides, Mapping):
+        return {current_path(path): value for path, value in overrides.items()}
+    parts = [override.partition("=") for override in overrides]
+    return [current_path(path.strip()) + equals + value for path, equals, value in parts]
 
 
 def apply_overrides(values: Mapping[str, Any], overrides: Overrides) -> dict[str, Any]:
     """A copy of `values` with every path of `overrides` set. Raises ExperimentError: all unknown paths."""
-    changed, faults = _override(values, overrides)
+    changed, faults = _override(current_names(values), _current(overrides))
     if faults:
         raise ExperimentError(faults)
     return changed

@@ -22,7 +22,7 @@ _DEVICE = r"^(auto|cpu|cuda(:\d+)?|mps)$"
 _FILE = r"^[^\x00]+$"
 PATTERNS = {
     _NAME: N_("a name of at most 64 letters, digits, spaces, hyphens and underscores"),
-    _TRAINABLE: N_("full, frozen, or top:K with K the number of upper layers"),
+    _TRAINABLE: N_("full, frozen or top:K, where K is the number of upper layers"),
     _DEVICE: N_("auto, cpu, cuda, cuda:N or mps"),
     _FILE: N_("the name of a file"),
 }
@@ -70,45 +70,47 @@ class DataConfig(Config):
     )
     transactions: TransactionConfig | None = Field(
         None,
-        title=N_("Transactions"),
+        title=N_("Transaction log"),
         description=N_("How a transaction log (user, item, time) becomes a recommendation table; empty for other tables."),
     )
-    split: SplitConfig = Field(SplitConfig(), title=N_("Split"), description=N_("How rows are divided into training, validation and test."))
+    split: SplitConfig = Field(SplitConfig(), title=N_("Split"), description=N_("How rows are split into training, validation and test."))
 
 
 class TaskConfig(Config):
     """One supervised problem on a table."""
 
-    kind: str = Field(title=N_("Kind"), description=N_("What sort of problem it is."), examples=list(KINDS))
-    data: Name = Field(title=N_("Table"), description=N_("Which table of the experiment it learns from."))
-    columns: dict[str, Column] = Field(title=N_("Columns"), description=N_("Which column of the table fills each field of the task kind."))
+    kind: str = Field(title=N_("Kind"), description=N_("The kind of task."), examples=list(KINDS))
+    data: Name = Field(title=N_("Table"), description=N_("The table of the experiment that it learns from."))
+    columns: dict[str, Column] = Field(
+        title=N_("Columns"), description=N_("Which column of the table is mapped to each field of the task kind.")
+    )
     weight: float = Field(
         1.0,
         ge=0,
         le=100,
         title=N_("Loss weight"),
-        description=N_("Its share in the joint loss: 0 leaves the shared encoder unmoved by this task."),
+        description=N_("Factor of the task's loss in the joint loss; 0: the shared encoder does not learn from this task."),
     )
     options: SerializeAsAny[Options] = Field(
         default_factory=Options,
         validate_default=True,
         title=N_("Options"),
-        description=N_("What only this task kind can set."),
+        description=N_("Options of this task kind."),
     )
     rows: float = Field(
         1.0,
         gt=0,
         le=1,
-        title=N_("Share of training rows"),
-        description=N_("How many of its training rows the task learns from; fewer show what labels are worth. Drawn by the seed."),
+        title=N_("Fraction of training rows"),
+        description=N_("Fraction of its training rows that the task uses; less shows what labels are worth. Sampled with the seed."),
     )
     augmentation: AugmentationConfig = Field(
-        AugmentationConfig(), title=N_("Augmentation"), description=N_("Texts of training steps as they might also have been written.")
+        AugmentationConfig(), title=N_("Augmentation"), description=N_("Random variations of the texts that training sees.")
     )
     pseudo_labels: PseudoLabelsConfig = Field(
         PseudoLabelsConfig(),
         title=N_("Pseudo-labels"),
-        description=N_("Rows without a label that are learned from as the model answers them."),
+        description=N_("Training rows without a label, learned from with the model's own predictions."),
     )
 
     @field_validator("kind")
@@ -136,19 +138,25 @@ class EncoderConfig(Config):
     trainable: str = Field(
         "full",
         pattern=_TRAINABLE,
-        title=N_("Trainable part"),
-        description=N_("What of it is trained: full, top:K (the upper K layers) or frozen. A decoder that writes belongs to its task."),
+        title=N_("Trainable layers"),
+        description=N_("Which layers are trained: full, top:K (the upper K layers) or frozen. A text decoder belongs to its task."),
         examples=["full", "top:1", "top:2", "top:3", "frozen"],
     )
     pooling: Literal["auto", "mean", "cls", "last"] = Field(
         "auto",
         title=N_("Pooling"),
-        description=N_("How tokens become one vector; auto: as the model's folder says, else last for GPT-2 and Qwen, mean for others."),
+        description=N_(
+            "How token states become one vector; auto: as configured in the model's folder, else last for GPT-2 and Qwen, mean for others."
+        ),
     )
-    max_length: int = Field(128, ge=8, le=8192, title=N_("Longest text"), description=N_("Longest text in tokens; what is longer is cut."))
-    dropout: float = Field(
-        0.0, ge=0, le=0.9, title=N_("Dropout"), description=N_("Share of values dropped inside the encoder while training.")
+    max_length: int = Field(
+        128,
+        ge=8,
+        le=8192,
+        title=N_("Max sequence length"),
+        description=N_("Maximum number of tokens of a text; longer texts are truncated."),
     )
+    dropout: float = Field(0.0, ge=0, le=0.9, title=N_("Dropout"), description=N_("Dropout probability in the encoder."))
 
 
 class NamedConfig(Config):
@@ -177,30 +185,32 @@ class SharingConfig(NamedConfig):
     name: str = Field(
         "hard",
         title=N_("Sharing"),
-        description=N_("hard: one encoder for all, a head for each task; or experts, towers or adapters in between."),
+        description=N_("hard: one shared encoder, a head for each task; or experts, towers or adapters in between."),
         json_schema_extra={"choices": {name: way.label for name, way in SHARING.items()}},
     )
     options: SerializeAsAny[Options] = Field(
-        default_factory=Options, validate_default=True, title=N_("Options"), description=N_("What only this way of sharing can set.")
+        default_factory=Options, validate_default=True, title=N_("Options"), description=N_("Options of this sharing method.")
     )
 
 
 class BalancingConfig(NamedConfig):
-    """How the tasks' losses become one update."""
+    """How the tasks' losses are combined into one update."""
 
     registry = BALANCING
 
     name: str = Field(
         "fixed",
         title=N_("Strategy"),
-        description=N_("fixed: the loss weights as set, and as steered while training; or a strategy that finds weights in every step."),
+        description=N_(
+            "fixed: the loss weights as set, also when changed during training; or a strategy that computes weights in every step."
+        ),
         json_schema_extra={"choices": {name: strategy.label for name, strategy in BALANCING.items()}},
     )
     options: SerializeAsAny[Options] = Field(
         default_factory=Options,
         validate_default=True,
         title=N_("Options"),
-        description=N_("What only this strategy can set."),
+        description=N_("Options of this strategy."),
     )
 
 
@@ -212,43 +222,45 @@ class SamplingConfig(NamedConfig):
     name: str = Field(
         "temperature",
         title=N_("Sampling"),
-        description=N_("By the tables' sizes, evenly, in turn, as set, or by what the tasks are learning."),
+        description=N_("By table size, uniformly, round robin, with fixed shares, or by learning progress."),
         json_schema_extra={"choices": {name: way.label for name, way in SAMPLING.items()}},
     )
     options: SerializeAsAny[Options] = Field(
-        default_factory=Options, validate_default=True, title=N_("Options"), description=N_("What only this way of sampling can set.")
+        default_factory=Options, validate_default=True, title=N_("Options"), description=N_("Options of this sampling method.")
     )
 
 
 class OptimizerConfig(Config):
     name: Literal["adamw", "sgd"] = Field("adamw", title=N_("Optimizer"), description=N_("adamw, or sgd with momentum."))
-    learning_rate: float = Field(1e-4, gt=0, le=10, title=N_("Learning rate"), description=N_("Step size for the encoder."))
+    learning_rate: float = Field(1e-4, gt=0, le=10, title=N_("Learning rate"), description=N_("Learning rate of the encoder."))
     head_learning_rate: float = Field(
-        1e-3, gt=0, le=10, title=N_("Learning rate of the heads"), description=N_("Step size for the tasks' heads.")
+        1e-3, gt=0, le=10, title=N_("Learning rate of the heads"), description=N_("Learning rate of the tasks' heads.")
     )
-    weight_decay: float = Field(0.01, ge=0, le=1, title=N_("Weight decay"), description=N_("Pull of weight matrices towards zero."))
-    momentum: float = Field(0.9, ge=0, lt=1, title=N_("Momentum"), description=N_("Memory of sgd; adamw does not use it."))
-    clip: float = Field(
-        1.0, ge=0, le=1000, title=N_("Gradient clipping"), description=N_("Largest length of the gradient; 0 does not clip.")
+    weight_decay: float = Field(
+        0.01, ge=0, le=1, title=N_("Weight decay"), description=N_("Weight decay of weight matrices; biases and norms have none.")
+    )
+    momentum: float = Field(0.9, ge=0, lt=1, title=N_("Momentum"), description=N_("Momentum of sgd; adamw does not use it."))
+    max_gradient_norm: float = Field(
+        1.0, ge=0, le=1000, title=N_("Max gradient norm"), description=N_("Gradients are clipped to this norm; 0: no clipping.")
     )
 
 
 class ScheduleConfig(Config):
     name: Literal["linear", "cosine", "constant"] = Field(
-        "linear", title=N_("Schedule"), description=N_("How the learning rate falls after warm-up.")
+        "linear", title=N_("Learning rate schedule"), description=N_("Shape of the learning rate decay after warm-up.")
     )
-    warmup: float = Field(
-        0.1, ge=0, le=1, title=N_("Warm-up"), description=N_("Share of the steps in which the learning rate rises from 0.")
+    warmup_ratio: float = Field(
+        0.1, ge=0, le=1, title=N_("Warm-up ratio"), description=N_("Fraction of the steps in which the learning rate rises from 0.")
     )
 
 
 OBJECTIVES = {
     "mean": N_("Mean of the main metrics"),
     "mean_rank": N_("Mean rank"),
-    "mean_delta": N_("Mean delta to the peaks"),
-    "worst": N_("Worst delta to a peak"),
+    "mean_delta": N_("Mean gap to each task's best"),
+    "worst": N_("Worst gap to a task's best"),
 }
-"""Rules for the best step, beside the tasks' names; what they do is in `training/endings.py`."""
+"""Rules for the best step, beside the tasks' names; what they do is in `training/selection.py`."""
 
 
 class EarlyStoppingConfig(Config):
@@ -256,37 +268,43 @@ class EarlyStoppingConfig(Config):
         "mean",
         title=N_("Objective"),
         description=N_(
-            "What makes a step the best: the tasks' main metrics by a rule (delta: how far behind a task's own peak), or one task."
+            "How the best step is chosen: by a rule over the tasks' main metrics (gap: how far behind a task's own best), or by one task."
         ),
     )
     patience: int = Field(
-        0, ge=0, le=1000, title=N_("Patience"), description=N_("Evaluations without gain before training ends; 0 never ends early.")
+        0,
+        ge=0,
+        le=1000,
+        title=N_("Patience"),
+        description=N_("Evaluations without improvement before training stops; 0: no early stopping."),
     )
-    minimum_gain: float = Field(0.0, ge=0, le=1, title=N_("Least gain"), description=N_("What counts as a gain of the objective."))
+    min_delta: float = Field(
+        0.0, ge=0, le=1, title=N_("Min delta"), description=N_("Smallest increase of the objective that counts as an improvement.")
+    )
 
 
-class EndingsConfig(Config):
+class TaskStoppingConfig(Config):
     then: Literal["train_on", "rehearse", "freeze"] = Field(
         "train_on",
-        title=N_("A task that has stopped gaining"),
-        description=N_("Trains on; is rehearsed: takes part in a step now and then; or is frozen: takes no part in training any more."),
-        json_schema_extra={"choices": {"train_on": N_("Trains on"), "rehearse": N_("Is rehearsed"), "freeze": N_("Is frozen")}},
+        title=N_("After a task stops improving"),
+        description=N_("Keep training; rehearse: take part in a step now and then; or freeze: no longer take part in training."),
+        json_schema_extra={"choices": {"train_on": N_("Keep training"), "rehearse": N_("Rehearse"), "freeze": N_("Freeze")}},
     )
     patience: int = Field(
         3,
         ge=1,
         le=1000,
-        title=N_("Patience with a task"),
-        description=N_("Evaluations without gain of the task's main metric before it counts as having stopped."),
+        title=N_("Task patience"),
+        description=N_("Evaluations without improvement of the task's main metric before it counts as stopped."),
     )
     rehearse_every: int = Field(
-        10, ge=2, le=100_000, title=N_("Steps between rehearsals"), description=N_("A rehearsed task takes part in one of so many steps.")
+        10, ge=2, le=100_000, title=N_("Rehearsal interval"), description=N_("A rehearsed task takes part in one step out of this many.")
     )
     keep: Literal["nothing", "heads", "models"] = Field(
         "heads",
-        title=N_("Kept of each task's best step"),
-        description=N_("What is its own, such as its head; or the whole model, each as large as the best model of the run."),
-        json_schema_extra={"choices": {"nothing": N_("Nothing"), "heads": N_("What is its own"), "models": N_("The whole model")}},
+        title=N_("Saved at each task's best step"),
+        description=N_("Task-specific parameters, such as the head; or the whole model, each as large as the best model of the run."),
+        json_schema_extra={"choices": {"nothing": N_("Nothing"), "heads": N_("Task-specific parameters"), "models": N_("The whole model")}},
     )
 
 
@@ -303,32 +321,32 @@ class TrainingConfig(Config):
         gt=0,
         le=1000,
         title=N_("Epochs"),
-        description=N_("Passes over the rows of all tables together; ignored when steps are given."),
+        description=N_("Passes over the rows of all tables; ignored when steps are given."),
     )
     steps: int | None = Field(
-        None, ge=1, le=100_000_000, title=N_("Steps"), description=N_("Number of optimiser steps; empty: from the epochs.")
+        None, ge=1, le=100_000_000, title=N_("Steps"), description=N_("Number of optimiser steps; empty: derived from the epochs.")
     )
-    batch_size: int = Field(64, ge=1, le=65_536, title=N_("Rows in a step"), description=N_("Rows of all tables together in one step."))
-    micro_batch_tokens: int = Field(
+    batch_size: int = Field(64, ge=1, le=65_536, title=N_("Batch size"), description=N_("Rows of all tables together in one step."))
+    max_tokens_per_micro_batch: int = Field(
         8192,
         ge=128,
         le=4_194_304,
-        title=N_("Tokens at once"),
-        description=N_("Most tokens sent through the encoder at once; less needs less memory."),
+        title=N_("Max tokens per micro-batch"),
+        description=N_("Maximum number of tokens in a forward pass of the encoder; less needs less memory."),
     )
     evaluate_every: int = Field(
         0,
         ge=0,
         le=10_000_000,
-        title=N_("Steps between evaluations"),
-        description=N_("Steps between evaluations; 0: ten times over the run."),
+        title=N_("Evaluation interval"),
+        description=N_("Steps between evaluations; 0: ten evaluations in a run."),
     )
-    evaluation_rows: int = Field(
+    max_validation_rows: int = Field(
         2000,
         ge=10,
         le=10_000_000,
-        title=N_("Rows of an evaluation"),
-        description=N_("Most validation rows of a task looked at during training; the final evaluation uses all."),
+        title=N_("Max validation rows"),
+        description=N_("Maximum validation rows per task in evaluations during training; the final evaluation uses all."),
     )
     device: str = Field(
         "auto",
@@ -338,7 +356,7 @@ class TrainingConfig(Config):
         examples=["auto", "cpu", "cuda", "mps"],
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", title=N_("Precision"), description=N_("auto: bfloat16 where the hardware computes in it.")
+        "auto", title=N_("Numeric precision"), description=N_("auto: bfloat16 where the hardware supports it.")
     )
     test: bool = Field(
         True,
@@ -360,6 +378,6 @@ class DiagnosticsConfig(Config):
         70,
         ge=0,
         le=1_000_000,
-        title=N_("Steps between looks at conflicts"),
-        description=N_("How often the tasks' gradients are compared, which takes the time of about three steps; 0: never."),
+        title=N_("Gradient conflict interval"),
+        description=N_("Steps between measurements of gradient conflicts, each of which takes as long as about three steps; 0: never."),
     )

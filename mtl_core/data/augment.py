@@ -35,17 +35,17 @@ class AugmentationConfig(Options):
         ge=0,
         le=1,
         title=N_("Augmented texts"),
-        description=N_("Share of a step's texts that are changed a little; 0: none. Never in an evaluation."),
+        description=N_("Fraction of a step's texts that are augmented; 0: none. Never in evaluation."),
     )
-    word_dropout: float = Setting(0.1, ge=0, le=0.9, title=N_("Word dropout"), description=N_("Chance of each word to be left out."))
-    swaps: float = Setting(
-        0.05, ge=0, le=0.9, title=N_("Swapped words"), description=N_("Chance of each word to change places with the next.")
-    )
-    typos: float = Setting(
-        0.05, ge=0, le=0.9, title=N_("Typing errors"), description=N_("Chance of each word to get a slip of the keyboard.")
-    )
+    word_dropout: float = Setting(0.1, ge=0, le=0.9, title=N_("Word dropout"), description=N_("Probability of dropping each word."))
+    swaps: float = Setting(0.05, ge=0, le=0.9, title=N_("Word swap"), description=N_("Probability of swapping each word with the next."))
+    typos: float = Setting(0.05, ge=0, le=0.9, title=N_("Typos"), description=N_("Probability of a typing error in each word."))
     variants: int = Setting(
-        4, ge=1, le=16, title=N_("Variants"), description=N_("In how many ways each text is changed before training; a step draws one.")
+        4,
+        ge=1,
+        le=16,
+        title=N_("Variants"),
+        description=N_("Number of augmented versions of each text, made before training; a step draws one."),
     )
 
 

@@ -185,5 +185,5 @@ def _legacy(open_stream: Callable[[], BinaryIO], file: str) -> tuple[str | None,
         odd = first["other"] if n_utf8 >= n_other else first["utf-8 surely"] or first["utf-8"]
     if not odd:
         return encoding, []
-    why = message("The file mixes encodings: this line is in another one than most.")
-    return None, [Problem(Severity.ERROR, "mixed_encodings", why, message("Save the whole file as UTF-8, then mend this line."), file, odd)]
+    why = message("The file mixes encodings: this line has another encoding than most.")
+    return None, [Problem(Severity.ERROR, "mixed_encodings", why, message("Save the whole file as UTF-8, then fix this line."), file, odd)]

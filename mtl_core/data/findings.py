@@ -64,26 +64,26 @@ class FileProblems:
 _ROW_FAULTS = {
     "ragged_rows": (
         message("The header has {expected} cells; rows with another number: {count} (lines {lines}). The first has {found}."),
-        message("Put texts with the delimiter or line breaks in double quotes, or add the missing cells."),
+        message("Put texts that contain the delimiter or line breaks in double quotes, or add the missing cells."),
     ),
     "bad_quotes": (
         message("There is text after a closing quote (lines {lines})."),
-        message("Double the quotes inside a quoted text, or remove them."),
+        message("Double the quotation marks inside a quoted text, or remove them."),
     ),
     "open_quote": (
-        message("A quote is opened and not closed (lines {lines})."),
+        message("A quotation mark is opened and not closed (lines {lines})."),
         message("Close it, or double it where it belongs to the text."),
     ),
     "cell_too_large": (
-        message("A cell may have {limit} KB; larger ones: {count} (lines {lines})."),
+        message("Cells may hold up to {limit} KB; larger ones: {count} (lines {lines})."),
         message("Shorten the text; a model reads only its first few thousand characters."),
     ),
     "broken_json": (
-        message("What is not valid JSON: {count} (lines {lines}). The first: {reason}"),
+        message("Invalid JSON: {count} (lines {lines}). The first: {reason}"),
         message("Write one complete JSON object on each line."),
     ),
     "not_an_object": (
-        message("JSON, but not an object with column names: {count} (lines {lines})."),
+        message("JSON that is not an object with column names: {count} (lines {lines})."),
         message("Write one JSON object on each line, such as {example}.", example='{"text": "…", "label": 1}'),
     ),
 }  # fmt: skip
@@ -106,11 +106,11 @@ def check_names(names: list[str], findings: FileProblems, limits: Limits, line: 
             findings.add("empty_column_name", why, remedy, line, str(i + 1))
         elif column in names[:i]:
             why = message("Columns {first} and {second} have the same name.", first=names.index(column) + 1, second=i + 1)
-            findings.add("duplicate_column", why, message("Give each column a name of its own."), line, column)
+            findings.add("duplicate_column", why, message("Give each column a unique name."), line, column)
         elif column == LINE:
             findings.add(
                 "reserved_column",
-                message("This name is used by the program itself."),
+                message("This name is reserved."),
                 message("Give the column another name."),
                 line,
                 column,

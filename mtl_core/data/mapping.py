@@ -80,24 +80,24 @@ def suggest(columns_sample: pa.Table, fields: Sequence[FieldLike]) -> dict[str, 
                 columns += [
                     c for s, _, f, c in named if f is field and s >= _FULL_NAME and c not in used and c != column and not facts[c].numeric
                 ]
-            take(field, columns, message("The name “{column}” is usual for this.", column=", ".join(columns)))
+            take(field, columns, message("The name “{column}” is common for this field.", column=", ".join(columns)))
     for field in fields:
         free = [c for c in facts if c not in used and _holds(facts[c], field)]
         if field.many and field.type in ("category", "number"):
             chosen = found[field.name].columns if field.name in found else []
             more = [c for c in free if _belongs(facts[c], field.type, c)]
             if more:
-                why = message("They hold numbers.") if field.type == "number" else message("They hold few different values.")
+                why = message("They contain numbers.") if field.type == "number" else message("They have few distinct values.")
                 take(field, [c for c in facts if c in (*chosen, *more)], why)
         elif field.name not in found and field.required and free:
             if field.type in ("text", "texts"):
                 best = max(free, key=lambda c: facts[c].length)
-                take(field, [best], message("Of the columns left it holds the longest texts."))
+                take(field, [best], message("It has the longest texts of the remaining columns."))
             elif field.type == "label" and (
                 few := [c for c in free if facts[c].distinct > 1 and facts[c].length < 40 and not facts[c].is_key]
             ):
                 best = min(reversed(few), key=lambda c: facts[c].distinct)
-                take(field, [best], message("It holds {count} different values.", count=facts[best].distinct))
+                take(field, [best], message("It has {count} distinct values.", count=facts[best].distinct))
     return found
 
 
@@ -192,7 +192,7 @@ def map_columns(
         chosen = wanted.get(field.name, [])
         if not chosen:
             if field.required:
-                why = message("No column fills the field “{field}”.", field=field.name)
+                why = message("No column is mapped to the field “{field}”.", field=field.name)
                 remedy = message("Choose one of: {columns}.", columns=", ".join(known[:20]))
                 problems.append(Problem(Severity.ERROR, f"missing_{field.type}", why, remedy, file, 1, field.name))
             continue
@@ -212,7 +212,7 @@ def map_columns(
 
 def _absent(column: str, field: str, known: list[str], file: str | None) -> Problem:
     near = get_close_matches(column, known, n=1)
-    why = message("The table has no such column, which should fill the field “{field}”.", field=field)
+    why = message("The table has no such column, which is mapped to the field “{field}”.", field=field)
     remedy = (
         message("Did you mean “{near}”?", near=near[0]) if near else message("Choose one of: {columns}.", columns=", ".join(known[:20]))
     )
@@ -252,9 +252,9 @@ def _numbers(table: pa.Table, column: str, problems: list[Problem], file: str | 
         none_left = found.values.null_count == len(found.values)
         why = message("{count} values are not numbers; the first is “{found}”.", count=int(found.wrong.sum()), found=first)
         remedy = (
-            message("Choose it as a category, or leave it out.")
+            message("Choose it as a category, or remove it.")
             if none_left
-            else message("They count as missing; correct them if they should not.")
+            else message("They count as missing; correct them if that is wrong.")
         )
         remarks.insert(0, ("not_a_number", Severity.ERROR if none_left else Severity.WARNING, found.wrong, why, remedy))
     for code, severity, rows, why, remedy in remarks:

@@ -37,12 +37,12 @@ class Numbers:
         """What a person should know of how `column` was read: code, severity, rows, why, remedy."""
         found = []
         if self.ambiguous.any():
-            why = message("{count} numbers may be read in two ways; “{found}” is read as {number}.", **self._first(self.ambiguous, column))
-            remedy = message("If that is wrong, write numbers without grouped digits and with a point as the decimal sign.")
+            why = message("{count} numbers are ambiguous; “{found}” is read as {number}.", **self._first(self.ambiguous, column))
+            remedy = message("If that is wrong, write numbers without thousands separators and with a decimal point.")
             found.append(("number_ambiguous", Severity.WARNING, self.ambiguous, why, remedy))
         if (rewritten := self.rewritten & ~self.ambiguous).any():
-            why = message("{count} numbers are written for people; “{found}” is read as {number}.", **self._first(rewritten, column))
-            remedy = message("Nothing to do if that is right; else write them with a point as the decimal sign, and nothing else.")
+            why = message("{count} numbers are formatted for people; “{found}” is read as {number}.", **self._first(rewritten, column))
+            remedy = message("No action needed if that is right; otherwise write them with a decimal point and no other separators.")
             found.append(("number_notation", Severity.INFO, rewritten, why, remedy))
         return found
 

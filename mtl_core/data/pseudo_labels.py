@@ -17,22 +17,24 @@ class PseudoLabelsConfig(Options):
         0.0,
         ge=0,
         le=1,
-        title=N_("Pseudo-labels from"),
-        description=N_("How sure the model must be of a training row without a label, to learn from its own answer, such as 0.95; 0: off."),
+        title=N_("Confidence threshold"),
+        description=N_("Confidence that a prediction for an unlabelled training row needs to become its label, such as 0.95; 0: off."),
     )
     every: int = Setting(
         1,
         ge=1,
         le=1000,
-        title=N_("Epochs between pseudo-labels"),
-        description=N_("Passes over all training rows, with label or without, after which they are made anew; at least once, half way."),
+        title=N_("Pseudo-label interval (epochs)"),
+        description=N_(
+            "Passes over all training rows, labelled or not, between updates of the pseudo-labels; there is at least one update, half-way."
+        ),
     )
     most: float = Setting(
         7.0,
         gt=0,
         le=1000,
-        title=N_("Most pseudo-labels"),
-        description=N_("At most so many times the rows with a label; those that the model is most sure of are taken."),
+        title=N_("Max pseudo-label ratio"),
+        description=N_("Maximum number of pseudo-labels, as a multiple of the labelled rows; the most confident ones are kept."),
     )
 
 

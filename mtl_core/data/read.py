@@ -95,7 +95,10 @@ def read_table(path: Path, *, name: str | None = None, limits: Limits = Limits()
             raise
         why = message("The archive cannot be unpacked: {reason}.", reason=str(e).rstrip("."))
         raise DataError(
-            [*findings.problems, Problem(Severity.ERROR, "broken_archive", why, message("Pack the file again, without a password."), name)]
+            [
+                *findings.problems,
+                Problem(Severity.ERROR, "broken_archive", why, message("Compress the file again, without a password."), name),
+            ]
         ) from e
     findings.finish()
     if table is not None and table.num_rows == 0 and not has_errors(findings.problems):
@@ -124,7 +127,7 @@ def _member(archive: zipfile.ZipFile) -> str:
     members = [m for m in archive.namelist() if not m.endswith("/") and not m.startswith("__MACOSX/") and Path(m).suffix.lower() in FORMATS]
     if len(members) != 1:
         why = message("The archive should hold exactly one table. Found {count}.", count=len(members))
-        remedy = message("Pack one CSV, TSV, JSON Lines or Parquet file by itself.")
+        remedy = message("Compress one CSV, TSV, JSON Lines or Parquet file by itself.")
         raise DataError([Problem(Severity.ERROR, "archive_members", why, remedy, Path(archive.filename or "").name)])
     return members[0]
 

@@ -17,7 +17,7 @@ from mtl_core.base.settings import Options
 
 class SamplingOptions(Options):
     most: float = Setting(
-        1.0, gt=0, le=1, title=N_("Largest share"), description=N_("Most of a step that one table may take; 1: no limit.")
+        1.0, gt=0, le=1, title=N_("Max share"), description=N_("Maximum fraction of a step that one table may take; 1: no limit.")
     )
 
 
@@ -71,7 +71,7 @@ def capped(wanted: np.ndarray, most: float) -> np.ndarray:
 class Proportional(Sampling):
     name = "proportional"
     label = N_("Proportional")
-    help = N_("In proportion to the tables' sizes: every row is seen equally often.")
+    help = N_("Proportional to the table sizes: every row is seen equally often.")
 
     def wanted(self, step: int, progress: float) -> np.ndarray:
         return self.sizes
@@ -80,7 +80,7 @@ class Proportional(Sampling):
 class Uniform(Sampling):
     name = "uniform"
     label = N_("Uniform")
-    help = N_("The same share for every table: rows of small ones are seen more often.")
+    help = N_("The same share for every table: rows of small tables are seen more often.")
 
     def wanted(self, step: int, progress: float) -> np.ndarray:
         return np.ones_like(self.sizes)
@@ -92,14 +92,14 @@ class TemperatureOptions(SamplingOptions):
         ge=1,
         le=100,
         title=N_("Temperature"),
-        description=N_("Size to the power 1/temperature: 1 is proportional, large is uniform."),
+        description=N_("Size to the power of 1/temperature: 1 is proportional, large is uniform."),
     )
 
 
 class Temperature(Sampling):
     name = "temperature"
     label = N_("Temperature")
-    help = N_("Between proportional and uniform, by a temperature.")
+    help = N_("Between proportional and uniform, controlled by a temperature.")
     source = "Massively Multilingual Neural Machine Translation in the Wild, https://arxiv.org/abs/1907.05019"
     Options = TemperatureOptions
 
@@ -110,7 +110,7 @@ class Temperature(Sampling):
 class SquareRoot(Sampling):
     name = "square_root"
     label = N_("Square root")
-    help = N_("In proportion to the square root of the tables' sizes.")
+    help = N_("Proportional to the square root of the table sizes.")
     source = "BERT and PALs: Projected Attention Layers for Efficient Adaptation in Multi-Task Learning, https://arxiv.org/abs/1902.02671"
 
     def wanted(self, step: int, progress: float) -> np.ndarray:
@@ -122,7 +122,7 @@ class Annealed(Sampling):
 
     name = "annealed"
     label = N_("Annealed")
-    help = N_("Proportional at the start, nearly uniform at the end.")
+    help = N_("Proportional at first, nearly uniform at the end.")
     source = SquareRoot.source
 
     def wanted(self, step: int, progress: float) -> np.ndarray:
@@ -134,7 +134,7 @@ class RoundRobin(Sampling):
 
     name = "round_robin"
     label = N_("Round robin")
-    help = N_("Every step has rows of one table only, one table after another.")
+    help = N_("Each step uses rows of one table only; the tables take turns.")
 
     def wanted(self, step: int, progress: float) -> np.ndarray:
         return np.eye(len(self.sizes))[step % len(self.sizes)]
@@ -144,7 +144,7 @@ class FixedSharesOptions(SamplingOptions):
     shares: dict[str, NonNegativeFloat] = Setting(
         {},
         title=N_("Shares"),
-        description=N_("Table → its share, in proportion to the others; tables not named have 1."),
+        description=N_("Share of each table relative to the others; tables that are not listed have 1."),
         json_schema_extra={"keys": "data", "each": 1.0},
     )
 
@@ -152,7 +152,7 @@ class FixedSharesOptions(SamplingOptions):
 class FixedShares(Sampling):
     name = "fixed_shares"
     label = N_("Fixed shares")
-    help = N_("As you set them.")
+    help = N_("Uses the shares you set.")
     Options = FixedSharesOptions
 
     def __init__(self, tables: Sequence[str], sizes: np.ndarray, options: FixedSharesOptions):
@@ -172,10 +172,14 @@ class FixedShares(Sampling):
 
 class BanditOptions(SamplingOptions):
     exploration: float = Setting(
-        0.2, gt=0, le=1, title=N_("Exploration"), description=N_("Part of the rows that is shared out evenly, whatever was learned.")
+        0.2, gt=0, le=1, title=N_("Exploration"), description=N_("Fraction of the rows that is sampled uniformly, for exploration.")
     )
     learning_rate: float = Setting(
-        0.05, gt=0, le=1, title=N_("Learning rate of the shares"), description=N_("How fast the shares follow what the tasks gain.")
+        0.05,
+        gt=0,
+        le=1,
+        title=N_("Learning rate of the shares"),
+        description=N_("How fast the shares adapt to the tasks' learning progress."),
     )
 
 
@@ -188,7 +192,7 @@ class Bandit(Sampling):
 
     name = "bandit"
     label = N_("Bandit (EXP3)")
-    help = N_("More rows for the table whose tasks are learning most just now.")
+    help = N_("More rows for the tables whose tasks are improving most.")
     source = "Automated Curriculum Learning for Neural Networks, https://arxiv.org/abs/1704.03003"
     Options = BanditOptions
     _RECENT = 200

@@ -28,40 +28,41 @@ class SplitConfig(BaseModel):
         "random",
         title=N_("Split by"),
         description=N_(
-            "random; group (rows of a product or user stay together); time (latest last); stratified (equal label shares); column (given)."
+            "random; group (rows of a product or user stay together); time (latest last); stratified (equal label distribution); column "
+            "(given)."
         ),
     )
     column: str | None = Field(
         None,
-        title=N_("Column of the split"),
-        description=N_("The column with the group, the time, the label or the given split; random needs none."),
+        title=N_("Split column"),
+        description=N_("Column with the group, the time, the label or the given split; a random split needs none."),
     )
     validation: float = Field(
         0.1,
         ge=0,
         le=0.9,
-        title=N_("Share for validation"),
-        description=N_("Share of rows for validation; a given split uses it only when it has no validation rows."),
+        title=N_("Validation fraction"),
+        description=N_("Fraction of rows for validation; with a given split, only used if it has no validation rows."),
     )
     test: float = Field(
         0.1,
         ge=0,
         le=0.9,
-        title=N_("Share for the test"),
-        description=N_("Share of rows for the final test; a given split does not use it."),
+        title=N_("Test fraction"),
+        description=N_("Fraction of rows for the final test; not used with a given split."),
     )
     seed: int = Field(
         0,
         ge=0,
         le=2**31 - 1,
-        title=N_("Seed of the split"),
-        description=N_("Start of the random choice: the same seed gives the same split."),
+        title=N_("Split seed"),
+        description=N_("Seed of the split: the same seed gives the same split."),
     )
     values: dict[str, Part] | None = Field(
         None,
-        title=N_("Values of the split"),
+        title=N_("Split values"),
         description=N_(
-            "For a given split: which value means train, validation or test; other rows are left out. Empty: the usual spellings."
+            "For a given split: which value means train, validation or test; other rows are ignored. Empty: the usual spellings."
         ),
     )
 
@@ -94,10 +95,15 @@ def split_rows(table: pa.Table, options: SplitConfig, file: str | None = None) -
         wanted = part == "train" or options.by == "column" or getattr(options, part) > 0
         if not used[part] and wanted and n:
             severity = Severity.ERROR if part == "train" else Severity.WARNING
-            why = message("The split leaves no rows for {part}.", part=message(part))
+            why = message("The split has no rows for {part}.", part=message(part))
             problems.append(
                 Problem(
-                    severity, f"no_{part}_rows", why, message("Change the shares, the column or its values."), file, column=options.column
+                    severity,
+                    f"no_{part}_rows",
+                    why,
+                    message("Change the fractions, the column or its values."),
+                    file,
+                    column=options.column,
                 )
             )
     return split, problems
@@ -110,7 +116,7 @@ def _line(table: pa.Table, row: int) -> int:
 def _missing(column: str, table: pa.Table, file: str | None) -> Problem:
     names = [c for c in table.column_names if not c.startswith("_")]
     near = get_close_matches(column, names, n=1)
-    why = message("The column that should divide the rows is not in the table.")
+    why = message("The column to split by is not in the table.")
     remedy = (
         message("Did you mean “{near}”?", near=near[0]) if near else message("Choose one of: {columns}.", columns=", ".join(names[:20]))
     )
@@ -171,7 +177,7 @@ def _by_time(column: Any, n: int, options: SplitConfig, file: str | None) -> tup
     problems = []
     if not known.all():
         unknown = np.flatnonzero(~known)
-        why = message("{count} rows have no time that can be read; they are left out.", count=len(unknown))
+        why = message("{count} rows have no time that can be read; they are ignored.", count=len(unknown))
         remedy = message("Write times as 2024-05-31 or 2024-05-31 18:30, or as numbers.")
         problems.append(_note("no_time", why, remedy, file, options, unknown, Severity.WARNING))
     moments = pc.drop_null(values).to_numpy()
@@ -228,15 +234,15 @@ def _given(column: Any, n: int, options: SplitConfig, file: str | None) -> tuple
     if (split == "").any():
         rows = np.flatnonzero(split == "")
         others = ", ".join([v for v, p in zip(names, parts, strict=False) if not p][:10]) or "–"
-        why = message("{count} rows are left out: their value means no part of the split ({values}).", count=len(rows), values=others)
-        remedy = message("Say which values mean train, validation and test if they should be used.")
+        why = message("{count} rows are ignored: their value stands for no split ({values}).", count=len(rows), values=others)
+        remedy = message("Specify which values mean train, validation and test if they should be used.")
         problems.append(_note("split_left_out", why, remedy, file, options, rows))
     train = np.flatnonzero(split == "train")
     if options.validation and not (split == "validation").any() and len(train) > 1:
         chosen = np.random.default_rng(options.seed).permutation(train)[: max(1, round(len(train) * options.validation))]
         split[chosen] = "validation"
         why = message("The split has no validation rows; {count} training rows are used for it.", count=len(chosen))
-        problems.append(_note("validation_drawn", why, message("Nothing needs to be done."), file, options))
+        problems.append(_note("validation_drawn", why, message("No action needed."), file, options))
     return split, problems
 
 
@@ -286,10 +292,8 @@ def check_leaks(
         codes, known = codes[used], codes[used] >= 0
         across, rows = _across(codes[known], part[known], used[known])
         if across:
-            why = message(
-                "{count} texts stand in more than one part of the split, so that training has seen what it is tested on.", count=across
-            )
-            remedy = message("Remove duplicates, or split by a group that keeps equal texts together.")
+            why = message("{count} texts are in more than one split, so the model is tested on texts that it was trained on.", count=across)
+            remedy = message("Remove duplicates, or split by a group that keeps identical texts together.")
             problems.append(
                 Problem(
                     Severity.WARNING, "leak_texts", why, remedy, file, _line(table, int(rows.min())), ", ".join(text_columns), len(rows)
@@ -299,7 +303,7 @@ def check_leaks(
         _, first, counts = np.unique(pair, return_index=True, return_counts=True)
         if extra := int((counts - 1).sum()):
             row = int(used[known][first[counts > 1]].min())
-            why = message("{count} rows repeat the texts of another row in the same part.", count=extra)
+            why = message("{count} rows repeat the texts of another row in the same split.", count=extra)
             remedy = message("Remove them if they are there by mistake; they count several times.")
             problems.append(Problem(Severity.INFO, "duplicate_rows", why, remedy, file, _line(table, row), ", ".join(text_columns), extra))
     if group is not None and group in table.column_names:
@@ -307,8 +311,8 @@ def check_leaks(
         codes = codes[used]
         across, rows = _across(codes[codes >= 0], part[codes >= 0], used[codes >= 0])
         if across:
-            why = message("{count} groups lie in more than one part of the split.", count=across)
-            remedy = message("Split by this column, so that a group stays together.")
+            why = message("{count} groups are in more than one split.", count=across)
+            remedy = message("Split by this column, so that groups stay together.")
             problems.append(Problem(Severity.WARNING, "leak_groups", why, remedy, file, _line(table, int(rows.min())), group, len(rows)))
     return problems
 

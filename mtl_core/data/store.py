@@ -113,7 +113,7 @@ def load_dataset(name: str, workspace: Workspace) -> Dataset:
         record = json.loads((workspace.inside("datasets", name) / "dataset.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         why = message("The dataset {hash} is not stored any more.", hash=name)
-        raise DataError([Problem(Severity.ERROR, "dataset_missing", why, message("Read its file again."))]) from None
+        raise DataError([Problem(Severity.ERROR, "dataset_missing", why, message("Import its file again."))]) from None
     return _dataset(record, workspace)
 
 

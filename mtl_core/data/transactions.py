@@ -21,79 +21,83 @@ class TransactionConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    user: str = Field("user", min_length=1, title=N_("Column with the user"), description=N_("The column that says who."))
-    item: str = Field("item", min_length=1, title=N_("Column with the item"), description=N_("The column with the item's number or code."))
+    user: str = Field("user", min_length=1, title=N_("User column"), description=N_("Column that identifies the user."))
+    item: str = Field("item", min_length=1, title=N_("Item column"), description=N_("Column that identifies the item."))
     text: str = Field(
         "text",
         min_length=1,
-        title=N_("Column with the item's text"),
-        description=N_("The column that describes the item in words; the most frequent text of an item is used."),
+        title=N_("Item text column"),
+        description=N_("Column with the item's text; the most frequent text of an item is used."),
     )
     time: str = Field(
         "time",
         min_length=1,
-        title=N_("Column with the time"),
-        description=N_("The column that says when: a date, a date and time, or a number that grows."),
+        title=N_("Time column"),
+        description=N_("Column with the time: a date, a date and time, or an increasing number."),
     )
     quantity: str | None = Field(
         None,
-        title=N_("Column with the quantity"),
-        description=N_("The column with the quantity; rows at or below 0 (cancellations) are dropped."),
+        title=N_("Quantity column"),
+        description=N_("Column with the quantity; rows at or below 0 (cancellations) are dropped."),
     )
     rating: str | None = Field(
-        None, title=N_("Column with the rating"), description=N_("The column with a rating; rows below the minimum rating are dropped.")
+        None, title=N_("Rating column"), description=N_("Column with the rating; rows below the minimum rating are dropped.")
     )
     minimum_rating: float = Field(
         4.0,
         ge=-1e9,
         le=1e9,
-        title=N_("Lowest rating"),
-        description=N_("Lowest rating that counts as liked; used with a rating column only."),
+        title=N_("Min rating"),
+        description=N_("Lowest rating that counts as a positive; used with a rating column only."),
     )
     item_pattern: str | None = Field(
         None,
-        title=N_("Item pattern"),
-        description=N_("A regular expression: items whose code does not match it (postage, fees) are dropped. Empty keeps all."),
+        title=N_("Item code pattern"),
+        description=N_("A regular expression that item codes must match; other rows (postage, fees) are dropped. Empty: keep all."),
     )
     negatives: int = Field(
         4,
         ge=1,
         le=100,
-        title=N_("Negatives for each positive"),
-        description=N_("Items that the user did not take, drawn for each one taken that is trained on."),
+        title=N_("Negatives per positive"),
+        description=N_("Negatives sampled for each positive in training: items that the user did not choose."),
     )
     evaluation_negatives: int = Field(
         20,
         ge=1,
         le=1000,
-        title=N_("Negatives of an evaluation"),
-        description=N_("The same for validation and test; with fewer than 10 a list of ten would always hold the item taken."),
+        title=N_("Negatives in evaluation"),
+        description=N_("Negatives per positive in validation and test; below 10, a top ten would always contain the positive."),
     )
     negative_sampling: Literal["uniform", "popularity"] = Field(
         "uniform",
-        title=N_("Drawing of negatives"),
-        description=N_("uniform: every item equally likely; popularity: often taken items more often, which is harder."),
+        title=N_("Negative sampling"),
+        description=N_("uniform: every item equally likely; popularity: popular items more often, which is harder."),
     )
-    history: int = Field(10, ge=1, le=200, title=N_("Longest history"), description=N_("Most items in a history; the latest are kept."))
+    history: int = Field(
+        10, ge=1, le=200, title=N_("Max history length"), description=N_("Maximum number of items in a history; the most recent are kept.")
+    )
     minimum_history: int = Field(
-        1, ge=0, le=200, title=N_("Shortest history"), description=N_("Fewest earlier items for a row to be made.")
+        1, ge=0, le=200, title=N_("Min history length"), description=N_("Minimum number of earlier items for a row to be made.")
     )
     positives_per_user: int = Field(
         20,
         ge=1,
         le=100_000,
-        title=N_("Positives for each user"),
-        description=N_("Most items taken that become rows for one user, chosen at random."),
+        title=N_("Positives per user"),
+        description=N_("Maximum number of positives per user, chosen at random."),
     )
     repeats: bool = Field(
-        False, title=N_("Count repeats"), description=N_("Whether an item taken again counts; without it, only the first time does.")
+        False,
+        title=N_("Count repeats"),
+        description=N_("Whether repeated interactions with an item count; otherwise only the first one does."),
     )
     seed: int = Field(
         0,
         ge=0,
         le=2**31 - 1,
-        title=N_("Seed of the negatives"),
-        description=N_("Start of the random choices: the same seed gives the same rows."),
+        title=N_("Negative sampling seed"),
+        description=N_("Seed of the random choices: the same seed gives the same rows."),
     )
 
 
@@ -150,8 +154,8 @@ def to_recommendations(
     positives = np.flatnonzero(history_end - history_start >= options.minimum_history)
     positives = _at_most(positives, log.user, options.positives_per_user, rng)
     if not len(positives):
-        why = message("No user took anything after {count} earlier items at other times.", count=options.minimum_history)
-        remedy = message("Check the columns for user and time, or lower the shortest history.")
+        why = message("No user chose an item after {count} earlier items at other times.", count=options.minimum_history)
+        remedy = message("Check the user and time columns, or lower the minimum history length.")
         return *nothing, [*problems, Problem(Severity.ERROR, "no_histories", why, remedy, file, 1, options.user)]
     parts, more = split_rows(_taken(log, positives), _renamed(split, options), file)
     problems += more
@@ -160,9 +164,9 @@ def to_recommendations(
     negatives = _negatives(log, positives, wanted, options, rng)
     missing = int((negatives == _MISSING).sum())
     if missing:
-        why = message("{count} negatives could not be drawn: there are too few items that the user did not take.", count=missing)
+        why = message("{count} negatives could not be sampled: there are too few items that the user did not choose.", count=missing)
         problems.append(
-            Problem(Severity.WARNING, "few_negatives", why, message("Draw fewer negatives."), file, None, options.item, missing)
+            Problem(Severity.WARNING, "few_negatives", why, message("Sample fewer negatives."), file, None, options.item, missing)
         )
     rows = _rows(log, positives, history_start, history_end, negatives)
     return rows, parts[rows.column("list").to_numpy()], problems
@@ -203,7 +207,7 @@ def _missing_columns(table: pa.Table, options: TransactionConfig, file: str | No
         column = getattr(options, role)
         if column is not None and column not in names:
             near = get_close_matches(column, names, n=1)
-            why = message("The transaction log has no such column, which should hold the {role}.", role=message(role))
+            why = message("The transaction log has no such column for the {role}.", role=message(role))
             remedy = (
                 message("Did you mean “{near}”?", near=near[0])
                 if near
@@ -246,7 +250,7 @@ def _clean(table: pa.Table, options: TransactionConfig, file: str | None) -> tup
         try:
             fits = pc.match_substring_regex(item_names, options.item_pattern).to_numpy(zero_copy_only=False)
         except pa.ArrowInvalid as e:
-            why = message("The pattern for items is not a regular expression: {reason}", reason=str(e))
+            why = message("The item code pattern is not a regular expression: {reason}", reason=str(e))
             return None, [Problem(Severity.ERROR, "bad_pattern", why, message("Correct it, or leave it empty."), file, None, options.item)]
         drop(~np.append(fits, True)[items], "item_pattern", N_("{count} rows of items that do not match the pattern are dropped."),
              message("Change the pattern if such items should count."), options.item)  # fmt: skip

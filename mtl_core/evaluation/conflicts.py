@@ -1,4 +1,4 @@
-"""What the tasks do to each other: how their gradients stand, over several looks, and one sentence that says it."""
+"""What the tasks do to each other: how their gradients stand, over several measurements, and one sentence that says it."""
 
 import math
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ import numpy as np
 from mtl_core.base.messages import Message, message
 from mtl_core.evaluation.statistics import t_interval
 
-LOOKS = 8
+N_MEASUREMENTS = 8
 """Of the last ones, that a mean is taken over."""
 
 
-class Look(Protocol):
+class Measurement(Protocol):
     """As the event `Compared`."""
 
     @property
@@ -34,9 +34,9 @@ class Look(Protocol):
 
 @dataclass(frozen=True)
 class Agreement:
-    """tasks: K names; cosine, low, high: (K, K), mean over the looks and its interval; share: (K,) of the sum of gradient lengths.
+    """tasks: K names; cosine, low, high: (K, K), mean over the measurements and its interval; share: (K,) of the sum of gradient lengths.
 
-    A cosine is told from 0 where its interval does not hold 0. nan: never seen together, or a gradient was zero. looks: how many.
+    A cosine is significant where its interval does not hold 0. nan: never seen together, or a gradient was zero. measurements: how many.
     """
 
     step: int
@@ -45,26 +45,26 @@ class Agreement:
     low: np.ndarray
     high: np.ndarray
     share: np.ndarray
-    looks: int
+    measurements: int
 
     @property
-    def told(self) -> np.ndarray:
-        """(K, K) bool: whether the cosine is told from 0."""
+    def significant(self) -> np.ndarray:
+        """(K, K) bool: whether the cosine is significant."""
         return (self.low > 0) | (self.high < 0)
 
 
-def agreement(looks: Sequence[Look], step: int | None = None, layer: str | None = None) -> Agreement | None:
-    """Over the last LOOKS looks up to `step` (None: the last one); layer: a part of the encoder, None for all of it. None: no look."""
-    chosen = [look for look in looks if step is None or look.step <= step][-LOOKS:]
+def agreement(measurements: Sequence[Measurement], step: int | None = None, layer: str | None = None) -> Agreement | None:
+    """Over the last N_MEASUREMENTS up to `step` (None: the last one); layer: a part of the encoder, None: all. None: no measurement."""
+    chosen = [measurement for measurement in measurements if step is None or measurement.step <= step][-N_MEASUREMENTS:]
     if not chosen:
         return None
-    tasks = list(dict.fromkeys(task for look in chosen for task in look.tasks))
+    tasks = list(dict.fromkeys(task for measurement in chosen for task in measurement.tasks))
     values = np.full((len(chosen), len(tasks), len(tasks)), np.nan)
     norms = np.full((len(chosen), len(tasks)), np.nan)
-    for n, look in enumerate(chosen):
-        places = [tasks.index(task) for task in look.tasks]
-        values[n][np.ix_(places, places)] = np.array(look.cosines if layer is None else look.layers[layer], dtype=np.float64)
-        norms[n, places] = look.norms
+    for n, measurement in enumerate(chosen):
+        places = [tasks.index(task) for task in measurement.tasks]
+        values[n][np.ix_(places, places)] = np.array(measurement.cosines if layer is None else measurement.layers[layer], dtype=np.float64)
+        norms[n, places] = measurement.norms
     with np.errstate(invalid="ignore", divide="ignore"):
         lengths = np.nansum(norms, 0) / np.isfinite(norms).sum(0)
         share = lengths / lengths.sum()  # nan before any head has learned to hand a gradient on
@@ -72,7 +72,7 @@ def agreement(looks: Sequence[Look], step: int | None = None, layer: str | None 
 
 
 def _mean(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(L, K, K), with nan where nothing is known → mean over the looks, low and high end of its interval: (K, K) each."""
+    """(L, K, K), with nan where nothing is known → mean over the measurements, low and high end of its interval: (K, K) each."""
     mean, half = t_interval(values)
     return mean, mean - half, mean + half
 
@@ -81,7 +81,7 @@ def _mean(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 class Affinity:
     """What a step along one task's gradient alone takes off each task's loss, as a share of it (below 0: adds to it).
 
-    change, low, high: (K, K), rows: whose step, columns: whose loss; nan where it was never looked at. looks: (K,) of each task's step.
+    change, low, high: (K, K), rows: whose step, columns: whose loss; nan: never measured. measurements: (K,) of each task's step.
     "Efficiently Identifying Task Groupings for Multi-Task Learning", https://arxiv.org/abs/2109.04617.
     """
 
@@ -89,52 +89,52 @@ class Affinity:
     change: np.ndarray
     low: np.ndarray
     high: np.ndarray
-    looks: list[int]
+    measurements: list[int]
 
     @property
-    def told(self) -> np.ndarray:
-        """(K, K) bool: whether the change is told from 0."""
+    def significant(self) -> np.ndarray:
+        """(K, K) bool: whether the change is significant."""
         return (self.low > 0) | (self.high < 0)
 
 
-def affinity(looks: Sequence[Look], step: int | None = None) -> Affinity | None:
-    """Over the last LOOKS looks at each task's step, up to `step` (None: the last one). None: no look."""
+def affinity(measurements: Sequence[Measurement], step: int | None = None) -> Affinity | None:
+    """Over the last N_MEASUREMENTS measurements at each task's step, up to `step` (None: the last one). None: no measurement."""
     found: dict[str, list[dict[str, float]]] = {}
-    for look in looks:
-        if step is None or look.step <= step:
-            for source, changes in look.affinity.items():
+    for measurement in measurements:
+        if step is None or measurement.step <= step:
+            for source, changes in measurement.affinity.items():
                 found.setdefault(source, []).append(changes)
     if not found:
         return None
     tasks = list(dict.fromkeys(task for rows in found.values() for changes in rows for task in changes))
-    values = np.full((LOOKS, len(tasks), len(tasks)), np.nan)
+    values = np.full((N_MEASUREMENTS, len(tasks), len(tasks)), np.nan)
     for source, rows in found.items():
-        for n, changes in enumerate(rows[-LOOKS:]):
+        for n, changes in enumerate(rows[-N_MEASUREMENTS:]):
             for task, change in changes.items():
                 values[n, tasks.index(source), tasks.index(task)] = change
-    return Affinity(tasks, *_mean(values), [len(found.get(task, [])[-LOOKS:]) for task in tasks])
+    return Affinity(tasks, *_mean(values), [len(found.get(task, [])[-N_MEASUREMENTS:]) for task in tasks])
 
 
-def sentence(looks: Sequence[Look]) -> Message | None:
-    """The strongest conflict that is told from 0 now, and since when; or that there is none. None: too few looks to say."""
-    now = agreement(looks)
-    if now is None or now.looks < 3:
+def sentence(measurements: Sequence[Measurement]) -> Message | None:
+    """The strongest conflict that is significant now, and since when; or that there is none. None: too few measurements to say."""
+    now = agreement(measurements)
+    if now is None or now.measurements < 3:
         return None
     pairs = [(now.cosine[i, j], i, j) for i, j in combinations(range(len(now.tasks)), 2) if now.high[i, j] < 0]
     if not pairs:
-        return message("No two tasks pull apart: every cosine is above 0 or not told from it.")
+        return message("No gradient conflicts: every cosine similarity is above 0 or not significant.")
     cosine, i, j = min(pairs)
     first, second = now.tasks[i], now.tasks[j]
     since = now.step
-    for look in reversed(looks):
-        then = agreement(looks, look.step)
+    for measurement in reversed(measurements):
+        then = agreement(measurements, measurement.step)
         if then is None or first not in then.tasks or second not in then.tasks:
             break
         if not then.high[then.tasks.index(first), then.tasks.index(second)] < 0:
             break
-        since = look.step
+        since = measurement.step
     return message(
-        "“{first}” and “{second}” pull apart since step {since}: cosine {cosine}.",
+        "The gradients of “{first}” and “{second}” have been in conflict since step {since}: cosine similarity {cosine}.",
         first=first,
         second=second,
         since=since,

@@ -1,4 +1,4 @@
-"""Which expert each task listens to, in words: the names of the experts, and whether experts have collapsed."""
+"""How tasks weight experts, in words: the names of the experts, and whether experts have collapsed."""
 
 from collections.abc import Mapping
 
@@ -29,18 +29,22 @@ def collapse(weights: Mapping[str, Mapping[str, float]]) -> list[Message]:
         if min(shares) >= NEARLY_ALL:
             found.append(
                 message(
-                    "The experts have collapsed: every task gives {expert} at least {share} of its weight.",
+                    "The experts have collapsed: every task gives {expert} at least {share} of its gate weight.",
                     expert=expert_name(key),
                     share=f"{NEARLY_ALL:.0%}",
                 )
             )
         if max(shares) < FEW:
             found.append(
-                message("No task listens to {expert}: it has under {share} of each weight.", expert=expert_name(key), share=f"{FEW:.0%}")
+                message(
+                    "{expert} is hardly used: it has under {share} of every task's gate weight.",
+                    expert=expert_name(key),
+                    share=f"{FEW:.0%}",
+                )
             )
     for task, row in weights.items():
         if len(row) > 1 and sum(share for key, share in row.items() if key.startswith("own ") or key == f"tower {task}") >= 1 - FEW:
-            found.append(message("“{task}” listens to nobody but itself: above the encoder it shares nothing.", task=task))
+            found.append(message("“{task}” weights nothing but its own expert or tower: above the encoder it shares nothing.", task=task))
     return found
 
 
@@ -48,5 +52,5 @@ def sentence(weights: Mapping[str, Mapping[str, float]]) -> Message:
     """The first thing that is wrong and how many more there are, or that all is well."""
     found = collapse(weights)
     if not found:
-        return message("No expert has collapsed: each is used, and none has nearly all of every task's weight.")
+        return message("No expert has collapsed: every expert is used, and none has nearly all of every task's gate weight.")
     return found[0] if len(found) == 1 else message("{first} And {n} more.", first=found[0], n=len(found) - 1)

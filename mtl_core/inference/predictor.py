@@ -60,7 +60,7 @@ class Predictor:
         encoded = kind.rows.encode(self._table(task, rows), spec, options)
         slots = kind.rows.slots(options, self.columns(task))
         block, stores = rows_in_memory(encoded, slots, self._tokenizer, self._template.max_length)
-        budget = self.experiment.training.micro_batch_tokens
+        budget = self.experiment.training.max_tokens_per_micro_batch
         with torch.inference_mode():
             batch = assemble({task: block}, {task: stores}, self._template, budget, self._device, salt=None)
             inputs = batch.tasks[task]
@@ -87,7 +87,7 @@ class Predictor:
         """
         field = self.kinds[task].ranks
         if field is None:
-            raise InputError(message("The task “{task}” does not rank anything.", task=task))
+            raise InputError(message("The task “{task}” is not a ranking task.", task=task))
         rows, kind = [{**query, field: candidate} for candidate in catalogue], self.kinds[task]
         parts = [kind.report.relevance(self.scores(task, rows[start : start + BLOCK_ROWS])) for start in range(0, len(rows), BLOCK_ROWS)]
         scores = np.concatenate(parts) if parts else np.empty(0, np.float32)
@@ -102,7 +102,9 @@ class Predictor:
             for name in row:
                 if name not in fields and name not in ignored:
                     raise InputError(
-                        message("Row {row} has an unknown field “{field}”. Wanted: {wanted}.", row=i, field=name, wanted=", ".join(fields))
+                        message(
+                            "Row {row} has an unknown field “{field}”. Expected: {wanted}.", row=i, field=name, wanted=", ".join(fields)
+                        )
                     )
         arrays = {}
         for name, field in fields.items():
@@ -127,7 +129,7 @@ def _value(value: Any, field: Field, width: int, row: int) -> Any:
         if len(values) != width:
             raise InputError(
                 message(
-                    "Row {row}, field “{field}”: {found} values came, {width} are wanted.",
+                    "Row {row}, field “{field}”: expected {width} values, found {found}.",
                     row=row,
                     field=field.name,
                     found=len(values),
@@ -154,5 +156,5 @@ def _single(value: Any, field: Field, row: int) -> Any:
         return float(value)
     except (TypeError, ValueError) as error:
         raise InputError(
-            message("Row {row}, field “{field}”: a number is wanted, “{found}” came.", row=row, field=field.name, found=str(value)[:80])
+            message("Row {row}, field “{field}”: expected a number, found “{found}”.", row=row, field=field.name, found=str(value)[:80])
         ) from error

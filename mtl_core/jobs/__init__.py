@@ -162,7 +162,7 @@ class Jobs:
         workspace = workspace or Workspace.default()
         found = run(workspace, run_id)
         if found.checkpoint(f"before-{step}") is None:
-            raise RunError(message("The run “{run}” has no checkpoint of step {step} any more.", run=run_id, step=step))
+            raise RunError(message("The run “{run}” no longer has a checkpoint of step {step}.", run=run_id, step=step))
         if control := self.control(run_id):
             control.go_back(step)
             return
@@ -393,9 +393,9 @@ def replaying(target: Run, original: Run, workspace: Workspace) -> Work:
 
 def _no_handle(found: Run) -> Message:
     if found.state.live:
-        return message("The run “{run}” is at work in another program: it can be watched here, not steered.", run=found.id)
+        return message("The run “{run}” is running in another process: it can be watched here, but not changed.", run=found.id)
     return message(
-        "The run “{run}” has ended ({state}): nothing can be changed in it any more. Start a new run with other weights.",
+        "The run “{run}” has ended ({state}) and can no longer be changed. Start a new run with other weights.",
         run=found.id,
         state=found.state.value,
     )

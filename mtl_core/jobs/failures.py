@@ -10,10 +10,10 @@ from mtl_core.tracking.runs import Recorder
 from mtl_core.training.events import Failed
 
 ADVICE = {
-    "data": N_("Correct the table or the mapping on the page Data, then start again."),
+    "data": N_("Correct the table or its columns on the page Data, then start again."),
     "experiment": N_("Correct the experiment, then start again."),
-    "out_of_memory": N_("Use smaller micro-batches or a shorter longest text, then resume."),
-    "disk": N_("Make room on the disk or mend its permissions, then resume the run."),
+    "out_of_memory": N_("Use fewer tokens per micro-batch or a shorter max sequence length, then resume."),
+    "disk": N_("Free disk space or fix the permissions of the folder, then resume the run."),
     "error": N_("The details are in error.txt in the run's folder. If there is a checkpoint, the run can be resumed."),
 }
 

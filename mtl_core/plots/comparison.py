@@ -30,7 +30,7 @@ def changes(rows: Mapping[str, Mapping[str, tuple[float, float | None]]], transl
     colours, ways by the sign of the point; what is right of the line is better."""
     tasks = list(dict.fromkeys(task for row in rows.values() for task in row))
     colors = task_colors(tasks)
-    figure = blank(translate("Change to training alone; right is better"), "")
+    figure = blank(translate("Change from single-task training; right is better"), "")
     figure.add_vline(x=0, line={"color": "#999999", "dash": "dot", "width": 1})
     for n, ((way, row), symbol) in enumerate(zip(rows.items(), cycle(SYMBOLS, len(rows)), strict=True)):
         at = (n - (len(rows) - 1) / 2) * 0.5 / max(1, len(rows) - 1)

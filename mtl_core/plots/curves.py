@@ -50,12 +50,12 @@ def smooth(y: Sequence[float], strength: float) -> np.ndarray:
 
 def training_curves(series: SeriesLike, smoothing: float, tasks: Collection[str], translate: Translate = str) -> go.Figure:
     """Training loss of `tasks` by step; with smoothing (in [0, 1)) the raw line is drawn faintly behind."""
-    figure, looks = _lines(series, translate("Training loss"), translate)
+    figure, styles = _lines(series, translate("Training loss"), translate)
     for task in _in_order(series.tasks, tasks):
         if smoothing > 0:
-            add_line(figure, *series.loss(task), task, **looks[task], opacity=0.25, showlegend=False, hoverinfo="skip", hovertemplate=None)
+            add_line(figure, *series.loss(task), task, **styles[task], opacity=0.25, showlegend=False, hoverinfo="skip", hovertemplate=None)
         steps, losses = series.mean_loss(task) if smoothing > 0 else series.loss(task)
-        add_line(figure, steps, smooth(losses, smoothing), task, **looks[task])
+        add_line(figure, steps, smooth(losses, smoothing), task, **styles[task])
     return figure
 
 
@@ -74,15 +74,15 @@ def validation_curves(
     """
     named, labels = metric if isinstance(metric, str) else None, labels or {}
     title = translate("Validation loss") if named == "loss" else labels.get(named, named) if named else translate("Main metric, validation")
-    figure, looks = _lines(series, title, translate)
+    figure, styles = _lines(series, title, translate)
     for task in _in_order(series.tasks, series.tasks if tasks is None else tasks):
         name = metric if isinstance(metric, str) else metric.get(task, "")
         steps, values = series.validation(task, name)
         label = task if named else f"{task} · {labels.get(name, name)}"
-        add_line(figure, steps, values, label, **looks[task], mode="lines+markers")
+        add_line(figure, steps, values, label, **styles[task], mode="lines+markers")
         if len(values) > 1:
             place = int(np.argmin(values) if name in lower_is_better else np.argmax(values))
-            star = {"symbol": "star", "size": 13, "color": looks[task]["color"], "line": {"color": "white", "width": 1}}
+            star = {"symbol": "star", "size": 13, "color": styles[task]["color"], "line": {"color": "white", "width": 1}}
             hover = translate("best at step {step}").format(step=steps[place])
             figure.add_scatter(
                 x=[steps[place]],
@@ -99,21 +99,21 @@ def validation_curves(
 
 def weights(series: SeriesLike, translate: Translate = str, until: int | None = None) -> go.Figure:
     """The loss weights as they were set and steered, one stair for each task; the last ones hold up to the step `until`."""
-    figure, looks = _lines(series, translate("Loss weight"), translate)
+    figure, styles = _lines(series, translate("Loss weight"), translate)
     for task in series.tasks:
         steps, values = map(list, series.weight(task))
         if until is not None and steps and until > steps[-1]:
             steps, values = [*steps, until], [*values, values[-1]]
-        add_line(figure, steps, values, task, **looks[task], shape="hv")
+        add_line(figure, steps, values, task, **styles[task], shape="hv")
     return figure.update_yaxes(rangemode="tozero")
 
 
 def effective_weights(series: SeriesLike, smoothing: float, tasks: Collection[str], translate: Translate = str) -> go.Figure:
     """What a balancing strategy made of the loss weights, by step: each task's factor. smoothing: in [0, 1)."""
-    figure, looks = _lines(series, translate("Effective weight"), translate)
+    figure, styles = _lines(series, translate("Effective weight"), translate)
     for task in _in_order(series.tasks, tasks):
         steps, factors = series.effective_weight(task)
-        add_line(figure, steps, smooth(factors, smoothing), task, **looks[task])
+        add_line(figure, steps, smooth(factors, smoothing), task, **styles[task])
     return figure
 
 

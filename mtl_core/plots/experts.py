@@ -27,7 +27,7 @@ def gates(weights: Mapping[str, Mapping[str, float]], translate: Translate = str
         showscale=False,
         xgap=1,
         ygap=1,
-        hovertemplate=translate("%{y} gives %{x}: %{z:.1%}") + "<extra></extra>",
+        hovertemplate=translate("%{y}, %{x}: gate weight %{z:.1%}") + "<extra></extra>",
     )
     figure.update_xaxes(type="category", showgrid=False, tickangle=-35 if len(experts) > 4 else 0)
     figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
@@ -36,7 +36,7 @@ def gates(weights: Mapping[str, Mapping[str, float]], translate: Translate = str
 
 def gates_by_step(steps: Sequence[int], shares: Mapping[str, Sequence[float]], translate: Translate = str) -> go.Figure:
     """What one task gives each expert, by step, one on another up to 1. shares: expert → its share at each of `steps`."""
-    figure = blank(translate("Step"), translate("Share of the weight"))
+    figure = blank(translate("Step"), translate("Gate weight"))
     for number, (expert, values) in enumerate(shares.items()):
         figure.add_scatter(
             x=list(steps),

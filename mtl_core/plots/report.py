@@ -46,13 +46,13 @@ def _matrix(data: Mapping[str, Any], translate: Translate) -> go.Figure:
 
 
 def _reliability(data: Mapping[str, Any], translate: Translate) -> go.Figure:
-    """Observed share against predicted probability; the diagonal is perfect, the dots grow with the rows behind them.
+    """Observed frequency against predicted probability; the diagonal is perfect, the dots grow with the rows behind them.
 
     data: confidence, observed, count: one number a bin each.
     """
-    figure = blank(translate("Predicted probability"), translate("Observed share"))
+    figure = blank(translate("Predicted probability"), translate("Observed frequency"))
     figure.add_scatter(
-        x=[0, 1], y=[0, 1], mode="lines", name=translate("Perfect"), line={"dash": "dot", "color": "#999999"}, hoverinfo="skip"
+        x=[0, 1], y=[0, 1], mode="lines", name=translate("Perfectly calibrated"), line={"dash": "dot", "color": "#999999"}, hoverinfo="skip"
     )
     count = np.asarray(data["count"], dtype=np.float64)
     figure.add_scatter(
@@ -97,7 +97,7 @@ def lengths(
     histogram: Mapping[str, tuple[Sequence[int] | np.ndarray, Sequence[float] | np.ndarray]], translate: Translate = str
 ) -> go.Figure:
     """How long texts are. histogram: name (a task, a column, a split) → (counts, edges) as numpy.histogram gives them."""
-    figure = blank(translate("Tokens in a text"), translate("Number of texts"))
+    figure = blank(translate("Tokens per text"), translate("Number of texts"))
     colors = task_colors(histogram)
     for name, (counts, edges) in histogram.items():
         ends = np.asarray(edges, dtype=np.float64)

@@ -42,7 +42,7 @@ class Lanes:
 
     @torch.no_grad()
     def encode(self, packed: Sequence[Packed], precision: str | None = None) -> Tensor:
-        """→ (L, hidden) float32, without a way back. precision: None for that of the lanes."""
+        """→ (L, hidden) float32, without a graph. precision: None for that of the lanes."""
         if not packed:
             return no_text_vectors(self.encoder.hidden, self.device)
         return torch.cat(self.each(packed, lambda i: self.forward(packed[i], torch.no_grad(), precision)))

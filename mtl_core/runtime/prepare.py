@@ -98,8 +98,8 @@ def _prepare_task(
     if any(slot.masks for slot in slots) and tokenizer.mask_token_id is None:
         raise EncoderError(
             message(
-                "The tokenizer of the encoder “{name}” has no mask token, so words cannot be hidden from it. Choose an encoder with one, "
-                "as BERT and its kin have, or leave out the tasks of the kind “{kind}”.",
+                "The tokenizer of the encoder “{name}” has no mask token, so words cannot be masked. Choose an encoder with one, such as "
+                "BERT, or remove the tasks of the kind “{kind}”.",
                 name=experiment.encoder.name,
                 kind=Message(mapped.kind.label),
             )

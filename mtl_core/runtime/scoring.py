@@ -68,8 +68,8 @@ class _Found:
     def add(self, vectors: Tensor, inputs: TaskBatch, logits: Any) -> None:
         kind, spec = self.task.kind, self.task.spec
         texts = vectors[torch.cat([slot.index for slot in inputs.slots.values()]).unique()] if len(vectors) else vectors
-        if len(texts) and (listens := self.model.sharing.listens(texts, self.name)):
-            self.gates = {expert: self.gates.get(expert, 0.0) + len(texts) * share for expert, share in listens.items()}
+        if len(texts) and (gate_weights := self.model.sharing.gate_weights(texts, self.name)):
+            self.gates = {expert: self.gates.get(expert, 0.0) + len(texts) * share for expert, share in gate_weights.items()}
             self.n_texts += len(texts)
         self.losses.append(kind.head.loss(logits, inputs, spec, self.task.options).float().cpu().numpy())
         self.scores.append(kind.head.scores(logits, inputs, spec))
@@ -173,9 +173,9 @@ class Evaluator:
 
     def __init__(self, model: MultiTaskModel, lanes: Lanes, template: Template, prepared: Prepared, options: TrainingConfig, seed: int):
         self.model, self.tasks, self.tuned = model, prepared.tasks, dict[str, Spec]()
-        self._score = partial(score, model, lanes, template=template, micro_batch_tokens=options.micro_batch_tokens)
+        self._score = partial(score, model, lanes, template=template, micro_batch_tokens=options.max_tokens_per_micro_batch)
         self.watched = {
-            name: sample_groups(rows := task.rows.rows("validation"), task.rows.take(rows).groups, options.evaluation_rows, seed)
+            name: sample_groups(rows := task.rows.rows("validation"), task.rows.take(rows).groups, options.max_validation_rows, seed)
             for name, task in self.tasks.items()
         }
 

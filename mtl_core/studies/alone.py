@@ -39,10 +39,10 @@ class AlonePlan(Needed):
     def note(self) -> Message | None:
         """Why the run itself does not count for its seed."""
         if facts(self.of).altered:
-            return message("This run was steered. A run with the weights it began with takes its place.")
+            return message("This run was changed during training. A run with its initial weights is trained instead.")
         if finished_key(self.of.folder, self.of.status.get("ended")) == self.parts[0].key:
             return None
-        return message("This run ended early. A run of all its planned steps takes its place.")
+        return message("This run ended early. A run with all planned steps is trained instead.")
 
     def budgets(self) -> dict[str, tuple[int, int]]:
         """Row → (runs, examples trained on) of what is done, with all trials."""

@@ -98,8 +98,9 @@ def _metrics(runs: list[RunResult], part: Part) -> list[MetricRow]:
 
 
 def _steered(runs: Sequence[RunResult]) -> list[Message]:
-    text = "“{run}” was steered: what its settings say held only until something was changed."
-    return [message(text, run=run.name) for run in runs if run.steered]
+    return [
+        message("“{run}” was steered: its settings held only until something was changed.", run=run.name) for run in runs if run.steered
+    ]
 
 
 def _warnings(base: RunResult, run: RunResult, part: Part) -> list[Message]:
@@ -127,7 +128,7 @@ def incomparable(task: str, base: RunResult, run: RunResult, part: Part) -> Mess
     if None not in rows and rows[0] != rows[1]:
         return message("they were measured on {first} and on {second} rows.", first=rows[0], second=rows[1])
     if measured[0] != measured[1]:
-        return message("not the same metrics were measured.")
+        return message("different metrics were measured.")
     return None
 
 
@@ -144,19 +145,19 @@ def _differs(task: str, base: RunResult, run: RunResult, first: Experiment, seco
         return all(own.columns.get(f.name) == other.columns.get(f.name) for f in kind.fields if f.type == of_type)
 
     if own.kind != other.kind:
-        return message("the task is of another kind.")
+        return message("the task has a different kind.")
     if (tables[0].file, tables[0].transactions) != (tables[1].file, tables[1].transactions):
         return message("the data is not the same.")
     if tables[0].split != tables[1].split:
-        return message("the data is split another way.")
+        return message("the data is split differently.")
     if all(hashes) and hashes[0] != hashes[1]:
         return message("the data has changed in between.")
     if not same_columns("label"):
         return message("the label is another column.")
     if differing := [name for name in kind.measured_by if getattr(own.options, name) != getattr(other.options, name)]:
-        return message("they are measured with other options: {names}.", names=", ".join(differing))
+        return message("they are measured with different options: {names}.", names=", ".join(differing))
     if not same_columns("group"):
-        return message("rows are grouped another way.")
+        return message("rows are grouped differently.")
     return None
 
 

@@ -124,15 +124,17 @@ def compared(of: Run) -> Experiment:
     """The experiment of a joint run that can be compared. Raises RunError: why it cannot."""
     state = of.state
     if state is RunState.FAILED:
-        raise RunError(message("The run “{run}” failed; only a finished run can be compared with training alone.", run=of.id))
+        raise RunError(message("The run “{run}” failed; only a finished run can be compared with single-task training.", run=of.id))
     if state is not RunState.FINISHED:
-        raise RunError(message("The run “{run}” is not finished; only a finished run can be compared with training alone.", run=of.id))
+        raise RunError(
+            message("The run “{run}” is not finished; only a finished run can be compared with single-task training.", run=of.id)
+        )
     try:
         experiment = of.experiment
     except ExperimentError as error:
         raise RunError(message("The experiment of the run “{run}” cannot be read by this version.", run=of.id)) from error
     if len(experiment.tasks) < 2:
-        raise RunError(message("The run “{run}” has one task only: it was trained alone.", run=of.id))
+        raise RunError(message("The run “{run}” has one task only, so it already is a single-task training.", run=of.id))
     if not of.datasets:
         raise RunError(message("The run “{run}” did not record what data it was trained on. Train it again.", run=of.id))
     return experiment
@@ -163,7 +165,7 @@ def alone(experiment: Experiment, task: str, seed: int, n_steps: int, joint: Fac
     values["data"] = {table: values["data"][table]}
     values["balancing"], values["sampling"] = {"name": "fixed"}, {"name": "proportional"}
     values["early_stopping"]["objective"] = "mean"
-    values["endings"]["then"] = "train_on"  # alone it would end before it has seen its examples
+    values["task_stopping"]["then"] = "train_on"  # alone it would end before it has seen its examples
     values["training"]["batch_size"] = batch
     values["training"]["evaluate_every"] = max(1, round(experiment.training.interval(n_steps) * steps / n_steps))
     return experiment_from_dict(values)
@@ -200,7 +202,7 @@ def facts(of: Run) -> Facts:
 def _facts(journal: Path, size: int) -> Facts:
     rows: dict[int, dict[str, int]] = {}
     started: Started | None = None
-    looks: list[int] = []
+    evaluated: list[int] = []
     altered = False
     kinds = (b'"StepDone"', b'"Started"', b'"Resumed"', b'"Evaluated"', b'"Steered"')
     with journal.open("rb") as file:
@@ -212,11 +214,11 @@ def _facts(journal: Path, size: int) -> Facts:
                 rows[event.step] = event.rows
             elif isinstance(event, Resumed) and event.from_checkpoint:
                 rows = {step: seen for step, seen in rows.items() if step <= event.step}
-                looks = [step for step in looks if step <= event.step]
+                evaluated = [step for step in evaluated if step <= event.step]
             elif isinstance(event, Started):
                 started = event
             elif isinstance(event, Evaluated) and event.split == "validation":
-                looks.append(event.step)
+                evaluated.append(event.step)
             altered = altered or (isinstance(event, Steered) and not event.refused)
     examples: dict[str, int] = {}
     for seen in rows.values():
@@ -224,7 +226,7 @@ def _facts(journal: Path, size: int) -> Facts:
             examples[task] = examples.get(task, 0) + n
     n_steps = started.n_steps if started else 0
     every = Run(journal.parent, {}).experiment.training.interval(n_steps)
-    asked = any(step % every and step != n_steps for step in looks)
+    asked = any(step % every and step != n_steps for step in evaluated)
     computed = f"{started.device.partition(':')[0]} {started.precision}" if started else ""
     return Facts(examples, len(rows), started.rows if started else {}, computed, altered or asked)
 

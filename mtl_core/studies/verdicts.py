@@ -20,9 +20,9 @@ LEAST_SEEDS = 3
 _TOLERANCE = 0.01
 """Of the examples: what whole batches leave."""
 UNLIKE = {
-    "encoder": N_("“{run}” and “{baseline}” do not have the same encoder."),
-    "optimizer": N_("“{run}” and “{baseline}” do not have the same optimizer."),
-    "schedule": N_("“{run}” and “{baseline}” do not have the same schedule of the learning rate."),
+    "encoder": N_("“{run}” and “{baseline}” have different encoders."),
+    "optimizer": N_("“{run}” and “{baseline}” have different optimizers."),
+    "schedule": N_("“{run}” and “{baseline}” have different learning rate schedules."),
 }
 """Part of the experiment → what is said where the two sides differ in it."""
 
@@ -30,7 +30,7 @@ UNLIKE = {
 class Verdict(StrEnum):
     HELPS = "helps"
     HURTS = "hurts"
-    UNTOLD = "not told apart"
+    NOT_SIGNIFICANT = "not significant"
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Mean:
     def verdict(self) -> Verdict:
         """Of a change."""
         if self.half is None or abs(self.value) <= self.half:
-            return Verdict.UNTOLD
+            return Verdict.NOT_SIGNIFICANT
         return Verdict.HELPS if self.value > 0 else Verdict.HURTS
 
 
@@ -135,7 +135,9 @@ def verdicts(
     found = [_row(name, alone, runs, metrics, part, warnings) for name, runs in rows.items()]
     seeds = min((change.change.n for row in found for change in row.tasks), default=0)
     if seeds < LEAST_SEEDS:
-        few = message("Too few seeds for an interval: {n}. From {least} on a gain can be told from chance.", n=seeds, least=LEAST_SEEDS)
+        few = message(
+            "Too few seeds for a confidence interval: {n}. A significant result needs at least {least}.", n=seeds, least=LEAST_SEEDS
+        )
         warnings[str(few)] = few
     return Verdicts(part, found, list(warnings.values()))
 
@@ -158,17 +160,17 @@ def _row(
             base = baselines.get(one.seed)
             if base is None:
                 continue
-            told = list(_unequal(name, task, base, one, part))
-            warnings |= {str(why): why for _, why in told}
+            reasons = list(_unequal(name, task, base, one, part))
+            warnings |= {str(why): why for _, why in reasons}
             value, than = (main_values(r.result, {task: metric}, part).get(task) for r in (one, base))
-            if value is None or than is None or any(fatal for fatal, _ in told):
+            if value is None or than is None or any(fatal for fatal, _ in reasons):
                 continue
             pairs.append((value, than))
             joint.setdefault(one.seed, {})[task] = value
             single.setdefault(one.seed, {})[task] = than
         if unpaired := {one.seed for one in runs} ^ set(baselines):
             why = message(
-                "“{task}” of “{run}” leaves out the seeds {seeds}: only one side has them.", task=task, run=name, seeds=_list(unpaired)
+                "“{task}” of “{run}” ignores the seeds {seeds}: only one side has them.", task=task, run=name, seeds=_list(unpaired)
             )
             warnings[str(why)] = why
         if not pairs:
@@ -185,7 +187,7 @@ def _row(
 
 def _unequal(name: str, task: str, base: Trained, one: Trained, part: Part) -> list[tuple[bool, Message]]:
     """(whether the numbers mean different things, what is unequal), without seeds, so that it is said once."""
-    names = {"run": name, "baseline": message("{task} alone", task=task)}
+    names = {"run": name, "baseline": message("{task} (single-task)", task=task)}
     found: list[tuple[bool, Message]] = []
     if why := incomparable(task, base.result, one.result, part):
         found.append((True, message("“{task}” of “{run}” and of “{baseline}” cannot be compared: {why}", task=task, why=why, **names)))

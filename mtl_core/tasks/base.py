@@ -44,7 +44,7 @@ class Field:
     many:     several columns may be mapped to it (texts are joined by a space; categories and numbers stand side by side).
     aliases:  column names seen in the wild, lower case, for suggestions.
     holds:    of a label: class (any value), number (read as people write them), tags (a list, or text with several of them).
-    help:     one sentence, marked with N_.
+    help:     one sentence, marked with N_. label: what people call it, marked with N_; empty: its name.
     asked:    whether a prediction wants it, too; a label or a group is never asked for.
     suggested: whether columns are proposed for it, by their names or by what they hold.
     """
@@ -58,6 +58,7 @@ class Field:
     holds: Literal["class", "number", "tags"] = "class"
     asked: bool = True
     suggested: bool = True
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ ANSWERS: Mapping[str, AnswerField] = {
 """Of every kind; others are the kind's own."""
 
 SPANS: Mapping[str, AnswerField] = {
-    "spans": AnswerField(N_("Where it stands")),
+    "spans": AnswerField(N_("Position in the text")),
     "text": AnswerField(N_("Text")),
     "start": AnswerField(N_("From character")),
     "end": AnswerField(N_("To character")),

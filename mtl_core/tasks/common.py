@@ -252,7 +252,7 @@ class TaskProblems:
                 Severity.ERROR,
                 "field_missing",
                 field.name,
-                message("No column fills the field “{field}”.", field=field.name),
+                message("No column is mapped to the field “{field}”.", field=field.name),
                 message("Choose a column for it."),
             )
         return not missing
@@ -278,9 +278,9 @@ class TaskProblems:
                 field,
                 empty,
                 message("{count} of {of} rows have an empty text."),
-                message("This task leaves them out.")
+                message("This task ignores them.")
                 if only
-                else message("Nothing to do if the other fields say enough; else fill in the texts or leave out the rows."),
+                else message("No action needed if the other fields are enough; otherwise fill in the texts or remove the rows."),
             )
 
     def yes_no(self, field: str) -> tuple[np.ndarray, np.ndarray]:
@@ -316,14 +316,14 @@ class TaskProblems:
                     if part == "validation"
                     else message("No test row has a label, so the result cannot be measured.")
                 )
-                self.table_wide(Severity.WARNING, "no_rows_in_split", "label", why, message("Give that split a larger share."))
+                self.table_wide(Severity.WARNING, "no_rows_in_split", "label", why, message("Give that split a larger fraction."))
         self.rows(
             Severity.WARNING,
             "label_missing",
             "label",
             nulls(self.table["label"]),
             message("{count} of {of} rows have no label."),
-            message("This task leaves them out; other tasks on the same table still learn from them."),
+            message("This task ignores them; other tasks on the same table still use them."),
         )
         return labelled["train"]
 
@@ -346,8 +346,8 @@ class TaskProblems:
                     Severity.WARNING,
                     "one_class_in_split",
                     "label",
-                    message("All rows of the split “{split}” have the same label; some metrics are not defined there.", split=SPLITS[part]),
-                    message("Give that split a larger share, or split another way."),
+                    message("All rows of the split “{split}” have the same label; some metrics are undefined there.", split=SPLITS[part]),
+                    message("Give that split a larger fraction, or split differently."),
                 )
 
 

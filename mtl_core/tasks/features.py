@@ -27,26 +27,26 @@ class FeatureOptions(Options):
         ge=1,
         le=512,
         title=N_("Embedding size"),
-        description=N_("Largest width of a category's vector; columns with few values get less."),
+        description=N_("Maximum embedding size of a category; columns with few values get less."),
     )
     bins: int = Setting(
         32,
         ge=2,
         le=512,
-        title=N_("Bins of a number"),
-        description=N_("Pieces into which the range of a number is cut, each with as many rows."),
+        title=N_("Number of bins"),
+        description=N_("Number of quantile bins for each numeric column."),
     )
     signed_log: bool = Setting(
         True,
-        title=N_("Logarithm of skewed numbers"),
-        description=N_("Take the logarithm of numbers that are very skewed; their sign is kept."),
+        title=N_("Log-transform skewed numbers"),
+        description=N_("Takes the logarithm of very skewed numbers; their sign is kept."),
     )
     minimum_count: int = Setting(
         5,
         ge=1,
         le=1_000_000,
-        title=N_("Least rows of a category"),
-        description=N_("Training rows that a category needs; rarer ones are treated as unseen."),
+        title=N_("Min rows per category"),
+        description=N_("Training rows that a category needs; rarer ones are treated as unknown."),
     )
 
 
@@ -61,11 +61,11 @@ def check(findings: common.TaskProblems, options: FeatureOptions) -> None:
                 "categories_silent",
                 "categories",
                 message(
-                    "{columns} columns of categories have one value in all training rows, or none that {minimum} of them have.",
+                    "{columns} categorical columns have a single value in all training rows, or none that occurs {minimum} times.",
                     columns=silent,
                     minimum=options.minimum_count,
                 ),
-                message("Leave these columns out; nothing can be learned from them."),
+                message("Remove these columns; nothing can be learned from them."),
             )
     if "numbers" not in findings.table.column_names:
         return
@@ -75,8 +75,8 @@ def check(findings: common.TaskProblems, options: FeatureOptions) -> None:
         "numbers_missing",
         "numbers",
         np.isnan(values).any(axis=1),
-        message("{count} of {of} rows miss a number."),
-        message("Nothing to do: the mean stands in, and the model is told that it was missing."),
+        message("{count} of {of} rows lack a number."),
+        message("No action needed: the mean is used instead, with an indicator that the value is missing."),
     )
     empty = np.isnan(values).all(axis=0)
     if len(values) and empty.any():
@@ -84,8 +84,8 @@ def check(findings: common.TaskProblems, options: FeatureOptions) -> None:
             Severity.WARNING,
             "numbers_empty",
             "numbers",
-            message("{columns} columns hold no number at all.", columns=int(empty.sum())),
-            message("Leave these columns out."),
+            message("{columns} columns contain no numbers.", columns=int(empty.sum())),
+            message("Remove these columns."),
         )
 
 

@@ -19,14 +19,15 @@ SECOND = Field(
     required=False,
     many=True,
     aliases=("second", "text2", "text_b", "sentence2", "answer", "context"),
+    label=N_("Second text"),
 )
 
 
 class VectorOptions(Options):
     hidden_size: int = Setting(
-        0, ge=0, le=8192, title=N_("Hidden size"), description=N_("Width of a fully connected layer before the output; 0 for none.")
+        0, ge=0, le=8192, title=N_("Hidden size"), description=N_("Size of a hidden layer before the output; 0: none.")
     )
-    dropout: float = Setting(0.1, ge=0, le=0.9, title=N_("Dropout"), description=N_("Share of values dropped in the head while training."))
+    dropout: float = Setting(0.1, ge=0, le=0.9, title=N_("Dropout"), description=N_("Dropout probability in the head."))
 
 
 def slots(fields: Collection[str] | None) -> tuple[Slot, ...]:

@@ -29,7 +29,7 @@ Points = tuple[list[int], list[float]]
 
 Look = TypeVar("Look", Compared, Gated)
 
-MOST_LOOKS = 400
+MOST_MEASUREMENTS = 400
 MOST_CHANGES = 1000
 SEEN_OFTEN = 20.0
 """Times that a row was seen, above which a table counts as much repeated."""
@@ -143,7 +143,7 @@ class Series:
     validations:          task → metric → Curve; the metric `loss` is the validation loss
     total_loss, learning_rate, gradient_norm, tokens_per_second, memory_bytes, objective: Curve
     evaluations, recent:  the last 100 evaluations; the last 50 events other than steps
-    conflicts:            looks at the tasks' gradients; of very many every second one, every fourth ...
+    conflicts:            measurements of the tasks' gradients; of very many every second one, every fourth ...
     gates:                what the tasks listen to above the encoder, thinned alike
     """
 
@@ -363,9 +363,9 @@ class Series:
 
 
 def _with(looks: deque[Look], look: Look) -> deque[Look]:
-    """One more; of more than MOST_LOOKS every second one."""
+    """One more; of more than MOST_MEASUREMENTS every second one."""
     looks.append(look)
-    return deque(list(looks)[::2]) if len(looks) > MOST_LOOKS else looks
+    return deque(list(looks)[::2]) if len(looks) > MOST_MEASUREMENTS else looks
 
 
 def _points(curve: Curve | None) -> Points:

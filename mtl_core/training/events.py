@@ -86,7 +86,7 @@ class Compared(Event):
 
 @dataclass(frozen=True)
 class Gated(Event):
-    """What the tasks listen to above the encoder: task → expert (see `Sharing.listens`) → its share, which sum to 1.
+    """The gate weights above the encoder: task → expert (see `Sharing.gate_weights`) → its share, which sum to 1.
 
     The mean over the distinct texts of the validation rows that are watched; a task without texts is left out.
     """

@@ -21,8 +21,8 @@ from mtl_core.runtime.prepare import Prepared
 from mtl_core.runtime.scoring import Evaluator, Scored
 from mtl_core.tasks.base import Spec
 from mtl_core.training.checkpoints import load_state
-from mtl_core.training.endings import Judge
 from mtl_core.training.events import Evaluated, EvaluatedAfterwards, Event, Predicted, Reported
+from mtl_core.training.selection import CheckpointSelector
 
 BLOCK_ROWS = 4096  # of a file of predictions
 ROWS_AT_ONCE = 1 << 16  # scored in one go, of those that no evaluation looked at
@@ -39,7 +39,7 @@ class Final:
         if self.folder is not None:
             yield from self._kept(self.folder, "validation", self.evaluator.score(self.evaluator.watched))
 
-    def test(self, judge: Judge) -> Generator[Event, None, Metrics]:
+    def test(self, judge: CheckpointSelector) -> Generator[Event, None, Metrics]:
         """The one place where the test split is looked at, but for `peaks`."""
         begun = time.perf_counter()
         scored = self.evaluator.score({name: task.rows.rows("test") for name, task in self.evaluator.tasks.items()})
@@ -67,7 +67,7 @@ class Final:
             if written:
                 yield Predicted(self.step, part, written, time.perf_counter() - begun, evaluated=False)
 
-    def peaks(self, tested: Metrics, judge: Judge, best_step: int) -> Metrics:
+    def peaks(self, tested: Metrics, judge: CheckpointSelector, best_step: int) -> Metrics:
         """Test metrics of each task by the model of its own best step; the model is another one then. tested: by the run's best model."""
         assert self.folder is not None
         found = {name: metrics for name, metrics in tested.items() if judge.peaks[name].step == best_step}
@@ -149,7 +149,9 @@ def evaluate(experiment: Experiment, prepared: Prepared, folder: Path) -> Iterat
         template = saved.model.encoder.template(prepared.tokenizer)
         evaluator = Evaluator(saved.model, lanes, template, prepared, experiment.training, experiment.seed)
         evaluator.tuned = best.tuned
-        judge = Judge(now.early_stopping, experiment.endings, {name: task.kind.primary for name, task in prepared.tasks.items()})
+        judge = CheckpointSelector(
+            now.early_stopping, experiment.task_stopping, {name: task.kind.primary for name, task in prepared.tasks.items()}
+        )
         judge.load(last.judge)
         final = Final(evaluator, folder, experiment.training, last.step)
         metrics = yield from final.test(judge)

@@ -69,14 +69,14 @@ class Joint:
         """Forward and back; sets the `.grad` of all parameters. batches: as by `parts`; weights: task → its loss weight."""
         encoder = self.model.encoder
         if encoder.embeddings.requires_grad:
-            encoder.open_rows(np.unique(np.concatenate([batch.token_ids for batch in batches])))
+            encoder.begin_sparse_rows(np.unique(np.concatenate([batch.token_ids for batch in batches])))
         if isinstance(self.balancing, LossBalancing):
             return self._by_losses(self.balancing, batches, weights)
         assert isinstance(self.balancing, GradientBalancing)
         return self._by_gradients(self.balancing, batches, weights)
 
     @torch.no_grad()
-    def look_back(self, batches: Sequence[StepBatch], found: Found) -> None:
+    def observe_update(self, batches: Sequence[StepBatch], found: Found) -> None:
         """After the update: the losses of the same rows once more, for a strategy that learns from them."""
         if isinstance(self.balancing, LossBalancing) and self.balancing.watches_update:
             places = [p for p, effective in enumerate(found.effective.tolist()) if effective > 0]
@@ -96,7 +96,7 @@ class Joint:
         encoder = self.model.encoder
         rows = self._gradients if isinstance(self.balancing, GradientBalancing) else TaskGradients()  # K × P floats, held for the look only
         if encoder.embeddings.requires_grad:
-            encoder.open_rows(np.unique(np.concatenate([batch.token_ids for batch in batches])))
+            encoder.begin_sparse_rows(np.unique(np.concatenate([batch.token_ids for batch in batches])))
         names = [name for batch in batches for name in batch.tasks]
         factors = {name: float(weights[name] > 0) for name in names}
         self._task_gradients(rows, batches, factors, heads=False)
@@ -106,7 +106,7 @@ class Joint:
         if rate and kept:
             changes = dict(zip(names, self._look_ahead(rows, turn % len(kept), batches, rate).tolist(), strict=True))
             affinity[kept[turn % len(kept)]] = {name: changes[name] for name in kept}
-        encoder.close_rows()
+        encoder.end_sparse_rows()
         total = sum(layers.values(), np.zeros(2 * rows.matrix.shape[:1]))
         return Compared(
             step, kept, np.sqrt(np.diag(total)).tolist(), _cosines(total), {part: _cosines(g) for part, g in layers.items()}, affinity

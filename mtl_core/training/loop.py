@@ -45,7 +45,6 @@ from mtl_core.training.checkpoints import (
 )
 from mtl_core.training.control import Control
 from mtl_core.training.drawing import Drawing
-from mtl_core.training.endings import Judge
 from mtl_core.training.events import (
     CheckpointSaved,
     Evaluated,
@@ -66,13 +65,16 @@ from mtl_core.training.joint import Joint
 from mtl_core.training.mining import Made, from_tensors, mine, to_tensors
 from mtl_core.training.optimizer import Optimizer
 from mtl_core.training.pseudo_labels import guess
+from mtl_core.training.selection import CheckpointSelector
 
 SPLITS = ("train", "validation", "test")
 _MAKERS: dict[str, Callable[..., Made]] = {"mined": mine, "pseudo-labelled": guess}
 _NOT_FINITE_ADVICE = N_(
     "The last good checkpoint is kept. Lower the learning rate or the task's weight, and look for extreme values in its data."
 )
-_OUT_OF_MEMORY_ADVICE = N_("Start again with fewer tokens at once, a smaller batch or a shorter longest text; the memory is free again.")
+_OUT_OF_MEMORY_ADVICE = N_(
+    "Start again with fewer tokens per micro-batch, a smaller batch size or a shorter max sequence length; the memory is free again."
+)
 
 
 def train(
@@ -135,10 +137,10 @@ class _Trainer:
             self.sampler.state = self.state.sampler
         self.joint = Joint(self.model, self.lanes, prepared.tasks, experiment.balancing)
         primaries = {name: task.kind.primary for name, task in prepared.tasks.items()}
-        self.judge = Judge(self.experiment.early_stopping, experiment.endings, primaries)
+        self.selector = CheckpointSelector(self.experiment.early_stopping, experiment.task_stopping, primaries)
         if resume:
             self.joint.balancing.load(self.state.balancing)
-            self.judge.load(self.state.judge)
+            self.selector.load(self.state.judge)
         self.evaluator = Evaluator(self.model, self.lanes, self.template, prepared, self.options, experiment.seed)
         self.evaluator.tuned = self.state.tuned
         self.every = self.options.interval(self.state.n_steps)
@@ -214,7 +216,7 @@ class _Trainer:
             if state.step % self.every == 0 or commands.evaluate or state.step == state.n_steps:
                 yield from self._evaluate()
                 patience = self.experiment.early_stopping.patience
-                if (patience and state.without_gain >= patience) or self.judge.over:
+                if (patience and state.without_gain >= patience) or self.selector.over:
                     why = "patience"
                     break
         yield from self._flush()
@@ -251,26 +253,28 @@ class _Trainer:
     def _step(self) -> Iterator[Event]:
         """Draws, goes forward and back, updates. Losses are read one step later on a GPU, so that it never waits for the screen."""
         state = self.state
-        resting = self.judge.resting(state.step)
+        resting = self.selector.resting(state.step)
         yield from self._make(resting)
         begun, seed = time.perf_counter(), self.experiment.seed * 1_000_003 + state.step
         torch.manual_seed(seed)
         drawn = self.drawing.draw(state.step, state.step / state.n_steps, resting)
         for name, n in drawn.rows.items():
             state.drawn[name] = state.drawn.get(name, 0) + n - drawn.guessed.get(name, 0)
-        looks = self.experiment.diagnostics.conflicts_every
-        if looks and state.step % looks == 0 and sum(state.weights[name] > 0 for name in drawn.blocks) > 1 and self.model.shared():
+        interval = self.experiment.diagnostics.conflicts_every
+        if interval and state.step % interval == 0 and sum(state.weights[name] > 0 for name in drawn.blocks) > 1 and self.model.shared():
             yield from self._compare(drawn.blocks, seed)
             torch.manual_seed(seed)  # a look changes nothing
             begun = time.perf_counter()
         batches = [
-            assemble(part, self.stores, self.template, self.options.micro_batch_tokens, self.device, self.lanes.n, self.joint.apart, seed)
+            assemble(
+                part, self.stores, self.template, self.options.max_tokens_per_micro_batch, self.device, self.lanes.n, self.joint.apart, seed
+            )
             for part in self.joint.parts(drawn.blocks)
         ]
         found = self.joint.gradients(batches, state.weights)
         rate, norm = self.optimizer.step(state.step)
-        self.model.encoder.close_rows()
-        self.joint.look_back(batches, found)
+        self.model.encoder.end_sparse_rows()
+        self.joint.observe_update(batches, found)
         state.step += 1
         yield from self._flush()
         done = StepDone(
@@ -293,7 +297,7 @@ class _Trainer:
 
     def _make(self, resting: Collection[str]) -> Iterator[Event]:
         """Rows made by the model as it is now, of the tasks whose turn it is."""
-        step, budget = self.state.step, self.options.micro_batch_tokens
+        step, budget = self.state.step, self.options.max_tokens_per_micro_batch
         for how, due in self.drawing.due(step, self.state.n_steps).items():
             tasks = {name: task for name, task in self.prepared.tasks.items() if name in due and name not in resting}
             if not tasks:
@@ -309,7 +313,7 @@ class _Trainer:
     def _compare(self, blocks: Mapping[str, RowBlock], salt: int) -> Iterator[Event]:
         """How the tasks' gradients agree on the rows of this step. salt: of what is drawn in it."""
         yield from self._flush()
-        budget, n = self.options.micro_batch_tokens, self.lanes.n
+        budget, n = self.options.max_tokens_per_micro_batch, self.lanes.n
         batches = [
             assemble(p, self.stores, self.template, budget, self.device, n, True, salt) for p in self.joint.parts(blocks, apart=True)
         ]
@@ -347,22 +351,22 @@ class _Trainer:
         scored = self.evaluator.score(self.evaluator.watched)
         self.evaluator.tune(scored)
         metrics = self.evaluator.metrics(scored)
-        judged = self.judge.judge(state.step, metrics)
+        selection = self.selector.update(state.step, metrics)
         if state.step == 0:
             state.before = metrics
-        if judged.is_best:
+        if selection.is_best:
             state.best_step, state.best, state.without_gain = state.step, metrics, 0
         else:
             state.without_gain += 1
         losses = {name: s.loss for name, s in scored.items()}
-        yield Evaluated(state.step, "validation", losses, metrics, judged.objective, time.perf_counter() - begun, judged.is_best)
+        yield Evaluated(state.step, "validation", losses, metrics, selection.objective, time.perf_counter() - begun, selection.is_best)
         if gates := {name: s.gates for name, s in scored.items() if s.gates}:
             yield Gated(state.step, gates)
-        for name in judged.ended:
-            yield TaskEnded(state.step, name, self.experiment.endings.then, self.judge.peaks[name].step)
-        if judged.is_best:
+        for name in selection.ended:
+            yield TaskEnded(state.step, name, self.experiment.task_stopping.then, self.selector.peaks[name].step)
+        if selection.is_best:
             yield from self._save("best")
-        yield from self._keep(judged.peaked, "best" if judged.is_best else None)
+        yield from self._keep(selection.peaked, "best" if selection.is_best else None)
         yield from self._save("last")
 
     def _keep(self, peaked: list[str], saved: str | None) -> Iterator[Event]:
@@ -370,11 +374,11 @@ class _Trainer:
         if self.folder is None:
             return
         for task in peaked:
-            if self.experiment.endings.keep == "heads":
+            if self.experiment.task_stopping.keep == "heads":
                 save_own(self.folder, task, self.model)
-            elif self.experiment.endings.keep == "models" and saved is not None:
+            elif self.experiment.task_stopping.keep == "models" and saved is not None:
                 copy_checkpoint(self.folder, saved, f"peak-{task}")
-            elif self.experiment.endings.keep == "models":
+            elif self.experiment.task_stopping.keep == "models":
                 saved = f"peak-{task}"
                 yield from self._save(saved)
 
@@ -385,7 +389,7 @@ class _Trainer:
         state.sampler, state.balancing, state.seconds = self.sampler.state, self.joint.balancing.state(), time.monotonic() - self.started
         tensors: dict[str, Tensor] | None = None
         made: dict[str, Tensor] = {}
-        state.judge, state.tuned = self.judge.state(), self.evaluator.tuned
+        state.judge, state.tuned = self.selector.state(), self.evaluator.tuned
         if name == "last" or name.startswith("before-"):
             (tensors, state.optimizer), made = self.optimizer.state(), to_tensors(self.drawing.made)
         folder, tokenizer = self.folder / "checkpoints" / name, self.prepared.tokenizer
@@ -403,9 +407,9 @@ class _Trainer:
         yield from final.validation()
         tested: Metrics = {}
         if self.options.test:
-            tested = yield from final.test(self.judge)
+            tested = yield from final.test(self.selector)
         yield from final.others()
-        keeps = self.folder is not None and self.experiment.endings.keep == "models"
-        peaks = final.peaks(tested, self.judge, state.best_step) if tested and keeps else {}
+        keeps = self.folder is not None and self.experiment.task_stopping.keep == "models"
+        peaks = final.peaks(tested, self.selector, state.best_step) if tested and keeps else {}
         seconds, ended = time.monotonic() - self.started, "stopped" if why == "asked" else "finished"
         yield Finished(state.step, ended, why, state.best_step, state.before, state.best, tested, seconds, peaks)

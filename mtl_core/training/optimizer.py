@@ -12,7 +12,7 @@ from mtl_core.model.multitask import MultiTaskModel
 
 def schedule_factor(schedule: ScheduleConfig, step: int, n_steps: int) -> float:
     """What the learning rates are multiplied by in step `step` (from 0) of `n_steps`: up in a line, then as named."""
-    warmup = schedule.warmup * n_steps
+    warmup = schedule.warmup_ratio * n_steps
     if step < warmup:
         return (step + 1) / (warmup + 1)
     if schedule.name == "constant":
@@ -104,8 +104,8 @@ class Optimizer:
         rows = self._encoder.rows if self.rows else None
         learning = [p for p in (*self.parameters, *([] if rows is None else [rows])) if p.grad is not None]
         norm = torch.nn.utils.get_total_norm([p.grad for p in learning if p.grad is not None])
-        if self._options.clip:
-            torch.nn.utils.clip_grads_with_norm_(learning, self._options.clip, norm)
+        if self._options.max_gradient_norm:
+            torch.nn.utils.clip_grads_with_norm_(learning, self._options.max_gradient_norm, norm)
         for group, rate in zip(self._dense.param_groups, self._rates, strict=True):
             group["lr"] = getattr(self._options, rate) * factor
         self._dense.step()

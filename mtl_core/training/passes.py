@@ -1,6 +1,6 @@
 """The encoder once forward and back, for the rows of a step.
 
-The way back begins at the gradient of the text vectors. So losses are computed once, over the texts of all micro-batches, while
+The backward pass begins at the gradient of the text vectors. So losses are computed once, over the texts of all micro-batches, while
 each lane holds the activations of one; as in "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup"
 (https://arxiv.org/abs/2101.06983).
 """
@@ -21,8 +21,8 @@ from mtl_core.training.gradients import TaskGradients
 
 
 @dataclass
-class _Way:
-    """A micro-batch on its way. vectors: with a graph that leads back, or without one; then `random` is where random numbers stood."""
+class _Encoded:
+    """A micro-batch, encoded. vectors: with a graph that leads back, or without one; then `random` is where random numbers stood."""
 
     vectors: Tensor
     taps: list[Tap]
@@ -34,44 +34,46 @@ class Pass:
     gives them for each micro-batch; a leaf that losses are computed from."""
 
     def __init__(self, lanes: Lanes, packed: Sequence[Packed]):
-        """The encoder's rows of the texts' words are open, if it learns them."""
+        """The encoder's sparse rows hold the words of the texts, if it learns them."""
         self._lanes, self._encoder, self._packed = lanes, lanes.encoder, packed
         self._learns = bool(packed) and any(p.requires_grad for p in self._encoder.parameters())
         if not self._learns:
             self.vectors = lanes.encode(packed)
             return
-        self._again = len(packed) > lanes.n  # then the activations of one micro-batch a lane are held, and computed again on the way back
-        self._ways = lanes.each(packed, self._there)
-        self.vectors = torch.cat([way.vectors.detach() for way in self._ways]).requires_grad_()
+        self._recomputes = (
+            len(packed) > lanes.n
+        )  # then the activations of one micro-batch a lane are held, and computed again on the backward pass
+        self._encoded = lanes.each(packed, self._forward)
+        self.vectors = torch.cat([encoded.vectors.detach() for encoded in self._encoded]).requires_grad_()
 
-    def _there(self, i: int) -> _Way:
-        if not self._again:
+    def _forward(self, i: int) -> _Encoded:
+        if not self._recomputes:
             with recorded() as taps:
-                return _Way(self._lanes.forward(self._packed[i], torch.enable_grad()), taps)
+                return _Encoded(self._lanes.forward(self._packed[i], torch.enable_grad()), taps)
         random = random_state(self._lanes.device) if self._encoder.drops else None
-        return _Way(self._lanes.forward(self._packed[i], torch.no_grad()), [], random)
+        return _Encoded(self._lanes.forward(self._packed[i], torch.no_grad()), [], random)
 
-    def _way_back(self, i: int) -> _Way:
+    def _with_graph(self, i: int) -> _Encoded:
         """With a graph: as held, or computed again as it was."""
-        if not self._again:
-            return self._ways[i]
-        now, then = random_state(self._lanes.device), self._ways[i].random
+        if not self._recomputes:
+            return self._encoded[i]
+        now, then = random_state(self._lanes.device), self._encoded[i].random
         if then is not None:
             set_random_state(self._lanes.device, then)
         with recorded() as taps:
-            way = _Way(self._lanes.forward(self._packed[i], torch.enable_grad()), taps)
+            encoded = _Encoded(self._lanes.forward(self._packed[i], torch.enable_grad()), taps)
         if then is not None:
             set_random_state(self._lanes.device, now)
-        return way
+        return encoded
 
-    def _outwards(self) -> Sequence[Tensor]:
-        """The gradient of `vectors` by micro-batch; empty where there is no way back."""
+    def _output_gradients(self) -> Sequence[Tensor]:
+        """The gradient of `vectors` by micro-batch; empty where there is no backward pass."""
         if not self._learns or self.vectors.grad is None:
             return ()
         return self.vectors.grad.split([part.n_rows for part in self._packed])
 
     def backward(self) -> None:
-        """Takes the gradient of `vectors` to the encoder's parameters (and to its open rows), whose `.grad` is set."""
+        """Takes the gradient of `vectors` to the encoder's parameters (and to its sparse rows), whose `.grad` is set."""
         for parameter, gradient in zip(self._encoder.learning(), self.gradients(), strict=True):
             parameter.grad = _sum(parameter.grad, gradient)
 
@@ -79,15 +81,15 @@ class Pass:
         """The gradient of what the encoder learns, in the order of `Encoder.learning`, from that of `vectors`; `Encoder.own` gets its
         `.grad`."""
         learning, own = self._encoder.learning(), self._encoder.own()
-        parameters, outwards = [*learning, *own], self._outwards()
+        parameters, output_gradients = [*learning, *own], self._output_gradients()
 
         def back(lane: int) -> list[Tensor | None]:
             totals: list[Tensor | None] = [None] * len(parameters)
-            for i in range(lane, len(outwards), self._lanes.n):
-                vectors = self._way_back(i).vectors
+            for i in range(lane, len(output_gradients), self._lanes.n):
+                vectors = self._with_graph(i).vectors
                 if not vectors.requires_grad:
                     continue
-                for p, found in enumerate(torch.autograd.grad(vectors, parameters, outwards[i], allow_unused=True)):
+                for p, found in enumerate(torch.autograd.grad(vectors, parameters, output_gradients[i], allow_unused=True)):
                     totals[p] = _sum(totals[p], found)
             return totals
 
@@ -99,22 +101,22 @@ class Pass:
 
     def by_task(self, rows: TaskGradients, owners: np.ndarray) -> None:
         """The same for each task apart, into its row. owners: (S,) the row of each text, -1: none. Wants an encoder that `splits`."""
-        outwards, n = self._outwards(), self._lanes.n
+        output_gradients, n = self._output_gradients(), self._lanes.n
         tokens = np.split(owners, np.cumsum([len(part.lengths) for part in self._packed])[:-1])
-        for start in range(0, len(outwards), n):
-            numbers = range(start, min(start + n, len(outwards)))
-            back = self._lanes.each(numbers, lambda k, first=start: self._to_taps(first + k, outwards))  # type: ignore[misc]
+        for start in range(0, len(output_gradients), n):
+            numbers = range(start, min(start + n, len(output_gradients)))
+            back = self._lanes.each(numbers, lambda k, first=start: self._to_taps(first + k, output_gradients))  # type: ignore[misc]
             self._sum_up(rows, back, np.concatenate([np.repeat(tokens[i], self._packed[i].lengths) for i in numbers]))
 
-    def _to_taps(self, i: int, outwards: Sequence[Tensor]) -> "_Back":
-        way = self._way_back(i)
-        ends = [use.output for tap in way.taps for use in tap.uses]
-        found = iter(torch.autograd.grad(way.vectors, ends, outwards[i], allow_unused=True))
-        back: _Back = {number: (tap, [next(found) for _ in tap.uses]) for number, tap in enumerate(way.taps)}
-        way.taps.clear()
+    def _to_taps(self, i: int, output_gradients: Sequence[Tensor]) -> "_TapGradients":
+        encoded = self._with_graph(i)
+        ends = [use.output for tap in encoded.taps for use in tap.uses]
+        found = iter(torch.autograd.grad(encoded.vectors, ends, output_gradients[i], allow_unused=True))
+        back: _TapGradients = {number: (tap, [next(found) for _ in tap.uses]) for number, tap in enumerate(encoded.taps)}
+        encoded.taps.clear()
         return back
 
-    def _sum_up(self, rows: TaskGradients, back: "Sequence[_Back]", owners: np.ndarray) -> None:
+    def _sum_up(self, rows: TaskGradients, back: "Sequence[_TapGradients]", owners: np.ndarray) -> None:
         """owners: (N,) the row of each token of all micro-batches in `back`."""
         order = np.argsort(owners, kind="stable")[(owners < 0).sum() :]
         sizes, chosen = np.bincount(owners[order], minlength=len(rows.matrix)).tolist(), on_device(order, self._lanes.device)
@@ -126,9 +128,9 @@ class Pass:
         def add(_: int) -> None:
             for numbers in left:  # whichever lane is free takes the next
                 for number in numbers:
-                    taps, outwards = zip(*(found.pop(number) for found in back), strict=True)  # which lets go of them
+                    taps, output_gradients = zip(*(found.pop(number) for found in back), strict=True)  # which lets go of them
                     with autocast(self._lanes.device, self._lanes.precision):
-                        for row, parameter, gradient in by_task(taps, outwards, chosen, sizes):
+                        for row, parameter, gradient in by_task(taps, output_gradients, chosen, sizes):
                             rows.put(row, parameter, gradient)
                 for parameter in parameters_of(taps[0]):
                     rows.multiply(parameter)
@@ -136,7 +138,9 @@ class Pass:
         self._lanes.each(range(self._lanes.n), add)
 
 
-_Back = dict[int, tuple[Tap, list[Tensor | None]]]  # taps of a micro-batch, and for each of their uses the gradient of what came out
+_TapGradients = dict[
+    int, tuple[Tap, list[Tensor | None]]
+]  # taps of a micro-batch, and for each of their uses the gradient of what came out
 
 
 def _sum(total: Tensor | None, more: Tensor | None) -> Tensor | None:

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from mtl_core.studies.alone import AlonePlan
     from mtl_core.studies.verdicts import Verdicts
 
-WAYS = {"alone": N_("Alone"), "joint": N_("Joint, this run"), "tuned": N_("Joint, fixed weights, tuned")}
-LOOKS = {  # verdict → word, sign, how it is written
+WAYS = {"alone": N_("Single-task"), "joint": N_("Joint, this run"), "tuned": N_("Joint, tuned fixed weights")}
+STYLES = {  # verdict → word, sign, how it is written
     "helps": (N_("helps"), "▲", "color: #009E73"),
     "hurts": (N_("hurts"), "▼", "color: #D55E00"),
-    "not told apart": (N_("not told apart"), "≈", ""),
+    "not significant": (N_("not significant"), "≈", ""),
 }
 
 
@@ -33,14 +33,16 @@ def show(run: Run, _: Translate) -> None:
         return
     from mtl_core.studies.alone import TRIALS, plan
 
-    st.subheader(_("Alone or together"))
-    st.caption(_("Does joint training pay? Each task is trained alone on as many of its rows, with the same encoder and seeds."))
+    st.subheader(_("Single-task or joint training"))
+    st.caption(_("Does joint training help? Each task is trained alone on the same number of its rows, with the same encoder and seeds."))
     keep("seeds", 3)
     keep("trials", TRIALS)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        seeds = st.number_input(_("Seeds"), 1, 20, key="seeds", width=130, help=_("From three on there is an interval."))
-        hint = _("Fixed weights are drawn so often, and the best on the validation split is taken; 0: none.")
-        trials = st.number_input(_("Trials of fixed weights"), 0, 50, key="trials", width=200, help=hint)
+        seeds = st.number_input(
+            _("Number of seeds"), 1, 20, key="seeds", width=130, help=_("With three or more there is a confidence interval.")
+        )
+        hint = _("Number of fixed weightings drawn at random; the best on the validation split is taken. 0: none.")
+        trials = st.number_input(_("Fixed weight trials"), 0, 50, key="trials", width=200, help=hint)
     try:
         live = bool(plan(run, workspace(), seeds, trials).of_state("live"))
     except RunError as error:
@@ -58,47 +60,47 @@ def _body(run: Run, seeds: int, trials: int, was_live: bool, _: Translate) -> No
         st.rerun()
     single = sum(part.task is not None for part in now.distinct if part.state != "done")
     whole = now.n - now.n_done - single + single / len(now.metrics)
-    needed.progress(now, partial(plan, run, workspace(), seeds, trials), whole, _("Compare with training alone"), "alone", _)
+    needed.progress(now, partial(plan, run, workspace(), seeds, trials), whole, _("Compare with single-task training"), "alone", _)
     if now.note:
         st.info(plain(now.note.text(_)), icon=":material/info:")
-    told = now.verdicts()
-    if any(row.tasks for row in told.rows):
-        _verdicts(now, told, _)
+    outcome = now.verdicts()
+    if any(row.tasks for row in outcome.rows):
+        _verdicts(now, outcome, _)
 
 
-def _verdicts(now: "AlonePlan", told: "Verdicts", _: Translate) -> None:
-    if hurt := [one.task for row in told.rows for one in row.tasks if row.name == "joint" and one.verdict == "hurts"]:
+def _verdicts(now: "AlonePlan", outcome: "Verdicts", _: Translate) -> None:
+    if hurt := [one.task for row in outcome.rows for one in row.tasks if row.name == "joint" and one.verdict == "hurts"]:
         st.warning(_("Joint training hurts: {tasks}.").format(tasks=plain(", ".join(hurt))), icon=":material/trending_down:")
-    if told.warnings and not now.of_state("live"):  # on the way one side always has a seed more
-        lines = "\n".join(f"- {plain(warning.text(_))}" for warning in told.warnings)
-        st.warning(lines, title=_("Compare with care"), icon=":material/warning:")
-    frame = pd.DataFrame(_cells(told, _))
-    verdict = _("Verdict")
-    styled = frame.style.map(lambda text: next((look for _w, sign, look in LOOKS.values() if text.startswith(sign)), ""), subset=[verdict])
-    st.dataframe(styled, hide_index=True, height="content", key="alone_table", alt=_("Each task trained alone and jointly"))
+    if outcome.warnings and not now.of_state("live"):  # on the way one side always has a seed more
+        lines = "\n".join(f"- {plain(warning.text(_))}" for warning in outcome.warnings)
+        st.warning(lines, title=_("Compare with caution"), icon=":material/warning:")
+    frame = pd.DataFrame(_cells(outcome, _))
+    verdict = _("Result")
+    styled = frame.style.map(lambda text: next((look for _w, sign, look in STYLES.values() if text.startswith(sign)), ""), subset=[verdict])
+    st.dataframe(styled, hide_index=True, height="content", key="alone_table", alt=_("Single-task and joint training of each task"))
     st.caption(
         _(
-            "On the test split: mean over the seeds ± half the 95 % interval. Changes are paired by seed, and more is better; a verdict is "
-            "given where the interval does not hold 0. Overall: mean of the changes relative to training alone."
+            "On the test split: mean over the seeds ± half the 95 % confidence interval. Changes are paired by seed, and higher is "
+            "better; a result is significant where the interval excludes 0. Overall: mean relative change from single-task training."
         )
     )
-    halves = {_(WAYS[row.name]): {one.task: (one.change.value, one.change.half) for one in row.tasks} for row in told.rows}
-    st.plotly_chart(plots.changes(halves, _), key="alone_chart", alt=_("Change of each task to training alone"), config=PLOTLY)
+    halves = {_(WAYS[row.name]): {one.task: (one.change.value, one.change.half) for one in row.tasks} for row in outcome.rows}
+    st.plotly_chart(plots.changes(halves, _), key="alone_chart", alt=_("Change of each task from single-task training"), config=PLOTLY)
     if now.weights:
         weights = ", ".join(f"{plain(task)} {weight:g}" for task, weight in now.weights.items())
-        st.caption(_("Fixed weights, the best of the trials on the validation split: {weights}").format(weights=weights))
+        st.caption(_("Fixed weights, best trial on the validation split: {weights}").format(weights=weights))
     rows = [(_(WAYS[row]), runs, examples) for row, (runs, examples) in now.budgets().items()]
-    table = dict(zip((_("Way of training"), _("Runs"), _("Rows trained on")), zip(*rows, strict=True), strict=True))
-    st.dataframe(table, hide_index=True, key="alone_budget", alt=_("What each way of training took"))
+    table = dict(zip((_("Training mode"), _("Runs"), _("Training rows used")), zip(*rows, strict=True), strict=True))
+    st.dataframe(table, hide_index=True, key="alone_budget", alt=_("Cost of each training mode"))
 
 
-def _cells(told: "Verdicts", _: Translate) -> list[dict[str, Any]]:
+def _cells(outcome: "Verdicts", _: Translate) -> list[dict[str, Any]]:
     from mtl_core.tasks import KINDS
 
     labels = {info.name: info.label for kind in KINDS.values() for info in kind.metrics}
-    columns = [_("Way of training"), _("Task"), _("Metric"), _("Alone"), _("Together"), _("Change"), _("Verdict")]
+    columns = [_("Training mode"), _("Task"), _("Metric"), _("Single-task"), _("Joint"), _("Change"), _("Result")]
     cells = []
-    for row in told.rows:
+    for row in outcome.rows:
         way = _(WAYS[row.name])
         for one in row.tasks:
             metric, change = _(labels.get(one.metric, one.metric)), one.change.text("{:+.4f}")
@@ -110,5 +112,5 @@ def _cells(told: "Verdicts", _: Translate) -> list[dict[str, Any]]:
 
 
 def _verdict(verdict: str, _: Translate) -> str:
-    word, sign, _look = LOOKS[verdict]
+    word, sign, _look = STYLES[verdict]
     return f"{sign} {_(word)}"

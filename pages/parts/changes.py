@@ -62,7 +62,7 @@ def show(run: Run, _: Translate) -> None:
                     key=f"back_{number}",
                     on_click=_go_back,
                     args=(run.id, step),
-                    help=_("Training goes on from the checkpoint before this change; what came after it is forgotten."),
+                    help=_("Training resumes from the checkpoint before this change; everything after it is discarded."),
                 )
     if refused := st.session_state.pop("back_refused", None):
         st.error(plain(refused.text(_)), icon=":material/error:")

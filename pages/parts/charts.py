@@ -44,9 +44,11 @@ def curves(run_id: str, _: Translate) -> None:
     if series.effective:
         figure = plots.mark(plots.effective_weights(series, smoothing, shown, translate=_), marks)
         st.plotly_chart(figure, key=f"effective.{run_id}", alt=_("Effective weight of each task by step"), config=PLOTLY)
-        st.caption(_("What the strategy makes of the loss weights: the factor of each task's gradient in the shared encoder's update."))
+        st.caption(_("Effective weights: the factor of each task's gradient in the update of the shared encoder."))
     if series.fell_back:
-        st.caption(_("Steps without an answer of the strategy, taken with the loss weights alone: {n}").format(n=f"{series.fell_back:,}"))
+        st.caption(
+            _("Steps in which the strategy found no solution and the loss weights alone were used: {n}").format(n=f"{series.fell_back:,}")
+        )
     for task, curve in series.pseudo_labels.items():
         if curve.last:
             learns = _("{task} learns from {n} pseudo-labels since step {step}; the first were made after step {first}.")
@@ -54,13 +56,13 @@ def curves(run_id: str, _: Translate) -> None:
             st.caption(learns.format(task=plain(task), n=n, step=curve.last[0], first=curve.steps[0]))
     for ended in series.ended.values():
         says = {
-            "freeze": _("{task} has not gained since step {peak}: frozen after step {step}."),
-            "rehearse": _("{task} has not gained since step {peak}: only rehearsed after step {step}."),
+            "freeze": _("{task} has not improved since step {peak}: frozen after step {step}."),
+            "rehearse": _("{task} has not improved since step {peak}: rehearsed after step {step}."),
         }
         st.caption(says[ended.then].format(task=plain(ended.task), peak=ended.peak, step=ended.step))
     if series.left_out:
         counts = ", ".join(f"{plain(task)} {n:,}" for task, n in series.left_out.items())
-        st.caption(_("Steps that left out a task whose gradient was zero or not finite: {counts}").format(counts=counts))
+        st.caption(_("Steps that skipped a task because its gradient was zero or not finite: {counts}").format(counts=counts))
 
 
 def weights(run_id: str, _: Translate) -> None:

@@ -66,7 +66,7 @@ def show(checked: Checked, _: Translate) -> None:
     if not checked.usable:
         return
     if not checked.problems:
-        st.success(_("Nothing is wrong with this table."), icon=":material/check_circle:")
+        st.success(_("No problems found in this table."), icon=":material/check_circle:")
     with st.grid(3, min_column_width=140):
         for part, label in PARTS.items():
             st.metric(_(label), f"{checked.sizes.get(part, 0):,}", border=True)
@@ -89,10 +89,8 @@ def show(checked: Checked, _: Translate) -> None:
         else:
             st.caption(_("Rows of this task are not counted by label."))
     with right:
-        st.markdown("**" + _("Length of the texts") + "**")
+        st.markdown("**" + _("Text length") + "**")
         if checked.lengths:
-            st.plotly_chart(
-                plots.lengths(checked.lengths, translate=_), key="lengths", height=300, alt=_("How many texts have how many tokens")
-            )
+            st.plotly_chart(plots.lengths(checked.lengths, translate=_), key="lengths", height=300, alt=_("Number of texts by token count"))
         else:
             st.caption(_("This task uses no texts."))

@@ -43,7 +43,7 @@ def warnings(found: Comparison, _: Translate) -> None:
     """Why numbers should not be compared."""
     if found.warnings:
         lines = "\n".join(f"- {plain(warning.text(_))}" for warning in found.warnings)
-        st.warning(lines, title=_("Compare with care"), icon=":material/warning:")
+        st.warning(lines, title=_("Compare with caution"), icon=":material/warning:")
 
 
 def settings(found: Comparison, _: Translate) -> None:
@@ -60,7 +60,7 @@ def settings(found: Comparison, _: Translate) -> None:
 def metrics(found: Comparison, task_kinds: Mapping[str, TaskKind], _: Translate) -> None:
     """Each task's metrics, the main one first, and how the other runs differ from the baseline: green is better."""
     if not found.metrics:
-        st.caption(_("There is no result yet."))
+        st.caption(_("No result yet."))
         return
     infos = {(task, info.name): info for task, kind in task_kinds.items() for info in kind.metrics}
     main = {task: kind.primary for task, kind in task_kinds.items()}
@@ -80,7 +80,7 @@ def metrics(found: Comparison, task_kinds: Mapping[str, TaskKind], _: Translate)
     config = {c: st.column_config.NumberColumn(format="%+.4f" if c in colors else "%.4f") for c in [*runs, *colors]}
     st.dataframe(styled, hide_index=True, height="content", column_config=config, key="metrics", alt=_("Metrics of each task in each run"))
     tested = found.part == "test"
-    st.caption(_("On the test split.") if tested else _("Best on the validation split, as not every run was tested."))
+    st.caption(_("On the test split.") if tested else _("Best validation values, because not every run was tested."))
     bars = {run: {row.task: row.values[run] for row in rows if row.metric == main.get(row.task) and run in row.values} for run in runs}
     st.plotly_chart(plots.metric_bars(bars, _, _("Main metric")), key="bars", alt=_("Main metric of each task in each run"))
 
@@ -88,7 +88,7 @@ def metrics(found: Comparison, task_kinds: Mapping[str, TaskKind], _: Translate)
 def curves(of: Mapping[str, Series], task_kinds: Mapping[str, TaskKind], _: Translate) -> None:
     """A chart for each task with all runs in it."""
     keep("curves", "main", CURVES, remember=True)
-    label = _("What to draw")
+    label = _("Chart")
     chosen = st.segmented_control(
         label, list(CURVES), format_func=lambda c: _(CURVES[c]), key="curves", required=True, label_visibility="collapsed"
     )
@@ -113,7 +113,7 @@ def reports(runs: Sequence[Run], _: Translate) -> None:
     found = {name: run.reports("test") or run.reports("validation") for run, name in zip(runs, short_names(runs).values(), strict=True)}
     tasks = list(dict.fromkeys(task for one in found.values() for task in one))
     if not tasks:
-        st.caption(_("There is no report yet."))
+        st.caption(_("No report yet."))
         return
     keep("report", tasks[0], tasks, remember=True)
     task = st.segmented_control(_("Task"), tasks, key="report", required=True, format_func=plain, wrap=True, label_visibility="collapsed")

@@ -1,10 +1,10 @@
-"""What the tasks of a run do to each other: how their gradients agree, over time and by layer, and whom the encoder listens to."""
+"""What the tasks of a run do to each other: how their gradients agree, over time and by layer, and their shares of the gradient norm."""
 
 import streamlit as st
 
 from mtl_core import plots
 from mtl_core.base.messages import Translate
-from mtl_core.evaluation.conflicts import LOOKS, affinity, agreement, sentence
+from mtl_core.evaluation.conflicts import N_MEASUREMENTS, affinity, agreement, sentence
 from mtl_core.jobs import jobs
 from pages.parts.charts import PLOTLY
 from pages.parts.frame import language
@@ -13,55 +13,59 @@ from pages.parts.text import plain
 
 def show(run_id: str, _: Translate) -> None:
     """A fragment; nothing until the tasks' gradients were compared for the first time."""
-    looks = list(jobs().snapshot(run_id).series.conflicts)
-    if not looks:
+    measurements = list(jobs().snapshot(run_id).series.conflicts)
+    if not measurements:
         return
-    st.subheader(_("What the tasks do to each other"))
-    said = sentence(looks)
-    st.markdown(plain(said.text(_)) if said else _("Too few looks to say whether tasks pull apart."))
-    steps = [look.step for look in looks]
+    st.subheader(_("Task interactions"))
+    said = sentence(measurements)
+    st.markdown(plain(said.text(_)) if said else _("Not enough measurements yet."))
+    steps = [measurement.step for measurement in measurements]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        step = _step(steps, f"look.{run_id}", _)
-        parts = [None, *looks[-1].layers]
+        step = _step(steps, f"measurement.{run_id}", _)
+        parts = [None, *measurements[-1].layers]
         layer = st.selectbox(
             _("Part of the encoder"), parts, format_func=lambda p: _part(p, _), key=f"part.{run_id}.{language()}", width=220
         )
-    now = agreement(looks, step, layer)
+    now = agreement(measurements, step, layer)
     if now is None:
         return
     left, right = st.columns(2)
     with left:
-        title = _("Cosine of their gradients")
+        title = _("Gradient cosine similarity")
         st.markdown(f"**{plain(title)}**")
-        figure = plots.agreement(now.tasks, now.cosine, now.told, _)
-        st.plotly_chart(figure, key=f"cosines.{run_id}", alt=_("Cosine of the gradients of every two tasks"), config=PLOTLY)
+        figure = plots.agreement(now.tasks, now.cosine, now.significant, _)
+        st.plotly_chart(figure, key=f"cosines.{run_id}", alt=_("Cosine similarity of task gradients"), config=PLOTLY)
         st.caption(
-            _("Blue: what helps one helps the other. Orange: they pull apart. Grey: not told from 0 over {n} looks.").format(n=LOOKS)
+            _("Blue: gradients agree. Orange: gradients conflict. Grey: not significant over the last {n} measurements.").format(
+                n=N_MEASUREMENTS
+            )
         )
-    steps_ahead = affinity(looks, step)
+    steps_ahead = affinity(measurements, step)
     if steps_ahead is not None:
         with right:
-            title = _("What one task's step does to the others")
+            title = _("Effect of one task's step on the others")
             st.markdown(f"**{plain(title)}**")
-            figure = plots.affinity(steps_ahead.tasks, steps_ahead.change, steps_ahead.told, _)
-            st.plotly_chart(figure, key=f"affinity.{run_id}", alt=_("Change of every task's loss by every task's step"), config=PLOTLY)
+            figure = plots.affinity(steps_ahead.tasks, steps_ahead.change, steps_ahead.significant, _)
+            st.plotly_chart(figure, key=f"affinity.{run_id}", alt=_("Effect of each task's step on each task's loss"), config=PLOTLY)
             st.caption(
-                _("Per cent of a task's loss (column) that one step of a task alone (row) takes off it. Orange: the step adds to it.")
+                _("Reduction of a task's loss (column) by one step on a single task (row), in per cent. Orange: the step raises the loss.")
             )
         left, right = st.columns(2)
     with left if steps_ahead is not None else right:
-        title = _("Share of the gradient")
+        title = _("Gradient norm share")
         st.markdown(f"**{plain(title)}**")
         shares = dict(zip(now.tasks, now.share.tolist(), strict=True))
         figure = plots.task_shares(shares)
-        st.plotly_chart(figure, key=f"shares.{run_id}", alt=_("Share of each task in the length of the gradients"), config=PLOTLY)
-        st.caption(_("How long each task's gradient is beside the others', before the loss weights: whom the shared encoder hears."))
+        st.plotly_chart(figure, key=f"shares.{run_id}", alt=_("Share of each task in the gradient norm"), config=PLOTLY)
+        st.caption(
+            _("Norm of each task's gradient relative to the others, before loss weights: its share of the update of the shared encoder.")
+        )
 
 
 def _part(part: str | None, _: Translate) -> str:
     """A part of the encoder as a person reads it."""
     if part is None:
-        return _("All of it")
+        return _("Whole encoder")
     name, *number = part.split()
     if name == "layer":
         return _("Layer {n}").format(n="".join(number))
@@ -69,7 +73,7 @@ def _part(part: str | None, _: Translate) -> str:
 
 
 def _step(steps: list[int], key: str, _: Translate) -> int:
-    """Which look; the newest one until another is chosen."""
+    """Which measurement; the newest one until another is chosen."""
     if len(steps) < 2:
         return steps[-1]
     newest = f"{key}.newest"

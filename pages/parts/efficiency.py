@@ -13,7 +13,7 @@ from pages.parts.frame import workspace
 from pages.parts.text import plain
 from pages.parts.url import keep
 
-WAYS = {"joint": N_("Jointly"), "alone": N_("Alone")}
+WAYS = {"joint": N_("Joint"), "alone": N_("Single-task")}
 
 
 def show(run: Run, _: Translate) -> None:
@@ -27,15 +27,17 @@ def show(run: Run, _: Translate) -> None:
     shares = ", ".join(f"{share:.0%}" for share in SHARES)
     st.caption(
         _(
-            "One task learns from {shares} of its rows, alone and with the others. Where the curves part, joint training saves labels. "
-            "Which classes there are, and how frequent they and the words are, both take from all training rows."
+            "One task is trained on {shares} of its rows, alone and with the others. Where the curves differ, joint training saves "
+            "labels. Both know the classes, their frequencies and the vocabulary of all training rows."
         ).format(shares=shares)
     )
     keep("scarce", tasks[0], tasks)
     keep("efficiency_seeds", 3)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         task = st.selectbox(_("Task with few labels"), tasks, key="scarce", width=260, format_func=plain)
-        seeds = st.number_input(_("Seeds"), 1, 20, key="efficiency_seeds", width=130, help=_("From three on there is an interval."))
+        seeds = st.number_input(
+            _("Number of seeds"), 1, 20, key="efficiency_seeds", width=130, help=_("With three or more there is a confidence interval.")
+        )
     try:
         live = bool(plan(run, workspace(), task, n_seeds=seeds).of_state("live"))
     except RunError as error:
@@ -53,7 +55,7 @@ def _body(run: Run, task: str, seeds: int, was_live: bool, _: Translate) -> None
     if bool(now.of_state("live")) != was_live:
         st.rerun()
     whole = (now.n - now.n_done) * (1 + 1 / len(run.tasks)) / 2
-    needed.progress(now, plans, whole, _("Train on some of the rows"), "efficiency", _)
+    needed.progress(now, plans, whole, _("Train on fractions of the rows"), "efficiency", _)
     curves = now.curves()
     if now.n_done and not curves:
         st.info(
@@ -66,12 +68,14 @@ def _body(run: Run, task: str, seeds: int, was_live: bool, _: Translate) -> None
     metric = _(labels.get(now.metric, now.metric))
     points = {_(WAYS[way]): [(p.share, p.rows, p.score.value, p.score.half) for p in found] for way, found in curves.items()}
     figure = plots.efficiency(points, task, run.tasks, metric, _)
-    st.plotly_chart(figure, key="efficiency_chart", alt=_("How good the task gets with how many rows, alone and jointly"), config=PLOTLY)
+    st.plotly_chart(
+        figure, key="efficiency_chart", alt=_("Metric by number of training rows, for single-task and joint training"), config=PLOTLY
+    )
     rows = [
-        {_("Way of training"): way, _("Share"): f"{p[0]:.0%}", _("Rows"): p[1], metric: p[2], _("± half the 95 % interval"): p[3]}
+        {_("Training mode"): way, _("Share"): f"{p[0]:.0%}", _("Rows"): p[1], metric: p[2], _("± half the 95 % confidence interval"): p[3]}
         for way, found in points.items()
         for p in found
     ]
-    numbers = {name: st.column_config.NumberColumn(format="%.4f") for name in (metric, _("± half the 95 % interval"))}
-    with st.expander(_("The numbers")):
-        st.dataframe(rows, hide_index=True, column_config=numbers, key="efficiency_table", alt=_("The points of both curves"))
+    numbers = {name: st.column_config.NumberColumn(format="%.4f") for name in (metric, _("± half the 95 % confidence interval"))}
+    with st.expander(_("Values")):
+        st.dataframe(rows, hide_index=True, column_config=numbers, key="efficiency_table", alt=_("Points of both curves"))

@@ -76,19 +76,19 @@ def _text(label: str, known: list[str], key: str, help_text: str, _: Translate) 
 
 def _texts(label: str, known: list[str], key: str, help_text: str, _: Translate) -> list[str]:
     lines = st.text_area(
-        label, key=key, help=help_text, placeholder=_("One text a line, the oldest first"), height=140, persist_state="session"
+        label, key=key, help=help_text, placeholder=_("One text per line, oldest first"), height=140, persist_state="session"
     )
     return [line.strip() for line in lines.splitlines() if line.strip()]
 
 
 def _category(label: str, known: list[str], key: str, help_text: str, _: Translate) -> str | None:
     return st.selectbox(
-        label, known, index=None, key=key, help=help_text, placeholder=_("not known"), accept_new_options=True, persist_state="session"
+        label, known, index=None, key=key, help=help_text, placeholder=_("unknown"), accept_new_options=True, persist_state="session"
     )
 
 
 def _number(label: str, known: list[str], key: str, help_text: str, _: Translate) -> float | None:
-    return st.number_input(label, value=None, key=key, help=help_text, placeholder=_("not known"), format="%g", persist_state="session")
+    return st.number_input(label, value=None, key=key, help=help_text, placeholder=_("unknown"), format="%g", persist_state="session")
 
 
 def _joined(parts: list[str]) -> str:

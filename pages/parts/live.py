@@ -49,9 +49,9 @@ def _progress(now: Snapshot, _: Translate) -> None:
         if any(not change.refused for change in series.steered):
             states.steered(_)
         if before:
-            st.caption(_("Waiting for its turn. Runs before it: {n}").format(n=before), width="content")
+            st.caption(_("Queued. Runs ahead of it: {n}").format(n=before), width="content")
         elif now.preparing or now.state == "queued":
-            st.caption(_("Getting ready: reading tables, splitting texts into tokens, loading the encoder …"), width="content")
+            st.caption(_("Preparing: reading tables, tokenising texts, loading the encoder …"), width="content")
         elif series.n_steps:
             st.caption(_("Step {step} of {total}").format(step=series.step, total=series.n_steps), width="content")
             if now.state.live and series.step >= series.n_steps:
@@ -65,12 +65,12 @@ def _progress(now: Snapshot, _: Translate) -> None:
 def _handles(now: Snapshot, _: Translate) -> None:
     control = jobs().control(now.run_id)
     if control is None:
-        st.caption(_("This run was started elsewhere: it can be watched here, not steered."))
+        st.caption(_("This run was started elsewhere: it can be watched here, but not changed."))
         return
     early = now.series.started is None
     with st.container(horizontal=True, vertical_alignment="center"):
         if now.pausing:
-            st.button(_("Go on"), icon=":material/play_arrow:", key="go_on", type="primary", on_click=control.resume)
+            st.button(_("Resume"), icon=":material/play_arrow:", key="go_on", type="primary", on_click=control.resume)
         else:
             st.button(_("Pause"), icon=":material/pause:", key="pause", on_click=control.pause, disabled=early)
         st.button(
@@ -79,12 +79,12 @@ def _handles(now: Snapshot, _: Translate) -> None:
             key="stop",
             on_click=control.stop,
             disabled=now.stopping,
-            help=_("Ends after the current step, with the final evaluation and a checkpoint."),
+            help=_("Stops after the current step, runs the final evaluation and saves a checkpoint."),
         )
         idle = early or now.pausing or now.stopping
         st.button(_("Evaluate now"), icon=":material/fact_check:", key="evaluate", on_click=control.evaluate, disabled=idle)
         if now.stopping:
-            st.caption(_("Stopping: the final evaluation is on its way …"))
+            st.caption(_("Stopping: running the final evaluation …"))
         elif now.pausing and now.state == "running":
             st.caption(_("Pausing after the current step …"))
 
@@ -99,7 +99,7 @@ def _trouble(now: Snapshot, _: Translate) -> None:
         st.error("\n\n".join([where, *why, plain(_(now.error.advice))]), title=_("The run failed"), icon=":material/error:")
     problems.show(now.problems, _)
     if now.state == "interrupted":
-        st.warning(_("The server or the computer went down while this run was at work. It can be resumed from its last checkpoint."))
+        st.warning(_("The server or the computer went down during this run. It can be resumed from its last checkpoint."))
 
 
 def _readout(now: Snapshot, _: Translate) -> None:
@@ -111,7 +111,7 @@ def _readout(now: Snapshot, _: Translate) -> None:
     precision = _("Computed in {precision}.").format(precision=series.started.precision)
     with st.grid(5, min_column_width=150):
         st.metric(_("Device"), series.started.device, border=True, help=precision)
-        st.metric(_("Memory"), memory, border=True, help=_("The most in use since the last step."))
+        st.metric(_("Memory"), memory, border=True, help=_("Peak memory since the last step."))
         st.metric(_("Tokens per second"), f"{speed[1]:,.0f}" if speed else "–", border=True)
         st.metric(_("Learning rate"), f"{rate[1]:.1e}" if rate else "–", border=True)
-        st.metric(_("Time spent"), clock(series.seconds), border=True)
+        st.metric(_("Elapsed time"), clock(series.seconds), border=True)

@@ -22,7 +22,8 @@ def choose(kind: Any, sample: pa.Table, key: str, _: Translate) -> dict[str, str
         for field in kind.fields:
             found = suggestions.get(field.name)
             proposed = [c for c in found.columns if c in columns] if found else []
-            label = plain(field.name) if field.required else _("{field} (optional)").format(field=plain(field.name))
+            called = plain(_(field.label or field.name))
+            label = called if field.required else _("{field} (optional)").format(field=called)
             name = f"{key}_{field.name}"
             with st.container(gap="xxsmall"):
                 chosen: str | list[str] | None
@@ -39,6 +40,6 @@ def choose(kind: Any, sample: pa.Table, key: str, _: Translate) -> dict[str, str
     return mapping
 
 
-def missing(kind: Any, mapping: dict[str, str | list[str]]) -> list[str]:
-    """The required fields that have no column yet."""
-    return [field.name for field in kind.fields if field.required and not mapping.get(field.name)]
+def missing(kind: Any, mapping: dict[str, str | list[str]], _: Translate) -> list[str]:
+    """What the required fields that have no column yet are called."""
+    return [_(field.label or field.name) for field in kind.fields if field.required and not mapping.get(field.name)]

@@ -23,23 +23,23 @@ def progress(now: "Needed", plans: "Callable[[], Needed]", whole: float, start: 
         st.error(plain(refused.text(_)), icon=":material/error:")
     for part in now.of_state("failed"):
         why = part.run.error.message if part.run and part.run.error else ""
-        st.error(plain(f"{part.label}: {_(why)}"), title=_("A training for the comparison failed"), icon=":material/error:")
+        st.error(plain(f"{part.label}: {_(why)}"), title=_("A training run for the comparison failed"), icon=":material/error:")
     if now.complete:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         if live:
             st.button(_("Stop the comparison"), icon=":material/stop:", key=f"{key}_stop", on_click=_stop, args=(plans,))
         else:
-            label = _("Go on with the comparison") if any(part.run is not None for part in missing) else start
+            label = _("Resume the comparison") if any(part.run is not None for part in missing) else start
             st.button(label, icon=":material/balance:", key=f"{key}_start", type="primary", on_click=_start, args=(plans, key))
-        told = _("{done} of {n} trainings are there.").format(done=now.n_done, n=now.n)
+        text = _("{done} of {n} trainings are done.").format(done=now.n_done, n=now.n)
         if now.of.seconds:
-            told += " " + _("The others take about {time}.").format(time=duration(now.of.seconds * whole, _))
-        st.caption(told, width="content")
+            text += " " + _("The remaining trainings take about {time}.").format(time=duration(now.of.seconds * whole, _))
+        st.caption(text, width="content")
     if live:
         at_work = sum(jobs().snapshot(part.run.id, workspace()).progress or 0.0 for part in live if part.run)
         st.progress(min(1.0, (now.n_done + at_work) / now.n))
-        st.caption(_("They are trained one after another, behind this page; you may close it."))
+        st.caption(_("They are trained one after another in the background; you may close this page."))
 
 
 def _start(plans: "Callable[[], Needed]", key: str) -> None:

@@ -20,20 +20,20 @@ def show(problems: Sequence[Problem], _: Translate) -> None:
         return
     n = {s: sum(p.severity is s for p in problems) for s in Severity}
     if n[Severity.ERROR]:
-        st.error(_("Errors: {n}. Mend them in the file, or choose otherwise.").format(n=n[Severity.ERROR]), icon=":material/error:")
+        st.error(_("Errors: {n}. Fix them in the file, or change the settings.").format(n=n[Severity.ERROR]), icon=":material/error:")
     elif n[Severity.WARNING]:
         st.warning(_("Warnings: {n}. The table can be used; please read them.").format(n=n[Severity.WARNING]), icon=":material/warning:")
     rows = sorted(problems, key=lambda p: list(Severity).index(p.severity))
     st.table(
         {
             _("Severity"): [f":{COLORS[p.severity]}-badge[{_(WORDS[p.severity])}]" for p in rows[:MOST]],
-            _("Where"): [plain(p.where(_)) for p in rows[:MOST]],
-            _("Why"): [plain(p.why.text(_)) for p in rows[:MOST]],
+            _("Location"): [plain(p.where(_)) for p in rows[:MOST]],
+            _("Reason"): [plain(p.why.text(_)) for p in rows[:MOST]],
             _("What to do"): [plain(p.remedy.text(_)) for p in rows[:MOST]],
         },
         border="horizontal",
         hide_index=True,
-        alt=_("Problems of the table: severity, where, why, what to do"),
+        alt=_("Problems in the table: severity, location, reason, what to do"),
     )
     if len(rows) > MOST:
         st.caption(_("And {n} more.").format(n=len(rows) - MOST))

@@ -51,7 +51,7 @@ def choose(field: "Field", trained: Sequence[str], prefix: str, _: Translate) ->
         found = suggest(table.slice(0, 1000), (field,)).get(field.name)
         known = [column for column in trained if column in table.column_names]
         st.session_state[key] = known or (found.columns if found else table.column_names[:1])
-    hint = _("Joined to the text that the model reads.")
+    hint = _("Joined into the text that the model reads.")
     columns = st.multiselect(_("Columns that describe an entry"), table.column_names, key=key, help=hint, persist_state="session")
     if not columns:
         st.caption(_("Choose at least one column."))
@@ -67,14 +67,16 @@ def show(table: pa.Table, ranked: Sequence[tuple[int, float]], key: str, _: Tran
     result = result.add_column(0, rank, pa.array(range(1, len(order) + 1)))
     result = result.add_column(1, relevance, pa.array([float(value) for _index, value in ranked]))
     bar = st.column_config.ProgressColumn(format="%.3f", min_value=0, max_value=1)
-    st.dataframe(result, hide_index=True, column_config={relevance: bar}, key=f"{key}.ranked", alt=_("Catalogue entries by relevance"))
+    st.dataframe(
+        result, hide_index=True, column_config={relevance: bar}, key=f"{key}.ranked", alt=_("Catalogue entries ranked by relevance")
+    )
     icon = ":material/download:"
     st.download_button(_("Download as CSV"), to_csv(result), "ranking.csv", "text/csv", icon=icon, key=f"{key}.download", on_click="ignore")
 
 
 def _uploaded(_: Translate) -> tuple[Path | None, str]:
     file = st.file_uploader(
-        _("Table with one entry a row"), type=[suffix.lstrip(".") for suffix in (*SUFFIXES, ".gz", ".zip")], key="catalogue_file"
+        _("Table with one entry per row"), type=[suffix.lstrip(".") for suffix in (*SUFFIXES, ".gz", ".zip")], key="catalogue_file"
     )
     if file is None:
         return None, ""

@@ -30,18 +30,18 @@ def show(run: Run, runs: Mapping[str, Run], _: Translate) -> None:
         return
     original = runs.get(run.replays)
     if original is None:
-        st.caption(_("The run that was repeated is not in this workspace any more."))
+        st.caption(_("The original run is no longer in this workspace."))
         return
     sizes = (original.journal.stat().st_size, run.journal.stat().st_size)
-    with st.spinner(_("Comparing every number …")):
+    with st.spinner(_("Comparing all values …")):
         found = _verdict((original.folder, run.folder), sizes, original, run)
     if found.difference is None:
-        text = _("The replay came to the same numbers, bit for bit: {steps} steps and {evaluations} evaluations.")
+        text = _("The replay gave identical values, bit for bit: {steps} steps and {evaluations} evaluations.")
         st.success(text.format(steps=f"{found.steps:,}", evaluations=found.evaluations), icon=":material/verified:")
     else:
-        text = _("The replay came to other numbers. The first one: {difference}").format(difference=plain(found.difference))
+        text = _("The replay gave different values. First difference: {difference}").format(difference=plain(found.difference))
         st.warning(text, icon=":material/difference:")
-    st.page_link(page("train"), label=_("The run that was repeated"), icon=":material/monitoring:", query_params={"run": original.id})
+    st.page_link(page("train"), label=_("The original run"), icon=":material/monitoring:", query_params={"run": original.id})
 
 
 def start(run_id: str) -> None:

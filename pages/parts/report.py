@@ -25,7 +25,7 @@ def _reports(folder: Path, split: str, size: int, _run: Run) -> dict[str, list[d
 def show(run: Run, _: Translate) -> None:
     tasks = run.result()["tasks"]
     if not tasks:
-        st.caption(_("There is no result yet: the run ended before its first evaluation."))
+        st.caption(_("No result yet: the run ended before its first evaluation."))
         return
     metrics(run, tasks, _)
     seen(jobs().snapshot(run.id).series.seen, _)
@@ -46,7 +46,7 @@ def kinds(run: Run) -> dict[str, TaskKind]:
 
 def metrics(run: Run, tasks: dict[str, dict[str, dict[str, float]]], _: Translate) -> None:
     """One row a task and metric, the main metric of a task first; `tasks` as of `Run.result`."""
-    parts = {"before": _("Before training"), "best": _("Best, validation"), "test": _("Test")}
+    parts = {"before": _("Before training"), "best": _("Best (validation)"), "test": _("Test")}
     if any("peak" in found for found in tasks.values()):
         parts["peak"] = _("Test, at the task's own best step")
     rows: list[dict[str, Any]] = []
@@ -74,7 +74,7 @@ def seen(tasks: dict[str, Seen], _: Translate) -> None:
     columns = {
         _("Task"): list(tasks),
         _("Training rows"): [found.rows for found in tasks.values()],
-        _("Examples drawn"): [found.drawn for found in tasks.values()],
+        _("Examples seen"): [found.drawn for found in tasks.values()],
         times: [found.times for found in tasks.values()],
     }
     config = {times: st.column_config.NumberColumn(format="%.1f")}
@@ -84,10 +84,13 @@ def seen(tasks: dict[str, Seen], _: Translate) -> None:
         height="content",
         column_config=config,
         key="seen",
-        alt=_("How often the training rows of each task were seen"),
+        alt=_("Number of times the training rows of each task were seen"),
     )
     if often := [plain(task) for task, found in tasks.items() if found.often]:
-        said = _("Rows of {tasks} were seen more than {n} times each. Look whether the validation loss rises; other sampling repeats less.")
+        said = _(
+            "Rows of {tasks} were seen more than {n} times each. Check whether the validation loss rises; other ways of sampling repeat "
+            "less."
+        )
         st.warning(said.format(tasks=", ".join(often), n=f"{SEEN_OFTEN:.0f}"), icon=":material/repeat:")
 
 

@@ -101,7 +101,7 @@ def _tasks(experiment: Experiment, prefix: str, _: Translate) -> dict[str, dict[
                 own = [s for s in widgets(task.options) if settings.drawable(s)]
                 options = {}
                 if own:
-                    with st.expander(_("Options of this task")):
+                    with st.expander(_("Task options")):
                         options = {s.path: settings.draw(s, f"{prefix}.options.{name}", _) for s in own}
                 with st.expander(_("When labels are scarce")):
                     scarce = {s.path: settings.draw(s, f"{prefix}.scarce.{name}", _) for s in _scarce(task)}
@@ -126,9 +126,9 @@ def _balancing(experiment: Experiment, n_tasks: int, prefix: str, _: Translate) 
     """Which strategy for the tasks that take part, and its options. Returns path → value."""
     values = settings.draw_all([s for s in widgets(experiment.balancing, "balancing") if settings.drawable(s)], prefix, _)
     strategy = BALANCING[experiment.balancing.name]
-    st.caption(_(strategy.help) + " " + _("What a loss weight is here:") + " " + _(strategy.slider))
+    st.caption(_(strategy.help) + " " + _("What a loss weight means here:") + " " + _(strategy.slider))
     if n_tasks == 1:
-        st.caption(_("With one task there is nothing to balance: it is trained with its loss weight alone, whatever the strategy."))
+        st.caption(_("With one task there is nothing to balance: only its loss weight is used, whatever the strategy."))
     return values
 
 

@@ -24,7 +24,7 @@ def choose(_: Translate) -> tuple[str, str] | None:
         return chosen, SHOPS[chosen].read_text(encoding="utf-8")
     if chosen == "draft":
         if not draft.tasks:
-            st.info(_("You have no tasks yet. Add one on the page Data, or take the sample shop."), icon=":material/info:")
+            st.info(_("You have no tasks yet. Add one on the page Data, or use the sample shop."), icon=":material/info:")
             st.page_link(page("data"), label=_("Go to Data"), icon=":material/table:")
             return None
         content = {"name": "experiment", "data": draft.data, "tasks": draft.tasks}
@@ -40,15 +40,15 @@ def choose(_: Translate) -> tuple[str, str] | None:
 
 def show_faults(faults: Sequence[Fault], _: Translate) -> None:
     """All of them: where, what was found, what is wanted."""
-    st.error(_("The experiment cannot be run. Faults found: {n}").format(n=len(faults)), icon=":material/error:")
+    st.error(_("The experiment cannot be run. Errors found: {n}").format(n=len(faults)), icon=":material/error:")
     st.dataframe(
         {
             _("Line"): [f.line for f in faults],
             _("Setting"): [f.path for f in faults],
             _("Found"): [f.found if isinstance(f.found, str) else f.found.text(_) for f in faults],
-            _("Wanted"): [f.wanted.text(_) for f in faults],
+            _("Expected"): [f.wanted.text(_) for f in faults],
         },
         hide_index=True,
         key="faults",
-        alt=_("Faults of the experiment: line, setting, what was found, what is wanted"),
+        alt=_("Errors in the experiment: line, setting, value found, value expected"),
     )

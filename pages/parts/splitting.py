@@ -10,11 +10,11 @@ from mtl_core.data.split import SplitConfig
 from pages.parts.text import plain
 
 WAYS = {
-    "random": N_("At random"),
+    "random": N_("Random"),
     "group": N_("By group"),
     "time": N_("By time"),
-    "stratified": N_("Equal label shares"),
-    "column": N_("As a column says"),
+    "stratified": N_("Stratified by label"),
+    "column": N_("From a column"),
 }
 
 
@@ -46,16 +46,16 @@ def choose(columns: Sequence[str], likely: dict[str, str], key: str, _: Translat
                 persist_state="session",
             )
         if by != "column":
-            for part, label in (("validation", _("Share for validation")), ("test", _("Share for the test"))):
+            for part, label in (("validation", _("Validation fraction")), ("test", _("Test fraction"))):
                 values[part] = st.slider(label, 0.0, 0.5, 0.1, 0.01, key=f"{key}.{part}", persist_state="session")
         if by not in ("column", "time"):
             help_ = plain(_(fields["seed"].description or ""))
             values["seed"] = st.number_input(_("Seed"), 0, 2**31 - 1, 0, key=f"{key}.seed", help=help_, persist_state="session")
     if by != "random" and not values["column"]:
-        st.caption(_("Choose the column that divides the rows."))
+        st.caption(_("Choose the column to split by."))
         return None
     try:
         return SplitConfig.model_validate(values)
     except ValidationError:
-        st.caption(_("Validation and test together leave no rows to train on."))
+        st.caption(_("Validation and test together leave no rows for training."))
         return None

@@ -8,7 +8,7 @@ import streamlit as st
 from mtl_core.base.messages import N_, Translate
 from mtl_core.tracking.runs import Run
 
-LOOKS: dict[str, tuple[str, str, Any]] = {  # state → word, icon, colour
+STYLES: dict[str, tuple[str, str, Any]] = {  # state → word, icon, colour
     "queued": (N_("Queued"), ":material/schedule:", "gray"),
     "running": (N_("Running"), ":material/play_circle:", "blue"),
     "paused": (N_("Paused"), ":material/pause_circle:", "orange"),
@@ -21,17 +21,17 @@ LIVE = frozenset({"queued", "running", "paused"})
 
 
 def badge(state: str, translate: Translate) -> None:
-    word, icon, color = LOOKS[state]
+    word, icon, color = STYLES[state]
     st.badge(translate(word), icon=icon, color=color)
 
 
 def steered(translate: Translate) -> None:
     """Beside a run whose experiment alone does not say how it came about."""
-    st.badge(translate("Steered"), icon=":material/tune:", color="yellow", help=translate("Something was changed while it trained."))
+    st.badge(translate("Steered"), icon=":material/tune:", color="yellow", help=translate("Something was changed during training."))
 
 
 def word(state: str, translate: Translate) -> str:
-    return translate(LOOKS[state][0])
+    return translate(STYLES[state][0])
 
 
 def run_label(run: Run) -> str:

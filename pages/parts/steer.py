@@ -24,9 +24,9 @@ def show(run_id: str, _: Translate) -> None:
     weights = now.series.current_weights
     if jobs().control(run_id) is None:
         table = {_("Task"): list(weights), _("Loss weight"): list(weights.values())}
-        st.dataframe(table, hide_index=True, key="last_weights", alt=_("The last loss weight of each task"))
+        st.dataframe(table, hide_index=True, key="last_weights", alt=_("Final loss weight of each task"))
         if not now.state.live:
-            st.caption(_("The run has ended: nothing can be changed in it any more. Start a new one with other weights."))
+            st.caption(_("The run has ended and can no longer be changed. Start a new one with other weights."))
         return
     from mtl_core.config.steering import differing, steered
     from pages.parts.source import show_faults
@@ -50,12 +50,12 @@ def show(run_id: str, _: Translate) -> None:
     if st.button(_("Apply"), type="primary", icon=":material/check:", key="apply", disabled=not changes):
         try:
             jobs().steer(run_id, changes, workspace())
-            st.toast(_("What you changed holds from the next step on."), icon=":material/check:")
+            st.toast(_("Changes take effect from the next step."), icon=":material/check:")
         except (RunError, ExperimentError) as error:
             st.error(plain(error.message.text(_) if isinstance(error, RunError) else error), icon=":material/error:")
     if moved:
-        st.info(_("Changed elsewhere in the meantime: {what}").format(what=", ".join(moved)), icon=":material/group:")
-    st.caption(_("Nothing changes until you apply. A checkpoint is taken first, so that you can go back."))
+        st.info(_("Changed elsewhere meanwhile: {what}").format(what=", ".join(moved)), icon=":material/group:")
+    st.caption(_("Nothing changes until you apply. A checkpoint is saved first, so that you can go back."))
 
 
 def _others(current: "Experiment", run_id: str, _: Translate) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def afterwards(run: Run, _: Translate) -> None:
         if run.checkpoint("best"):
             st.page_link(page("predict"), label=_("Predict"), icon=":material/online_prediction:", query_params={"run": run.id})
         if run.steered:
-            help_text = _("Trains the run again as its events say, with everything that was changed on the way, and compares the numbers.")
+            help_text = _("Trains the run again from its recorded events, including everything that was changed, and compares the values.")
             st.button(_("Replay"), icon=":material/replay:", key="replay", on_click=replay.start, args=(run.id,), help=help_text)
         st.download_button(
             _("Download experiment"),

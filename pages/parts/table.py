@@ -50,7 +50,7 @@ def choose(_: Translate) -> Chosen | None:
     except OutsideWorkspaceError:
         path = None
     if path is None or not path.is_file():
-        st.caption(_("Upload a table to see what is in it and what is wrong with it. Or look at the sample shop first."))
+        st.caption(_("Upload a table to see its contents and problems, or look at the sample shop first."))
         return None
     st.session_state.table = st.query_params["table"] = name
     return Chosen(path, st.session_state.get("upload_names", {}).get(name, name), f"uploads/{name}")

@@ -26,7 +26,7 @@ SPLIT_NAMES = ("split", "part", "subset", "fold", "划分")
 
 def build(chosen: Chosen, table: Table, _: Translate) -> None:
     """The form from top to bottom; what is missing is said where it is missing."""
-    st.subheader(_("Make a task of it"), anchor=False)
+    st.subheader(_("Create a task"), anchor=False)
     names = columns(table)
     is_log = looks_like_log(names)
     if st.session_state.get("kind_proposed_for") != chosen.file:
@@ -40,7 +40,10 @@ def build(chosen: Chosen, table: Table, _: Translate) -> None:
     key = f"{chosen.file}.{kind.name}"
     transactions = None
     if kind.takes_logs and st.toggle(
-        _("The table is a transaction log (one row: who took what, when)"), is_log, key=f"{key}.is_log", persist_state="session"
+        _("The table is a transaction log (one row per transaction: user, item, time)"),
+        is_log,
+        key=f"{key}.is_log",
+        persist_state="session",
     ):
         transactions = log.choose(names, f"{key}.log", _)
         if transactions is None:
@@ -51,14 +54,14 @@ def build(chosen: Chosen, table: Table, _: Translate) -> None:
         mapped = mapping.choose(kind, table.table.slice(0, 1000), key, _)
     options: dict[str, Any] = {}
     if own := [s for s in widgets(kind.Options) if settings.drawable(s)]:
-        with st.expander(_("Options of this task"), icon=":material/tune:"):
+        with st.expander(_("Task options"), icon=":material/tune:"):
             options = settings.draw_all(own, f"{key}.options", _)
     given = next((name for name in names if name.lower() in SPLIT_NAMES), None)
     group = kind.grouped_by([name for name, column in mapped.items() if column])
     likely = {"column": given, "group": mapped.get(group or ""), "stratified": mapped.get("label"), "time": "time"}
     split = splitting.choose(names, {way: c for way, c in likely.items() if isinstance(c, str)}, f"{key}.split", _)
-    if lacking := mapping.missing(kind, mapped):
-        st.caption(_("Still without a column: {fields}").format(fields=plain(", ".join(lacking))))
+    if lacking := mapping.missing(kind, mapped, _):
+        st.caption(_("Fields without a column: {fields}").format(fields=plain(", ".join(lacking))))
         return
     if split is None:
         return
@@ -82,7 +85,7 @@ def _check_and_add(chosen: Chosen, data: dict[str, Any], task: dict[str, Any], _
     if st.button(_("Check the table"), key="check", icon=":material/fact_check:", type="primary"):
         st.session_state.checked = (data, task)
     if st.session_state.get("checked") != (data, task):
-        st.caption(_("Shows the split, the labels, the length of texts, duplicates and leaks. Then the task can be added."))
+        st.caption(_("Shows the split, labels, text lengths, duplicates and leaks. Then the task can be added."))
         return
     with st.spinner(_("Checking the table …")):
         checked = check.of(chosen.path, table, data, {**task, "data": table})
@@ -91,7 +94,7 @@ def _check_and_add(chosen: Chosen, data: dict[str, Any], task: dict[str, Any], _
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         wish = drafts.unused_name(table if table not in draft.tasks else f"{table} {task['kind']}", draft.tasks)
-        name = st.text_input(_("Name of the task"), value=wish, key=f"name.{chosen.file}.{task['kind']}", max_chars=64, width=320)
+        name = st.text_input(_("Task name"), value=wish, key=f"name.{chosen.file}.{task['kind']}", max_chars=64, width=320)
         st.button(
             _("Add task"),
             key="add_task",

@@ -53,5 +53,5 @@ def test_a_wrong_call_lists_all_that_is_wrong(messages: pd.DataFrame) -> None:
     with pytest.raises(mtl.ExperimentError) as error:
         mtl.check(messages, kind="classification", columns={"txet": "message"}, split={"validation": 7}, options={"nothing": 1})
     assert {fault.path for fault in error.value.faults} == {"columns.txet", "split.validation", "options.nothing"}
-    with pytest.raises(mtl.ExperimentError, match='kind: Found "clasification", wanted a known name, such as classification'):
+    with pytest.raises(mtl.ExperimentError, match='kind: Found "clasification", expected a known name, such as classification'):
         mtl.check(messages, kind="clasification")

@@ -39,9 +39,9 @@ class TestReading:
         assert total.task.isna().all() and total.value.tolist() == [event.total_loss for event in steps]
         losses = frame.query("series == 'training_loss' and task == 'topic'")
         assert losses.value.tolist() == [event.losses["topic"] for event in steps if "topic" in event.losses]
-        looks = [event for event in trained.events() if isinstance(event, Evaluated) and event.split == "validation"]
+        evaluations = [event for event in trained.events() if isinstance(event, Evaluated) and event.split == "validation"]
         accuracy = frame.query("series == 'validation_accuracy'")
-        assert accuracy.value.tolist() == [event.metrics["topic"]["accuracy"] for event in looks]
+        assert accuracy.value.tolist() == [event.metrics["topic"]["accuracy"] for event in evaluations]
         assert set(accuracy.task) == {"topic"} and accuracy.step.tolist() == [0, 3, 6]
         assert trained.weights == {"topic": 1.0, "search": 2.0}
         assert frame.query("series == 'weight' and task == 'search'").value.tolist() == [2.0, 2.0]
@@ -130,7 +130,7 @@ class TestUsing:
             trained.predict("topic", [{"nothing": "x"}])
         with pytest.raises(mtl.InputError, match="query, product"):
             trained.predict("search", ["shoes"])
-        with pytest.raises(mtl.InputError, match="does not rank"):
+        with pytest.raises(mtl.InputError, match="is not a ranking task"):
             trained.rank("topic", {"text": "x"}, ["a"])
 
 

@@ -91,10 +91,10 @@ class TestEnds:
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        heard = Progress.__call__
+        original = Progress.__call__
 
         def interrupt(self: Progress, event: Any) -> None:
-            heard(self, event)
+            original(self, event)
             if isinstance(event, StepDone) and event.step == 4:
                 os.kill(os.getpid(), signal.SIGINT)
 
@@ -104,8 +104,8 @@ class TestEnds:
         assert run.state is record.RunState.STOPPED and signal.getsignal(signal.SIGINT) is before
         assert run.checkpoint("last") is not None and run.checkpoint("best") is not None
         assert run.curves.step.max() <= 6
-        told = capsys.readouterr()
-        assert "Stopping after this step" in told.err and "topic accuracy" in told.err and told.out == ""
+        printed = capsys.readouterr()
+        assert "Stopping after this step" in printed.err and "topic accuracy" in printed.err and printed.out == ""
 
 
 class Terminal(io.StringIO):

@@ -45,26 +45,26 @@ def wait_for(joint: Run, workspace: Workspace, trials: int) -> None:
 def test_one_button_from_a_joint_run_to_the_verdicts(opened: Open, joint: Run, workspace: Workspace) -> None:
     at = opened("train", run=joint.id, trials="2")
     assert at.number_input(key="seeds").value == 3
-    assert any("1 of 13 trainings are there" in caption.value for caption in at.caption)
+    assert any("1 of 13 trainings are done" in caption.value for caption in at.caption)
     at.button(key="alone_start").click()
     no_exception(at.run())
     assert [made for made in list_runs(workspace) if made.purpose]
     wait_for(joint, workspace, 2)
     no_exception(at.run())
     assert not [b for b in at.button if b.key in ("alone_start", "alone_stop")]
-    (table,) = [t.value for t in at.dataframe if "Verdict" in t.value]
+    (table,) = [t.value for t in at.dataframe if "Result" in t.value]
     assert table["Task"].tolist() == ["department", "ads", "Overall"] * 2
-    assert table["Way of training"].unique().tolist() == ["Joint, this run", "Joint, fixed weights, tuned"]
-    assert all(text[0] in "▲▼≈" and len(text) > 2 for text in table["Verdict"])
+    assert table["Training mode"].unique().tolist() == ["Joint, this run", "Joint, tuned fixed weights"]
+    assert all(text[0] in "▲▼≈" and len(text) > 2 for text in table["Result"])
     assert all("±" in text for text in table["Change"])
-    (budget,) = [t.value for t in at.dataframe if "Rows trained on" in t.value]
+    (budget,) = [t.value for t in at.dataframe if "Training rows used" in t.value]
     assert budget["Runs"].tolist() == [3, 6, 4]
     specs = [json.loads(chart.proto.spec) for chart in at.get("plotly_chart")]
-    (changes,) = [s for s in specs if "Change to training alone" in s["layout"]["xaxis"]["title"]["text"]]
+    (changes,) = [s for s in specs if "Change from single-task training" in s["layout"]["xaxis"]["title"]["text"]]
     points = [t for t in changes["data"] if t["y"] != [None]]
     assert len(points) == 4
     assert all(t["error_x"]["array"] for t in points)
-    assert any("best of the trials" in caption.value for caption in at.caption)
+    assert any("best trial on the validation split" in caption.value for caption in at.caption)
 
     home = opened("home")
     assert [link for link in home.get("page_link") if "alone" in link.proto.label] == []
@@ -72,7 +72,7 @@ def test_one_button_from_a_joint_run_to_the_verdicts(opened: Open, joint: Run, w
     assert picker.options[0].startswith("small · 2")
     assert sum("alone: ads" in option for option in picker.options) == 3
     own = next(made for made in list_runs(workspace) if made.purpose)
-    assert not [s for s in opened("train", run=own.id).subheader if s.value == "Alone or together"]
+    assert not [s for s in opened("train", run=own.id).subheader if s.value == "Single-task or joint training"]
 
 
 def test_changed_data_is_refused(opened: Open, joint: Run, workspace: Workspace, shop: Path) -> None:
@@ -92,7 +92,7 @@ def test_changed_data_is_refused(opened: Open, joint: Run, workspace: Workspace,
 def test_a_run_with_one_task_is_not_asked(opened: Open, description: dict, joint: Run, workspace: Workspace) -> None:
     description["tasks"].pop("department")
     at = opened("train", run=train_run(description, workspace).id)
-    assert not [s for s in at.subheader if s.value == "Alone or together"]
+    assert not [s for s in at.subheader if s.value == "Single-task or joint training"]
 
 
 def test_stopping_leaves_the_rest_and_says_go_on(opened: Open, joint: Run, workspace: Workspace) -> None:
@@ -108,4 +108,4 @@ def test_stopping_leaves_the_rest_and_says_go_on(opened: Open, joint: Run, works
     now = plan(joint, workspace, 3, 0)
     assert now.of_state("live") == []
     if not now.complete:
-        assert at.button(key="alone_start").label == "Go on with the comparison"
+        assert at.button(key="alone_start").label == "Resume the comparison"

@@ -97,7 +97,7 @@ def test_other_data_is_warned_of(opened: Open, workspace: Workspace) -> None:
     recorded(workspace, "two", 0.7, by="group")
     at = opened("compare")
     assert len(at.warning) == 1
-    assert "split another way" in at.warning[0].value
+    assert "split differently" in at.warning[0].value
 
 
 def test_reports_stand_beside_each_other(opened: Open, two: tuple[Run, Run]) -> None:

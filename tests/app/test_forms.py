@@ -25,7 +25,7 @@ def test_a_list_of_mappings_is_a_table() -> None:
     assert table.value.to_dict("records") == [
         {"Attribute": "brand", "Text": "<b>", "From character": 0, "To character": 3, "Probability": 0.5}
     ]
-    assert table.proto.alt == "Where it stands"
+    assert table.proto.alt == "Position in the text"
 
 
 def test_an_empty_list_is_left_out() -> None:

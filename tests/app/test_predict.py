@@ -26,7 +26,7 @@ def trained(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Run
         "data": {name: shop["data"][name] for name in {task["data"] for task in tasks.values()}},
         "tasks": tasks,
         "encoder": {"name": str(tiny_encoder), "max_length": 16},
-        "training": {"steps": 3, "batch_size": 16, "evaluation_rows": 50, "device": "cpu"},
+        "training": {"steps": 3, "batch_size": 16, "max_validation_rows": 50, "device": "cpu"},
     }
     workspace = Workspace(tmp_path_factory.mktemp("trained") / "workspace")
     run_id = jobs().submit(experiment_from_dict(values), workspace, ROOT / "data")

@@ -60,8 +60,8 @@ def test_a_strategy_says_what_the_sliders_mean_and_brings_its_options(opened: Op
     made = experiment_of(at)
     assert made["balancing"] == {"name": "cagrad", "options": {"radius": 0.3}}
     assert made["sampling"] == {"name": "annealed", "options": {"most": 1.0}}
-    assert "share in the mean gradient" in at.slider(key="sample.weight.search").help
-    assert any("helps least" in caption.value for caption in at.caption)
+    assert "Weight of the task in the mean gradient" in at.slider(key="sample.weight.search").help
+    assert any("improves least" in caption.value for caption in at.caption)
 
 
 def test_the_whole_shop_has_tasks_of_twelve_kinds(opened: Open) -> None:
@@ -95,7 +95,7 @@ def test_shares_of_the_tables_are_set_and_started(opened: Open, workspace: Works
     for table in tables[:-1]:
         at.number_input(key=f"sample.sampling.options.shares.{table}").set_value(0.0)
     no_exception(at.run())
-    assert any("a share above 0 for at least one table" in wanted for wanted in at.dataframe[0].value["Wanted"])
+    assert any("a share above 0 for at least one table" in wanted for wanted in at.dataframe[0].value["Expected"])
     assert not [b for b in at.button if b.key == "start"]
     for table, share in left.items():
         at.number_input(key=f"sample.sampling.options.shares.{table}").set_value(share)
@@ -119,7 +119,7 @@ def test_another_way_of_sharing_brings_its_options(opened: Open) -> None:
     at.slider(key="sample.sharing.options.experts").set_value(6)
     no_exception(at.run())
     assert experiment_of(at)["sharing"] == {"name": "mmoe", "options": {"width": 256, "gate": "text", "experts": 6}}
-    assert any("a gate that says" in caption.value for caption in at.caption)
+    assert any("a gate per task" in caption.value for caption in at.caption)
 
 
 def test_no_task_chosen_cannot_be_started(opened: Open) -> None:
@@ -138,7 +138,7 @@ def test_all_weights_at_zero_cannot_be_started(opened: Open) -> None:
         assert slider.min == 0 and 5 <= slider.max <= 100, "nothing negative or infinite can be set"
         slider.set_value(0.0)
     no_exception(at.run())
-    assert "a loss weight above 0 for at least one task" in at.dataframe[0].value["Wanted"].tolist()
+    assert "a loss weight above 0 for at least one task" in at.dataframe[0].value["Expected"].tolist()
     assert not [b for b in at.button if b.key == "start"]
 
 
@@ -178,7 +178,7 @@ def test_faults_of_a_file_are_shown_with_their_path(opened: Open, text: str, pat
     no_exception(at)
     assert at.error
     faults = at.dataframe[0].value
-    assert any(p == path and wanted in w for p, w in zip(faults["Setting"], faults["Wanted"], strict=True))
+    assert any(p == path and wanted in w for p, w in zip(faults["Setting"], faults["Expected"], strict=True))
     assert not [b for b in at.button if b.key == "start"]
 
 
@@ -293,7 +293,7 @@ def test_two_people_see_what_the_other_changed(opened: Open, script: Script, sta
 def test_an_ended_run_says_that_nothing_can_be_changed(opened: Open, finished: Run) -> None:
     at = opened("train", run=finished.id)
     assert not [s for s in at.slider if s.key.startswith("steer.")]
-    assert any("nothing can be changed" in caption.value for caption in at.caption)
+    assert any("can no longer be changed" in caption.value for caption in at.caption)
 
 
 def test_effective_weights_and_conflicts_are_shown(opened: Open, start: Callable[[Work], str]) -> None:
@@ -314,13 +314,13 @@ def test_effective_weights_and_conflicts_are_shown(opened: Open, start: Callable
     assert jobs().wait(run_id, timeout=60)
     at = opened("train", run=run_id)
     assert len(at.get("plotly_chart")) == 7
-    assert any("pull apart since step" in text.value for text in at.markdown)
+    assert any("in conflict since step" in text.value for text in at.markdown)
     assert any("not finite: intent 1" in caption.value for caption in at.caption)
-    assert any("without an answer of the strategy" in caption.value and caption.value.endswith(" 2") for caption in at.caption)
+    assert any("found no solution" in caption.value and caption.value.endswith(" 2") for caption in at.caption)
     at.selectbox(key=f"part.{run_id}.en").set_value("layer 1")
-    at.select_slider(key=f"look.{run_id}").set_value(0)
+    at.select_slider(key=f"measurement.{run_id}").set_value(0)
     no_exception(at.run())
-    assert at.select_slider(key=f"look.{run_id}").value == 0
+    assert at.select_slider(key=f"measurement.{run_id}").value == 0
 
 
 def test_gates_and_their_collapse_are_shown(opened: Open, start: Callable[[Work], str]) -> None:
@@ -335,7 +335,7 @@ def test_gates_and_their_collapse_are_shown(opened: Open, start: Callable[[Work]
     run_id = start(work)
     assert jobs().wait(run_id, timeout=60)
     at = opened("train", run=run_id)
-    assert any("The experts have collapsed" in warning.value and "No task listens" in warning.value for warning in at.warning)
+    assert any("The experts have collapsed" in warning.value and "is hardly used" in warning.value for warning in at.warning)
     charts = len(at.get("plotly_chart"))
     at.selectbox(key=f"gates.task.{run_id}").set_value("search")
     no_exception(at.run())
@@ -415,7 +415,7 @@ def test_the_test_split_is_evaluated_by_a_button_once(opened: Open, description:
 
 def test_how_often_rows_were_seen_is_shown(opened: Open, finished: Run, start: Callable[[Work], str]) -> None:
     table = next(d.value for d in opened("train", run=finished.id).dataframe if "Training rows" in d.value)
-    assert table["Examples drawn"].tolist() == [40, 40] and table["Times each row was seen"].tolist() == [5, 5]
+    assert table["Examples seen"].tolist() == [40, 40] and table["Times each row was seen"].tolist() == [5, 5]
 
     def work(control: Control) -> Iterator[Event]:
         yield Started(0, 1, "cpu", "float32", {"intent": {"train": 2}, "search": {"train": 50}}, 1, 1, {"intent": 1.0, "search": 1.0})

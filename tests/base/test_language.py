@@ -28,6 +28,11 @@ def test_choose_takes_the_first_language_there_is(wanted: tuple[str | None, ...]
     assert language.choose(*wanted) == code
 
 
+def test_every_language_but_the_first_has_a_catalogue() -> None:
+    assert list(language.LOCALES) == list(language.LANGUAGES)[1:]
+    assert all(language.catalogue_path(code).exists() for code in language.LOCALES)
+
+
 def test_translator_knows_the_catalogue_and_falls_back_to_english() -> None:
     assert language.translator("zh")("Language") == "语言"
     assert language.translator("en")("Language") == "Language"
@@ -87,6 +92,5 @@ def test_update_keeps_translations_and_drops_what_is_gone(tmp_path: Path, monkey
     monkeypatch.setattr(language, "ROOT", tmp_path)
     monkeypatch.setattr(language, "catalogue_path", lambda code: tmp_path / f"{code}.po")
 
-    assert language.update() == {"en": [], "zh": ["New {n}"]}
+    assert language.update() == {"zh": ["New {n}"]}
     assert {e.id: e.string for e in language.read_catalogue("zh") if e.id} == {"Stay": "留", "New {n}": ""}
-    assert {e.id: e.string for e in language.read_catalogue("en") if e.id} == {"Stay": "Stay", "New {n}": "New {n}"}

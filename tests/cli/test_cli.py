@@ -126,8 +126,8 @@ class TestTrain:
         assert old in text
         experiment.write_text(text.replace(old, "click: {kind: regression, data: clicks, columns: {text: site, label: price}"))
         assert main(["train", str(experiment)]) == 0
-        told = [line for line in capsys.readouterr().err.splitlines() if "validation:" in line]
-        assert len(told) == 3 and all("kind accuracy" in line and "click spearman" in line and "rmse" not in line for line in told)
+        lines = [line for line in capsys.readouterr().err.splitlines() if "validation:" in line]
+        assert len(lines) == 3 and all("kind accuracy" in line and "click spearman" in line and "rmse" not in line for line in lines)
 
     def test_the_same_seed_gives_the_same_numbers(self, experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
         results = []
@@ -342,7 +342,7 @@ class TestStrategies:
         run_id = last_json(capsys)["run_id"]
         assert main(["conflicts", run_id, "--json"]) == 0
         found = last_json(capsys)
-        assert (found["step"], found["looks"]) == (4, 3)
+        assert (found["step"], found["measurements"]) == (4, 3)
         (pair,) = found["pairs"]
         assert {pair["task"], pair["and"]} == {"kind", "click"}
         assert sum(found["shares"].values()) == pytest.approx(1)

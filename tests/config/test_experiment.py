@@ -138,18 +138,18 @@ def test_all_faults_at_once_each_with_line_path_found_and_wanted():
     )
     text += "training:\n  batch_size: many\n  device: gpu\nearly_stopping:\n  objective: precision\n"
     assert faults(text) == {
-        "tasks.search.data": 'line 13: tasks.search.data: Found "shop", wanted one of the tables under “data”: shop v1, 客服.',
-        "tasks.intent.columns.text": "line 21: tasks.intent.columns.text: Found nothing, wanted the column with this: "
+        "tasks.search.data": 'line 13: tasks.search.data: Found "shop", expected one of the tables under “data”: shop v1, 客服.',
+        "tasks.intent.columns.text": "line 21: tasks.intent.columns.text: Found nothing, expected the column with this: "
         + str(message("{help}", help=next(f.help for f in KINDS["classification"].fields if f.name == "text")))
         + ".",
         "tasks.intent.columns.texts": "line 22: tasks.intent.columns.texts: Found an unknown name, "
-        "wanted a known name, such as text, categories, parent, numbers, label.",
-        "tasks.intent.weight": "line 24: tasks.intent.weight: Found -1, wanted a number of at least 0.",
+        "expected a known name, such as text, categories, parent, numbers, label.",
+        "tasks.intent.weight": "line 24: tasks.intent.weight: Found -1, expected a number of at least 0.",
         "tasks.intent.wieght": "line 25: tasks.intent.wieght: Found an unknown name, "
-        "wanted a known name, such as weight, augmentation, rows, kind, data.",
-        "training.batch_size": 'line 27: training.batch_size: Found "many", wanted a whole number.',
-        "training.device": 'line 28: training.device: Found "gpu", wanted auto, cpu, cuda, cuda:N or mps.',
-        "early_stopping.objective": 'line 30: early_stopping.objective: Found "precision", wanted mean, mean_rank, mean_delta, worst, '
+        "expected a known name, such as weight, augmentation, rows, kind, data.",
+        "training.batch_size": 'line 27: training.batch_size: Found "many", expected a whole number.',
+        "training.device": 'line 28: training.device: Found "gpu", expected auto, cpu, cuda, cuda:N or mps.',
+        "early_stopping.objective": 'line 30: early_stopping.objective: Found "precision", expected mean, mean_rank, mean_delta, worst, '
         "or a task: search, intent.",
     }  # fmt: skip
 
@@ -157,12 +157,12 @@ def test_all_faults_at_once_each_with_line_path_found_and_wanted():
 @pytest.mark.parametrize(
     ("old", "new", "path", "words"),
     [
-        ("kind: search", "kind: serach", "tasks.search.kind", 'Found "serach", wanted one of'),
-        ("kind: search", "kind: [search]", "tasks.search.kind", "wanted text"),
+        ("kind: search", "kind: serach", "tasks.search.kind", 'Found "serach", expected one of'),
+        ("kind: search", "kind: [search]", "tasks.search.kind", "expected text"),
         ("kind: search", "kind: search\n    options: {pairng: apart}", "tasks.search.options.pairng", "such as pairing"),
-        ("query: query", "query: [title, query]", "tasks.search.columns.query", "wanted one column"),
+        ("query: query", "query: [title, query]", "tasks.search.columns.query", "expected one column"),
         ("query: query", "query: {a: b}", "tasks.search.columns.query", "the name of a column"),
-        ("query: query", "query: 7", "tasks.search.columns.query", "Found 7, wanted the name of a column"),
+        ("query: query", "query: 7", "tasks.search.columns.query", "Found 7, expected the name of a column"),
         ("column: query", "column:", "data.shop v1.split.column", "because “by” is group"),
         (
             "column: query",
@@ -172,16 +172,16 @@ def test_all_faults_at_once_each_with_line_path_found_and_wanted():
         ),
         ("by: group", "by: grup", "data.shop v1.split.by", "'group'"),
         ("file: messages.csv", 'file: "a\\0b"', "data.客服.file", "the name of a file"),
-        ("file: messages.csv", "fiel: messages.csv", "data.客服.file", "Found nothing, wanted a value"),
+        ("file: messages.csv", "fiel: messages.csv", "data.客服.file", "Found nothing, expected a value"),
         ("weight: 0.5", "weight: .nan", "tasks.intent.weight", "a finite number"),
-        ("weight: 0.5", "weight: .inf", "tasks.intent.weight", "Found Infinity, wanted a finite number"),
-        ("weight: 0.5", "weight: -.inf", "tasks.intent.weight", "Found -Infinity, wanted a finite number"),
+        ("weight: 0.5", "weight: .inf", "tasks.intent.weight", "Found Infinity, expected a finite number"),
+        ("weight: 0.5", "weight: -.inf", "tasks.intent.weight", "Found -Infinity, expected a finite number"),
         ("weight: 0.5", "weight: -0.5", "tasks.intent.weight", "a number of at least 0"),
-        ("weight: 0.5", "weight: 0.5\n  nothing: {weight: 1}", "tasks.nothing.kind", "Found nothing, wanted a value"),
+        ("weight: 0.5", "weight: 0.5\n  nothing: {weight: 1}", "tasks.nothing.kind", "Found nothing, expected a value"),
         ("weight: 0.5", "weight: 1000", "tasks.intent.weight", "a number of at most 100"),
         ("name: two tasks", "name: 5", "name", "quotation marks"),
         ("name: two tasks", "name: ../x", "name", "a name of at most 64 letters"),
-        ("name: two tasks", "training: 5", "training", "Found 5, wanted settings"),
+        ("name: two tasks", "training: 5", "training", "Found 5, expected settings"),
         ("name: two tasks", "training: {steps: 2.5}", "training.steps", "a whole number"),
         ("name: two tasks", "training: {1: 2}", "training.1", "a name that is text"),
         ("name: two tasks", "optimizer: {learning_rate: 0}", "optimizer.learning_rate", "a number above 0"),
@@ -210,8 +210,8 @@ def test_options_follow_when_the_kind_changes():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "Found nothing, wanted settings"),
-        ("- 1", "wanted settings"),
+        ("", "Found nothing, expected settings"),
+        ("- 1", "expected settings"),
         ("a: b: c", "line 1: Found mapping values"),
         ("name: x\n  seed: 1", "line 2"),
         ("name: [1", "line 1"),
@@ -221,7 +221,7 @@ def test_options_follow_when_the_kind_changes():
         ("a: \x01", "special characters"),
         ("[" * 5000, "YAML"),
         ("a" * (MAX_BYTES + 1), "more than 256 KiB"),
-        ("seed: " + "9" * 5000, "wanted"),
+        ("seed: " + "9" * 5000, "expected"),
     ],
 )
 def test_what_is_not_an_experiment_at_all(text, words):
@@ -232,7 +232,7 @@ def test_what_is_not_an_experiment_at_all(text, words):
 
 
 def test_a_fault_is_translated_inside_out():
-    words = {"Found {found}, wanted {wanted}.": "找到 {found}，应为 {wanted}。", "nothing": "无", "line {line}": "第 {line} 行"}
+    words = {"Found {found}, expected {wanted}.": "找到 {found}，应为 {wanted}。", "nothing": "无", "line {line}": "第 {line} 行"}
     fault = Fault("a", message("nothing"), message("x"), 3)
     assert fault.text(lambda s: words.get(s, s)) == "第 3 行: a: 找到 无，应为 x。"
 
@@ -271,11 +271,11 @@ def test_overrides_leave_the_original_alone():
 
 def test_all_wrong_overrides_are_reported_with_the_nearest_names():
     found = faults(TEXT, "tasks.serch.weight=1", "training.stesp=1", "training.steps.x=1", "seed", "seed=[", "tasks.intent.weight=-2")
-    assert found["tasks.serch.weight"] == "tasks.serch.weight: Found an unknown name, wanted a known name, such as search, intent."
+    assert found["tasks.serch.weight"] == "tasks.serch.weight: Found an unknown name, expected a known name, such as search, intent."
     assert "such as steps, " in found["training.stesp"]
     assert "no name here" in found["training.steps.x"]
     assert "seed" in found
-    assert found["tasks.intent.weight"] == "tasks.intent.weight: Found -2, wanted a number of at least 0."
+    assert found["tasks.intent.weight"] == "tasks.intent.weight: Found -2, expected a number of at least 0."
 
 
 def test_a_strategy_brings_its_own_options():

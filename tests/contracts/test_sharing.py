@@ -81,7 +81,7 @@ def test_a_task_gets_the_same_alone_and_with_others(name: str, chosen: dict[str,
 
 @every_variant
 def test_shares_of_experts_sum_to_one_and_have_names(name: str, chosen: dict[str, Any]) -> None:
-    found = moved(made(name, chosen)).listens(torch.randn(4, 6), "b")
+    found = moved(made(name, chosen)).gate_weights(torch.randn(4, 6), "b")
     if found is not None:
         assert sum(found.values()) == pytest.approx(1) and all(v >= 0 for v in found.values())
         assert all(str(expert_name(key)) for key in found)

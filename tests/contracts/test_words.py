@@ -27,7 +27,7 @@ def test_an_entry_says_what_it_is(entry: Any) -> None:
     if entry in BALANCING.values():
         texts.append(entry.slider)
     if entry in KINDS.values():
-        texts += [field.help for field in entry.fields]
+        texts += [text for field in entry.fields for text in (field.label, field.help)]
         texts += [text for metric in entry.metrics for text in (metric.label, metric.help)]
         texts += [field.label for field in entry.answer_fields.values()]
     assert all(texts)
@@ -49,7 +49,7 @@ def test_its_options_are_complete(entry: Any) -> None:
             assert widget.default is None or low <= widget.default <= high
 
 
-@pytest.mark.parametrize("code", language.LANGUAGES)
+@pytest.mark.parametrize("code", language.LOCALES)
 def test_a_catalogue_is_complete_and_has_nothing_else(code: str) -> None:
     catalogue = {entry.id: entry.string for entry in language.read_catalogue(code) if entry.id}
     assert sorted(EXTRACTED - set(catalogue)) == [], "run `python -m mtl_core.base.language`"
@@ -57,7 +57,7 @@ def test_a_catalogue_is_complete_and_has_nothing_else(code: str) -> None:
     assert [text for text, translated in catalogue.items() if not translated.strip()] == []
 
 
-@pytest.mark.parametrize("code", language.LANGUAGES)
+@pytest.mark.parametrize("code", language.LOCALES)
 def test_translations_keep_the_places(code: str) -> None:
     entries = [(entry.id, entry.string) for entry in language.read_catalogue(code) if entry.id]
     assert [text for text, translated in entries if language.places(text) != language.places(translated)] == []
@@ -67,3 +67,4 @@ def test_translations_keep_the_places(code: str) -> None:
 def test_a_language_is_chosen_by_its_code(code: str) -> None:
     assert language.choose(code) == code
     assert language.translator(code)("Language")
+    assert (code in language.LOCALES) == (code != next(iter(language.LANGUAGES)))

@@ -36,7 +36,7 @@ def table(**columns: list) -> pa.Table:
 def test_names_are_known_with_a_reason() -> None:
     found = suggest(table(Class=["a", "b"], Review=["red shoe", "hat"], User_ID=["1", "2"]), (TEXT, LABEL, GROUP))
     assert {f: s.columns for f, s in found.items()} == {"text": ["Review"], "label": ["Class"], "group": ["User_ID"]}
-    assert str(found["label"].reason) == "The name “Class” is usual for this."
+    assert str(found["label"].reason) == "The name “Class” is common for this field."
 
 
 def test_a_table_suits_the_kind_that_its_columns_are_named_for() -> None:

@@ -112,9 +112,9 @@ def test_vectors_are_those_of_the_library(family: str, folders: dict[str, Path])
         for packs in {encoder.packs, False}:
             encoder.packs = packs
             torch.testing.assert_close(encoder(packed(texts)), wanted, atol=1e-5, rtol=1e-5)
-            encoder.open_rows(np.unique(np.concatenate(texts)))
+            encoder.begin_sparse_rows(np.unique(np.concatenate(texts)))
             torch.testing.assert_close(encoder(packed(texts)), wanted, atol=1e-5, rtol=1e-5)
-            encoder.close_rows()
+            encoder.end_sparse_rows()
 
 
 @families
@@ -124,9 +124,9 @@ def test_parts_of_a_backbone(family: str, folders: dict[str, Path]) -> None:
     assert encoder.drops and not torch.allclose(encoder.train()(texts), encoder(texts)), "dropout is found by its name"
     torch.testing.assert_close(encoder.eval()(texts), encoder(texts))
     assert encoder.splits() == FAMILIES[family].splits
-    encoder.open_rows(np.arange(10))
+    encoder.begin_sparse_rows(np.arange(10))
     names = set(encoder.parts(encoder.learning()))
-    encoder.close_rows()
+    encoder.end_sparse_rows()
     assert {"embeddings", "layer 1", "layer 2"} <= names <= {"embeddings", "layer 1", "layer 2", "other"}
     encoder.train_only("top:1")
     assert set(encoder.parts(encoder.learning())) == {"layer 2"}
@@ -299,7 +299,7 @@ def test_a_pretrained_writer_learns(family: str, folders: dict[str, Path]) -> No
     optimizer = torch.optim.Adam([*head.parameters(), *encoder.parameters()], lr=0.01)
     losses = []
     for _ in range(4):
-        encoder.open_rows(np.arange(100))
+        encoder.begin_sparse_rows(np.arange(100))
         vectors, batch = written(encoder, SOURCES, TARGETS)
         taught = head.writer.teach(vectors, batch.slots["text"].tokens, batch.slots["answer"].tokens, 64)
         losses.append(torch.nn.functional.cross_entropy(taught.logits, taught.wanted))

@@ -55,12 +55,12 @@ def test_packed_equals_padded(family: str, pooling: str) -> None:
     for packs in (True, False):
         encoder.packs = packs
         encoder.zero_grad()
-        encoder.open_rows(np.unique(packed.ids.numpy()))
+        encoder.begin_sparse_rows(np.unique(packed.ids.numpy()))
         vectors = encoder(packed)
         (vectors * torch.arange(vectors.numel()).view_as(vectors).sin()).sum().backward()
         gradients = {name: p.grad.clone() for name, p in encoder.named_parameters() if p.grad is not None}
         results[packs] = vectors.detach(), encoder.rows.grad.clone(), gradients
-        encoder.close_rows()
+        encoder.end_sparse_rows()
     (v1, r1, g1), (v2, r2, g2) = results[True], results[False]
     torch.testing.assert_close(v1, v2, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(r1, r2, atol=1e-4, rtol=1e-4)
@@ -73,10 +73,10 @@ def test_rows_carry_the_gradient_of_the_whole_table() -> None:
     encoder, packed = encoder_of("bert", "mean"), packed_texts((9, 4, 4))
     encoder.model.eval()
     ids = np.unique(packed.ids.numpy())
-    encoder.open_rows(ids)
+    encoder.begin_sparse_rows(ids)
     encoder(packed).square().sum().backward()
     rows = encoder.rows.grad
-    encoder.close_rows()
+    encoder.end_sparse_rows()
     assert encoder.embeddings.grad is None
     encoder(packed).square().sum().backward()
     torch.testing.assert_close(encoder.embeddings.grad[ids], rows)

@@ -47,7 +47,7 @@ def test_mixture_by_hand() -> None:
     found = sharing(torch.tensor([[1.0, 0.0]]), ["a", "b"])
     torch.testing.assert_close(found["a"], torch.tensor([[1 + 0.5 * gelu, 0.5 * 2 * gelu]]))
     torch.testing.assert_close(found["b"], torch.tensor([[1 + 0.75 * gelu, 0.25 * 2 * gelu]]))
-    assert sharing.listens(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), "b") == pytest.approx({"expert 1": 0.625, "expert 2": 0.375})
+    assert sharing.gate_weights(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), "b") == pytest.approx({"expert 1": 0.625, "expert 2": 0.375})
 
 
 def ten(sharing: Sharing) -> dict[str, float]:
@@ -64,7 +64,7 @@ def test_extraction_by_hand() -> None:
     with torch.no_grad():
         level.gates[0].numbers.copy_(torch.tensor([math.log(3), 0.0]))
     assert ten(one) == {"a": pytest.approx(0.75 * 11 + 0.25 * 13), "b": pytest.approx(12.5)}
-    assert one.listens(torch.tensor([[10.0]]), "a") == pytest.approx({"own 1": 0.75, "expert 1": 0.25})
+    assert one.gate_weights(torch.tensor([[10.0]]), "a") == pytest.approx({"own 1": 0.75, "expert 1": 0.25})
 
     two = made("ple", hidden=1, tasks=["a", "b"], width=1, shared_experts=1, task_experts=1, levels=2)
     below, above = two.levels
@@ -81,7 +81,7 @@ def test_stitches_by_hand() -> None:
         adds(layer.towers[1], 0.3)
     # 11 and 13 → 0.9 · 11 + 0.1 · 13 = 11.2 and 12.8 → 12.32 and 16.64 → 12.752 and 16.208
     assert ten(sharing) == {"a": pytest.approx(12.752), "b": pytest.approx(16.208)}
-    assert sharing.listens(torch.ones(1, 1), "b") == pytest.approx({"tower a": 0.1, "tower b": 0.9})
+    assert sharing.gate_weights(torch.ones(1, 1), "b") == pytest.approx({"tower a": 0.1, "tower b": 0.9})
 
 
 def test_with_identity_stitches_every_task_has_its_tower_alone() -> None:

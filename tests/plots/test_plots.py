@@ -58,8 +58,8 @@ def test_tasks_that_share_a_colour_have_another_line() -> None:
     tasks = tuple(f"t{i:02}" for i in range(20))
     run = Run(tasks=tasks, weights={task: ([0, 3], [1.0, 1.0]) for task in tasks})
     figure = plots.weights(run)
-    looks = {(trace.line.color, trace.line.dash) for trace in figure.data}
-    assert len(looks) == 20 and {trace.line.dash for trace in figure.data[:8]} == {"solid"}
+    styles = {(trace.line.color, trace.line.dash) for trace in figure.data}
+    assert len(styles) == 20 and {trace.line.dash for trace in figure.data[:8]} == {"solid"}
     assert figure.layout.height > plots.weights(Run()).layout.height  # their names need room
 
 
@@ -101,8 +101,8 @@ def test_effective_weights_are_lines_in_the_tasks_colours() -> None:
 
 def test_agreement_is_blue_or_orange_only_where_it_is_told_from_zero() -> None:
     cosine = np.array([[1, -0.4, 0.3], [-0.4, 1, 0.05], [0.3, 0.05, 1]])
-    told = np.array([[True, True, True], [True, True, False], [True, False, True]])
-    grey, color, text = plots.agreement(["a", "b", "c"], cosine, told).data
+    significant = np.array([[True, True, True], [True, True, False], [True, False, True]])
+    grey, color, text = plots.agreement(["a", "b", "c"], cosine, significant).data
     assert np.isnan(grey.z[0][1]) and grey.z[1][2] == 0
     assert color.z[0][1] == -0.4 and np.isnan(color.z[1][2]) and np.isnan(color.z[0][0])
     assert (color.zmin, color.zmax) == (-0.4, 0.4)

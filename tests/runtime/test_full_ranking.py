@@ -160,5 +160,5 @@ def test_a_training_reports_it(catalogue: dict, workspace: Workspace) -> None:
 
 def test_in_batch_without_the_dot_product_is_a_fault(catalogue: dict) -> None:
     catalogue["tasks"]["next_item"]["options"] = {"loss": "in_batch"}
-    with pytest.raises(ExperimentError, match=r"tasks\.next_item\.options\.scoring: Found .*, wanted dot, because"):
+    with pytest.raises(ExperimentError, match=r"tasks\.next_item\.options\.scoring: Found .*, expected dot, because"):
         experiment_from_dict(catalogue)

@@ -44,14 +44,14 @@ def packed(n_parts: int) -> list[Packed]:
 def gradients(lanes: Lanes, n_parts: int) -> list[torch.Tensor]:
     """Of a loss that is no sum over texts."""
     if lanes.encoder.embeddings.requires_grad:
-        lanes.encoder.open_rows(TOKEN_IDS)
+        lanes.encoder.begin_sparse_rows(TOKEN_IDS)
     encoded = Pass(lanes, packed(n_parts))
     torch.logsumexp(encoded.vectors @ encoded.vectors.T, dim=(0, 1)).backward()
     encoded.backward()
     found = [p.grad.clone() for p in lanes.encoder.learning() if p.grad is not None]
     for parameter in lanes.encoder.parameters():
         parameter.grad = None
-    lanes.encoder.close_rows()
+    lanes.encoder.end_sparse_rows()
     return [encoded.vectors.detach(), *found]
 
 
@@ -126,9 +126,9 @@ def loss(vectors: torch.Tensor) -> torch.Tensor:
 
 
 def of_tasks(lanes: Lanes, n_parts: int, owners: np.ndarray, apart: bool) -> torch.Tensor:
-    """(3, P): the gradients of three tasks, from one way back or from one a task."""
+    """(3, P): the gradients of three tasks, from one backward pass or from one a task."""
     if lanes.encoder.embeddings.requires_grad:
-        lanes.encoder.open_rows(TOKEN_IDS)
+        lanes.encoder.begin_sparse_rows(TOKEN_IDS)
     rows, learning = TaskGradients(), lanes.encoder.learning()
     rows.begin(learning, 3)
     for tasks in [(0, 1, 2)] if apart else [(0,), (1,), (2,)]:
@@ -144,7 +144,7 @@ def of_tasks(lanes: Lanes, n_parts: int, owners: np.ndarray, apart: bool) -> tor
                 if gradient is not None:
                     rows.put(tasks[0], parameter, gradient)
     np.testing.assert_allclose(rows.gramian(), (rows.matrix.double() @ rows.matrix.double().T).numpy(), rtol=1e-4, atol=1e-5)
-    lanes.encoder.close_rows()
+    lanes.encoder.end_sparse_rows()
     return rows.matrix
 
 
@@ -153,7 +153,7 @@ OWNERS = np.array([1, 0, -1, 2, 0, 2, 1, 0, 2])
 
 @pytest.mark.parametrize("n_parts", [1, 2, 3, 6], ids="{} parts".format)
 @pytest.mark.parametrize("trainable", ["full", "top:1"])
-def test_one_way_back_gives_the_gradients_of_every_task(encoder: Encoder, two: Lanes, n_parts: int, trainable: str) -> None:
+def test_one_backward_pass_gives_the_gradients_of_every_task(encoder: Encoder, two: Lanes, n_parts: int, trainable: str) -> None:
     encoder.train_only(trainable)
     assert encoder.splits()
     owners = np.where(OWNERS == 1, -1, OWNERS) if n_parts == 2 else OWNERS  # one without texts
@@ -162,7 +162,7 @@ def test_one_way_back_gives_the_gradients_of_every_task(encoder: Encoder, two: L
     assert all(torch.equal(found, of_tasks(two, n_parts, owners, apart=True)) for _ in range(5)), "the same numbers every time"
 
 
-def test_one_way_back_in_bfloat16_keeps_inner_products_in_float32(encoder: Encoder) -> None:
+def test_one_backward_pass_in_bfloat16_keeps_inner_products_in_float32(encoder: Encoder) -> None:
     lanes = Lanes(encoder, CPU, "bfloat16", n=2)
     assert encoder.splits()
     found, exact = of_tasks(lanes, 2, OWNERS, apart=True), of_tasks(Lanes(encoder, CPU, "float32", n=1), 2, OWNERS, apart=True)
@@ -171,7 +171,7 @@ def test_one_way_back_in_bfloat16_keeps_inner_products_in_float32(encoder: Encod
 
 
 @pytest.mark.parametrize("family", [*FAMILIES, "albert", "gpt2"])
-def test_one_way_back_through_other_architectures(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_backward_pass_through_other_architectures(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(FAMILIES, "gpt2", transformers.GPT2Config(n_embd=32, n_layer=2, n_head=4, vocab_size=120, n_positions=64))
     monkeypatch.setitem(FAMILIES, "albert", transformers.AlbertConfig(**SMALL, embedding_size=16, max_position_embeddings=64))
     encoder = encoder_of(family, "mean")
@@ -183,7 +183,7 @@ def test_one_way_back_through_other_architectures(family: str, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("n_parts", [1, 3])
-def test_one_way_back_with_dropout(tiny_encoder: Path, n_parts: int) -> None:
+def test_one_backward_pass_with_dropout(tiny_encoder: Path, n_parts: int) -> None:
     lanes = Lanes(Encoder.load(str(tiny_encoder), max_length=16, dropout=0.3), CPU, "float32")
     lanes.encoder.train()
     assert lanes.encoder.splits() and lanes.encoder.training
@@ -195,7 +195,7 @@ def test_one_way_back_with_dropout(tiny_encoder: Path, n_parts: int) -> None:
 
 def test_what_is_not_finite_stays_in_its_task(encoder: Encoder, two: Lanes) -> None:
     assert encoder.splits()
-    encoder.open_rows(TOKEN_IDS)
+    encoder.begin_sparse_rows(TOKEN_IDS)
     rows, encoded = TaskGradients(), Pass(two, packed(2))
     rows.begin(encoder.learning(), 3)
     encoded.vectors.grad = torch.ones_like(encoded.vectors)

@@ -150,7 +150,7 @@ class TestWhatCounts:
         joint = train_run(two, workspace, control)
         now = plan(joint, workspace, 1, 0)
         assert now.parts[0].state == "missing"
-        assert "steered" in str(now.note)
+        assert "changed during training" in str(now.note)
 
     def test_an_evaluation_asked_for_does_not(self, two: dict, workspace: Workspace) -> None:
         control = Control()
@@ -165,7 +165,7 @@ class TestWhatCounts:
         assert now.note is None
 
     def test_a_run_that_ended_early_does_not(self, two: dict, workspace: Workspace) -> None:
-        two["early_stopping"] = {"patience": 1, "minimum_gain": 1.0}
+        two["early_stopping"] = {"patience": 1, "min_delta": 1.0}
         joint = train_run(two, workspace)
         assert joint.result()["why"] == "patience"
         now = plan(joint, workspace, 1, 0)
@@ -296,16 +296,16 @@ def test_from_the_command_line(two: dict, workspace: Workspace, capsys: pytest.C
     assert "alone: ads · seed 5 missing" in listed
     assert "and 2 more" in listed
     assert main(["alone", run_id, "--tuned", "2", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert told["complete"]
-    assert told["failed"] == told["warnings"] == []
-    assert [row["row"] for row in told["rows"]] == ["joint", "tuned"]
-    for row in told["rows"]:
+    outcome = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert outcome["complete"]
+    assert outcome["failed"] == outcome["warnings"] == []
+    assert [row["row"] for row in outcome["rows"]] == ["joint", "tuned"]
+    for row in outcome["rows"]:
         assert {one["task"]: one["metric"] for one in row["tasks"]} == {"recommended": "accuracy", "ads": "auc"}
         assert all(one["change"]["n"] == 3 and one["change"]["half"] is not None for one in row["tasks"])
-        assert row["verdict"] in ("helps", "hurts", "not told apart")
-    assert {row: budget["runs"] for row, budget in told["budgets"].items()} == {"joint": 3, "alone": 6, "tuned": 4}
-    assert told["budgets"]["joint"]["examples"] == pytest.approx(told["budgets"]["alone"]["examples"], rel=0.1)
+        assert row["verdict"] in ("helps", "hurts", "not significant")
+    assert {row: budget["runs"] for row, budget in outcome["budgets"].items()} == {"joint": 3, "alone": 6, "tuned": 4}
+    assert outcome["budgets"]["joint"]["examples"] == pytest.approx(outcome["budgets"]["alone"]["examples"], rel=0.1)
     assert main(["alone", run_id, "--tuned", "2"]) == 0
     text = capsys.readouterr()
     assert "joint training" in text.out

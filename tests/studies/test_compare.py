@@ -48,11 +48,11 @@ def changed(part: str, name: str, **values: Any) -> Experiment:
     ("other", "why"),
     [
         (replace(FIRST, experiment=changed("data", "ads", file="more.csv")), "the data is not the same."),
-        (replace(FIRST, experiment=changed("data", "ads", split={"seed": 1})), "the data is split another way."),
+        (replace(FIRST, experiment=changed("data", "ads", split={"seed": 1})), "the data is split differently."),
         (replace(FIRST, datasets={"ads": "other"}), "the data has changed in between."),
         (
             replace(FIRST, experiment=changed("tasks", "clicks", kind="click_through", columns={"label": "click"})),
-            "the task is of another kind.",
+            "the task has a different kind.",
         ),
         (
             replace(FIRST, experiment=changed("tasks", "clicks", columns={"query": "q", "product": "p", "label": "buy"})),
@@ -60,14 +60,14 @@ def changed(part: str, name: str, **values: Any) -> Experiment:
         ),
         (
             replace(FIRST, experiment=changed("tasks", "clicks", options={"gains": "exponential"})),
-            "they are measured with other options: gains.",
+            "they are measured with different options: gains.",
         ),
         (
             replace(FIRST, experiment=changed("tasks", "clicks", columns={"query": "q", "product": "p", "label": "click", "group": "u"})),
-            "rows are grouped another way.",
+            "rows are grouped differently.",
         ),
         (replace(FIRST, rows={"clicks": {"test": 9}}), "they were measured on 10 and on 9 rows."),
-        (replace(FIRST, tasks={"clicks": {"test": {"auc": 0.7}}}), "not the same metrics were measured."),
+        (replace(FIRST, tasks={"clicks": {"test": {"auc": 0.7}}}), "different metrics were measured."),
     ],
 )
 def test_what_must_not_be_compared(other: RunResult, why: str) -> None:

@@ -60,7 +60,7 @@ def test_both_curves_from_the_command_line(two: dict, workspace: Workspace, caps
 
 
 def test_the_chart_has_a_line_a_way_and_a_band_where_there_is_an_interval() -> None:
-    curves = {"Jointly": [(0.1, 10, 0.5, 0.1), (1.0, 100, 0.75, 0.05)], "Alone": [(0.1, 10, 0.25, None), (1.0, 100, 0.75, None)]}
+    curves = {"Joint": [(0.1, 10, 0.5, 0.1), (1.0, 100, 0.75, 0.05)], "Single-task": [(0.1, 10, 0.25, None), (1.0, 100, 0.75, None)]}
     figure = plots.efficiency(curves, "ads", ["ads", "search"], "AUC")
     band, joint, alone = figure.data
     assert np.allclose(band.y, [0.6, 0.8, 0.7, 0.4]) and joint.line.dash == "solid" and alone.line.dash != "solid"

@@ -58,7 +58,7 @@ def test_changes_and_verdicts_by_hand() -> None:
     assert clicks.change.half == pytest.approx(stats.t.ppf(0.975, 2) * 0.01 / math.sqrt(3) / math.sqrt(3))
     assert clicks.verdict is Verdict.HELPS
     assert intents.change.value == pytest.approx(-0.08)  # -0.08, -0.20, +0.04
-    assert intents.verdict is Verdict.UNTOLD
+    assert intents.verdict is Verdict.NOT_SIGNIFICANT
     assert row.overall is not None
     by_seed = [(0.1 - 0.1) / 2, (0.1 - 0.25) / 2, (0.05 / 0.7 + 0.05) / 2]
     assert row.overall.value == pytest.approx(sum(by_seed) / 3)
@@ -80,8 +80,8 @@ def test_less_is_more_where_lower_is_better() -> None:
 
 def test_two_seeds_have_no_interval_and_no_verdict() -> None:
     found = verdicts({name: r[:2] for name, r in ALONE.items()}, {"joint": JOINT[:2]}, METRICS)
-    assert all(one.change.half is None and one.verdict is Verdict.UNTOLD for one in found.rows[0].tasks)
-    assert any("Too few seeds for an interval: 2" in str(warning) for warning in found.warnings)
+    assert all(one.change.half is None and one.verdict is Verdict.NOT_SIGNIFICANT for one in found.rows[0].tasks)
+    assert any("Too few seeds for a confidence interval: 2" in str(warning) for warning in found.warnings)
 
 
 def test_only_seeds_that_both_have_are_compared_and_that_is_said() -> None:
@@ -89,14 +89,14 @@ def test_only_seeds_that_both_have_are_compared_and_that_is_said() -> None:
     clicks = found.rows[0].tasks[0]
     assert clicks.change.n == 2
     assert clicks.change.value == pytest.approx(0.055)
-    assert any("“clicks” of “joint” leaves out the seeds 2" in str(warning) for warning in found.warnings)
+    assert any("“clicks” of “joint” ignores the seeds 2" in str(warning) for warning in found.warnings)
 
 
 @pytest.mark.parametrize(
     ("changed", "why"),
     [
         ({"data": {**VALUES["data"], "ads": {"file": "more.csv"}}}, "the data is not the same"),
-        ({"data": {**VALUES["data"], "ads": {"file": "ads.csv", "split": {"seed": 1}}}}, "split another way"),
+        ({"data": {**VALUES["data"], "ads": {"file": "ads.csv", "split": {"seed": 1}}}}, "split differently"),
     ],
 )
 def test_unequal_data_is_left_out_and_said(changed: dict[str, Any], why: str) -> None:
@@ -114,7 +114,7 @@ def test_changed_content_and_other_metrics_are_left_out() -> None:
     assert any("has changed in between" in str(w) for w in found.warnings)
     more = {"clicks": {"test": {"auc": 0.5, "log_loss": 1.0}}}
     base = [replace(one, result=replace(one.result, tasks=more)) for one in ALONE["clicks"]]
-    assert any("not the same metrics" in str(w) for w in verdicts({**ALONE, "clicks": base}, {"joint": JOINT}, METRICS).warnings)
+    assert any("different metrics" in str(w) for w in verdicts({**ALONE, "clicks": base}, {"joint": JOINT}, METRICS).warnings)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_changed_content_and_other_metrics_are_left_out() -> None:
         ({"computed": "cpu bfloat16"}, "was computed on"),
         (
             {"result": RunResult("r", experiment_from_dict({**VALUES, "encoder": {"name": "other"}}), {"clicks": {"test": {"auc": 0.5}}})},
-            "same encoder",
+            "different encoders",
         ),
     ],
 )

@@ -101,7 +101,7 @@ def test_a_large_confusion_matrix_shows_the_classes_confused_most() -> None:
     scores[np.ix_([80, 81], [40])] = 0
     scores[[80, 81], 7] = 1  # class 40 is called 7
     _, matrix = KIND.report.panels(scores, labels, None, {"classes": [str(c) for c in range(50)], "weights": [1.0] * 50})
-    assert "30 classes" in matrix.title and len(matrix.data["labels"]) == 30
+    assert "30 most confused classes" in matrix.title and len(matrix.data["labels"]) == 30
     at = matrix.data["labels"].index
     assert matrix.data["values"][at("40")][at("7")] == 2
 

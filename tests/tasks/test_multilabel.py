@@ -86,7 +86,7 @@ def test_five_spellings_of_one_separator_all_divide_and_are_reported() -> None:
     assert rows == [["new", "sale"]] * 6 + [["sale"], ["new"]]
     problem = check(cells, ["train"] * 8)["tag_separators"]
     assert (problem.severity, problem.count, problem.line) == (Severity.WARNING, 4, 4)
-    assert "most at “,”, 4 cells in another way (; | / ，)" in str(problem)
+    assert "mostly by “,”; 4 cells use another way (; | / ，)" in str(problem)
 
 
 def test_a_sign_beside_the_separator_is_a_part_of_tags() -> None:

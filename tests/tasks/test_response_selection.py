@@ -168,8 +168,8 @@ def test_labels_and_groups() -> None:
     assert encoded["label"].to_pylist() == [1, 1, 1, None, None, 1]
     assert encoded["group"].to_pylist() == [0, 0, 1, 2, 3, 3]
     assert encoded["code"].to_pylist() == [[0], [1], [0], [0], [2], [3]]
-    told = table.append_column("label", [["yes", "no", "1", "0", "1", None]]).append_column("list", [["x", "y", "y", "z", "z", "z"]])
-    encoded = KIND.rows.encode(told, {"candidates": 20}, OPTIONS)
+    labelled = table.append_column("label", [["yes", "no", "1", "0", "1", None]]).append_column("list", [["x", "y", "y", "z", "z", "z"]])
+    encoded = KIND.rows.encode(labelled, {"candidates": 20}, OPTIONS)
     assert encoded["label"].to_pylist() == [1, 0, 1, None, None, None] and encoded["group"].to_pylist() == [0, 1, 1, 2, 2, 2]
 
 

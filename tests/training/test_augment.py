@@ -36,4 +36,4 @@ def test_a_task_without_texts_that_may_be_changed_is_a_fault(description: dict, 
     with pytest.raises(ExperimentError) as error:
         experiment_from_dict(description)
     (fault,) = error.value.faults
-    assert (fault.path, str(fault.found)) == ("tasks.department.augmentation.share", "0.5") and "may be changed" in str(fault.wanted)
+    assert (fault.path, str(fault.found)) == ("tasks.department.augmentation.share", "0.5") and "to augment" in str(fault.wanted)

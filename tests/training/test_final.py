@@ -35,9 +35,9 @@ def trained(description: dict, workspace: Workspace) -> Train:
     """trained(test=False, ...): a run with these settings of its training; the model of its own best step is kept for every task."""
 
     def made(**settings: object) -> Run:
-        values = {**description, "tasks": {name: description["tasks"][name] for name in TASKS}, "endings": {"keep": "models"}}
+        values = {**description, "tasks": {name: description["tasks"][name] for name in TASKS}, "task_stopping": {"keep": "models"}}
         values["data"] = {name: description["data"][name] for name in ("reviews", "searches")}
-        values["training"] = {**description["training"], "steps": 8, "precision": "float32", "evaluation_rows": 16, **settings}
+        values["training"] = {**description["training"], "steps": 8, "precision": "float32", "max_validation_rows": 16, **settings}
         created = create_run(experiment_from_dict(values), workspace, None)
         recorder = Recorder(created.folder)
         perform(recorder, training(created, workspace, False), Control())

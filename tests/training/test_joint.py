@@ -36,7 +36,7 @@ def trainer_of(description: dict, workspace: Workspace, strategy: str, weights: 
 def batches_of(trainer: _Trainer, apart: bool | None = None) -> list[StepBatch]:
     blocks = {name: data.take(data.rows("train")[:9]) for name, data in trainer.rows.items()}
     cpu = torch.device("cpu")
-    budget, n, wanted = trainer.options.micro_batch_tokens, trainer.lanes.n, trainer.joint.apart if apart is None else apart
+    budget, n, wanted = trainer.options.max_tokens_per_micro_batch, trainer.lanes.n, trainer.joint.apart if apart is None else apart
     return [assemble(p, trainer.stores, trainer.template, budget, cpu, n, wanted) for p in trainer.joint.parts(blocks, apart)]
 
 
@@ -66,14 +66,14 @@ def test_the_update_is_the_effective_sum_of_the_tasks_own_gradients(description:
         torch.testing.assert_close(shared_gradient(trainer), wanted, atol=1e-5, rtol=1e-3)
 
 
-@pytest.mark.parametrize("splits", [True, False], ids=["one way back", "one a task"])
+@pytest.mark.parametrize("splits", [True, False], ids=["one backward pass", "one a task"])
 @pytest.mark.parametrize("budget", [8192, 60], ids="{} tokens at once".format)
 def test_task_gradients_are_those_of_the_tasks_alone(description: dict, workspace: Workspace, splits: bool, budget: int) -> None:
     """Two of the tasks share their texts."""
     trainer = trainer_of(description, workspace, "mgda", dict.fromkeys(WEIGHTS, 1.0) | {"search": 2.0})
     if not splits:
         weight_norm(trainer.model.encoder.model.encoder.layer[1].output.dense)
-    trainer.options = trainer.options.model_copy(update={"micro_batch_tokens": budget})
+    trainer.options = trainer.options.model_copy(update={"max_tokens_per_micro_batch": budget})
     batches = batches_of(trainer)
     assert len(batches) == (1 if splits else 5) and (len(batches[0].packed) > trainer.lanes.n) == (budget == 60)
     trainer.joint.gradients(batches, trainer.state.weights)
@@ -230,7 +230,7 @@ def test_a_look_ahead_is_a_step_taken_back(description: dict, workspace: Workspa
     rate = 1e-4
     look = trainer.joint.compare(batches, trainer.state.weights, 7, rate, 1)
     (batch,) = batches
-    trainer.model.encoder.open_rows(batch.token_ids)
+    trainer.model.encoder.begin_sparse_rows(batch.token_ids)
     losses = trainer.joint._losses(trainer.lanes.encode(batch.packed), batch).tolist()
     gradients = np.array(look.cosines) * np.outer(look.norms, look.norms)
     first_order = dict(zip(tasks, rate * gradients[1], strict=True))

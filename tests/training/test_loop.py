@@ -93,7 +93,7 @@ def test_the_joint_gradient_is_the_weighted_sum_of_single_ones(description: dict
 def test_micro_batches_change_nothing(description: dict, workspace: Workspace) -> None:
     found = []
     for budget in (8192, 128):
-        description["training"] |= {"micro_batch_tokens": budget, "steps": 3}
+        description["training"] |= {"max_tokens_per_micro_batch": budget, "steps": 3}
         experiment = experiment_from_dict(description)
         found.append([e for e in train(experiment, prepare(experiment, workspace)) if isinstance(e, StepDone)])
     for one, other in zip(*found, strict=True):
@@ -142,8 +142,8 @@ def test_resumed_numbers_are_those_of_a_run_that_never_stopped(
 
 def test_what_a_kind_chose_on_validation_goes_with_the_model(description: dict, workspace: Workspace, tmp_path: Path) -> None:
     description["tasks"] = {"match": MATCH}
-    description["endings"] = {"keep": "models"}
-    description["early_stopping"] = {"minimum_gain": 0.9}  # the best model is the first one, the last another, the task's own a third
+    description["task_stopping"] = {"keep": "models"}
+    description["early_stopping"] = {"min_delta": 0.9}  # the best model is the first one, the last another, the task's own a third
     experiment = experiment_from_dict(description)
     prepared = prepare(experiment, workspace)
     events = list(train(experiment, prepared, folder=tmp_path))
@@ -219,8 +219,8 @@ def test_a_pause_does_not_change_the_numbers(experiment: Experiment, prepared: P
 def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_good_checkpoint(
     description: dict, workspace: Workspace, tmp_path: Path
 ) -> None:
-    description["optimizer"] = {"name": "sgd", "learning_rate": 10, "head_learning_rate": 10, "clip": 0, "momentum": 0.99}
-    description["schedule"] = {"name": "constant", "warmup": 0}
+    description["optimizer"] = {"name": "sgd", "learning_rate": 10, "head_learning_rate": 10, "max_gradient_norm": 0, "momentum": 0.99}
+    description["schedule"] = {"name": "constant", "warmup_ratio": 0}
     description["tasks"] = {
         "search": description["tasks"]["search"] | {"weight": 100.0},
         "ads": description["tasks"]["ads"] | {"weight": 100.0},
@@ -274,7 +274,7 @@ def test_out_of_memory_is_answered_and_the_model_let_go(description: dict, works
 
 
 def test_early_stopping(description: dict, workspace: Workspace, tmp_path: Path) -> None:
-    description["early_stopping"] = {"objective": "department", "patience": 2, "minimum_gain": 1.0}
+    description["early_stopping"] = {"objective": "department", "patience": 2, "min_delta": 1.0}
     description["training"] |= {"steps": 100, "evaluate_every": 3}
     experiment = experiment_from_dict(description)
     end = list(train(experiment, prepare(experiment, workspace), folder=tmp_path))[-1]

@@ -109,7 +109,7 @@ def test_a_run_that_mines_is_resumed_exactly(description: dict, workspace: Works
 
 
 def test_texts_that_are_read_together_cannot_be_mined(description: dict) -> None:
-    with pytest.raises(ExperimentError, match="0 for “mine_every” where “pairing” is together"):
+    with pytest.raises(ExperimentError, match="0 for “mine_every” when “pairing” is together"):
         experiment_from_dict(only(description, "search", mine_every=5, pairing="together"))
 
 

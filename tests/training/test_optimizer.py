@@ -28,7 +28,7 @@ from mtl_core.training.optimizer import Optimizer, RowOptimizer, schedule_factor
 )
 def test_schedule_by_hand(name: str, step: int, factor: float) -> None:
     """20 steps, a tenth of them warm-up."""
-    assert schedule_factor(ScheduleConfig(name=name, warmup=0.1), step, 20) == pytest.approx(factor)
+    assert schedule_factor(ScheduleConfig(name=name, warmup_ratio=0.1), step, 20) == pytest.approx(factor)
 
 
 def test_rows_move_as_sparse_adam_moves_them() -> None:
@@ -86,7 +86,10 @@ def test_clipping_looks_at_all_gradients_together() -> None:
     torch.manual_seed(0)
     model = _Model()
     optimizer = Optimizer(
-        model, OptimizerConfig(name="sgd", learning_rate=1, head_learning_rate=1, weight_decay=0, momentum=0), ScheduleConfig(warmup=0), 10
+        model,
+        OptimizerConfig(name="sgd", learning_rate=1, head_learning_rate=1, weight_decay=0, momentum=0),
+        ScheduleConfig(warmup_ratio=0),
+        10,
     )  # type: ignore[arg-type]
     before = [p.detach().clone() for p in model.parameters()]
     norm = _step(model, optimizer, 0)

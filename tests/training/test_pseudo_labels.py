@@ -138,4 +138,4 @@ def test_a_task_that_cannot_is_a_fault(description: dict, kind: str, columns: di
     with pytest.raises(ExperimentError) as error:
         experiment_from_dict(description)
     (fault,) = error.value.faults
-    assert (fault.path, str(fault.found)) == (f"tasks.{name}.pseudo_labels.threshold", "0.9") and "answers" in str(fault.wanted)
+    assert (fault.path, str(fault.found)) == (f"tasks.{name}.pseudo_labels.threshold", "0.9") and "pseudo-labels" in str(fault.wanted)

@@ -22,7 +22,7 @@ SETTINGS = (
     "training.steps=4",
     "training.batch_size=56",
     "training.evaluate_every=2",
-    "training.evaluation_rows=40",
+    "training.max_validation_rows=40",
     "encoder.trainable=full",
 )
 

@@ -125,7 +125,7 @@ def moved(trainer: _Trainer) -> None:
 def test_gradients_of_adapters(description: dict, workspace: Workspace, way: str, strategy: str, micro_batch_tokens: int) -> None:
     """As above, with a pass of its own through the encoder for each task, and with micro-batches that are computed again."""
     description["sharing"] = ADAPTERS[way]
-    description["training"]["micro_batch_tokens"] = micro_batch_tokens
+    description["training"]["max_tokens_per_micro_batch"] = micro_batch_tokens
     trainer = trainer_of(description, workspace, strategy)
     moved(trainer)
     model, cpu = trainer.model, torch.device("cpu")
@@ -244,7 +244,7 @@ def test_an_architecture_whose_attention_peft_does_not_know_says_so() -> None:
             adapters.attach(encoder)
             assert len(adapters.own("a")) == len(adapters.own("b")) > 0 and encoder.own() == adapters.own("a")
         else:
-            with pytest.raises(EncoderError, match="Choose “all”"):
+            with pytest.raises(EncoderError, match="Set “Target modules” to all"):
                 adapters.attach(encoder)
 
 

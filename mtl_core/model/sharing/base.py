@@ -37,9 +37,9 @@ class SharingMethod:
 
 
 class GatedOptions(Options):
-    width: int = Setting(256, ge=1, le=8192, title=N_("Width of an expert"), description=N_("Numbers in the inner layer of an expert."))
+    width: int = Setting(256, ge=1, le=8192, title=N_("Expert hidden size"), description=N_("Width of the hidden layer of an expert."))
     gate: Literal["text", "task"] = Setting(
         "text",
         title=N_("Gate"),
-        description=N_("text: a task weighs the experts anew for every text; task: it weighs them the same for all texts."),
+        description=N_("text: gate weights depend on the text; task: gate weights are the same for all texts."),
     )

@@ -64,7 +64,7 @@ class Sharing(nn.Module, ABC):
     def switch(self, task: str) -> None:
         """From now on the encoder works on the texts of this task."""
 
-    def listens(self, vectors: Tensor, task: str) -> dict[str, float] | None:
+    def gate_weights(self, vectors: Tensor, task: str) -> dict[str, float] | None:
         """Expert → its share in what the task is given, the mean over `vectors` (S ≥ 1, hidden). None: there are no experts.
 
         Named `expert 1` and so on, the same one for every task; `own 1`: the task's alone; `tower search`: the one of that task.

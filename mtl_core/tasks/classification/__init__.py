@@ -25,7 +25,7 @@ class ClassificationOptions(classes.ClassOptions, vectors.VectorOptions):
     class_weights: Literal["none", "balanced"] = Setting(
         "none",
         title=N_("Class weights"),
-        description=N_("none: every row counts the same; balanced: every class does, so rare classes weigh more a row."),
+        description=N_("none: every row has the same weight; balanced: every class has, so rows of rare classes weigh more."),
     )
 
 
@@ -36,15 +36,23 @@ FIELDS = (
         N_("The text to classify."),
         many=True,
         aliases=("text", "message", "utterance", "review", "review text", "body", "sentence", "title", "description"),
+        label=N_("Text"),
     ),
     vectors.SECOND,
-    Field("label", "label", N_("The class."), aliases=("label", "class", "intent", "category", "sentiment", "department", "target")),
+    Field(
+        "label",
+        "label",
+        N_("The class."),
+        aliases=("label", "class", "intent", "category", "sentiment", "department", "target"),
+        label=N_("Label"),
+    ),
     Field(
         "parent",
         "label",
-        N_("The coarser class that the class belongs to: a domain of intents, a department of categories."),
+        N_("The parent class: the domain of an intent, the department of a category."),
         required=False,
         aliases=("parent", "domain", "division", "supercategory", "parent_category", "category_group"),
+        label=N_("Parent class"),
     ),
 )
 
@@ -81,7 +89,7 @@ class ClassificationReport(Report):
             rows.append([N_("weighted average"), *(float(np.average(c, weights=found.support)) for c in columns[:3]), total])
         header = [N_("class"), N_("precision"), N_("recall"), "F1", N_("rows")]
         shown = metrics.most_confused(predicted, labels, SHOWN_CLASSES)
-        title = N_("Confusion matrix") if len(shown) == len(found.classes) else N_("Confusion matrix of the 30 classes confused most")
+        title = N_("Confusion matrix") if len(shown) == len(found.classes) else N_("Confusion matrix of the 30 most confused classes")
         matrix = metrics.confusion_matrix(predicted, labels, shown)
         panels = [
             Panel("table", N_("Classification report"), {"columns": header, "rows": rows}),
@@ -93,7 +101,11 @@ class ClassificationReport(Report):
             shown = metrics.most_confused(predicted, labels, SHOWN_CLASSES)
             matrix = metrics.confusion_matrix(predicted, labels, shown)
             panels.append(
-                Panel("matrix", N_("Confusion matrix of the parents"), {"labels": [parents[p] for p in shown], "values": matrix.tolist()})
+                Panel(
+                    "matrix",
+                    N_("Confusion matrix of the parent classes"),
+                    {"labels": [parents[p] for p in shown], "values": matrix.tolist()},
+                )
             )
         return panels
 
@@ -184,7 +196,7 @@ class ClassificationRows(Rows):
             "label",
             single,
             message("{count} classes have one training row only; the first is “{label}”.", label=first),
-            message("Add rows of these classes, or join them with others."),
+            message("Add rows of these classes, or merge them with others."),
         )
         unknown = in_class & ~train & (findings.split != "") & ~pc.is_in(column, found).to_numpy()
         first = common.shorten(column[int(np.argmax(unknown))].as_py()) if unknown.any() else ""
@@ -194,7 +206,7 @@ class ClassificationRows(Rows):
             "label",
             unknown,
             message("{count} rows have a class that no training row has; the first is “{label}”.", label=first),
-            message("They are left out of the evaluation. Split by class, or add such rows to training."),
+            message("Evaluation ignores them. Split by class, or add such rows to training."),
         )
         return findings.problems
 
@@ -261,7 +273,7 @@ class ClassificationRows(Rows):
 KIND = TaskKind(
     name="classification",
     label=N_("Classification"),
-    help=N_("Which of several classes a text belongs to: an intent, a category, a sentiment."),
+    help=N_("Predicts one of several classes for a text: an intent, a category, a sentiment."),
     fields=FIELDS,
     example=(
         {"text": "where is my parcel", "label": "delivery"},
@@ -270,27 +282,35 @@ KIND = TaskKind(
     ),
     Options=ClassificationOptions,
     metrics=(
-        MetricInfo("accuracy", N_("Accuracy"), N_("Share of rows whose class was found.")),
-        MetricInfo("macro_f1", N_("Macro-F1"), N_("F1 averaged over the classes, each counting the same.")),
-        MetricInfo("auc", N_("AUC"), N_("Chance that a row of the second class scores above one of the first; with two classes only.")),
+        MetricInfo("accuracy", N_("Accuracy"), N_("Share of rows whose class is predicted correctly.")),
+        MetricInfo("macro_f1", N_("Macro-F1"), N_("Unweighted mean of the F1 scores of the classes.")),
         MetricInfo(
-            "in_scope_accuracy", N_("In-scope accuracy"), N_("Of the rows within scope: share whose class is the best of the classes.")
+            "auc", N_("AUC"), N_("Probability that a row of the second class scores above one of the first; with two classes only.")
         ),
-        MetricInfo("out_of_scope_recall", N_("Out-of-scope recall"), N_("Share of the rows out of scope that were found to be so.")),
-        MetricInfo("out_of_scope_auc", N_("Out-of-scope AUC"), N_("Chance that a row out of scope is doubted more than one within it.")),
+        MetricInfo("in_scope_accuracy", N_("In-scope accuracy"), N_("Accuracy on in-scope rows, when no row is rejected.")),
+        MetricInfo("out_of_scope_recall", N_("Out-of-scope recall"), N_("Share of out-of-scope rows that are rejected.")),
+        MetricInfo(
+            "out_of_scope_auc",
+            N_("Out-of-scope AUC"),
+            N_("Probability that an out-of-scope row gets a higher rejection score than an in-scope row."),
+        ),
         MetricInfo(
             "in_scope_rejected",
-            N_("Wrongly rejected"),
-            N_("Share of the rows within scope that were called out of scope."),
+            N_("False rejection rate"),
+            N_("Share of in-scope rows that are rejected."),
             higher_is_better=False,
         ),
-        MetricInfo("parent_accuracy", N_("Parent accuracy"), N_("Share of rows whose parent was found; with a parent column.")),
+        MetricInfo(
+            "parent_accuracy",
+            N_("Parent class accuracy"),
+            N_("Share of rows whose parent class is predicted correctly; with a parent column."),
+        ),
     ),
     primary="accuracy",
     answer_fields={
         "closest": AnswerField(N_("Closest class")),
-        "parent": AnswerField(N_("Parent")),
-        "parent_probability": AnswerField(N_("Probability of the parent")),
+        "parent": AnswerField(N_("Parent class")),
+        "parent_probability": AnswerField(N_("Probability of the parent class")),
     },
     measured_by=("out_of_scope",),
     rows=ClassificationRows(),

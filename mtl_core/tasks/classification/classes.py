@@ -27,35 +27,35 @@ class ClassOptions(Options):
         "",
         max_length=200,
         title=N_("Out of scope"),
-        description=N_("The label that means: none of the classes. Empty if there is no such label."),
+        description=N_("The out-of-scope label, for texts of none of the classes; empty if there is none."),
     )
     reject: Literal["none", "confidence", "energy"] = Setting(
         "none",
         title=N_("Rejection"),
         description=N_(
-            "What is called out of scope: none, texts with a low probability of their class (confidence), or with a high energy."
+            "How out-of-scope texts are recognised: none; confidence, by a low class probability; energy, by a high energy score."
         ),
     )
     rejected_share: float = Setting(
         0.05,
         ge=0,
         le=0.5,
-        title=N_("Rejected share"),
-        description=N_("Share of validation rows within scope that rejection may turn away; sets its threshold."),
+        title=N_("Allowed false rejection rate"),
+        description=N_("Fraction of in-scope validation rows that may be rejected; sets the threshold."),
     )
     parent_weight: float = Setting(
         0.5,
         ge=0,
         le=10,
-        title=N_("Parent weight"),
-        description=N_("Weight of finding the parent beside finding the class; with a parent column."),
+        title=N_("Parent class loss weight"),
+        description=N_("Loss weight of predicting the parent class, relative to the class; with a parent column."),
     )
     rows_per_class: int = Setting(
         0,
         ge=0,
         le=1_000_000,
-        title=N_("Rows per class"),
-        description=N_("Training rows of a class that are learned from, drawn by the seed; 0: all."),
+        title=N_("Max rows per class"),
+        description=N_("Maximum training rows per class, sampled with the seed; 0: all."),
     )
 
 
@@ -98,7 +98,7 @@ def check_scope(findings: common.TaskProblems, names: pa.ChunkedArray, options: 
             Severity.WARNING,
             "out_of_scope_missing",
             "label",
-            message("No row has the label “{label}”, which should mean out of scope.", label=common.shorten(options.out_of_scope)),
+            message("No row has the out-of-scope label “{label}”.", label=common.shorten(options.out_of_scope)),
             message("Correct the option “Out of scope”, or leave it empty."),
         )
     findings.rows(
@@ -106,8 +106,8 @@ def check_scope(findings: common.TaskProblems, names: pa.ChunkedArray, options: 
         "out_of_scope_not_learned",
         "label",
         turned_away(names, options) & (findings.split == "train"),
-        message("{count} training rows are out of scope; rejection does not learn from them."),
-        message("Nothing to do; without rejection they are a class of their own."),
+        message("{count} training rows are out of scope; rejection does not use them."),
+        message("No action needed; without rejection they form a class of their own."),
     )
 
 
@@ -128,7 +128,7 @@ def check_parents(findings: common.TaskProblems, names: pa.ChunkedArray) -> None
             label="" if first is None else common.shorten(names[first].as_py()),
             parent="" if first is None else common.shorten(parents[first].as_py()),
         ),
-        message("A class has one parent: the more frequent one counts. Correct the column, or give the class two names."),
+        message("A class can have only one parent; the most frequent one is used. Correct the column, or use two class names."),
     )
     findings.rows(
         Severity.WARNING,
@@ -136,7 +136,7 @@ def check_parents(findings: common.TaskProblems, names: pa.ChunkedArray) -> None
         "parent",
         common.nulls(parents) & ~common.nulls(names),
         message("{count} rows have a class and no parent."),
-        message("The parent of the other rows of the class counts; a class that has none is its own parent."),
+        message("The parent of the other rows of the class is used; a class that has none is its own parent."),
     )
 
 

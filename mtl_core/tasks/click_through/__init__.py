@@ -17,22 +17,26 @@ from mtl_core.tasks.click_through import clicks
 
 class ClickThroughOptions(clicks.ClickOptions, features.FeatureOptions):
     cross_layers: int = Setting(
-        2, ge=0, le=8, title=N_("Cross layers"), description=N_("Layers that multiply features with each other (DCN-v2).")
+        2, ge=0, le=8, title=N_("Cross layers"), description=N_("Number of layers that multiply features with each other (DCN-v2).")
     )
     hidden_size: int = Setting(
-        512, ge=1, le=8192, title=N_("Hidden size"), description=N_("Width of the fully connected layers beside the cross layers.")
+        512, ge=1, le=8192, title=N_("Hidden size"), description=N_("Size of the fully connected layers in parallel to the cross layers.")
     )
     text_size: int = Setting(
-        64, ge=1, le=4096, title=N_("Text size"), description=N_("Width to which the text's vector is brought beside the other features.")
+        64,
+        ge=1,
+        le=4096,
+        title=N_("Text projection size"),
+        description=N_("Size of the text vector after projection, beside the other features."),
     )
-    dropout: float = Setting(0.2, ge=0, le=0.9, title=N_("Dropout"), description=N_("Share of values dropped in the head while training."))
+    dropout: float = Setting(0.2, ge=0, le=0.9, title=N_("Dropout"), description=N_("Dropout probability in the head."))
 
 
 FIELDS = (
     Field(
         "categories",
         "category",
-        N_("Columns with one of a set of values: site, device, weekday."),
+        N_("Categorical columns: site, device, weekday."),
         required=False,
         many=True,
         aliases=(
@@ -48,28 +52,32 @@ FIELDS = (
             "placement",
             "visitortype",
         ),
+        label=N_("Categories"),
     ),
     Field(
         "numbers",
         "number",
-        N_("Columns with numbers: price, age, seconds on the page."),
+        N_("Numeric columns: price, age, seconds on the page."),
         required=False,
         many=True,
         aliases=("price", "age", "duration", "count", "amount", "bid", "discount", "bouncerates", "exitrates"),
+        label=N_("Numbers"),
     ),
     Field(
         "text",
         "text",
-        N_("A text, such as the ad's."),
+        N_("A text, such as the ad copy."),
         required=False,
         many=True,
         aliases=("text", "ad", "ad_text", "title", "headline", "creative"),
+        label=N_("Text"),
     ),
     Field(
         "label",
         "label",
         N_("Whether there was a click: 0 or 1."),
         aliases=("label", "click", "clicked", "revenue", "converted", "conversion"),
+        label=N_("Label"),
     ),
     Field(
         "conversion",
@@ -77,22 +85,25 @@ FIELDS = (
         N_("Whether a purchase followed the click: 0 or 1."),
         required=False,
         aliases=("conversion", "converted", "purchase", "purchased", "bought"),
+        label=N_("Conversion"),
     ),
     Field(
         "propensity",
         "number",
-        N_("The chance that the row was seen, above 0 and at most 1; for propensity weighting."),
+        N_("Propensity: the probability that the row was seen, above 0 and at most 1; for inverse propensity weighting."),
         required=False,
         asked=False,
         aliases=("propensity", "propensity_score"),
+        label=N_("Propensity"),
     ),
     Field(
         "position",
         "number",
-        N_("The place at which it was shown, from 1; for propensity weighting without a propensity."),
+        N_("The position at which it was shown, from 1; for inverse propensity weighting without a propensity."),
         required=False,
         asked=False,
         aliases=("position",),
+        label=N_("Position"),
     ),
 )
 
@@ -115,7 +126,7 @@ class ClickThroughReport(Report):
         panels = [Panel("reliability", clicks.RELIABILITY[prefix], metrics.reliability(*rows)) for prefix, rows in measured.items()]
         if len(measured) == 1:
             return panels
-        header = [N_("what"), N_("rows"), N_("happened"), N_("predicted")]
+        header = [N_("target"), N_("rows"), N_("observed"), N_("predicted")]
         rows = [
             [clicks.WHAT[prefix], len(found), *(float(part.mean()) if len(part) else None for part in (found, said))]
             for prefix, (said, found) in measured.items()
@@ -154,8 +165,8 @@ class ClickThroughRows(Rows):
                 Severity.ERROR,
                 "no_features",
                 None,
-                message("No column says anything about the click."),
-                message("Choose at least one column of categories, of numbers or of text."),
+                message("No column holds features for predicting the click."),
+                message("Choose at least one categorical, numeric or text column."),
             )
         findings.texts("text")
         features.check(findings, options)
@@ -233,8 +244,8 @@ class ClickThroughRows(Rows):
 
 KIND = TaskKind(
     name="click_through",
-    label=N_("Click-through"),
-    help=N_("How probable a click or a purchase is, from categories, numbers and optionally a text."),
+    label=N_("Click-through rate"),
+    help=N_("Predicts the probability of a click or purchase from categories, numbers and optionally a text."),
     fields=FIELDS,
     example=(
         {"categories": "mobile", "numbers": 9.5, "text": "red shoes, half price", "label": 1, "conversion": 1},
@@ -243,45 +254,53 @@ KIND = TaskKind(
     ),
     Options=ClickThroughOptions,
     metrics=(
-        MetricInfo("auc", N_("AUC"), N_("Chance that a clicked row scores above another one.")),
+        MetricInfo("auc", N_("AUC"), N_("Probability that a clicked row scores above one that was not.")),
         MetricInfo(
-            "log_loss", N_("Log-loss"), N_("How far the probabilities are from what happened; 0 is perfect."), higher_is_better=False
+            "log_loss",
+            N_("Log loss"),
+            N_("Cross-entropy of the predicted probabilities and the outcomes; 0 is perfect."),
+            higher_is_better=False,
         ),
-        MetricInfo("pr_auc", N_("PR-AUC"), N_("Precision averaged over recall; compare it with the share of clicks.")),
+        MetricInfo("pr_auc", N_("PR-AUC"), N_("Average precision; compare it with the click rate.")),
         MetricInfo(
             "calibration_error",
             N_("Calibration error"),
-            N_("Mean gap between the probability said and the share that clicked, over 15 bins."),
+            N_("Expected calibration error over 15 bins: mean gap between predicted probability and observed click rate."),
             higher_is_better=False,
         ),
         MetricInfo(
             "weighted_auc",
             N_("Weighted AUC"),
-            N_("AUC with each row weighed by one over its propensity, as in training; with propensity weighting."),
+            N_("AUC with inverse propensity weights, as in training; only with inverse propensity weighting."),
         ),
-        MetricInfo("cvr_auc", N_("Conversion AUC"), N_("Of the clicked rows: chance that a converted one scores above another one.")),
+        MetricInfo("cvr_auc", N_("Conversion AUC"), N_("Probability that a converted row scores above another one, over clicked rows.")),
         MetricInfo(
             "cvr_log_loss",
             N_("Conversion log-loss"),
-            N_("Log-loss of the conversion after a click, on clicked rows."),
+            N_("Log loss of the conversion after a click (CVR), on clicked rows."),
             higher_is_better=False,
         ),
-        MetricInfo("cvr_pr_auc", N_("Conversion PR-AUC"), N_("PR-AUC of the conversion after a click, on clicked rows.")),
+        MetricInfo("cvr_pr_auc", N_("Conversion PR-AUC"), N_("PR-AUC of the conversion after a click (CVR), on clicked rows.")),
         MetricInfo(
-            "cvr_calibration_error", N_("Conversion calibration error"), N_("Calibration error on clicked rows."), higher_is_better=False
+            "cvr_calibration_error",
+            N_("Conversion calibration error"),
+            N_("Calibration error of the conversion after a click (CVR), on clicked rows."),
+            higher_is_better=False,
         ),
-        MetricInfo("ctcvr_auc", N_("Click-and-conversion AUC"), N_("Of all rows: chance that a converted one scores above another one.")),
+        MetricInfo(
+            "ctcvr_auc", N_("Click-and-conversion AUC"), N_("Probability that a converted row scores above another one, over all rows.")
+        ),
         MetricInfo(
             "ctcvr_log_loss",
             N_("Click-and-conversion log-loss"),
-            N_("Log-loss of click and conversion, on all rows."),
+            N_("Log loss of click and conversion (CTCVR), on all rows."),
             higher_is_better=False,
         ),
-        MetricInfo("ctcvr_pr_auc", N_("Click-and-conversion PR-AUC"), N_("PR-AUC of click and conversion, on all rows.")),
+        MetricInfo("ctcvr_pr_auc", N_("Click-and-conversion PR-AUC"), N_("PR-AUC of click and conversion (CTCVR), on all rows.")),
         MetricInfo(
             "ctcvr_calibration_error",
             N_("Click-and-conversion calibration error"),
-            N_("Calibration error of click and conversion, on all rows."),
+            N_("Calibration error of click and conversion (CTCVR), on all rows."),
             higher_is_better=False,
         ),
     ),

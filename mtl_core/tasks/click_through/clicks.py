@@ -20,27 +20,29 @@ class ClickOptions(Options):
     conversion_model: Literal["esmm", "two_heads"] = Setting(
         "esmm",
         title=N_("Conversion model"),
-        description=N_("With conversions. esmm: click and conversion together, over all rows; two_heads: conversion on clicked rows only."),
+        description=N_(
+            "With conversions. esmm: click and conversion together, over all rows (ESMM); two_heads: conversion on clicked rows only."
+        ),
     )
     without_click: Literal["ignore", "clicked", "leave_out"] = Setting(
         "ignore",
         title=N_("Conversion without a click"),
-        description=N_("ignore: it does not count; clicked: the row counts as clicked; leave_out: the row is left out."),
+        description=N_("ignore: it does not count; clicked: the row counts as clicked; leave_out: the row is dropped."),
     )
     propensity_weighting: bool = Setting(
         False,
-        title=N_("Propensity weighting"),
-        description=N_("Weigh each row by one over the chance that it was seen, given by the propensity or the position."),
+        title=N_("Inverse propensity weighting"),
+        description=N_("Weight each row by the inverse of the probability that it was seen, from the propensity or the position."),
     )
     largest_weight: float = Setting(
-        10.0, ge=1, le=1000, title=N_("Largest weight"), description=N_("Weights of rows that were hardly ever seen are cut to this.")
+        10.0, ge=1, le=1000, title=N_("Max weight"), description=N_("Upper limit of the weights of rows that were rarely seen.")
     )
     position_power: float = Setting(
         1.0,
         ge=0,
         le=4,
-        title=N_("Power of the position"),
-        description=N_("At position k a row is seen with the chance 1/k to this power; used where there is no propensity."),
+        title=N_("Position bias exponent"),
+        description=N_("Assumed exposure at position k is 1/k to this power; used without a propensity."),
     )
 
 
@@ -102,8 +104,8 @@ def check_conversions(findings: common.TaskProblems, options: ClickOptions) -> N
         "conversion_missing",
         "conversion",
         (click == 1) & common.nulls(findings.table["conversion"]),
-        message("{count} clicked rows do not say whether a conversion followed."),
-        message("Nothing to do: they teach the click only. Fill in 0 if a missing value means that there was none."),
+        message("{count} clicked rows have no conversion label."),
+        message("No action needed: only the click is learned from them. Fill in 0 if a missing value means no conversion."),
     )
     click, conversion = labels_of(findings.table, options)
     if len(np.unique(conversion[(findings.split == "train") & (click == 1) & ~np.isnan(conversion)])) < 2:
@@ -111,8 +113,8 @@ def check_conversions(findings: common.TaskProblems, options: ClickOptions) -> N
             Severity.WARNING,
             "one_conversion",
             "conversion",
-            message("All clicked training rows have the same conversion, or none, so there is nothing to learn from it."),
-            message("Choose another column, or leave it out."),
+            message("All clicked training rows have the same conversion label, or none, so there is nothing to learn."),
+            message("Choose another column, or remove it."),
         )
 
 
@@ -123,8 +125,8 @@ def check_propensities(findings: common.TaskProblems, options: ClickOptions) -> 
             Severity.WARNING,
             "no_propensity",
             None,
-            message("Propensity weighting is on, but no column says how probable it was that a row was seen."),
-            message("Choose a column of propensities or of positions, or turn the weighting off; now every row counts the same."),
+            message("Inverse propensity weighting is on, but no column gives a propensity or a position."),
+            message("Choose a propensity or position column, or turn the weighting off; for now all rows have the same weight."),
         )
     for field in given:
         values = common.numbers(findings.table[field])[0]
@@ -132,27 +134,27 @@ def check_propensities(findings: common.TaskProblems, options: ClickOptions) -> 
         found = values[int(np.argmax(wrong))] if wrong.any() else 0
         if field == "propensity":
             why = message("{count} propensities are not above 0 and at most 1; the first is {found}.", found=f"{found:g}")
-            remedy = message("They count as not known, so the rows weigh as an average one. A row that was seen had a chance to be seen.")
+            remedy = message("They count as missing and get the mean weight. A propensity must be above 0.")
         else:
             why = message("{count} positions are not whole numbers from 1; the first is {found}.", found=f"{found:g}")
-            remedy = message("They count as not known, so the rows weigh as an average one. Count positions from 1.")
+            remedy = message("They count as missing and get the mean weight. Count positions from 1.")
         findings.rows(Severity.WARNING, f"{field}_out_of_range", field, wrong, why, remedy)
         findings.rows(
             Severity.WARNING,
             f"{field}_missing",
             field,
             np.isnan(values),
-            message("{count} of {of} rows do not say how probable it was that they were seen."),
-            message("Nothing to do: they weigh as an average row."),
+            message("{count} of {of} rows have no propensity."),
+            message("No action needed: they get the mean weight."),
         )
 
 
 # What is measured: of all rows (""), of the clicked ones ("cvr_"), and of all of which the conversion is known ("ctcvr_").
 WHAT = {"": N_("Click"), "cvr_": N_("Conversion after a click"), "ctcvr_": N_("Click and conversion")}
 RELIABILITY = {
-    "": N_("Reliability of the click probability"),
-    "cvr_": N_("Reliability of the conversion probability after a click"),
-    "ctcvr_": N_("Reliability of the probability of click and conversion"),
+    "": N_("Reliability diagram of the click probability"),
+    "cvr_": N_("Reliability diagram of the conversion probability after a click"),
+    "ctcvr_": N_("Reliability diagram of the probability of click and conversion"),
 }
 MEASURES = {
     "auc": metrics.roc_auc,

@@ -23,22 +23,22 @@ EXAMPLE = '{"brand": "Ellie Shoes", "colour": ["red", "black"]}'
 
 class ExtractionOptions(Options):
     hidden_size: int = Setting(
-        0, ge=0, le=8192, title=N_("Hidden size"), description=N_("Width of a fully connected layer before the tags; 0 for none.")
+        0, ge=0, le=8192, title=N_("Hidden size"), description=N_("Size of a hidden layer before the tags; 0: none.")
     )
-    dropout: float = Setting(0.1, ge=0, le=0.9, title=N_("Dropout"), description=N_("Share of values dropped in the head while training."))
+    dropout: float = Setting(0.1, ge=0, le=0.9, title=N_("Dropout"), description=N_("Dropout probability in the head."))
     outside_weight: float = Setting(
         1.0,
         gt=0,
         le=1,
-        title=N_("Weight outside"),
-        description=N_("What a token outside of all spans counts in the loss; below 1 more is found, and more of it wrongly."),
+        title=N_("Outside (O) tag weight"),
+        description=N_("Loss weight of tokens outside all spans (tag O); below 1 raises recall and lowers precision."),
     )
     minimum_count: int = Setting(
         1,
         ge=1,
         le=1_000_000,
-        title=N_("Minimum count"),
-        description=N_("Attributes with fewer values in the training rows are left out, in the evaluation too."),
+        title=N_("Min count"),
+        description=N_("Attributes with fewer values in the training rows are ignored, also in evaluation."),
     )
 
 
@@ -46,19 +46,21 @@ FIELDS = (
     Field(
         "text",
         "text",
-        N_("The text in which the attributes stand."),
+        N_("The text that contains the attributes."),
         many=True,
         aliases=("text", "title", "product_title", "input", "sentence", "description", "name"),
+        label=N_("Text"),
     ),
     Field(
         "label",
         "label",
         N_(
-            "The attributes: a JSON object of names and values, a JSON list of start, end and attribute, or “brand: Ellie; size: 7”. "
-            "{} says that there are none, an empty cell that nobody looked."
+            "The attributes: a JSON object of names and values, a JSON list of start, end and attribute, or “brand: Ellie; size: 7”. {} "
+            "means that there are none, an empty cell that the row was not annotated."
         ),
         aliases=("attributes", "spans", "entities", "target_scores", "label", "labels", "annotations"),
         holds="tags",
+        label=N_("Label"),
     ),
 )
 
@@ -80,8 +82,8 @@ class ExtractionReport(Report):
         if rows:
             macro = [float(np.mean([row[i] for row in rows])) for i in (1, 2, 3)]
             rows += [[N_("all values"), *_rates(*totals[:3]), *totals[2:]], [N_("macro average"), *macro, *totals[2:]]]
-        header = [N_("attribute"), N_("precision"), N_("recall"), "F1", N_("values"), N_("beyond the longest text")]
-        return [Panel("table", N_("Values found by attribute"), {"columns": header, "rows": rows})]
+        header = [N_("attribute"), N_("precision"), N_("recall"), "F1", N_("values"), N_("beyond the max sequence length")]
+        return [Panel("table", N_("Values found per attribute"), {"columns": header, "rows": rows})]
 
     def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
         return [
@@ -116,7 +118,7 @@ class ExtractionRows(Rows):
             "label",
             bad,
             message("{count} cells cannot be read as attributes; the first is “{found}”.", found=first),
-            message("They are left out. Write them as {example}, or as “brand: Ellie Shoes; colour: red”.", example=EXAMPLE),
+            message("They are ignored. Write them as {example}, or as “brand: Ellie Shoes; colour: red”.", example=EXAMPLE),
         )
         if not findings.labels(np.array([row.spans is not None for row in rows], bool)):
             return findings.problems
@@ -125,21 +127,21 @@ class ExtractionRows(Rows):
                 "absent",
                 "value_not_in_text",
                 message("{count} rows have values that do not occur in their text as whole words; the first is “{found}”."),
-                message("These values are left out, the row's others are learned. Write values as they stand in the text."),
+                message("These values are ignored, the row's others are used. Write values as they stand in the text."),
             ),
             (
                 "outside",
                 "span_outside_text",
                 message("{count} rows have spans that do not lie in their text; the first is {found}."),
                 message(
-                    "These spans are left out. Count characters from 0, the end not included; joined columns have a space between them."
+                    "These spans are ignored. Count characters from 0, the end not included; joined columns have a space between them."
                 ),
             ),
             (
                 "overlapping",
                 "spans_overlap",
-                message("{count} rows have values that overlap; the first to be left out is “{found}”."),
-                message("Of values that overlap the longest is kept, since a word can have one attribute only."),
+                message("{count} rows have overlapping values; the first to be ignored is “{found}”."),
+                message("Of overlapping values the longest is kept, because a word can have only one attribute."),
             ),
         ):
             lost = [getattr(row, part) for row in rows]
@@ -168,7 +170,7 @@ class ExtractionRows(Rows):
                 minimum=options.minimum_count,
                 found=common.shorten(others[int(np.argmax(unknown))]) if unknown.any() else "",
             ),
-            message("Its values are left out, in the evaluation too. Split another way, add rows, or lower the minimum count."),
+            message("Its values are ignored, also in evaluation. Split differently, add rows, or lower the minimum count."),
         )
         return findings.problems
 
@@ -212,7 +214,7 @@ class ExtractionRows(Rows):
 KIND = TaskKind(
     name="extraction",
     label=N_("Attribute extraction"),
-    help=N_("Which words of a text name an attribute and which one: the brand, the colour, the size in a product's title."),
+    help=N_("Finds the attributes named in a text: the brand, the colour, the size in a product title."),
     fields=FIELDS,
     example=(
         {"text": "Ellie leather shoes, red", "label": '{"brand": "Ellie", "colour": "red"}'},
@@ -222,10 +224,12 @@ KIND = TaskKind(
     Options=ExtractionOptions,
     metrics=(
         MetricInfo(
-            "f1", N_("F1"), N_("Harmonic mean of precision and recall over all values; one counts if start, end and attribute are right.")
+            "f1",
+            N_("F1"),
+            N_("Harmonic mean of precision and recall over all values; a value is right if start, end and attribute are right."),
         ),
-        MetricInfo("precision", N_("Precision"), N_("Share of the values found that are right.")),
-        MetricInfo("recall", N_("Recall"), N_("Share of the true values that were found.")),
+        MetricInfo("precision", N_("Precision"), N_("Share of predicted values that are right.")),
+        MetricInfo("recall", N_("Recall"), N_("Share of true values that are found.")),
     ),
     primary="f1",
     rows_at_once=256,

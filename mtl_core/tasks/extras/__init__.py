@@ -32,19 +32,21 @@ FIELDS = (
     Field(
         "categories",
         "category",
-        N_("Columns with one of a set of values: brand, site, weekday."),
+        N_("Categorical columns: brand, site, weekday."),
         required=False,
         many=True,
-        suggested=False,  # what holds few values may well be the label in other words
+        suggested=False,
+        label=N_("Categories"),  # what holds few values may well be the label in other words
     ),
-    Field("numbers", "number", N_("Columns with numbers: price, age, rating."), required=False, many=True, suggested=False),
+    Field("numbers", "number", N_("Numeric columns: price, age, rating."), required=False, many=True, suggested=False, label=N_("Numbers")),
     Field(
         "knowledge",
         "text",
-        N_("What is known beside the text: “brand: Zentrik; colour: navy”, a JSON object, or a JSON list of triples."),
+        N_("Facts beside the text: “brand: Zentrik; colour: navy”, a JSON object, or a JSON list of triples."),
         required=False,
         many=True,
         aliases=("knowledge", "triples", "attribute_triples", "facts", "specifications"),
+        label=N_("Knowledge"),
     ),
 )
 FEATURES = features.FeatureOptions()
@@ -57,7 +59,8 @@ class ExtraOptions(Options):
         "in_text",
         title=N_("Knowledge"),
         description=N_(
-            "in_text: written behind the text; embedded: encoded alone and added to the text's vector, but not by kinds that write texts."
+            "in_text: appended to the text; embedded: encoded separately and added to the text's vector, but not by kinds that generate "
+            "text."
         ),
     )
 
@@ -90,16 +93,18 @@ class ExtraRows(Rows):
                 Severity.ERROR,
                 "extras_of_a_catalogue",
                 None,
-                message("Extra columns belong to rows, so the items of a whole catalogue have none."),
-                message("Rank no rows over the catalogue, or leave out: {fields}.", fields=", ".join(sorted(given))),
+                message("Extra columns belong to rows, so the items of the full catalogue have none."),
+                message("Turn catalogue ranking off, or remove: {fields}.", fields=", ".join(sorted(given))),
             )
         if embedded and self.plain.rows.mining(options):
             findings.table_wide(
                 Severity.ERROR,
                 "extras_of_mined_negatives",
                 None,
-                message("Extra columns belong to rows, so negatives that are mined have none."),
-                message("Mine no negatives, or leave out: {fields}. Knowledge in the text may stay.", fields=", ".join(sorted(embedded))),
+                message("Extra columns belong to rows, so mined negatives have none."),
+                message(
+                    "Turn hard negatives off, or remove: {fields}. Knowledge in the text may stay.", fields=", ".join(sorted(embedded))
+                ),
             )
         return findings.problems
 
@@ -254,8 +259,8 @@ def check_knowledge(findings: common.TaskProblems) -> None:
             "knowledge_empty",
             KNOWLEDGE,
             empty,
-            message("The column of knowledge is empty in every row."),
-            message("Choose a column that says something, or leave the field without one."),
+            message("The knowledge column is empty in every row."),
+            message("Choose a column with content, or leave the field empty."),
         )
         return
     findings.rows(
@@ -264,7 +269,7 @@ def check_knowledge(findings: common.TaskProblems) -> None:
         KNOWLEDGE,
         empty,
         message("{count} of {of} rows have no knowledge."),
-        message("Nothing to do: such a row is read by the rest of it."),
+        message("No action needed: the rest of the row is used."),
     )
     unreadable = linearised(column)[1]
     first = common.shorten(column[int(np.argmax(unreadable))].as_py()) if unreadable.any() else ""
@@ -273,7 +278,7 @@ def check_knowledge(findings: common.TaskProblems) -> None:
         "knowledge_unreadable",
         KNOWLEDGE,
         unreadable,
-        message("{count} cells of knowledge begin like JSON but are not; the first is “{found}”.", found=first),
+        message("{count} knowledge cells start like JSON but are not; the first is “{found}”.", found=first),
         message("They are read as they stand. Write them as {example}, or as “brand: Zentrik; colour: navy”.", example=EXAMPLE),
     )
 

@@ -24,53 +24,69 @@ _NEIGHBOURS, _ASKED = 20_000, 2_000  # rows of the naive baseline
 
 class GenerationOptions(Options):
     layers: int = Setting(
-        2, ge=1, le=6, title=N_("Decoder layers"), description=N_("Of the decoder that writes where the backbone has none of its own.")
+        2,
+        ge=1,
+        le=6,
+        title=N_("Decoder layers"),
+        description=N_("Layers of the decoder that generates text where the backbone has none of its own."),
     )
     heads: int = Setting(
-        8, ge=1, le=64, title=N_("Attention heads"), description=N_("Of each decoder layer; as many of them as divide the encoder's width.")
+        8,
+        ge=1,
+        le=64,
+        title=N_("Attention heads"),
+        description=N_("Attention heads per decoder layer, reduced to a number that divides the encoder's hidden size."),
     )
-    dropout: float = Setting(
-        0.1, ge=0, le=0.9, title=N_("Dropout"), description=N_("Share of values dropped in the decoder while training.")
-    )
+    dropout: float = Setting(0.1, ge=0, le=0.9, title=N_("Dropout"), description=N_("Dropout probability in the decoder."))
     longest_target: int = Setting(
         48,
         ge=4,
         le=512,
-        title=N_("Longest text written"),
-        description=N_("In tokens, fewer than are read of a text; longer targets are cut, and writing ends there."),
+        title=N_("Max new tokens"),
+        description=N_("In tokens, fewer than the max sequence length; longer targets are cut, and generation ends there."),
     )
     label_smoothing: float = Setting(
-        0.1, ge=0, le=0.5, title=N_("Label smoothing"), description=N_("Share of each token's target spread over all others in training.")
+        0.1,
+        ge=0,
+        le=0.5,
+        title=N_("Label smoothing"),
+        description=N_("Fraction of each token's target that is spread over all others in training."),
     )
     beams: int = Setting(
-        4, ge=1, le=16, title=N_("Beams"), description=N_("Texts followed side by side when a person asks; 1 takes the likeliest token.")
+        4, ge=1, le=16, title=N_("Number of beams"), description=N_("Number of beams for a single prediction; 1 is greedy decoding.")
     )
     evaluation_beams: int = Setting(
-        1, ge=1, le=16, title=N_("Beams of an evaluation"), description=N_("As beams, when many texts are written to be measured.")
+        1, ge=1, le=16, title=N_("Beams in evaluation"), description=N_("Number of beams for texts generated in evaluation.")
     )
     decoded_share: float = Setting(
         0.5,
         gt=0,
         le=1,
-        title=N_("Share written out"),
-        description=N_("Share of evaluated rows that are written out for ROUGE-L and chrF; loss and perplexity use all."),
+        title=N_("Generated fraction"),
+        description=N_("Fraction of the evaluated rows for which text is generated, for ROUGE-L and chrF; loss and perplexity use all."),
     )
     samples: int = Setting(
-        3, ge=0, le=10, title=N_("Other wordings"), description=N_("Texts drawn at random beside the best one when a person asks.")
+        3,
+        ge=0,
+        le=10,
+        title=N_("Sampled alternatives"),
+        description=N_("Number of texts sampled in addition to the best one, for a single prediction."),
     )
     temperature: float = Setting(
         0.8,
         gt=0,
         le=2,
         title=N_("Temperature"),
-        description=N_("Of other wordings: below 1 likely tokens are drawn more often, above 1 less."),
+        description=N_("For sampled alternatives: below 1 favours likely tokens, above 1 less so."),
     )
     top_p: float = Setting(
         0.9,
         gt=0,
         le=1,
-        title=N_("Top p"),
-        description=N_("Of other wordings: only the likeliest tokens with this probability together are drawn."),
+        title=N_("Top-p"),
+        description=N_(
+            "For sampled alternatives: only the most likely tokens up to this total probability are sampled (nucleus sampling)."
+        ),
     )
 
 
@@ -78,15 +94,17 @@ FIELDS = (
     Field(
         "source",
         "text",
-        N_("The text to write from."),
+        N_("The source text."),
         many=True,
         aliases=("source", "input", "prompt", "data", "attributes", "facts", "instruction", "message"),
+        label=N_("Source"),
     ),
     Field(
         "label",
         "label",
-        N_("The text to be written."),
+        N_("The target text."),
         aliases=("label", "target", "output", "response", "reply", "summary", "description", "text"),
+        label=N_("Label"),
     ),
 )
 
@@ -110,14 +128,14 @@ class GenerationReport(Report):
         pairs = [(row["given"], row["text"], str(label)) for row, label in zip(scores, labels, strict=True) if row["text"] is not None]
         shown = [pairs[i] for i in np.unique(np.linspace(0, len(pairs) - 1, min(SHOWN_TEXTS, len(pairs))).astype(np.int64))]
         lengths = np.array([[len(common.WORDS_AND_SIGNS.findall(text)) for text in pair[1:]] for pair in pairs]).reshape(-1, 2)
-        names = (N_("Written"), N_("Reference"))
+        names = (N_("Generated"), N_("Reference"))
         rows = [[name, *np.percentile(own, (10, 50, 90)).tolist()] for name, own in zip(names, lengths.T, strict=True) if len(own)]
         return [
-            Panel("table", N_("What was written"), {"columns": [N_("Source"), *names], "rows": [list(pair) for pair in shown]}),
+            Panel("table", N_("Generated text"), {"columns": [N_("Source"), *names], "rows": [list(pair) for pair in shown]}),
             Panel(
                 "table",
-                N_("Words and signs of a text"),
-                {"columns": ["", N_("Shorter: 10 %"), N_("Median"), N_("Longer: 10 %")], "rows": rows},
+                N_("Words and symbols per text"),
+                {"columns": ["", N_("10th percentile"), N_("Median"), N_("90th percentile")], "rows": rows},
             ),
         ]
 
@@ -152,11 +170,11 @@ class GenerationRows(Rows):
             "label",
             long,
             message(
-                "{count} of {of} texts to be written ({share:.1%}) have more than {limit} words and signs, so at least as many tokens.",
+                "{count} of {of} target texts ({share:.1%}) have more than {limit} words and symbols, so at least as many tokens.",
                 share=float(long.mean()) if len(long) else 0.0,
                 limit=options.longest_target,
             ),
-            message("They are cut there, and nothing longer is written. Raise “Longest text written” if they matter."),
+            message("They are cut there, and no longer text is generated. Raise “Max new tokens” if they matter."),
         )
         return findings.problems
 
@@ -197,8 +215,8 @@ class GenerationRows(Rows):
 
 KIND = TaskKind(
     name="generation",
-    label=N_("Generation"),
-    help=N_("Writes a text from a text: a description from attributes, an answer to a message, a short title from a long one."),
+    label=N_("Text generation"),
+    help=N_("Generates a text from a text: a description from attributes, an answer to a message, a short title from a long one."),
     fields=FIELDS,
     example=(
         {"source": "brand: Ellie; colour: red; shoes", "label": "Red shoes by Ellie."},
@@ -206,18 +224,18 @@ KIND = TaskKind(
     ),
     Options=GenerationOptions,
     metrics=(
-        MetricInfo("rouge_l", N_("ROUGE-L"), N_("F1 of the longest common sequence of words between what was written and the reference.")),
-        MetricInfo("chrf", N_("chrF"), N_("F-score of the character sequences shared by what was written and the references.")),
+        MetricInfo("rouge_l", N_("ROUGE-L"), N_("F1 of the longest common subsequence of words of the generated text and the reference.")),
+        MetricInfo("chrf", N_("chrF"), N_("F-score of the character n-grams shared by the generated text and the references.")),
         MetricInfo(
             "perplexity",
             N_("Perplexity"),
-            N_("Among how many equally likely tokens the model chooses; lower is better."),
+            N_("Exponential of the mean loss per token; lower is better."),
             higher_is_better=False,
         ),
     ),
     primary="rouge_l",
     rows_at_once=64,  # a number for each token of the vocabulary at each token of the targets
-    answer_fields={"others": AnswerField(N_("Other wordings")), "text": AnswerField(N_("Text"))},
+    answer_fields={"others": AnswerField(N_("Sampled alternatives")), "text": AnswerField(N_("Text"))},
     measured_by=("decoded_share",),
     rows=GenerationRows(),
     report=REPORT,

@@ -63,10 +63,10 @@ class DecoderLayer(nn.Module):
         query, keys, values = (self._apart(part) for part in self.own(self.before[0](x)).chunk(3, -1))
         if own is not None:
             keys, values = torch.cat([own[0], keys], 2), torch.cat([own[1], values], 2)
-        heard = F.scaled_dot_product_attention(query, keys, values, is_causal=own is None)
-        x = x + self.drop(self.own_out(_together(heard)))
-        heard = F.scaled_dot_product_attention(self._apart(self.query(self.before[1](x))), *cross, attn_mask=mask)
-        x = x + self.drop(self.cross_out(_together(heard)))
+        attended = F.scaled_dot_product_attention(query, keys, values, is_causal=own is None)
+        x = x + self.drop(self.own_out(_together(attended)))
+        attended = F.scaled_dot_product_attention(self._apart(self.query(self.before[1](x))), *cross, attn_mask=mask)
+        x = x + self.drop(self.cross_out(_together(attended)))
         return x + self.drop(self.feed(self.before[2](x))), (keys, values)
 
     def _apart(self, x: Tensor) -> Tensor:
@@ -136,8 +136,8 @@ class Decoder(nn.Module):
         states[mask] = vectors[source.index]
         ids = source.ids.new_zeros(mask.shape)
         ids[mask] = source.ids
-        heard = mask | (lengths == 0)[:, None]  # a text without any token is one of nothing
-        read = _Source(heard, ids, states, self.key(states), [cast(DecoderLayer, layer).keys_values(states) for layer in self.layers])
+        attended = mask | (lengths == 0)[:, None]  # a text without any token is one of nothing
+        read = _Source(attended, ids, states, self.key(states), [cast(DecoderLayer, layer).keys_values(states) for layer in self.layers])
         return _State(read, torch.arange(len(mask), device=mask.device), [None] * len(self.layers))
 
     def step(self, state: _State, ids: Tensor | None) -> Tensor:

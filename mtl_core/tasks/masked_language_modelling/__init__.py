@@ -21,7 +21,7 @@ SHOWN_TOKENS = 30  # of a report
 
 class MaskedLanguageOptions(Options):
     share: float = Setting(
-        0.15, ge=0.05, le=0.5, title=N_("Share of hidden words"), description=N_("Share of a text's tokens hidden from the encoder.")
+        0.15, ge=0.05, le=0.5, title=N_("Masking probability"), description=N_("Fraction of a text's tokens that are masked.")
     )
 
 
@@ -29,9 +29,10 @@ FIELDS = (
     Field(
         "text",
         "text",
-        N_("A text without a label. To try a trained model, write ___ for the missing word."),
+        N_("A text without a label. To try a trained model, write ___ for the masked word."),
         many=True,
         aliases=("text", "description", "body", "review", "review text", "content"),
+        label=N_("Text"),
     ),
 )
 
@@ -50,8 +51,8 @@ class MaskedLanguageModellingReport(Report):
         hits, losses = (np.bincount(codes, _all(scores, key), len(names)) / np.maximum(n, 1) for key in ("hits", "losses"))
         often = np.argsort(-n, kind="stable")[:SHOWN_TOKENS]
         rows = [[str(names[i]), int(n[i]), float(hits[i]), float(np.exp(losses[i]))] for i in often]
-        columns = [N_("Token"), N_("Times hidden"), N_("Share guessed"), N_("Perplexity")]
-        return [Panel("table", N_("The tokens hidden most often"), {"columns": columns, "rows": rows})]
+        columns = [N_("Token"), N_("Times masked"), N_("Masked token accuracy"), N_("Perplexity")]
+        return [Panel("table", N_("Most often masked tokens"), {"columns": columns, "rows": rows})]
 
     def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
         """The most probable words of each blank, the best of them as the answer."""
@@ -92,7 +93,7 @@ class MaskedLanguageModellingRows(Rows):
                 "no_rows_in_split",
                 "text",
                 message("The validation or the test rows have no text, so the result cannot be measured."),
-                message("Give that split a larger share."),
+                message("Give that split a larger fraction."),
             )
         return findings.problems
 
@@ -123,16 +124,16 @@ class MaskedLanguageModellingRows(Rows):
 KIND = TaskKind(
     name="masked_language_modelling",
     label=N_("Masked language modelling"),
-    help=N_("Which word fits a blank: adapts the encoder to a shop's language from texts without labels."),
+    help=N_("Predicts masked words: adapts the encoder to a shop's language with texts without labels."),
     fields=FIELDS,
     example=({"text": "red leather shoes by Ellie"}, {"text": "the garden hose is 20 m long"}),
     Options=MaskedLanguageOptions,
     metrics=(
-        MetricInfo("accuracy", N_("Accuracy"), N_("Share of hidden tokens that were guessed.")),
+        MetricInfo("accuracy", N_("Accuracy"), N_("Share of masked tokens that were predicted correctly.")),
         MetricInfo(
             "perplexity",
             N_("Perplexity"),
-            N_("Among how many equally likely tokens the model chooses; lower is better."),
+            N_("Exponential of the mean loss per token; lower is better."),
             higher_is_better=False,
         ),
     ),

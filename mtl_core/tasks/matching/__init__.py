@@ -20,7 +20,7 @@ class MatchingOptions(vectors.VectorOptions):
     class_weights: Literal["none", "balanced"] = Setting(
         "none",
         title=N_("Class weights"),
-        description=N_("none: every row counts the same; balanced: every class does, so rare classes weigh more a row."),
+        description=N_("none: every row has the same weight; balanced: every class has, so rows of rare classes weigh more."),
     )
 
 
@@ -31,19 +31,22 @@ FIELDS = (
         N_("The first text."),
         many=True,
         aliases=("first", "left", "text1", "text_a", "offer_a", "title1", "sentence1", "question1", "left_title", "left_name"),
+        label=N_("First text"),
     ),
     Field(
         "second",
         "text",
-        N_("The text that it is compared with."),
+        N_("The text to compare it with."),
         many=True,
         aliases=("second", "right", "text2", "text_b", "offer_b", "title2", "sentence2", "question2", "right_title", "right_name"),
+        label=N_("Second text"),
     ),
     Field(
         "label",
         "label",
         N_("Whether both are the same: 0 or 1."),
         aliases=("label", "same", "match", "is_match", "matching", "duplicate", "is_duplicate"),
+        label=N_("Label"),
     ),
 )
 
@@ -66,7 +69,7 @@ class MatchingReport(Report):
         same = (scores.astype(np.float64) >= chosen).astype(np.int64)
         matrix = metrics.confusion_matrix(1 - same, 1 - labels.astype(np.int64), np.arange(2))
         return [
-            Panel("table", N_("The same, from which probability on"), {"columns": header, "rows": rows}),
+            Panel("table", N_("Precision and recall by threshold"), {"columns": header, "rows": rows}),
             Panel("matrix", N_("Confusion matrix"), {"labels": [SAME, DIFFERENT], "values": matrix.tolist()}),
         ]
 
@@ -131,8 +134,8 @@ class MatchingRows(Rows):
 
 KIND = TaskKind(
     name="matching",
-    label=N_("Matching"),
-    help=N_("Whether two texts are about the same thing: two offers of one product, two wordings of one question."),
+    label=N_("Text matching"),
+    help=N_("Predicts whether two texts are about the same thing: two offers of one product, two wordings of one question."),
     fields=FIELDS,
     example=(
         {"first": "Ellie leather shoes, red", "second": "red leather shoes by Ellie", "label": 1},
@@ -140,10 +143,10 @@ KIND = TaskKind(
     ),
     Options=MatchingOptions,
     metrics=(
-        MetricInfo("f1", N_("F1"), N_("F1 of the rows that are the same, at the threshold that was best on the validation rows.")),
-        MetricInfo("pr_auc", N_("PR-AUC"), N_("Precision averaged over recall; compare it with the share of rows that are the same.")),
-        MetricInfo("precision", N_("Precision of matches"), N_("Share of the rows called the same that are, at that threshold.")),
-        MetricInfo("recall", N_("Recall of matches"), N_("Share of the rows that are the same that are called so, at that threshold.")),
+        MetricInfo("f1", N_("F1"), N_("F1 of the matching rows, at the threshold that is best on the validation rows.")),
+        MetricInfo("pr_auc", N_("PR-AUC"), N_("Average precision; compare it with the share of matching rows.")),
+        MetricInfo("precision", N_("Match precision"), N_("Share of predicted matches that are right, at that threshold.")),
+        MetricInfo("recall", N_("Match recall"), N_("Share of true matches that are found, at that threshold.")),
     ),
     primary="f1",
     rows=MatchingRows(),

@@ -30,8 +30,8 @@ HEAVIEST = 100.0  # weight of a rare tag's rows
 class MultilabelOptions(vectors.VectorOptions):
     separator: Literal["automatic", "none", ",", ";", "|", "/", "，", "；", "、"] = Setting(
         "automatic",
-        title=N_("Separator of tags"),
-        description=N_("What stands between the tags of a cell; automatic: what divides most training cells; none: a cell is one tag."),
+        title=N_("Tag separator"),
+        description=N_("Separator between the tags of a cell; automatic: the one that splits most training cells; none: one tag per cell."),
     )
     empty: Literal["no_label", "no_tag"] = Setting(
         "no_label",
@@ -41,19 +41,21 @@ class MultilabelOptions(vectors.VectorOptions):
         ),
     )
     minimum_count: int = Setting(
-        5, ge=1, le=1_000_000, title=N_("Least rows of a tag"), description=N_("Training rows that a tag needs; rarer ones are left out.")
+        5, ge=1, le=1_000_000, title=N_("Min rows per tag"), description=N_("Training rows that a tag needs; rarer ones are ignored.")
     )
     threshold: float | None = Setting(
         None,
         gt=0,
         lt=1,
         title=N_("Threshold"),
-        description=N_("Probability from which a tag is given; empty: the one with the best micro-F1 on the validation rows."),
+        description=N_("Probability from which a tag is predicted; empty: the best for micro-F1 on the validation rows."),
     )
     tag_weights: Literal["none", "balanced"] = Setting(
         "none",
         title=N_("Tag weights"),
-        description=N_("none: every row counts the same; balanced: rows with a tag weigh as much as those without, up to 100 times."),
+        description=N_(
+            "none: every row has the same weight; balanced: rows with a tag weigh as much as those without it, up to 100 times."
+        ),
     )
 
 
@@ -64,6 +66,7 @@ FIELDS = (
         N_("The text to tag."),
         many=True,
         aliases=("text", "message", "review", "review text", "body", "title", "description", "product"),
+        label=N_("Text"),
     ),
     vectors.SECOND,
     Field(
@@ -72,6 +75,7 @@ FIELDS = (
         N_("The tags, several in one cell or as a list."),
         aliases=("label", "tags", "labels", "tag", "themes", "topics", "aspects", "keywords", "标签"),
         holds="tags",
+        label=N_("Label"),
     ),
 )
 
@@ -104,7 +108,7 @@ class MultilabelReport(Report):
         header = [N_("tag"), N_("precision"), N_("recall"), "F1", N_("rows")]
         return [
             Panel("table", N_("Report by tag"), {"columns": header, "rows": rows}),
-            Panel("table", N_("Threshold"), {"columns": [N_("probability from which a tag is given")], "rows": [[spec["threshold"]]]}),
+            Panel("table", N_("Threshold"), {"columns": [N_("probability from which a tag is predicted")], "rows": [[spec["threshold"]]]}),
         ]
 
     def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
@@ -151,7 +155,7 @@ class MultilabelRows(Rows):
             if (without & missing).any()
             else message("{count} of {of} rows have no tag.")
         )
-        remedy = message("They are learned as rows without tags. If that is wrong, give them tags or leave the rows out.")
+        remedy = message("They are treated as rows without tags. If that is wrong, give them tags or remove the rows.")
         findings.rows(Severity.INFO, "row_without_tag", "label", without, why, remedy)
         other = found[found["tag"] != found["key"].map(spelled).fillna(found["tag"])]
         if len(other):
@@ -162,11 +166,11 @@ class MultilabelRows(Rows):
                 "label",
                 _mask(other["row"], len(known)),
                 message(
-                    "{count} rows write a tag otherwise than most do; “{found}” is read as “{tag}”.",
+                    "{count} rows spell a tag differently from most; “{found}” is read as “{tag}”.",
                     found=common.shorten(first["tag"]),
                     tag=common.shorten(spelled[first["key"]]),
                 ),
-                message("Nothing to do if these are the same tag; else give them different names."),
+                message("No action needed if these are the same tag; otherwise give them different names."),
             )
         repeated = found[found.duplicated(["row", "key"])]
         findings.rows(
@@ -175,7 +179,7 @@ class MultilabelRows(Rows):
             "label",
             _mask(repeated["row"], len(known)),
             message("{count} rows name a tag more than once; it counts once."),
-            message("Nothing to do."),
+            message("No action needed."),
         )
         rare = counts.index.difference(used, sort=False)
         if len(rare):
@@ -185,12 +189,12 @@ class MultilabelRows(Rows):
                 "label",
                 _mask(found["row"][found["key"].isin(rare)], len(known)),
                 message(
-                    "{tags} tags have fewer than {least} training rows and are left out, in {count} rows; the first is “{tag}”.",
+                    "{tags} tags have fewer than {least} training rows and are ignored, in {count} rows; the first is “{tag}”.",
                     tags=len(rare),
                     least=options.minimum_count,
                     tag=common.shorten(spelled[rare[0]]),
                 ),
-                message("Add rows with these tags, join them with others, or ask for fewer rows of a tag in the options of the task."),
+                message("Add rows with these tags, merge them with others, or lower “Min rows per tag” in the task options."),
             )
         unknown = found[~train[found["row"]] & (findings.split[found["row"]] != "") & ~found["key"].isin(counts.index)]
         if len(unknown):
@@ -203,7 +207,7 @@ class MultilabelRows(Rows):
                     "{count} rows have a tag that no training row has; the first is “{label}”.",
                     label=common.shorten(unknown["tag"].iloc[0]),
                 ),
-                message("The evaluation leaves these tags out, not the rows. Split another way, or add such rows to training."),
+                message("Evaluation ignores these tags, not the rows. Split differently, or add such rows to training."),
             )
         if not len(used):
             findings.table_wide(
@@ -211,7 +215,7 @@ class MultilabelRows(Rows):
                 "no_tags",
                 "label",
                 message("No tag has {least} training rows or more, so there is nothing to learn.", least=options.minimum_count),
-                message("Choose another label column or separator, or ask for fewer rows of a tag in the options of the task."),
+                message("Choose another label column or separator, or lower “Min rows per tag” in the task options."),
             )
         elif len(used) > MANY_TAGS:
             findings.table_wide(
@@ -219,7 +223,7 @@ class MultilabelRows(Rows):
                 "many_tags",
                 "label",
                 message("There are {count} tags; every row needs memory for each, and rare ones are hard to learn.", count=len(used)),
-                message("Check the separator, or ask for more rows of a tag in the options of the task."),
+                message("Check the separator, or raise “Min rows per tag” in the task options."),
             )
         return findings.problems
 
@@ -284,7 +288,7 @@ class MultilabelRows(Rows):
 KIND = TaskKind(
     name="multilabel",
     label=N_("Tags"),
-    help=N_("Which of many tags a text has, any number of them: the themes of a message, the properties of a product."),
+    help=N_("Predicts any number of tags for a text: the themes of a message, the properties of a product."),
     fields=FIELDS,
     example=(
         {"text": "the coat came late and is too small", "label": ["delivery", "size"]},
@@ -293,12 +297,15 @@ KIND = TaskKind(
     ),
     Options=MultilabelOptions,
     metrics=(
-        MetricInfo("micro_f1", N_("Micro-F1"), N_("F1 of all tags of all rows counted together, so that frequent tags count more.")),
-        MetricInfo("macro_f1", N_("Macro-F1"), N_("F1 averaged over the tags, each counting the same.")),
+        MetricInfo("micro_f1", N_("Micro-F1"), N_("F1 over all tags of all rows together, so that frequent tags count more.")),
+        MetricInfo("macro_f1", N_("Macro-F1"), N_("Unweighted mean of the F1 scores of the tags.")),
         MetricInfo(
             "lrap",
-            N_("Label-ranking average precision"),
-            N_("Share of right tags among those ranked as high, averaged over the right tags of a row; the threshold plays no part."),
+            N_("Label ranking average precision"),
+            N_(
+                "For each true tag, the share of true tags among those ranked at least as high; mean over a row. The threshold plays no "
+                "part."
+            ),
         ),
     ),
     primary="micro_f1",
@@ -353,17 +360,18 @@ def _check_separators(findings: common.TaskProblems, cells: pa.ChunkedArray, opt
         return
     chosen = _separators(cells.filter(pa.array(findings.split == "train")), options)
     holding = _holding(cells)
-    remedy = message("If that is wrong, choose the separator in the options of the task.")
+    remedy = message("If that is wrong, set the separator in the task options.")
     for separator, rows in holding.items():
         if separator not in chosen:
-            why = message("In {count} cells the sign “{separator}” counts as a part of tags.", separator=separator)
+            why = message("In {count} cells the character “{separator}” is part of a tag.", separator=separator)
             findings.rows(Severity.WARNING, "tag_separator_inside", "label", rows, why, remedy)
     if len(chosen) == 1:
-        why = message("{count} cells are divided into tags at “{separator}”.", separator=chosen[0])
+        why = message("{count} cells are split into tags at “{separator}”.", separator=chosen[0])
         findings.rows(Severity.INFO, "tag_separator", "label", holding[chosen[0]], why, remedy)
     elif chosen:
         why = message(
-            "Tags are divided in several ways, most at “{first}”, {count} cells in another way ({others}). All of these signs divide tags.",
+            "Tags are separated in several ways, mostly by “{first}”; {count} cells use another way ({others}). All of these characters "
+            "separate tags.",
             first=chosen[0],
             others=" ".join(chosen[1:]),
         )

@@ -28,19 +28,23 @@ class QuestionAnsweringOptions(Options):
     empty_means: Literal["no_answer", "not_labelled"] = Setting(
         "no_answer",
         title=N_("Empty answers"),
-        description=N_("What an empty cell says: no_answer, the passage does not answer the question; not_labelled, nobody looked."),
+        description=N_(
+            "What an empty cell means: no_answer, the passage does not answer the question; not_labelled, the row was not annotated."
+        ),
     )
     longest_answer: int = Setting(
-        30, ge=1, le=512, title=N_("Longest answer"), description=N_("Most tokens that an answer may have when one is looked for.")
+        30, ge=1, le=512, title=N_("Max answer length"), description=N_("Maximum number of tokens of a predicted answer.")
     )
     threshold: float | None = Setting(
         None,
         ge=-100,
         le=100,
         title=N_("Threshold"),
-        description=N_("Log-odds against no answer that an answer needs; empty: chosen on the validation rows for the best F1."),
+        description=N_(
+            "Log-odds of an answer against no answer above which it is predicted; empty: the best for F1 on the validation rows."
+        ),
     )
-    dropout: float = Setting(0.1, ge=0, le=0.9, title=N_("Dropout"), description=N_("Share of values dropped in the head while training."))
+    dropout: float = Setting(0.1, ge=0, le=0.9, title=N_("Dropout"), description=N_("Dropout probability in the head."))
 
 
 class Answer(NamedTuple):
@@ -60,28 +64,31 @@ class Answer(NamedTuple):
 
 
 FIELDS = (
-    Field("question", "text", N_("What is asked."), aliases=("question", "query")),
+    Field("question", "text", N_("The question."), aliases=("question", "query"), label=N_("Question")),
     Field(
         "passage",
         "text",
-        N_("The text in which the answer may stand."),
+        N_("The text that may contain the answer."),
         many=True,
         aliases=("passage", "context", "paragraph", "document", "review", "description", "text"),
+        label=N_("Passage"),
     ),
     Field(
         "answer",
         "label",
-        N_("The answer as it stands in the passage. [] says that there is none; what an empty cell says is an option."),
+        N_("The answer exactly as in the passage. [] means that there is none; the option “Empty answers” says what an empty cell means."),
         aliases=("answer", "answers", "answer_text", "span", "label"),
         holds="tags",
+        label=N_("Answer"),
     ),
     Field(
         "answer_start",
         "number",
-        N_("At which character of the passage, from 0, the answer begins; without it where it stands first."),
+        N_("Character offset in the passage, from 0, where the answer starts; without it, the first occurrence is used."),
         required=False,
         aliases=("answer_start", "start"),
         asked=False,
+        label=N_("Answer start"),
     ),
 )
 
@@ -116,7 +123,7 @@ class QuestionAnsweringReport(Report):
             for name, part in parts
             if part.any()
         ]
-        header = [N_("question"), N_("exact match"), "F1", N_("rows"), N_("beyond the longest text")]
+        header = [N_("question"), N_("exact match"), "F1", N_("rows"), N_("beyond the max sequence length")]
         return [Panel("table", N_("Answers"), {"columns": header, "rows": rows})]
 
     def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
@@ -154,23 +161,23 @@ class QuestionAnsweringRows(Rows):
             "answer",
             absent,
             message("{count} answers do not occur in their passage as whole words; the first is “{found}”.", found=first),
-            message("These rows are left out. An answer must be written as it stands in the passage."),
+            message("These rows are ignored. An answer must be written exactly as in the passage."),
         )
         findings.rows(
             Severity.WARNING,
             "answer_start_wrong",
             "answer_start" if "answer_start" in table.column_names else "answer",
             moved,
-            message("{count} answers do not begin at the character that is given."),
-            message("They are taken where they stand first. Count characters from 0; joined columns have a space between them."),
+            message("{count} answers do not start at the given character."),
+            message("The first occurrence is used. Count characters from 0; joined columns have a space between them."),
         )
         findings.rows(
             Severity.WARNING,
             "answer_too_long",
             "answer",
             np.array([common.is_longer(r.answer or "", options.longest_answer) for r in rows], bool),
-            message("{count} answers have more than {limit} words and signs, so at least as many tokens.", limit=options.longest_answer),
-            message("They are learned, but none so long is ever given. Raise “Longest answer” if they matter."),
+            message("{count} answers have more than {limit} words and symbols, so at least as many tokens.", limit=options.longest_answer),
+            message("They are used for training, but no answer that long is ever predicted. Raise “Max answer length” if they matter."),
         )
         findings.rows(
             Severity.INFO,
@@ -178,7 +185,7 @@ class QuestionAnsweringRows(Rows):
             "answer",
             several,
             message("{count} rows have several answers."),
-            message("The first of each is learned and measured against."),
+            message("Only the first answer of each row is used, in training and evaluation."),
         )
         if options.empty_means == "no_answer":
             findings.rows(
@@ -186,8 +193,8 @@ class QuestionAnsweringRows(Rows):
                 "empty_means_no_answer",
                 "answer",
                 empty,
-                message("{count} of {of} rows have an empty answer, which says that the passage does not answer the question."),
-                message("If nobody looked for an answer there, choose not_labelled as what empty answers mean."),
+                message("{count} of {of} rows have an empty answer, which means that the passage does not answer the question."),
+                message("If these rows were never annotated, set the option “Empty answers” to not_labelled."),
             )
         missing = [r.empty and r.answer is None for r in rows]
         findings.table = table.append_column("label", pa.array([None if m else 0 for m in missing], pa.int64()))
@@ -251,7 +258,7 @@ class QuestionAnsweringRows(Rows):
 KIND = TaskKind(
     name="question_answering",
     label=N_("Question answering"),
-    help=N_("Which words of a product's description or of a review answer a question, or that none do."),
+    help=N_("Finds the words of a product description or a review that answer a question, or that there is no answer."),
     fields=FIELDS,
     example=(
         {"question": "how long is the hose", "passage": "The garden hose is 20 m long and blue.", "answer": "20 m"},
@@ -261,10 +268,14 @@ KIND = TaskKind(
     Options=QuestionAnsweringOptions,
     metrics=(
         MetricInfo(
-            "f1", N_("F1"), N_("How many words answer and truth share, mean over rows; without an answer 1 if none is given, else 0.")
+            "f1",
+            N_("F1"),
+            N_("Word overlap (F1) of predicted and true answer, mean over rows; without an answer, 1 if none is predicted, else 0."),
         ),
-        MetricInfo("exact_match", N_("Exact match"), N_("Share of answers that are the true one, but for case, punctuation and articles.")),
-        MetricInfo("no_answer_accuracy", N_("No-answer accuracy"), N_("Share of the rows without an answer where none was given.")),
+        MetricInfo(
+            "exact_match", N_("Exact match"), N_("Share of answers equal to the true one, ignoring case, punctuation and articles.")
+        ),
+        MetricInfo("no_answer_accuracy", N_("No-answer accuracy"), N_("Share of rows without an answer for which none is predicted.")),
     ),
     primary="f1",
     rows_at_once=512,

@@ -22,7 +22,8 @@ class RecommendationOptions(Options):
         "cross_entropy",
         title=N_("Loss"),
         description=N_(
-            "cross_entropy: each row alone; bpr: chosen above not chosen rows of a list; in_batch: the chosen item among the step's items."
+            "cross_entropy: pointwise, each row alone; bpr: pairwise, chosen above other rows of a list; in_batch: softmax over the "
+            "items of the step."
         ),
     )
     scoring: Literal["connected", "dot"] = Setting(
@@ -30,18 +31,18 @@ class RecommendationOptions(Options):
         validate_default=True,
         title=N_("Scoring"),
         description=N_(
-            "connected: a layer over user and item, finer; dot: product of two projected vectors, quick over a large catalogue."
+            "connected: a layer over user and item, more accurate; dot: dot product of two projections, fast over a large catalogue."
         ),
     )
     history: Literal["mean", "attention"] = Setting(
         "mean",
         title=N_("History"),
-        description=N_("mean: all earlier items count the same; attention: weighs them by what they are and how recent they are."),
+        description=N_("mean: all earlier items count the same; attention: weights them by content and recency."),
     )
     log_q: bool = Setting(
         True,
-        title=N_("Correct for popularity"),
-        description=N_("For the loss in_batch: items that steps draw often are not held back for it."),
+        title=N_("Popularity correction"),
+        description=N_("For the loss in_batch: corrects for popular items being drawn as negatives more often (logQ correction)."),
     )
     full_ranking: int = Setting(
         0,
@@ -49,13 +50,14 @@ class RecommendationOptions(Options):
         le=100_000,
         title=N_("Rows ranked over the catalogue"),
         description=N_(
-            "Most rows of an evaluation ranked among all items, 0: none; over 50,000 items connected takes about 1 s a row, dot 1 ms."
+            "Maximum number of evaluation rows ranked against the full catalogue, 0: none; with 50,000 items, connected takes about 1 s "
+            "a row, dot 1 ms."
         ),
     )
     hidden_size: int = Setting(
-        256, ge=1, le=8192, title=N_("Hidden size"), description=N_("Width of the layer over user and item, or of their projections.")
+        256, ge=1, le=8192, title=N_("Hidden size"), description=N_("Size of the hidden layer over user and item, or of their projections.")
     )
-    dropout: float = Setting(0.1, ge=0, le=0.9, title=N_("Dropout"), description=N_("Share of values dropped in the head while training."))
+    dropout: float = Setting(0.1, ge=0, le=0.9, title=N_("Dropout"), description=N_("Dropout probability in the head."))
 
     @field_validator("scoring")
     @classmethod
@@ -71,22 +73,38 @@ FIELDS = (
         "texts",
         N_("The user's earlier items: a list of texts, oldest first; may be empty."),
         aliases=("history", "past_items", "viewed"),
+        label=N_("History"),
     ),
-    Field("item", "text", N_("The candidate item's text."), many=True, aliases=("item", "title", "product", "description", "item_text")),
-    Field("label", "label", N_("Whether the user chose the item: 0 or 1."), aliases=("label", "clicked", "bought", "purchased", "target")),
+    Field(
+        "item",
+        "text",
+        N_("The text of the candidate item."),
+        many=True,
+        aliases=("item", "title", "product", "description", "item_text"),
+        label=N_("Item"),
+    ),
+    Field(
+        "label",
+        "label",
+        N_("Whether the user chose the item: 0 or 1."),
+        aliases=("label", "clicked", "bought", "purchased", "target"),
+        label=N_("Label"),
+    ),
     Field(
         "user",
         "group",
-        N_("The user, to measure quality by user; without it rows with the same history count as one user."),
+        N_("The user, for metrics per user; without it, rows with the same history count as one user."),
         required=False,
         aliases=("user", "user_id", "userid", "customer", "customerid", "customer_id"),
+        label=N_("User"),
     ),
     Field(
         "list",
         "group",
-        N_("Rows that were ranked together, such as one chosen item and its negatives; without it all rows of a user."),
+        N_("Identifies the rows ranked together, such as a chosen item and its negatives; without it, all rows of a user."),
         required=False,
         aliases=("list", "list_id", "session", "session_id", "impression", "impression_id"),
+        label=N_("List"),
     ),
 )
 
@@ -107,10 +125,10 @@ class RecommendationReport(Report):
         """Not how reliable the relevance is: the share of chosen items depends on how many negatives were drawn."""
         if groups is None:
             return []
-        columns = [N_("Among the first"), N_("Share of lists"), N_("By chance")]
+        columns = [N_("Within the top k"), N_("Share of lists"), N_("Random baseline")]
         rows = [[k, metrics.hit_rate(scores, labels, groups, k), metrics.hit_rate_by_chance(labels, groups, k)] for k in (1, 3, 5, 10)]
         data = {"columns": columns, "rows": [row for row in rows if np.isfinite(row).all()]}
-        return [Panel("table", N_("Where the chosen item stands in its list"), data)]
+        return [Panel("table", N_("Rank of the chosen item in its list"), data)]
 
     def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
         return [{"relevance": float(s)} for s in scores]
@@ -135,7 +153,7 @@ class RecommendationRows(Rows):
             "history",
             empty,
             message("{count} of {of} rows have an empty history."),
-            message("Nothing to do: such users share one learned vector."),
+            message("No action needed: such users share one embedding."),
         )
         common.check_yes_no(findings)
         return findings.problems
@@ -185,7 +203,7 @@ class RecommendationRows(Rows):
 KIND = TaskKind(
     name="recommendation",
     label=N_("Recommendation"),
-    help=N_("Which item suits a user, from the texts of the items the user had before."),
+    help=N_("Predicts which item suits a user, from the texts of the user's earlier items."),
     fields=FIELDS,
     example=(
         {"user": "u1", "history": ["red shoes", "red hat"], "item": "red coat", "label": 1},
@@ -195,27 +213,27 @@ KIND = TaskKind(
     ),
     Options=RecommendationOptions,
     metrics=(
-        MetricInfo("auc", N_("AUC"), N_("Chance that a chosen item scores above another one.")),
-        MetricInfo("gauc", N_("GAUC"), N_("AUC within each user, weighted by the user's rows.")),
-        MetricInfo("ndcg_at_10", N_("NDCG@10"), N_("How near the top the chosen items stand among the first ten of a list.")),
-        MetricInfo("hr_at_10", N_("HR@10"), N_("Share of lists with a chosen item among the first ten; always 1 for lists of up to ten.")),
-        MetricInfo("mrr", N_("MRR"), N_("Mean of 1 / rank of the first chosen item of a list.")),
+        MetricInfo("auc", N_("AUC"), N_("Probability that a chosen item scores above one that was not.")),
+        MetricInfo("gauc", N_("GAUC"), N_("AUC per user, averaged with the number of rows as weights.")),
+        MetricInfo("ndcg_at_10", N_("NDCG@10"), N_("NDCG of the chosen items within the top ten of a list.")),
+        MetricInfo("hr_at_10", N_("HR@10"), N_("Share of lists with a chosen item in the top ten; always 1 for lists of up to ten.")),
+        MetricInfo("mrr", N_("MRR"), N_("Mean reciprocal rank of the first chosen item of a list.")),
         MetricInfo(
             "full_ndcg_at_10",
             N_("NDCG@10, catalogue"),
-            N_("How near the top a chosen item stands among the first ten of the whole catalogue."),
+            N_("NDCG of the chosen item within the top ten of the full catalogue."),
         ),
-        MetricInfo("full_hr_at_10", N_("HR@10, catalogue"), N_("Share of chosen items among the first ten of the whole catalogue.")),
-        MetricInfo("full_mrr", N_("MRR, catalogue"), N_("Mean of 1 / rank of a chosen item in the whole catalogue.")),
+        MetricInfo("full_hr_at_10", N_("HR@10, catalogue"), N_("Share of chosen items within the top ten of the full catalogue.")),
+        MetricInfo("full_mrr", N_("MRR, catalogue"), N_("Mean reciprocal rank of a chosen item in the full catalogue.")),
         MetricInfo(
             "coverage_at_10",
             N_("Coverage@10"),
-            N_("Share of the catalogue among anybody's first ten; it grows with the number of rows that are ranked."),
+            N_("Share of the catalogue that is in anyone's top ten; it grows with the number of ranked rows."),
         ),
         MetricInfo(
             "novelty_at_10",
             N_("Novelty@10"),
-            N_("Mean of -log2 of the popularity in training of the first ten of the whole catalogue; higher: less obvious."),
+            N_("Mean of -log2 of the training popularity of the top ten of the full catalogue; higher: less popular items."),
         ),
     ),
     primary="auc",

@@ -22,9 +22,7 @@ class RegressionOptions(vectors.VectorOptions):
         title=N_("Loss"),
         description=N_("squared error; absolute error; huber: squared up to one standard deviation, absolute beyond, against outliers."),
     )
-    clip: bool = Setting(
-        True, title=N_("Stay within the range"), description=N_("Predict nothing below the lowest or above the highest training value.")
-    )
+    clip: bool = Setting(True, title=N_("Clip predictions"), description=N_("Clip predictions to the range of the training values."))
 
 
 FIELDS = (
@@ -34,14 +32,16 @@ FIELDS = (
         N_("The text to rate."),
         many=True,
         aliases=("text", "review", "review text", "message", "body", "title", "description", "product"),
+        label=N_("Text"),
     ),
     vectors.SECOND,
     Field(
         "label",
         "label",
-        N_("The number."),
+        N_("The target value."),
         aliases=("label", "rating", "score", "stars", "value", "grade", "quality", "target", "评分"),
         holds="number",
+        label=N_("Label"),
     ),
 )
 
@@ -64,11 +64,11 @@ class RegressionReport(Report):
         ]
         of_truth = [N_("true from"), N_("true to"), N_("mean error"), N_("mean absolute error"), "RMSE", N_("rows")]
         of_prediction = [
-            N_("predicted from"), N_("predicted to"), N_("mean prediction"), N_("mean true number"), N_("their deviation"), N_("rows")
+            N_("predicted from"), N_("predicted to"), N_("mean prediction"), N_("mean true value"), N_("std of true values"), N_("rows")
         ]  # fmt: skip
         return [
-            Panel("table", N_("Errors by fifths of the true number"), {"columns": of_truth, "rows": _plain(by_truth)}),
-            Panel("table", N_("Reliability by fifths of the prediction"), {"columns": of_prediction, "rows": _plain(by_prediction)}),
+            Panel("table", N_("Errors by quintile of the true value"), {"columns": of_truth, "rows": _plain(by_truth)}),
+            Panel("table", N_("Calibration by quintile of the prediction"), {"columns": of_prediction, "rows": _plain(by_prediction)}),
         ]
 
     def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
@@ -107,13 +107,13 @@ class RegressionRows(Rows):
                     Severity.ERROR if part == "train" else Severity.WARNING,
                     "one_value" if part == "train" else "one_value_in_split",
                     "label",
-                    message("All training rows have the number {value}, so there is nothing to learn.", value=f"{found[0]:g}")
+                    message("All training rows have the value {value}, so there is nothing to learn.", value=f"{found[0]:g}")
                     if part == "train"
                     else message(
-                        "All rows of the split “{split}” have the same number; some metrics are not defined there.",
+                        "All rows of the split “{split}” have the same value; some metrics are undefined there.",
                         split=common.SPLITS[part],
                     ),
-                    message("Choose another label column, or split another way."),
+                    message("Choose another label column, or split differently."),
                 )
         return findings.problems
 
@@ -155,8 +155,8 @@ class RegressionRows(Rows):
 
 KIND = TaskKind(
     name="regression",
-    label=N_("Number"),
-    help=N_("Which number belongs to a text: a rating, a price, a graded quality."),
+    label=N_("Regression"),
+    help=N_("Predicts a number for a text: a rating, a price, a quality score."),
     fields=FIELDS,
     example=(
         {"text": "a lovely warm coat", "label": 5},
@@ -165,12 +165,12 @@ KIND = TaskKind(
     ),
     Options=RegressionOptions,
     metrics=(
+        MetricInfo("rmse", N_("RMSE"), N_("Root mean squared error, in the unit of the target; 0 is perfect."), higher_is_better=False),
+        MetricInfo("mae", N_("MAE"), N_("Mean absolute error, in the unit of the target; 0 is perfect."), higher_is_better=False),
         MetricInfo(
-            "rmse", N_("RMSE"), N_("Root of the mean squared error, in the unit of the number; 0 is perfect."), higher_is_better=False
-        ),
-        MetricInfo("mae", N_("MAE"), N_("Mean absolute error, in the unit of the number; 0 is perfect."), higher_is_better=False),
-        MetricInfo(
-            "spearman", N_("Spearman"), N_("How well predictions order the rows: 1 as the true numbers do, 0 not at all, -1 the other way.")
+            "spearman",
+            N_("Spearman correlation"),
+            N_("Rank correlation of predictions and true values: 1 is perfect, 0 is none, -1 is reversed."),
         ),
     ),
     primary="spearman",  # of the three the one that has no unit, so that objectives may average it with other tasks' metrics

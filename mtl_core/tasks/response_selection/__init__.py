@@ -29,19 +29,23 @@ class ResponseOptions(Options):
         10,
         ge=1,
         le=1000,
-        title=N_("Turns"),
-        description=N_("How many turns of a dialogue are read, the newest ones; a long text loses its oldest."),
+        title=N_("Max turns"),
+        description=N_("Number of dialogue turns to read, the most recent ones; texts that are too long lose their oldest turns."),
     )
     candidates: int = Setting(
         20,
         ge=2,
         le=1000,
         title=N_("Candidates"),
-        description=N_("Replies that one right one is ranked among, where the table gives no wrong ones."),
+        description=N_("Number of replies among which the correct one is ranked, if the table has no incorrect replies."),
     )
-    projection: int = Setting(128, ge=1, le=4096, title=N_("Projection size"), description=N_("Length of the vectors that are compared."))
+    projection: int = Setting(128, ge=1, le=4096, title=N_("Projection size"), description=N_("Size of the vectors that are compared."))
     temperature: float = Setting(
-        0.1, ge=1 / LARGEST_SCALE, le=10, title=N_("Temperature"), description=N_("Start of the learned temperature: smaller is sharper.")
+        0.1,
+        ge=1 / LARGEST_SCALE,
+        le=10,
+        title=N_("Temperature"),
+        description=N_("Initial value of the learned temperature: smaller is sharper."),
     )
 
 
@@ -49,30 +53,40 @@ FIELDS = (
     Field(
         "dialogue",
         "texts",
-        N_("The turns so far, oldest first; who spoke may stand in front, as in “customer: hello”."),
+        N_("The dialogue so far, oldest turn first; the speaker may come first in a turn, as in “customer: hello”."),
         aliases=("dialogue", "dialog", "context", "conversation", "turns"),
+        label=N_("Dialogue"),
     ),
     Field(
         "speakers",
         "texts",
-        N_("Who spoke each turn, in the same order, where that is not in the turns themselves."),
+        N_("The speaker of each turn, in the same order, unless the turns name their speakers."),
         required=False,
         aliases=("speakers", "roles", "speaker", "role"),
+        label=N_("Speakers"),
     ),
-    Field("reply", "text", N_("The reply that follows, or a candidate for it."), aliases=("reply", "response", "agent_reply", "answer")),
+    Field(
+        "reply",
+        "text",
+        N_("The reply that follows, or a candidate reply."),
+        aliases=("reply", "response", "agent_reply", "answer"),
+        label=N_("Reply"),
+    ),
     Field(
         "label",
         "label",
-        N_("Whether the reply is the right one: 0 or 1; without it every reply is."),
+        N_("Whether the reply is correct: 0 or 1; without it, every reply is."),
         required=False,
         aliases=("label", "is_right", "correct"),
+        label=N_("Label"),
     ),
     Field(
         "list",
         "group",
-        N_("Rows that are candidates for one dialogue; without it rows with the same dialogue."),
+        N_("Identifies the candidates of one dialogue; without it, rows with the same dialogue."),
         required=False,
         aliases=("list", "list_id", "dialogue_id", "dialog_id", "conversation_id"),
+        label=N_("List"),
     ),
 )
 
@@ -90,10 +104,10 @@ class ResponseSelectionReport(Report):
     def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
         first, second, right, lists = _candidates(labels, groups, spec["candidates"])
         found = _dots(scores, first, second)
-        columns = [N_("Among the first"), N_("Share of right replies"), N_("By chance")]
+        columns = [N_("Within the top k"), N_("Share of correct replies"), N_("Random baseline")]
         rows = [[k, metrics.hit_rate(found, right, lists, k), metrics.hit_rate_by_chance(right, lists, k)] for k in (1, 2, 5, 10)]
         data = {"columns": columns, "rows": [row for row in rows if np.isfinite(row).all()]}
-        return [Panel("table", N_("Where the right reply stands among its candidates"), data)]
+        return [Panel("table", N_("Rank of the correct reply among its candidates"), data)]
 
     def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
         return [{"relevance": float(s)} for s in self.relevance(scores)]
@@ -123,7 +137,7 @@ class ResponseSelectionRows(Rows):
                 "reply",
                 no_reply,
                 message("{count} of {of} rows have a dialogue without a reply."),
-                message("They are left out. Fill in the replies to learn from them."),
+                message("They are ignored. Fill in the replies to learn from them."),
             )
         findings.rows(
             Severity.WARNING,
@@ -131,7 +145,7 @@ class ResponseSelectionRows(Rows):
             "dialogue",
             no_turn,
             message("{count} of {of} rows have an empty dialogue."),
-            message("They are left out. Fill in what was said before the reply."),
+            message("They are ignored. Fill in what was said before the reply."),
         )
         if "speakers" in table.column_names:
             findings.rows(
@@ -139,8 +153,8 @@ class ResponseSelectionRows(Rows):
                 "speakers_differ",
                 "speakers",
                 np.array([bool(who) and len(who) != len(turns) for turns, who in _dialogues(table)], bool),
-                message("{count} of {of} rows have not as many speakers as turns."),
-                message("Their turns are read without speakers. Give one speaker for each turn."),
+                message("{count} of {of} rows have a different number of speakers and turns."),
+                message("Their turns are read without speakers. Give one speaker per turn."),
             )
         right = ~no_reply & ~no_turn
         if "label" in table.column_names:
@@ -151,7 +165,7 @@ class ResponseSelectionRows(Rows):
                 Severity.ERROR,
                 "no_training_rows",
                 "reply",
-                message("No training row has a right reply to a dialogue."),
+                message("No training row has a correct reply to a dialogue."),
                 message("Choose other columns or another split."),
             )
         return findings.problems
@@ -188,7 +202,7 @@ class ResponseSelectionRows(Rows):
 KIND = TaskKind(
     name="response_selection",
     label=N_("Response selection"),
-    help=N_("Which reply goes on from a dialogue."),
+    help=N_("Ranks candidate replies to a dialogue."),
     fields=FIELDS,
     example=(
         {"list": "d1", "dialogue": ["customer: where is my parcel"], "reply": "It comes on Monday.", "label": 1},
@@ -202,9 +216,9 @@ KIND = TaskKind(
     ),
     Options=ResponseOptions,
     metrics=(
-        MetricInfo("recall_at_1", N_("Recall@1"), N_("Share of right replies that score above all of their wrong candidates.")),
-        MetricInfo("recall_at_5", N_("Recall@5"), N_("Share of right replies among the first five of their candidates.")),
-        MetricInfo("mrr", N_("MRR"), N_("Mean of 1 / rank of the right reply among its candidates.")),
+        MetricInfo("recall_at_1", N_("Recall@1"), N_("Share of correct replies that score above all incorrect candidates.")),
+        MetricInfo("recall_at_5", N_("Recall@5"), N_("Share of correct replies within the top five of their candidates.")),
+        MetricInfo("mrr", N_("MRR"), N_("Mean reciprocal rank of the correct reply among its candidates.")),
     ),
     primary="recall_at_1",
     ranks="reply",

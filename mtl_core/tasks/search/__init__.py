@@ -21,78 +21,94 @@ LARGEST_SCALE = 100.0  # of the cosine, as in CLIP
 class SearchOptions(Options):
     pairing: Literal["apart", "together"] = Setting(
         "apart",
-        title=N_("Pairing"),
+        title=N_("Pair encoding"),
         description=N_(
-            "apart: query and product are encoded alone and compared, quick to rank; together: read as one text, slower and finer."
+            "apart: bi-encoder, query and product encoded separately, fast ranking; together: cross-encoder, read as one text, slower "
+            "and more accurate."
         ),
     )
     gains: Literal["linear", "exponential"] = Setting(
         "linear",
-        title=N_("Gains"),
-        description=N_("How much a grade is worth: linear the grade itself, exponential 2 to the power of it, minus 1."),
+        title=N_("DCG gain"),
+        description=N_("Gain of a grade in DCG: linear is the grade itself, exponential is 2 to the power of the grade, minus 1."),
     )
     loss: Literal["pointwise", "pairwise", "listwise"] = Setting(
         "pointwise",
         title=N_("Loss"),
         description=N_(
-            "pointwise: each product alone; pairwise (RankNet): which of two is better; listwise (ListNet): the whole order of a search."
+            "pointwise: each product alone; pairwise (RankNet): which of two is better; listwise (ListNet): the whole ranking of a search."
         ),
     )
     relevant_from: float | None = Setting(
         None,
         gt=0,
         le=1e6,
-        title=N_("Relevant from"),
+        title=N_("Relevance threshold"),
         description=N_("Lowest grade that counts as relevant for AUC, MAP and MRR; empty: the highest grade."),
     )
     temperature: float = Setting(
-        0.1, ge=1 / LARGEST_SCALE, le=10, title=N_("Temperature"), description=N_("Start of the learned temperature: smaller is sharper.")
+        0.1,
+        ge=1 / LARGEST_SCALE,
+        le=10,
+        title=N_("Temperature"),
+        description=N_("Initial value of the learned temperature: smaller is sharper."),
     )
     bias: bool = Setting(
-        True, title=N_("Learned threshold"), description=N_("Learn from which similarity on a product counts as relevant.")
+        True, title=N_("Learned threshold"), description=N_("Learn the similarity above which a product counts as relevant.")
     )
-    dropout: float = Setting(
-        0.1, ge=0, le=0.9, title=N_("Dropout"), description=N_("Share of values dropped in the head when read together.")
-    )
+    dropout: float = Setting(0.1, ge=0, le=0.9, title=N_("Dropout"), description=N_("Dropout probability in the head of a cross-encoder."))
     mine_every: int = Setting(
         0,
         ge=0,
         le=1_000_000,
-        title=N_("Mine negatives every"),
-        description=N_("Steps after which wrong products that score best are looked for anew; 0: never. Not when read together."),
+        title=N_("Hard negative interval"),
+        description=N_("Steps between searches for hard negatives, wrong products with high scores; 0: never. Not for cross-encoders."),
     )
     mined: int = Setting(
-        4, ge=1, le=100, title=N_("Mined negatives"), description=N_("How many of them a query gets, as rows that are not relevant.")
+        4,
+        ge=1,
+        le=100,
+        title=N_("Hard negatives per query"),
+        description=N_("Number of hard negatives per query, used as irrelevant rows."),
     )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.mine_every and self.pairing == "together":
-            raise ValueError(message("0 for “mine_every” where “pairing” is together, as all pairs of texts cannot be read"))
+            raise ValueError(message("0 for “mine_every” when “pairing” is together, because a cross-encoder cannot score every pair"))
         return self
 
 
 FIELDS = (
-    Field("query", "text", N_("What was searched for."), aliases=("query", "question", "search", "search_term", "keyword", "keywords")),
+    Field(
+        "query",
+        "text",
+        N_("The search query."),
+        aliases=("query", "question", "search", "search_term", "keyword", "keywords"),
+        label=N_("Query"),
+    ),
     Field(
         "product",
         "text",
         N_("The text of the product or answer that was found."),
         many=True,
         aliases=("product", "title", "product_title", "candidate", "description", "item", "document"),
+        label=N_("Product"),
     ),
     Field(
         "label",
         "label",
-        N_("How relevant it is: 0 and 1, or grades from 0 up."),
+        N_("Relevance: 0 and 1, or grades from 0 up."),
         aliases=("label", "relevance", "grade", "score", "rating", "relevant"),
+        label=N_("Label"),
     ),
     Field(
         "group",
         "group",
-        N_("Rows that belong to one search; without it rows with the same query."),
+        N_("Identifies the rows of one search; without it, rows with the same query."),
         required=False,
         aliases=("qid", "query_id", "queryid", "search_id", "group"),
+        label=N_("Group"),
     ),
 )
 
@@ -110,7 +126,7 @@ class SearchReport(Report):
         return metrics.defined({**values, "auc": metrics.roc_auc(scores, relevant)})
 
     def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
-        return [Panel("reliability", N_("Reliability of the relevance"), metrics.reliability(scores, labels))]
+        return [Panel("reliability", N_("Reliability diagram of the relevance"), metrics.reliability(scores, labels))]
 
     def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
         return [{"relevance": float(s)} for s in scores]
@@ -157,8 +173,8 @@ class SearchRows(Rows):
                     Severity.ERROR,
                     "relevant_from",
                     "label",
-                    message("No training row has a grade of {grade} or more.", grade=options.relevant_from),
-                    message("Lower the grade from which a product counts as relevant."),
+                    message("No training row has a grade of at least {grade}.", grade=options.relevant_from),
+                    message("Lower the relevance threshold."),
                 )
         return findings.problems
 
@@ -209,7 +225,7 @@ class SearchRows(Rows):
 KIND = TaskKind(
     name="search",
     label=N_("Search relevance"),
-    help=N_("How well a product answers a query."),
+    help=N_("Predicts how relevant a product is to a query."),
     fields=FIELDS,
     example=(
         {"group": "q1", "query": "red shoes", "product": "red leather shoes", "label": 2},
@@ -218,10 +234,10 @@ KIND = TaskKind(
     ),
     Options=SearchOptions,
     metrics=(
-        MetricInfo("ndcg_at_10", N_("NDCG@10"), N_("How near the top the best products stand among the first ten of a query, by grade.")),
-        MetricInfo("map", N_("MAP"), N_("Mean over queries of the average precision at each relevant product.")),
-        MetricInfo("mrr", N_("MRR"), N_("Mean of 1 / rank of a query's first relevant product.")),
-        MetricInfo("auc", N_("AUC"), N_("Chance that a relevant product scores above another one, over all queries.")),
+        MetricInfo("ndcg_at_10", N_("NDCG@10"), N_("NDCG of the top ten results of a query, by grade.")),
+        MetricInfo("map", N_("MAP"), N_("Mean average precision over the queries.")),
+        MetricInfo("mrr", N_("MRR"), N_("Mean reciprocal rank of a query's first relevant product.")),
+        MetricInfo("auc", N_("AUC"), N_("Probability that a relevant product scores above an irrelevant one, over all queries.")),
     ),
     primary="ndcg_at_10",
     ranks="product",

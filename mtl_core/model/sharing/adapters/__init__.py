@@ -10,30 +10,28 @@ from mtl_core.model.sharing.base import SharingMethod
 
 
 class AdapterOptions(Options):
-    rank: int = Setting(
-        8, ge=1, le=512, title=N_("Rank of an adapter"), description=N_("Of each adapter: how many directions it can change.")
-    )
+    rank: int = Setting(8, ge=1, le=512, title=N_("LoRA rank"), description=N_("Rank of each LoRA adapter."))
     scale: float = Setting(
         2.0,
         gt=0,
         le=64,
-        title=N_("Scale of an adapter"),
-        description=N_("What an adapter's output is multiplied by (alpha / rank, in the paper's words)."),
+        title=N_("LoRA scale"),
+        description=N_("Factor of an adapter's output (alpha / rank in the paper)."),
     )
     where: Literal["attention", "all"] = Setting(
         "attention",
-        title=N_("Where adapters stand"),
-        description=N_("attention: beside the matrices that peft chooses for the architecture, mostly query and value; all: beside all."),
+        title=N_("Target modules"),
+        description=N_("attention: the modules that peft targets for the architecture, mostly query and value; all: all linear layers."),
     )
-    shared: bool = Setting(True, title=N_("Shared adapter"), description=N_("One adapter more that all tasks use beside their own."))
+    shared: bool = Setting(True, title=N_("Shared adapter"), description=N_("One more adapter, shared by all tasks."))
 
 
 SHARING = SharingMethod(
     name="adapters",
     label=N_("Adapters"),
     help=N_(
-        "A low-rank adapter (LoRA) in the encoder for each task, beside one that all share; freeze the encoder to train them alone. Each "
-        "task's texts go through the encoder apart."
+        "LoRA adapters in the encoder, one per task and optionally a shared one; freeze the encoder to train only them. Each task's "
+        "texts are encoded separately."
     ),
     source="LoRA: Low-Rank Adaptation of Large Language Models, https://arxiv.org/abs/2106.09685",
     Options=AdapterOptions,

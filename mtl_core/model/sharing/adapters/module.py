@@ -69,7 +69,7 @@ class Module(Sharing):
         except ValueError as error:
             raise EncoderError(
                 message(
-                    "No adapters can be put into this encoder at its attention: {reason} Choose “all” for where they stand.",
+                    "Adapters cannot be attached to this encoder's attention: {reason} Set “Target modules” to all.",
                     reason=str(error).strip().splitlines()[0],
                 )
             ) from error

@@ -32,6 +32,6 @@ class Module(Sharing):
         return list(self.gates[self.places[task]].parameters())
 
     @torch.no_grad()
-    def listens(self, vectors: Tensor, task: str) -> dict[str, float]:
+    def gate_weights(self, vectors: Tensor, task: str) -> dict[str, float]:
         mean = self.gates[self.places[task]](vectors).mean(0).tolist()
         return {f"expert {e + 1}": weight for e, weight in enumerate(mean)}

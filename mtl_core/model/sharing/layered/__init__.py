@@ -7,15 +7,15 @@ from mtl_core.model.sharing.base import GatedOptions, SharingMethod
 
 
 class LayeredOptions(GatedOptions):
-    shared_experts: int = Setting(2, ge=1, le=64, title=N_("Shared experts"), description=N_("Experts of all tasks, on each level."))
-    task_experts: int = Setting(1, ge=1, le=64, title=N_("Experts of a task"), description=N_("Experts of each task alone, on each level."))
-    levels: int = Setting(1, ge=1, le=4, title=N_("Levels"), description=N_("1: one level of experts and gates (CGC); more: PLE."))
+    shared_experts: int = Setting(2, ge=1, le=64, title=N_("Shared experts"), description=N_("Shared experts per level."))
+    task_experts: int = Setting(1, ge=1, le=64, title=N_("Experts per task"), description=N_("Task-specific experts per task and level."))
+    levels: int = Setting(1, ge=1, le=4, title=N_("Levels"), description=N_("1: a single extraction level (CGC); more: PLE."))
 
 
 SHARING = SharingMethod(
     name="ple",
     label=N_("PLE"),
-    help=N_("Experts that all tasks share beside experts of each task alone, on one level (CGC) or several."),
+    help=N_("Shared experts and task-specific experts side by side, on one level (CGC) or several."),
     source="Progressive Layered Extraction (PLE): A Novel Multi-Task Learning (MTL) Model for Personalized Recommendations, "
     "https://doi.org/10.1145/3383313.3412236",
     Options=LayeredOptions,

@@ -59,7 +59,7 @@ class Module(Sharing):
         return [*below[-1].gates[place].parameters(), *found] if below else found
 
     @torch.no_grad()
-    def listens(self, vectors: Tensor, task: str) -> dict[str, float]:
+    def gate_weights(self, vectors: Tensor, task: str) -> dict[str, float]:
         """On the last level."""
         place = self.places[task]
         mean = self.levels[-1].gates[place](self._below(vectors)[1][place]).mean(0).tolist()

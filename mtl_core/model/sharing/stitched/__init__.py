@@ -9,22 +9,22 @@ from mtl_core.model.sharing.base import SharingMethod
 
 class StitchedOptions(Options):
     layers: int = Setting(
-        1, ge=1, le=8, title=N_("Layers"), description=N_("Layers of each task's tower; after each of them the towers are mixed.")
+        1, ge=1, le=8, title=N_("Layers"), description=N_("Layers of each task's tower; the towers are mixed after each layer.")
     )
-    width: int = Setting(256, ge=1, le=8192, title=N_("Width of a layer"), description=N_("Numbers in the inner part of a tower's layer."))
+    width: int = Setting(256, ge=1, le=8192, title=N_("Tower hidden size"), description=N_("Width of the hidden layer in a tower's layer."))
     own_share: float = Setting(
         0.9,
         ge=0,
         le=1,
-        title=N_("Own share"),
-        description=N_("How much a task takes of its own tower at the start; the others share the rest."),
+        title=N_("Initial self weight"),
+        description=N_("Initial weight of a task's own tower; the others share the rest equally."),
     )
 
 
 SHARING = SharingMethod(
     name="cross_stitch",
     label=N_("Cross-stitch"),
-    help=N_("A small tower for each task, and numbers that learn how much each task takes from the towers of the others."),
+    help=N_("One tower per task, with learned cross-stitch units that mix the towers after each layer."),
     source="Cross-stitch Networks for Multi-task Learning, https://arxiv.org/abs/1604.03539",
     Options=StitchedOptions,
     package=__name__,

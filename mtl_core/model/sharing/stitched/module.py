@@ -54,7 +54,7 @@ class Module(Sharing):
         return [self.layers[-1].stitches[self.places[task]]]
 
     @torch.no_grad()
-    def listens(self, vectors: Tensor, task: str) -> dict[str, float]:
+    def gate_weights(self, vectors: Tensor, task: str) -> dict[str, float]:
         """|α_kj| of the last layer, as shares of their sum; whatever the texts."""
         row = self.layers[-1].stitches[self.places[task]].abs()
         return {f"tower {task}": share for task, share in zip(self.places, (row / row.sum()).tolist(), strict=True)}

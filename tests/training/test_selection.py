@@ -10,12 +10,12 @@ from safetensors.torch import load_file
 
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import experiment_from_dict
-from mtl_core.config.parts import OBJECTIVES, EarlyStoppingConfig, EndingsConfig
+from mtl_core.config.parts import OBJECTIVES, EarlyStoppingConfig, TaskStoppingConfig
 from mtl_core.runtime.prepare import prepare
 from mtl_core.training.checkpoints import load_checkpoint
-from mtl_core.training.endings import RULES, Judge
 from mtl_core.training.events import Evaluated, Finished, StepDone, TaskEnded
 from mtl_core.training.loop import train
+from mtl_core.training.selection import RULES, CheckpointSelector
 
 # Three evaluations of an accuracy and a loss.
 VALUES = np.array([[0.2, 2.0], [0.8, 1.0], [0.6, 0.5]])
@@ -39,10 +39,12 @@ def test_rules_by_hand(rule: str, scores: list[float]) -> None:
     np.testing.assert_allclose(RULES[rule](VALUES, LOWER), scores)
 
 
-def judged(objective: str, rows: list[dict[str, float]], **endings: object) -> Iterator[tuple[Judge, object]]:
-    judge = Judge(EarlyStoppingConfig(objective=objective), EndingsConfig(**endings), dict.fromkeys(rows[0], "auc"))
+def judged(objective: str, rows: list[dict[str, float]], **task_stopping: object) -> Iterator[tuple[CheckpointSelector, object]]:
+    selector = CheckpointSelector(
+        EarlyStoppingConfig(objective=objective), TaskStoppingConfig(**task_stopping), dict.fromkeys(rows[0], "auc")
+    )
     for step, row in enumerate(rows):
-        yield judge, judge.judge(step, {task: {"auc": value} for task, value in row.items()})
+        yield selector, selector.update(step, {task: {"auc": value} for task, value in row.items()})
 
 
 def test_the_rule_decides_which_step_is_best() -> None:
@@ -57,38 +59,40 @@ def test_the_rule_decides_which_step_is_best() -> None:
 def test_peaks_and_ends_of_tasks() -> None:
     rows = [{"a": v, "b": w} for v, w in ((0.5, 0.5), (0.6, 0.6), (0.55, 0.7), (0.6, 0.8), (0.9, 0.9))]
     judgements = list(judged("mean", rows, then="freeze", patience=2))
-    judge = judgements[-1][0]
+    selector = judgements[-1][0]
     assert [j.peaked for _, j in judgements] == [["a", "b"], ["a", "b"], ["b"], ["b"], ["a", "b"]]
     assert [j.ended for _, j in judgements] == [[], [], [], ["a"], []], "twice without gain; an equal value is none"
-    assert judge.peaks["a"].step == 4 and judge.peaks["a"].ended == 3 and judge.resting(7) == {"a"} and not judge.over
+    assert selector.peaks["a"].step == 4 and selector.peaks["a"].ended == 3 and selector.resting(7) == {"a"} and not selector.over
 
 
 def test_a_rehearsed_task_takes_its_turn() -> None:
     rows = [{"a": 0.5, "b": v} for v in (0.1, 0.2, 0.3)]
-    judge = list(judged("mean", rows, then="rehearse", patience=2, rehearse_every=4))[-1][0]
-    assert [bool(judge.resting(step)) for step in range(9)] == [False, True, True, True, False, True, True, True, False]
+    selector = list(judged("mean", rows, then="rehearse", patience=2, rehearse_every=4))[-1][0]
+    assert [bool(selector.resting(step)) for step in range(9)] == [False, True, True, True, False, True, True, True, False]
 
 
 def test_a_judgement_goes_on_from_its_state() -> None:
     rows = [{"a": v, "b": 1 - v} for v in (0.3, 0.5, 0.2, 0.7)]
     whole = [j for _, j in judged("mean_rank", rows, then="freeze", patience=1)]
-    judge = list(judged("mean_rank", rows[:2], then="freeze", patience=1))[-1][0]
-    other = Judge(EarlyStoppingConfig(objective="mean_rank"), EndingsConfig(then="freeze", patience=1), {"a": "auc", "b": "auc"})
-    other.load(judge.state())
-    assert [other.judge(n, {t: {"auc": v} for t, v in rows[n].items()}) for n in (2, 3)] == whole[2:]
+    selector = list(judged("mean_rank", rows[:2], then="freeze", patience=1))[-1][0]
+    other = CheckpointSelector(
+        EarlyStoppingConfig(objective="mean_rank"), TaskStoppingConfig(then="freeze", patience=1), {"a": "auc", "b": "auc"}
+    )
+    other.load(selector.state())
+    assert [other.update(n, {t: {"auc": v} for t, v in rows[n].items()}) for n in (2, 3)] == whole[2:]
 
 
 def test_a_task_without_a_metric_is_no_obstacle() -> None:
     rows = [{"a": 0.5, "b": 0.4}, {"a": 0.6}]
-    judge = Judge(EarlyStoppingConfig(objective="worst"), EndingsConfig(), {"a": "auc", "b": "auc"})
-    found = [judge.judge(n, {t: {"auc": v} for t, v in row.items()}) for n, row in enumerate(rows)]
+    selector = CheckpointSelector(EarlyStoppingConfig(objective="worst"), TaskStoppingConfig(), {"a": "auc", "b": "auc"})
+    found = [selector.update(n, {t: {"auc": v} for t, v in row.items()}) for n, row in enumerate(rows)]
     assert [j.is_best for j in found] == [True, True]
 
 
 @pytest.mark.parametrize("then", ["freeze", "rehearse"])
 def test_a_task_that_stopped_gaining_takes_no_more_rows(description: dict, workspace: Workspace, tmp_path: Path, then: str) -> None:
     description["training"] |= {"steps": 14, "evaluate_every": 2}
-    description["endings"] = {"then": then, "patience": 2, "rehearse_every": 5, "keep": "models"}
+    description["task_stopping"] = {"then": then, "patience": 2, "rehearse_every": 5, "keep": "models"}
     experiment = experiment_from_dict(description)
     events = list(train(experiment, prepare(experiment, workspace), folder=tmp_path))
     ended = {e.task: e for e in events if isinstance(e, TaskEnded)}
@@ -130,7 +134,7 @@ def test_the_head_of_each_tasks_best_step_is_kept(description: dict, workspace: 
 def test_rows_that_only_a_frozen_task_has_a_label_for(description: dict, workspace: Workspace) -> None:
     description["tasks"] = {name: description["tasks"][name] for name in ("department", "recommended")}
     description["training"] |= {"steps": 40, "batch_size": 1, "evaluate_every": 1}
-    description["endings"] = {"then": "freeze", "patience": 2}
+    description["task_stopping"] = {"then": "freeze", "patience": 2}
     experiment = experiment_from_dict(description)
     events = list(train(experiment, prepare(experiment, workspace)))
     done = [e for e in events if isinstance(e, StepDone)]
@@ -142,7 +146,7 @@ def test_rows_that_only_a_frozen_task_has_a_label_for(description: dict, workspa
 def test_a_run_ends_when_every_task_has_stopped_gaining(description: dict, workspace: Workspace) -> None:
     description["training"] |= {"steps": 200, "evaluate_every": 1}
     description["optimizer"] = {"learning_rate": 1e-9, "head_learning_rate": 1e-9}
-    description["endings"] = {"then": "freeze", "patience": 1}
+    description["task_stopping"] = {"then": "freeze", "patience": 1}
     experiment = experiment_from_dict(description)
     end = list(train(experiment, prepare(experiment, workspace)))[-1]
     assert isinstance(end, Finished) and end.why == "patience" and end.step < 200

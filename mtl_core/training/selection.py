@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mtl_core.config.parts import EarlyStoppingConfig, EndingsConfig
+from mtl_core.config.parts import EarlyStoppingConfig, TaskStoppingConfig
 from mtl_core.tasks import higher_is_better, is_better
 
 
@@ -53,7 +53,7 @@ class Peak:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Selection:
     """objective: what early stopping looks at; peaked: tasks that were never better; ended: tasks that rest from now on."""
 
     objective: float
@@ -62,21 +62,21 @@ class Judged:
     ended: list[str] = field(default_factory=list)
 
 
-class Judge:
-    """`state` (JSON) is all that the next judgement depends on."""
+class CheckpointSelector:
+    """`state` (JSON) is all that the next update depends on."""
 
-    def __init__(self, stopping: EarlyStoppingConfig, endings: EndingsConfig, primaries: Mapping[str, str]):
+    def __init__(self, stopping: EarlyStoppingConfig, task_stopping: TaskStoppingConfig, primaries: Mapping[str, str]):
         """primaries: task → its main metric."""
-        self.stopping, self._endings, self._primaries = stopping, endings, dict(primaries)
+        self.stopping, self._task_stopping, self._primaries = stopping, task_stopping, dict(primaries)
         self._history: list[dict[str, float]] = []
         self._best = 0  # its place in the history
         self.peaks: dict[str, Peak] = {}
 
-    def judge(self, step: int, metrics: Mapping[str, Mapping[str, float]]) -> Judged:
+    def update(self, step: int, metrics: Mapping[str, Mapping[str, float]]) -> Selection:
         main = self._main(metrics)
         self._history.append(main)
         scores = self._scores()
-        is_best = bool(len(self._history) == 1 or scores[-1] > scores[self._best] + self.stopping.minimum_gain)
+        is_best = bool(len(self._history) == 1 or scores[-1] > scores[self._best] + self.stopping.min_delta)
         if is_best:
             self._best = len(self._history) - 1
         peaked, ended = [], []
@@ -87,10 +87,10 @@ class Judge:
                 peaked.append(task)
                 continue
             peak.without_gain += 1
-            if self._endings.then != "train_on" and peak.ended is None and peak.without_gain >= self._endings.patience:
+            if self._task_stopping.then != "train_on" and peak.ended is None and peak.without_gain >= self._task_stopping.patience:
                 peak.ended = step
                 ended.append(task)
-        return Judged(float(scores[-1]), is_best, peaked, ended)
+        return Selection(float(scores[-1]), is_best, peaked, ended)
 
     def score(self, metrics: Mapping[str, Mapping[str, float]]) -> float:
         """What the rule gives to other numbers beside the history, which stays as it is."""
@@ -99,7 +99,7 @@ class Judge:
     def resting(self, step: int) -> set[str]:
         """Tasks that take no part in step `step` (from 0): frozen ones, and rehearsed ones between their turns."""
         ended = {task for task, peak in self.peaks.items() if peak.ended is not None}
-        return set() if self._endings.then == "rehearse" and step % self._endings.rehearse_every == 0 else ended
+        return set() if self._task_stopping.then == "rehearse" and step % self._task_stopping.rehearse_every == 0 else ended
 
     @property
     def over(self) -> bool:
