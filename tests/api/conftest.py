@@ -73,5 +73,4 @@ def trained(
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/file/mlflow.db")
         patch.setattr("mtl_core.api.foreground.MIRROR_SECONDS", 0.0)
         tables = {"messages": messages, "searches": searches}
-        run = mtl.train(experiment, tables=tables, workspace=folder / "workspace", progress=False)
-    return run  # the environment is as it was: the fixture lives as long as the session
+        return mtl.train(experiment, tables=tables, workspace=folder / "workspace", progress=False)
