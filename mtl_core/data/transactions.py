@@ -112,7 +112,7 @@ _CALLED = {  # role → what such columns are called, the usual words first
 
 
 def suggest_roles(columns: Sequence[str]) -> dict[str, str]:
-    """Role of `TransactionOptions` (user, item, text, time, quantity, rating) → a column that is called like it. Each column once."""
+    """Role of `TransactionConfig` (user, item, text, time, quantity, rating) → a column that is called like it. Each column once."""
     found: dict[str, str] = {}
     for role, words in _CALLED.items():
         free = [c for c in columns if c not in found.values()]

@@ -1,4 +1,4 @@
-"""How rows are divided: the widgets of `SplitOptions`."""
+"""How rows are divided: the widgets of `SplitConfig`."""
 
 from collections.abc import Sequence
 
