@@ -30,7 +30,8 @@ FLOORS: list[set[str]] = [
     {"__main__"},
 ]
 
-HEAVY = {"torch", "transformers", "mlflow", "sklearn", "torchmetrics", "sentence_transformers", "rouge_score", "nltk", "sacrebleu"}
+HEAVY = {"torch", "transformers", "mlflow", "sklearn", "scipy.stats", "torchmetrics", "sentence_transformers"}
+HEAVY |= {"rouge_score", "nltk", "sacrebleu"}
 LIGHT = {"base", "data", "plots", "evaluation", "tasks", "balancing", "config", "tracking", "jobs", "studies", "api"}
 TORCH = {
     "head",

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 
 Metrics = dict[str, dict[str, float]]
 """task → metric → value"""
@@ -133,6 +132,8 @@ def _error(measure: Callable[..., float], predicted: np.ndarray, labels: np.ndar
 
 def spearman(predicted: np.ndarray, labels: np.ndarray) -> float:
     """Correlation of the ranks, equal values sharing theirs, in [-1, 1]; 0 for constant predictions. nan: all labels equal."""
+    from scipy.stats import rankdata
+
     if not len(labels) or labels.min() == labels.max():
         return math.nan
     first, second = (rankdata(values) - (len(values) + 1) / 2 for values in (predicted, labels))
