@@ -13,11 +13,12 @@ import mtl_core.jobs
 from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace
 from mtl_core.data.problems import DataError, Problem, Severity
-from mtl_core.jobs import Jobs, Work, jobs
+from mtl_core.jobs import Jobs, Work, jobs, perform, training
 from mtl_core.tracking.runs import Recorder, RunError, RunState, create_run, run
 from mtl_core.training.control import Control
 from mtl_core.training.events import CheckpointSaved, Event, Failed, Finished, Paused, Resumed, Started, Steered, StepDone
 from tests.experiments import smallest
+from tests.opens import opens
 
 EXPERIMENT = smallest("name=test")
 OTHER_DEVICE = smallest("training.device=cuda:7")  # a queue of its own; nothing is sent there
@@ -230,6 +231,22 @@ def test_a_thread_that_is_told_to_end_leaves_the_queue_to_the_next(registry: Job
     b = registry.submit(EXPERIMENT, workspace, None, lambda control: iter([FINISHED]))
     assert registry.wait(a, 30) and registry.wait(b, 30)
     assert [registry.snapshot(i).state for i in (a, b)] == ["interrupted", "finished"]
+
+
+def test_an_experiment_is_not_read_again_on_its_way_to_the_training(registry: Jobs, workspace: Workspace) -> None:
+    created = create_run(EXPERIMENT, workspace, None)
+    assert created.experiment is EXPERIMENT and created.refreshed().experiment is EXPERIMENT
+    with opens(created.folder / "experiment.yaml") as n:
+        recorder = Recorder(created.folder)
+        perform(recorder, training(created, workspace, resume=False), Control())  # up to its table, which is not there
+        recorder.close()
+    assert n == [0]
+    assert recorder.state is RunState.FAILED and run(workspace, created.id).problems[0].code == "file_missing"
+    run_id = registry.submit(EXPERIMENT, workspace, None)
+    with opens(workspace.runs / run_id / "experiment.yaml") as n:
+        assert registry.wait(run_id, 60)
+        assert registry.snapshot(run_id).error is not None
+    assert n == [0]
 
 
 PROBLEM = Problem(Severity.ERROR, "label_missing", message("There is no label."), message("Map one."), "a.csv", 3, "y")
