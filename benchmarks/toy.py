@@ -128,9 +128,13 @@ LANDINGS: dict[str, Landing] = {
 }
 
 
+UNSAID = Landing("on the front")
+"""Of a strategy of which nobody wrote down here what its paper promises."""
+
+
 def predicted(name: str, weights: np.ndarray) -> float | None:
     """The first task's share where the strategy should end; None: its paper does not say where on the front."""
-    landing = LANDINGS[name]
+    landing = LANDINGS.get(name, UNSAID)
     if (rest := landing.rest) is None or (landing.equal and np.ptp(weights)):
         return None
     return float(brentq(lambda share: rest(share, losses(best(share)), weights), 0.0, 1.0, xtol=1e-12))
@@ -156,7 +160,7 @@ def run(name: str, weights: Sequence[float] = (1.0, 1.0), units: Sequence[float]
     for step in range(1, STEPS + 1):
         rows = gradients(theta) * unit[:, None]
         gramian = rows @ rows.T
-        if LANDINGS[name].stops and 1 + gramian[0, 1] / np.sqrt(gramian[0, 0] * gramian[1, 1]) < STATIONARY:
+        if LANDINGS.get(name, UNSAID).stops and 1 + gramian[0, 1] / np.sqrt(gramian[0, 0] * gramian[1, 1]) < STATIONARY:
             break
         if isinstance(strategy, LossBalancing):
             found = torch.tensor(losses(theta) * unit, dtype=torch.float32, requires_grad=True)
@@ -254,10 +258,10 @@ def table(ends: dict[str, End], raised: dict[str, End]) -> str:
     """Markdown: a row for each strategy."""
     rows = ["| strategy | should end at | ends at | weight 3 : 1 | what it does | source |", "|---|---|---|---|---|---|"]
     for name, strategy in BALANCING.items():
-        wanted = predicted(name, np.ones(2))
+        wanted, says = predicted(name, np.ones(2)), LANDINGS.get(name, UNSAID).says
         paper, _, link = strategy.source.rpartition(", ")
         rows.append(
-            f"| {strategy.label} (`{name}`) | {LANDINGS[name].says}{'' if wanted is None else f': {wanted:.1%}'} | {ends[name].share:.1%} "
+            f"| {strategy.label} (`{name}`) | {says}{'' if wanted is None else f': {wanted:.1%}'} | {ends[name].share:.1%} "
             f"| {raised[name].share:.1%} | {strategy.help} | [{paper}]({link}) |"
         )
     return "\n".join(rows)

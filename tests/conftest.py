@@ -15,7 +15,7 @@ import pytest
 
 from mtl_core.base.workspace import Workspace
 
-pytest_plugins = ["tests.shop"]
+pytest_plugins = ["tests.shop", "tests.heads"]
 
 
 @pytest.fixture(autouse=True)

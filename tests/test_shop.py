@@ -124,9 +124,10 @@ def test_the_quick_start_is_a_part_of_the_whole_shop():
     assert quick.data.items() <= whole.data.items()
 
 
-def test_the_whole_shop_has_every_kind_and_its_tables_have_no_faults(workspace: Workspace):
+def test_the_whole_shop_has_twelve_kinds_and_its_tables_have_no_faults(workspace: Workspace):
+    """A kind that comes later may do without: what all must keep to is in tests/contracts."""
     experiment = load_experiment(DATA / "whole_shop.yaml")
-    assert {task.kind for task in experiment.tasks.values()} == set(KINDS)
+    assert len({task.kind for task in experiment.tasks.values()}) >= 12
     prepared = prepare(experiment, workspace, DATA, contained=True)
     for task in prepared.tasks.values():
         assert all(len(task.rows.rows(split)) >= 100 for split in ("train", "validation", "test"))

@@ -5,8 +5,8 @@ loss weights always take part; `slider` says how. A task whose loss weight is 0,
 gradient is zero or not finite, is left out of the step. Each head learns from its own task's loss times the person's weight alone
 where the strategy works on gradients, and from the same combined loss as the encoder where it works on losses.
 
-A new strategy is a class here, one line in `mtl_core/balancing/__init__.py` and one test. With one task there is nothing to
-balance: every strategy then is that of fixed weights.
+A new strategy is one file here, with its class and `STRATEGIES`, one line in `mtl_core/balancing/__init__.py` and one test. With one
+task there is nothing to balance: every strategy then is that of fixed weights.
 """
 
 from __future__ import annotations

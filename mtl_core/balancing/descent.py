@@ -126,3 +126,6 @@ class AlignedComponents(GradientBalancing):
         from mtl_core.balancing import weightings
 
         return weightings.AlignedMTLWeighting(torch.from_numpy(weights / weights.sum()))(torch.from_numpy(gramian)).numpy()
+
+
+STRATEGIES = (ConflictAverse, MultipleGradientDescent, AlignedComponents, UnconflictingProjection, DualProjection)

@@ -151,3 +151,6 @@ class GradientNormalisation(GradientBalancing):
     def load(self, state: dict[str, Any]) -> None:
         self._learned.load(state["learned"])
         self._first = list(state["first"])
+
+
+STRATEGIES = (ImpartialGradients, NashBargaining, FairResources, GradientNormalisation)

@@ -20,3 +20,6 @@ class FixedWeights(LossBalancing):
 
     def combine(self, losses: Tensor, weights: Tensor, tasks: Tensor) -> Tensor:
         return (losses * weights).sum()
+
+
+STRATEGIES = (FixedWeights,)

@@ -93,3 +93,6 @@ class ImpartialLosses(LearnedWeights):
         import torch
 
         return losses * torch.exp(s) - s
+
+
+STRATEGIES = (Uncertainty, UncertaintyOriginal, ImpartialLosses)

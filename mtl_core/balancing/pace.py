@@ -131,3 +131,6 @@ class Famo(LossBalancing):
 
     def load(self, state: dict[str, Any]) -> None:
         self.learned.load(state)
+
+
+STRATEGIES = (DynamicWeightAverage, Famo)

@@ -68,3 +68,6 @@ class SmoothTchebycheff(LossBalancing):
 
         smoothness = self.options.smoothness
         return smoothness * torch.logsumexp(weights / weights.sum() * losses / smoothness, 0)
+
+
+STRATEGIES = (RandomWeights, GeometricMean, SmoothTchebycheff)

@@ -114,3 +114,6 @@ class GradientDropout(GradientBalancing):
             passed += sizes.mul_(block) @ sign.sign_()
             energy += torch.linalg.vector_norm(block, dim=1) ** 2
         return update, effective * ((passed + energy) / (2 * energy)).cpu().numpy()
+
+
+STRATEGIES = (ProjectedConflicts, GradientVaccine, GradientDropout)

@@ -1,25 +1,39 @@
 """The commands that show what there is: kinds, strategies, runs, report, conflicts, gates."""
 
 import argparse
+import json
 from typing import Any
 
 from mtl_core.base.workspace import Workspace
 from mtl_core.cli.text import OK, CallError, print_json, print_metrics, print_panel, print_table, whole_seconds
+from mtl_core.tasks.base import Field, TaskKind
 from mtl_core.tracking.runs import list_runs, run
 
 
 def kinds(args: argparse.Namespace, workspace: Workspace) -> int:
     from mtl_core.tasks import KINDS
 
+    def about(field: Field, kind: TaskKind) -> dict[str, Any]:
+        return {k: v for k, v in vars(field).items() if k != "name"} | {"example": [row.get(field.name) for row in kind.example]}
+
     if args.json:
-        print_json({name: {f.name: {k: v for k, v in vars(f).items() if k != "name"} for f in kind.fields} for name, kind in KINDS.items()})
+        print_json({name: {f.name: about(f, kind) for f in kind.fields} for name, kind in KINDS.items()})
         return OK
     for name, kind in KINDS.items():
         print(f"{name}: {kind.help}")
         for f in kind.fields:
             notes = [f.type, *(["optional"] if not f.required else []), *(["several columns"] if f.many else [])]
             print(f"  {f.name} ({', '.join(notes)}): {f.help}")
+        columns = list(dict.fromkeys(column for row in kind.example for column in row))
+        print()
+        print_table(columns, [[_cell(row.get(column)) for column in columns] for row in kind.example])
+        print()
     return OK
+
+
+def _cell(value: Any) -> str:
+    """As it stands in a file."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def strategies(args: argparse.Namespace, workspace: Workspace) -> int:

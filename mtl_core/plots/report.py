@@ -11,12 +11,15 @@ from mtl_core.plots.style import COLORS, blank, escape, task_colors
 
 
 def panel(part: Mapping[str, Any], translate: Translate = str) -> go.Figure:
-    """The chart of a report's panel of type matrix or reliability. Raises KeyError: a type that is no chart (a table)."""
+    """The chart of a report's panel. Raises KeyError: a type that is no chart (a table)."""
     return CHARTS[part["type"]](part["data"], translate)
 
 
 def _matrix(data: Mapping[str, Any], translate: Translate) -> go.Figure:
-    """Confusion: colour by the share of the true class, the counts written in when there is room."""
+    """Confusion: colour by the share of the true class, the counts written in when there is room.
+
+    data: labels, and values [[int, ...], ...], rows true and columns predicted.
+    """
     labels = [escape(translate(label) if label else label) for label in data["labels"]]
     counts = np.asarray(data["values"], dtype=np.int64).reshape(len(labels), len(labels))
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -43,7 +46,10 @@ def _matrix(data: Mapping[str, Any], translate: Translate) -> go.Figure:
 
 
 def _reliability(data: Mapping[str, Any], translate: Translate) -> go.Figure:
-    """Observed share against predicted probability; the diagonal is perfect, the dots grow with the rows behind them."""
+    """Observed frequency against predicted probability; the diagonal is perfect, the dots grow with the rows behind them.
+
+    data: confidence, observed, count: one number a bin each.
+    """
     figure = blank(translate("Predicted probability"), translate("Observed frequency"))
     figure.add_scatter(
         x=[0, 1], y=[0, 1], mode="lines", name=translate("Perfectly calibrated"), line={"dash": "dot", "color": "#999999"}, hoverinfo="skip"
@@ -65,7 +71,8 @@ def _reliability(data: Mapping[str, Any], translate: Translate) -> go.Figure:
 
 
 CHARTS = {"matrix": _matrix, "reliability": _reliability}
-"""Panel type → how it is drawn. Tables are no charts: a page shows them as tables."""
+"""Panel type → how it is drawn. Tables are no charts: a page shows them as tables. A new chart is a function and a line here, and a kind
+whose `Report.panels` gives its data, JSON of a shape that `api.runs.panel_rows` can write as rows."""
 
 
 def shares(values: Mapping[str, float], title: str = "") -> go.Figure:

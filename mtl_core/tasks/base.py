@@ -145,13 +145,10 @@ class Catalogue:
 class Panel:
     """A part of a report that the screen knows how to draw by its `type`; `data` is JSON only.
 
-    type → data:
-        table        {"columns": [...], "rows": [[...], ...]}            (classification report: one row a class, then averages)
-        matrix       {"labels": [...], "values": [[int, ...], ...]}      (confusion: rows true, columns predicted)
-        reliability  {"confidence": [...], "observed": [...], "count": [...]}
+    type: table, with the data {"columns": [...], "rows": [[...], ...]}, or one of `plots.CHARTS`, which says what its data are.
     """
 
-    type: Literal["table", "matrix", "reliability"]
+    type: str
     title: str
     data: dict[str, Any]
 
@@ -264,6 +261,8 @@ class TaskKind:
 
     name, label, help: label and help are for the screen, marked with N_; help is one sentence.
     fields:     what it reads from a table.
+    example:    a few rows as a file has them, field → cell: what a person is shown, and what tests/contracts makes a small table of. Their
+                labels differ; of rows one after another those belong together that have the same group.
     Options:    its typed options.
     metrics:    those that `report.evaluate` may give; primary: the one that early stopping and the comparison look at first.
     ranks:      the field whose candidates an analyst ranks over a catalogue, None if nothing is ranked.
@@ -279,6 +278,7 @@ class TaskKind:
     label: str
     help: str
     fields: tuple[Field, ...]
+    example: tuple[Mapping[str, Any], ...]
     metrics: tuple[MetricInfo, ...]
     primary: str
     rows: Rows

@@ -1,7 +1,6 @@
 """One tiny training through the public API, for all tests that only read it."""
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +66,11 @@ def experiment(tiny_encoder: Path) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def trained(
     experiment: dict[str, Any], messages: pd.DataFrame, searches: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[mtl.Run]:
+) -> mtl.Run:
     folder = tmp_path_factory.mktemp("trained")
     (folder / "file").touch()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/file/mlflow.db")
         patch.setattr("mtl_core.api.foreground.MIRROR_SECONDS", 0.0)
-        yield mtl.train(experiment, tables={"messages": messages, "searches": searches}, workspace=folder / "workspace", progress=False)
+        tables = {"messages": messages, "searches": searches}
+        return mtl.train(experiment, tables=tables, workspace=folder / "workspace", progress=False)

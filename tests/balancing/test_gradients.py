@@ -1,7 +1,7 @@
-"""Strategies on gradients: values worked out by hand, TorchJD's aggregators on the stacked gradients, what the papers promise."""
+"""Strategies on gradients: values worked out by hand, TorchJD's aggregators on the stacked gradients, what the papers promise. What all
+have in common is in tests/contracts/test_balancing.py."""
 
 import itertools
-import json
 import math
 
 import numpy as np
@@ -14,8 +14,6 @@ from mtl_core.balancing import BALANCING, GradientBalancing
 from mtl_core.balancing.fairness import fair_weights
 from mtl_core.balancing.weightings import PROJECTOR
 
-NAMES = [name for name, strategy in BALANCING.items() if issubclass(strategy, GradientBalancing)]
-DRAWS = {"pcgrad", "gradvac", "graddrop"}  # the order of the tasks is drawn, or the signs are
 CONFLICT = torch.tensor([[1.0, 0.0], [-1.0, 1.0]], dtype=torch.float64)
 
 
@@ -165,14 +163,6 @@ def test_the_length_of_a_gradient_does_not_matter(name: str) -> None:
     assert torch.cosine_similarity(one, other, dim=0) > 1 - 1e-6
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) - DRAWS))
-def test_the_order_of_tasks_does_not_matter(name: str) -> None:
-    gradients, order = problem(3), torch.tensor([2, 0, 3, 1])
-    one, effective = mix(make(name, 4), gradients, [1, 2, 3, 0.5])
-    other, permuted = mix(make(name, 4), gradients[order], [3, 1, 0.5, 2])
-    assert (one - other).norm() < 1e-4 * one.norm() and permuted == pytest.approx(effective[order.numpy()], rel=1e-3, abs=1e-6)
-
-
 def test_aligned_gradients_are_orthogonal_and_of_one_length() -> None:
     """With all weight on one task each, the updates are the aligned gradients."""
     gradients = problem(4, n_tasks=3)
@@ -203,47 +193,3 @@ def test_gradient_normalisation_brings_gradients_to_one_length() -> None:
     for step in range(1000):
         _, effective = mix(strategy, torch.eye(2, dtype=torch.float64), losses=[1.0, 1.0 if step == 0 else 0.5])
     assert effective == pytest.approx([4 / 3, 2 / 3], rel=0.02), "the second fell to half of its loss, the first did not: 2 to 1"
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_task_alone_in_a_step_goes_down_its_own_gradient(name: str) -> None:
-    """As with round robin sampling, or where all other loss weights are 0; a larger weight never makes the step shorter."""
-    gradients, found = problem(6, n_tasks=1), []
-    for weight in (1.0, 2.5):
-        strategy = make(name, 3)
-        decision = strategy.decide((gradients @ gradients.T).numpy(), np.array([weight]), np.array([0.7]), np.array([1]))
-        update, effective = strategy.combine(gradients, decision.effective)
-        assert not decision.fell_back and effective[0] > 0 and torch.allclose(update, effective[0] * gradients[0])
-        found.append(effective[0])
-    assert found[1] >= found[0] * (1 - 1e-12)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_larger_loss_weight_means_a_larger_share(name: str) -> None:
-    for gradients in (CONFLICT.repeat(1, 50) + problem(5, 2, 100) / 10, torch.eye(2, dtype=torch.float64)):
-        shares = []
-        for weight in (0.5, 1.0, 2.0):
-            torch.manual_seed(0)
-            strategy = make(name, 2)
-            for _ in range(100 if name == "gradnorm" else 1):
-                _, effective = mix(strategy, gradients, [weight, 1.0])
-            shares.append(effective[0] / np.abs(effective).sum())
-        assert shares[0] < shares[1] < shares[2], (name, shares)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_goes_on_from_its_state_as_if_it_had_never_stopped(name: str) -> None:
-    def go(strategy: GradientBalancing, seeds: range) -> list[list[float]]:
-        found = []
-        for seed in seeds:
-            torch.manual_seed(seed)
-            found.append(mix(strategy, problem(seed), losses=[1.0, 1 / (seed + 1), 2.0, 3.0])[0].tolist())
-        return found
-
-    strategy = make(name, 4)
-    go(strategy, range(5))
-    state = json.loads(json.dumps(strategy.state()))
-    wanted = go(strategy, range(5, 10))
-    resumed = make(name, 4)
-    resumed.load(state)
-    assert go(resumed, range(5, 10)) == wanted

@@ -30,11 +30,7 @@ def test_fixed_weights_trace_the_front(share: float) -> None:
     assert end.theta == pytest.approx(toy.best(share), abs=1e-6)
 
 
-def test_every_strategy_has_its_place() -> None:
-    assert toy.LANDINGS.keys() == BALANCING.keys()
-
-
-@pytest.mark.parametrize("name", BALANCING)
+@pytest.mark.parametrize("name", toy.LANDINGS)
 def test_a_strategy_ends_where_its_paper_says(name: str) -> None:
     landing = toy.LANDINGS[name]
     for weights in ((1.0, 1.0), toy.RAISED):
@@ -44,7 +40,7 @@ def test_a_strategy_ends_where_its_paper_says(name: str) -> None:
         assert wanted is None or end.share == pytest.approx(wanted, abs=landing.near)
 
 
-@pytest.mark.parametrize("name", BALANCING)
+@pytest.mark.parametrize("name", toy.LANDINGS)
 def test_a_raised_loss_weight_moves_it_towards_the_task(name: str) -> None:
     equal, raised = (toy.losses(run(name, weights).theta) for weights in ((1.0, 1.0), toy.RAISED))
     assert raised[0] < equal[0] - 0.05 and raised[1] > equal[1] + 0.05
@@ -61,14 +57,19 @@ def test_the_unit_of_a_loss_matters_to_some_only() -> None:
     assert toy.run("fixed", units=(1.0, 10.0)).share == pytest.approx(1 / 11, abs=1e-6)
 
 
-def test_the_page_and_its_picture_name_every_strategy() -> None:
+def test_the_page_and_its_picture_name_every_strategy_that_has_its_place() -> None:
     page = (toy.ROOT / "docs" / "balancing.md").read_text(encoding="utf-8")
-    rows = [row for row in page.splitlines() if row.startswith("| ")][1:]
-    assert len(rows) == len(BALANCING), "run `python benchmarks/toy.py`"
-    for row, (name, strategy) in zip(rows, BALANCING.items(), strict=True):
-        for words in (f"{strategy.label} (`{name}`)", toy.LANDINGS[name].says, strategy.help, strategy.source.rpartition(", ")[2]):
+    rows = {row.split("`")[1]: row for row in page.splitlines() if row.startswith("| ") and "`" in row}
+    assert toy.LANDINGS.keys() <= rows.keys() <= BALANCING.keys(), "run `python benchmarks/toy.py`"
+    for name, row in rows.items():
+        strategy = BALANCING[name]
+        for words in (
+            f"{strategy.label} (`{name}`)",
+            toy.LANDINGS.get(name, toy.UNSAID).says,
+            strategy.help,
+            strategy.source.rpartition(", ")[2],
+        ):
             assert words in row
     drawn = toy.draw({name: toy.End(toy.best(0.5), 0.5, 0.0, 1, 0) for name in BALANCING})
-    assert drawn.count('class="end"') == len(BALANCING) and (toy.ROOT / "docs" / "balancing.svg").read_text().count('class="end"') == len(
-        BALANCING
-    )
+    assert drawn.count('class="end"') == len(BALANCING)
+    assert (toy.ROOT / "docs" / "balancing.svg").read_text().count('class="end"') == len(rows)

@@ -1,11 +1,9 @@
-"""Shares by hand, exact running totals, whole permutations, and a state that is all there is."""
+"""Shares by hand, whole permutations, groups. What all ways have in common is in tests/contracts/test_sampling.py."""
 
 import json
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mtl_core.data.sampling import Sampler
 from mtl_core.data.shares import SAMPLING, capped
@@ -66,18 +64,6 @@ def test_the_bandit_gives_rows_to_the_table_that_is_learning() -> None:
     assert bandit.shares(0, 0.0).argmax() == 1
 
 
-@given(st.lists(st.integers(1, 300), min_size=1, max_size=5), st.integers(1, 40), st.sampled_from(sorted(SAMPLING)), st.integers(1, 30))
-def test_every_step_is_full_and_shares_are_kept(sizes: list[int], batch: int, name: str, steps: int) -> None:
-    made = sampler({str(i): n for i, n in enumerate(sizes)}, batch, name, seed=1)
-    drawn, wanted = np.zeros(len(sizes)), np.zeros(len(sizes))
-    for step in range(steps):
-        wanted += made.sampling.shares(step, step / steps) * batch
-        counts = np.array([len(r) for r in made.draw(step / steps).values()])
-        assert counts.sum() == batch and (counts >= 0).all()
-        drawn += counts
-    assert np.abs(drawn - wanted).max() < len(sizes)
-
-
 def test_an_epoch_is_a_permutation_and_the_next_another() -> None:
     made = sampler({"a": 10}, 10, "proportional")
     first, second = made.draw()["a"], made.draw()["a"]
@@ -89,36 +75,6 @@ def test_a_small_table_is_cycled() -> None:
     made = sampler({"big": 1000, "small": 3}, 8, "uniform")
     seen = np.concatenate([made.draw()["small"] for _ in range(9)])
     assert np.bincount(seen).tolist() == [12, 12, 12]
-
-
-@pytest.mark.parametrize("name", SAMPLING)
-def test_all_rows_of_a_table_are_seen_equally_often(name: str) -> None:
-    sizes = {"big": 300, "small": 10, "middle": 37}
-    made = sampler(sizes, 16, name)
-    drawn: dict[str, list[int]] = {table: [] for table in sizes}
-    for step in range(100):
-        for table, rows in made.draw(step / 100).items():
-            drawn[table] += rows.tolist()
-    for table, rows in drawn.items():
-        counts = np.bincount(rows, minlength=sizes[table])
-        assert {*counts.tolist()} <= {len(rows) // sizes[table], -(-len(rows) // sizes[table])}
-
-
-@pytest.mark.parametrize("name", SAMPLING)
-def test_the_state_is_all_that_the_next_draw_depends_on(name: str) -> None:
-    def go(made: Sampler, steps: range) -> list[list[int]]:
-        found = []
-        for step in steps:
-            found.append([n for rows in made.draw(step / 40).values() for n in rows.tolist()])
-            made.sampling.observe({"a": 1 / (step + 1), "b": 1.0})
-        return found
-
-    one = sampler({"a": 37, "b": 11}, 7, name)
-    go(one, range(13))
-    other = sampler({"a": 37, "b": 11}, 7, name)
-    other.state = json.loads(json.dumps(one.state))
-    assert go(one, range(13, 33)) == go(other, range(13, 33))
-    assert go(sampler({"a": 37, "b": 11}, 7, name, seed=6), range(9)) != go(sampler({"a": 37, "b": 11}, 7, name, seed=7), range(9))
 
 
 def test_groups_change_places_whole() -> None:

@@ -1,6 +1,5 @@
 """Columns of all sorts as numbers, names, codes and texts; what is the same in every kind."""
 
-import json
 from typing import Any
 
 import numpy as np
@@ -9,8 +8,7 @@ import pytest
 
 from mtl_core.base.messages import message
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.tasks import KINDS, common
-from mtl_core.tasks.base import TaskKind
+from mtl_core.tasks import common
 
 
 def column(values: list[Any], kind: pa.DataType | None = None) -> pa.ChunkedArray:
@@ -105,33 +103,3 @@ def test_problems_name_the_columns_of_the_table() -> None:
     problems = [Problem(Severity.ERROR, "one_class", message("Why."), message("How."), column=c) for c in ("label", "text", None)]
     found = common.located(problems, {"label": ["Rating"], "text": ["Title", "Review"]}, "reviews.csv")
     assert [(p.file, p.column) for p in found] == [("reviews.csv", "Rating"), ("reviews.csv", "Title, Review"), ("reviews.csv", None)]
-
-
-@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda k: k.name)
-def test_what_every_kind_declares(kind: TaskKind) -> None:
-    assert KINDS[kind.name] is kind
-    assert kind.primary in [m.name for m in kind.metrics]
-    assert len({f.name for f in kind.fields}) == len(kind.fields)
-    labels = [f.name for f in kind.fields if f.type == "label" and f.required]
-    assert labels in (["label"], ["answer"], []), "none: it learns from the texts themselves, or every row is right"
-    assert kind.ranks is None or kind.ranks in [f.name for f in kind.fields]
-    for name, setting in kind.Options.model_fields.items():
-        assert setting.description, f"{kind.name}.{name} has no help"
-    assert json.loads(kind.Options().model_dump_json()) == kind.Options().model_dump()
-    for field in kind.fields:
-        assert all(a == a.lower() for a in field.aliases)
-
-
-@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda k: k.name)
-def test_a_table_without_the_label_is_a_problem_and_no_exception(kind: TaskKind) -> None:
-    found = kind.rows.check(pa.table({"_line": [2, 3]}), np.array(["train", "test"]), kind.Options())
-    assert "field_missing" in {p.code for p in found}
-    assert all(p.why.text() and p.remedy.text() for p in found)
-
-
-@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda k: k.name)
-def test_a_table_without_rows_is_a_problem_and_no_exception(kind: TaskKind) -> None:
-    types = {"texts": pa.list_(pa.string()), "number": pa.float64()}
-    columns = {f.name: pa.array([], types.get(f.type, pa.string())) for f in kind.fields}
-    found = kind.rows.check(pa.table({**columns, "_line": pa.array([], pa.int64())}), np.array([], str), kind.Options())
-    assert {p.code for p in found if p.severity is Severity.ERROR} == {"no_training_rows"}

@@ -1,5 +1,5 @@
-"""Extra columns: nothing changes without them or before they have learned; what depends on them alone is learned; knowledge in all forms;
-texts in two languages."""
+"""Extra columns: what depends on them alone is learned; knowledge in all forms; texts in two languages. What they are to every kind is in
+tests/contracts/test_kinds.py."""
 
 import re
 import shutil
@@ -17,14 +17,12 @@ from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.data.problems import Severity
 from mtl_core.inference.predictor import Predictor
-from mtl_core.model.encoder import Encoder
 from mtl_core.runtime.prepare import prepare
 from mtl_core.tasks import KINDS, common, search
 from mtl_core.tasks.base import Mining
 from mtl_core.tasks.extras import linearised, with_extras
 from mtl_core.tasks.extras.head import ExtrasModule
 from mtl_core.tasks.heads import SlotIndex, TaskBatch
-from mtl_core.tasks.recommendation.modules import Matched
 from mtl_core.tasks.search import SearchRows
 from mtl_core.training.events import Finished
 from mtl_core.training.loop import train
@@ -41,95 +39,18 @@ EXTRAS = {
 WORDS = [f"w{i % 7} v{i % 5}" for i in range(N)]
 LABELS = RNG.integers(0, 2, N)
 ROWS: dict[str, dict[str, Any]] = {
-    "classification": {"text": WORDS, "second": WORDS[::-1]},
+    "classification": {"text": WORDS},
     "search": {"query": WORDS, "product": WORDS[::-1]},
-    "response_selection": {"dialogue": [[w] for w in WORDS], "reply": WORDS[::-1]},
     "recommendation": {"history": [[w] * (i % 3) for i, w in enumerate(WORDS)], "item": WORDS[::-1]},
-    "masked_language_modelling": {"text": WORDS},
-    "click_through": {"text": WORDS, "categories": EXTRAS["categories"]},
-    "generation": {"source": WORDS, "label": WORDS[::-1]},
-    "multilabel": {"text": WORDS, "label": [["a"], ["b", "c"]] * (N // 2)},
-    "regression": {"text": WORDS},
-    "matching": {"first": WORDS, "second": WORDS[::-1]},
-    "extraction": {"text": WORDS, "label": [f'{{"w": "w{i % 7}"}}' for i in range(N)]},
-    "question_answering": {"question": WORDS, "passage": WORDS[::-1], "answer": [w.split()[0] for w in WORDS[::-1]]},
 }
 
 
 def rows(kind: str, *extras: str) -> pa.Table:
-    label = {} if any(f.required and f.type == "label" and f.name in ROWS[kind] for f in KINDS[kind].fields) else {"label": LABELS}
-    return pa.table({**ROWS[kind], **({} if kind == "masked_language_modelling" else label), **{e: EXTRAS[e] for e in extras}})
+    return pa.table({**ROWS[kind], "label": LABELS, **{e: EXTRAS[e] for e in extras}})
 
 
 def options_of(kind: str, **chosen: Any) -> Any:
     return KINDS[kind].Options(**({"dropout": 0.0} if "dropout" in KINDS[kind].Options.model_fields else {}), **chosen)
-
-
-def flat(outputs: Any) -> list[torch.Tensor]:
-    if isinstance(outputs, torch.Tensor):
-        return [outputs]
-    if isinstance(outputs, Matched):  # its other parts are of the distinct items, of which there are more
-        return [outputs.logits]
-    return [t for part in (outputs if isinstance(outputs, tuple) else vars(outputs).values()) if part is not None for t in flat(part)]
-
-
-@pytest.mark.parametrize(
-    ("name", "chosen"),
-    [
-        ("classification", {}),
-        ("search", {}),
-        ("search", {"pairing": "together"}),
-        ("response_selection", {}),
-        ("recommendation", {}),
-        ("recommendation", {"loss": "in_batch", "scoring": "dot"}),
-        ("masked_language_modelling", {}),
-        ("click_through", {"minimum_count": 1}),
-        ("multilabel", {}),
-        ("regression", {}),
-        ("matching", {}),
-        ("extraction", {}),
-        ("question_answering", {}),
-    ],
-)
-def test_at_first_a_head_gives_what_it_gives_without(
-    name: str, chosen: dict[str, Any], compiled: Callable[..., Any], small_encoder: Encoder
-) -> None:
-    kind: Any = KINDS[name]
-    options = options_of(name, knowledge="embedded", **chosen)
-    table = rows(name, "knowledge") if name == "click_through" else rows(name, *EXTRAS)
-    spec = kind.rows.fit(table, options)
-    vectors, batch = compiled(kind, kind.rows.encode(table, spec, options), options)
-    torch.manual_seed(0)
-    head = kind.head.module(32, spec, options)
-    assert isinstance(head, ExtrasModule)
-    head.tie(small_encoder)
-    torch.manual_seed(0)
-    plain = kind.rows.plain.head.module(32, spec, options)
-    if hasattr(plain, "tie"):
-        plain.tie(small_encoder)
-    with torch.random.fork_rng():
-        for parameter in plain.parameters():  # not all at 0
-            torch.nn.init.normal_(parameter, std=0.1)
-        head.head.load_state_dict(plain.state_dict())
-    found, wanted = head(vectors, batch), plain(vectors, batch)
-    for one, other in zip(flat(found), flat(wanted), strict=True):
-        torch.testing.assert_close(one, other, rtol=0, atol=0)
-    kind.head.loss(found, batch, spec, options).mean().backward()
-    gradient = head.output.weight.grad
-    assert gradient is not None and (gradient.abs().sum(0) > 0).float().mean() > 0.5
-
-
-@pytest.mark.parametrize("name", ROWS)
-def test_without_extra_columns_nothing_is_different(name: str) -> None:
-    kind: Any = KINDS[name]
-    options, table = options_of(name), rows(name)
-    spec = kind.rows.fit(table, options)
-    assert spec == kind.rows.plain.rows.fit(table, options)
-    assert kind.rows.encode(table, spec, options).equals(kind.rows.plain.rows.encode(table, spec, options))
-    assert kind.rows.slots(options) == kind.rows.plain.rows.slots(options)
-    assert kind.rows.slots(options, table.column_names) == kind.rows.plain.rows.slots(options, table.column_names)
-    assert type(kind.head.module(32, spec, options)) is type(kind.rows.plain.head.module(32, spec, options))
-    assert kind.report.choices(spec) == kind.rows.plain.report.choices(spec)
 
 
 @pytest.mark.parametrize(

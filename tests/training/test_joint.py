@@ -1,7 +1,5 @@
 """Forward and back for several tasks: every strategy in a real training, the gradients of the tasks, what is left out."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -14,9 +12,8 @@ from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.runtime.batches import StepBatch, assemble
 from mtl_core.runtime.prepare import prepare
 from mtl_core.training.control import Control
-from mtl_core.training.events import Compared, Finished, Steered, StepDone
+from mtl_core.training.events import Compared, Steered, StepDone
 from mtl_core.training.loop import _Trainer, train
-from tests.shop import cut_at
 
 WEIGHTS = {"department": 2.0, "recommended": 0.5, "search": 1.5, "ads": 0.0, "next_item": 3.0}
 
@@ -151,28 +148,6 @@ def test_where_a_solver_does_not_converge_the_step_is_that_of_fixed_weights(desc
     trainer.joint.balancing = NeverConverges(len(WEIGHTS), None)
     done = [event for event in trainer.run() if isinstance(event, StepDone)]
     assert len(done) == 12 and all(event.fell_back for event in done)
-
-
-@pytest.mark.parametrize("strategy", BALANCING)
-def test_every_strategy_trains_and_resumes_exactly(description: dict, workspace: Workspace, tmp_path: Path, strategy: str) -> None:
-    description["balancing"] = {"name": strategy, "options": {"window": 2} if strategy == "dwa" else {}}
-    description["tasks"] = {name: description["tasks"][name] for name in ("department", "search", "ads")}
-    description["tasks"]["ads"]["weight"] = 0
-    description["training"] |= {"steps": 6, "evaluate_every": 3, "max_validation_rows": 10}
-    description["diagnostics"] = {"conflicts_every": 0}
-    experiment = experiment_from_dict(description)
-    prepared = prepare(experiment, workspace)
-    whole = cut_at(5, train(experiment, prepared, folder=tmp_path / "whole"), tmp_path)
-    assert isinstance(whole[-1], Finished)
-    done = [e for e in whole if isinstance(e, StepDone)]
-    for event in done:
-        assert all(np.isfinite(loss) for loss in event.losses.values()) and not event.fell_back
-        assert event.step == 1 or not event.left_out, "a head that begins at 0 has no gradient for the encoder in the first step"
-        assert event.effective.keys() == (set() if strategy == "fixed" else event.losses.keys())
-        assert event.effective.get("ads", 0) == 0
-
-    resumed = [e for e in train(experiment, prepared, folder=tmp_path / "cut", resume=True) if isinstance(e, StepDone)]
-    assert [(e.step, e.losses, e.effective) for e in resumed] == [(e.step, e.losses, e.effective) for e in done[3:]]
 
 
 @pytest.mark.parametrize("strategy", ["uncertainty", "famo", "pcgrad", "nash_mtl", "mgda"])

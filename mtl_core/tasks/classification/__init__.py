@@ -275,6 +275,11 @@ KIND = TaskKind(
     label=N_("Classification"),
     help=N_("Predicts one of several classes for a text: an intent, a category, a sentiment."),
     fields=FIELDS,
+    example=(
+        {"text": "where is my parcel", "label": "delivery"},
+        {"text": "I want my money back", "label": "refund"},
+        {"text": "the coat is too small", "label": "exchange"},
+    ),
     Options=ClassificationOptions,
     metrics=(
         MetricInfo("accuracy", N_("Accuracy"), N_("Share of rows whose class is predicted correctly.")),

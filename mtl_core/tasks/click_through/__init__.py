@@ -247,6 +247,11 @@ KIND = TaskKind(
     label=N_("Click-through rate"),
     help=N_("Predicts the probability of a click or purchase from categories, numbers and optionally a text."),
     fields=FIELDS,
+    example=(
+        {"categories": "mobile", "numbers": 9.5, "text": "red shoes, half price", "label": 1, "conversion": 1},
+        {"categories": "mobile", "numbers": 12, "text": "red shoes", "label": 1, "conversion": 0},
+        {"categories": "desktop", "numbers": 20.25, "text": "garden hose", "label": 0, "conversion": 0},
+    ),
     Options=ClickThroughOptions,
     metrics=(
         MetricInfo("auc", N_("AUC"), N_("Probability that a clicked row scores above one that was not.")),

@@ -216,6 +216,11 @@ KIND = TaskKind(
     label=N_("Attribute extraction"),
     help=N_("Finds the attributes named in a text: the brand, the colour, the size in a product title."),
     fields=FIELDS,
+    example=(
+        {"text": "Ellie leather shoes, red", "label": '{"brand": "Ellie", "colour": "red"}'},
+        {"text": "Aqua garden hose, blue", "label": "brand: Aqua; colour: blue"},
+        {"text": "a hose", "label": "{}"},
+    ),
     Options=ExtractionOptions,
     metrics=(
         MetricInfo(

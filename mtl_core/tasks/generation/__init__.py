@@ -218,6 +218,10 @@ KIND = TaskKind(
     label=N_("Text generation"),
     help=N_("Generates a text from a text: a description from attributes, an answer to a message, a short title from a long one."),
     fields=FIELDS,
+    example=(
+        {"source": "brand: Ellie; colour: red; shoes", "label": "Red shoes by Ellie."},
+        {"source": "brand: Aqua; length: 20 m; garden hose", "label": "A garden hose of 20 m by Aqua."},
+    ),
     Options=GenerationOptions,
     metrics=(
         MetricInfo("rouge_l", N_("ROUGE-L"), N_("F1 of the longest common subsequence of words of the generated text and the reference.")),

@@ -126,6 +126,7 @@ KIND = TaskKind(
     label=N_("Masked language modelling"),
     help=N_("Predicts masked words: adapts the encoder to a shop's language with texts without labels."),
     fields=FIELDS,
+    example=({"text": "red leather shoes by Ellie"}, {"text": "the garden hose is 20 m long"}),
     Options=MaskedLanguageOptions,
     metrics=(
         MetricInfo("accuracy", N_("Accuracy"), N_("Share of masked tokens that were predicted correctly.")),

@@ -137,6 +137,10 @@ KIND = TaskKind(
     label=N_("Text matching"),
     help=N_("Predicts whether two texts are about the same thing: two offers of one product, two wordings of one question."),
     fields=FIELDS,
+    example=(
+        {"first": "Ellie leather shoes, red", "second": "red leather shoes by Ellie", "label": 1},
+        {"first": "Ellie leather shoes, red", "second": "garden hose, 20 m", "label": 0},
+    ),
     Options=MatchingOptions,
     metrics=(
         MetricInfo("f1", N_("F1"), N_("F1 of the matching rows, at the threshold that is best on the validation rows.")),

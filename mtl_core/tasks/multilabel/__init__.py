@@ -290,6 +290,11 @@ KIND = TaskKind(
     label=N_("Tags"),
     help=N_("Predicts any number of tags for a text: the themes of a message, the properties of a product."),
     fields=FIELDS,
+    example=(
+        {"text": "the coat came late and is too small", "label": ["delivery", "size"]},
+        {"text": "too small and too dear", "label": ["size", "price"]},
+        {"text": "came late", "label": ["delivery"]},
+    ),
     Options=MultilabelOptions,
     metrics=(
         MetricInfo("micro_f1", N_("Micro-F1"), N_("F1 over all tags of all rows together, so that frequent tags count more.")),

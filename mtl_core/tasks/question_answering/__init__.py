@@ -260,6 +260,11 @@ KIND = TaskKind(
     label=N_("Question answering"),
     help=N_("Finds the words of a product description or a review that answer a question, or that there is no answer."),
     fields=FIELDS,
+    example=(
+        {"question": "how long is the hose", "passage": "The garden hose is 20 m long and blue.", "answer": "20 m"},
+        {"question": "which colour has the hose", "passage": "The garden hose is 20 m long and blue.", "answer": "blue"},
+        {"question": "who makes the hose", "passage": "The garden hose is 20 m long and blue.", "answer": "[]"},
+    ),
     Options=QuestionAnsweringOptions,
     metrics=(
         MetricInfo(

@@ -205,6 +205,12 @@ KIND = TaskKind(
     label=N_("Recommendation"),
     help=N_("Predicts which item suits a user, from the texts of the user's earlier items."),
     fields=FIELDS,
+    example=(
+        {"user": "u1", "history": ["red shoes", "red hat"], "item": "red coat", "label": 1},
+        {"user": "u1", "history": ["red shoes", "red hat"], "item": "garden hose", "label": 0},
+        {"user": "u2", "history": ["watering can"], "item": "garden hose", "label": 1},
+        {"user": "u2", "history": ["watering can"], "item": "red coat", "label": 0},
+    ),
     Options=RecommendationOptions,
     metrics=(
         MetricInfo("auc", N_("AUC"), N_("Probability that a chosen item scores above one that was not.")),

@@ -158,6 +158,11 @@ KIND = TaskKind(
     label=N_("Regression"),
     help=N_("Predicts a number for a text: a rating, a price, a quality score."),
     fields=FIELDS,
+    example=(
+        {"text": "a lovely warm coat", "label": 5},
+        {"text": "the coat is fine", "label": 3.5},
+        {"text": "an awful coat", "label": 1},
+    ),
     Options=RegressionOptions,
     metrics=(
         MetricInfo("rmse", N_("RMSE"), N_("Root mean squared error, in the unit of the target; 0 is perfect."), higher_is_better=False),

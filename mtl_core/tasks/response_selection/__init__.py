@@ -204,6 +204,16 @@ KIND = TaskKind(
     label=N_("Response selection"),
     help=N_("Ranks candidate replies to a dialogue."),
     fields=FIELDS,
+    example=(
+        {"list": "d1", "dialogue": ["customer: where is my parcel"], "reply": "It comes on Monday.", "label": 1},
+        {"list": "d1", "dialogue": ["customer: where is my parcel"], "reply": "Sizes run from 36 to 42.", "label": 0},
+        {
+            "list": "d2",
+            "dialogue": ["customer: hello", "agent: hello", "customer: is there a size 38"],
+            "reply": "Yes, in red.",
+            "label": 1,
+        },
+    ),
     Options=ResponseOptions,
     metrics=(
         MetricInfo("recall_at_1", N_("Recall@1"), N_("Share of correct replies that score above all incorrect candidates.")),

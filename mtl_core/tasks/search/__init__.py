@@ -227,6 +227,11 @@ KIND = TaskKind(
     label=N_("Search relevance"),
     help=N_("Predicts how relevant a product is to a query."),
     fields=FIELDS,
+    example=(
+        {"group": "q1", "query": "red shoes", "product": "red leather shoes", "label": 2},
+        {"group": "q1", "query": "red shoes", "product": "blue leather shoes", "label": 1},
+        {"group": "q1", "query": "red shoes", "product": "garden hose", "label": 0},
+    ),
     Options=SearchOptions,
     metrics=(
         MetricInfo("ndcg_at_10", N_("NDCG@10"), N_("NDCG of the top ten results of a query, by grade.")),

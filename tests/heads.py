@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mtl_core.base.workspace import new_id
 from mtl_core.data.compiled import compile_task
+from mtl_core.data.memory import rows_in_memory
 from mtl_core.model.encoder import Encoder, Template
 from mtl_core.runtime.batches import assemble
 from mtl_core.tasks.base import TaskKind
@@ -101,6 +102,21 @@ def compiled(small_encoder: Encoder, tmp_path: Path) -> Callable[..., Batch]:
         rows = compile_task(encoded, slots, split, tokenizer=tokenizer, max_length=120, folder=tmp_path / "tokens", key=new_id())
         template = Template.of(tokenizer, 120)
         batch = assemble({"task": rows.take(rows.rows("train"))}, {"task": rows.stores}, template, 4096, torch.device("cpu"), salt=salt)
+        with torch.no_grad():
+            return torch.cat([small_encoder(packed) for packed in batch.packed]), batch.tasks["task"]
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def asked(small_encoder: Encoder) -> Callable[..., Batch]:
+    """(kind, encoded table, options) → the same of rows that an answer is wanted for."""
+
+    def made(kind: TaskKind, encoded: pa.Table, options: Any) -> Batch:
+        slots = [slot for slot in kind.rows.slots(options) if slot.name in encoded.column_names]
+        rows, stores = rows_in_memory(encoded, slots, small_encoder.tokenizer, 120)
+        template = Template.of(small_encoder.tokenizer, 120)
+        batch = assemble({"task": rows}, {"task": stores}, template, 4096, torch.device("cpu"), salt=None)
         with torch.no_grad():
             return torch.cat([small_encoder(packed) for packed in batch.packed]), batch.tasks["task"]
 
