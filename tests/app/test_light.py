@@ -18,11 +18,13 @@ import json, sys
 from streamlit.testing.v1 import AppTest
 
 at = AppTest.from_file(sys.argv[1], default_timeout=120)
-for key, value in json.loads(sys.argv[2]).items():
+for key, value in json.loads(sys.argv[3]).items():
     at.query_params[key] = value
+if sys.argv[2] != "home":
+    at.switch_page(f"pages/{sys.argv[2]}.py")
 at.run()
 assert not at.exception, at.exception
-for key in sys.argv[3:]:
+for key in sys.argv[4:]:
     at.button(key=key).click().run()
     assert not at.exception, at.exception
 print(json.dumps(sorted({"torch", "transformers", "sklearn", "scipy.stats"} & set(sys.modules))))
@@ -53,7 +55,8 @@ def test_a_page_is_painted_without_torch(page: str, query: Callable[[list[Run]],
         sys.executable,
         "-c",
         PAINT,
-        str(ROOT / "pages" / f"{page}.py"),
+        str(ROOT / "app.py"),
+        page,
         json.dumps(query(runs)),
         *(["check", "add_task"] if "sample" in query(runs) else []),
     ]
