@@ -90,6 +90,7 @@ def test_update_keeps_translations_and_drops_what_is_gone(tmp_path: Path, monkey
     path = tmp_path / "zh.po"
     path.write_text(language.HEADER.format(locale="zh_CN") + 'msgid "Stay"\nmsgstr "留"\n\nmsgid "Gone"\nmsgstr "走"\n', encoding="utf-8")
     monkeypatch.setattr(language, "ROOT", tmp_path)
+    monkeypatch.setattr(language, "LOCALES", {"zh": "zh_CN"})
     monkeypatch.setattr(language, "catalogue_path", lambda code: tmp_path / f"{code}.po")
 
     assert language.update() == {"zh": ["New {n}"]}

@@ -1,5 +1,6 @@
 """A kind that is one folder and a strategy that is one file, made outside of the program, are trained with and shown as any other."""
 
+import re
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -184,3 +185,11 @@ def test_a_new_strategy_is_trained_with(
     assert all(sorted(event.effective.values()) == pytest.approx([1, 2]) for event in events if isinstance(event, StepDone))
     assert main(["strategies"]) == 0
     assert "largest_twice: The task with the largest loss counts twice." in capsys.readouterr().out
+
+
+def test_the_files_that_contributing_names_are_there() -> None:
+    root = Path(__file__).parents[2]
+    named = re.findall(r"`([\w./]+/[\w./]*)`", (root / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    paths = {path for path in named if not re.search("[A-Z]{4}", path)}  # NAME, FOLDER stand for others
+    assert len(paths) > 15
+    assert [path for path in paths if not any((root / at / path).exists() for at in ("", "mtl_core", "mtl_core/tasks"))] == []
