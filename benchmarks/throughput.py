@@ -61,7 +61,7 @@ def matmul_rate(device: str, size: int = 8192) -> float:
 
 def model_folder(device: str, scratch: Path) -> Path:
     """minilm on the CPU; on a GPU a BERT-base with random weights and the tokenizer of minilm."""
-    from mtl_core.model.encoder import packaged_minilm
+    from mtl_core.model.packaged import packaged_minilm
 
     packaged = packaged_minilm()
     folder = scratch / "bert-base"

@@ -36,8 +36,7 @@ if len(chosen) < 2:
 
 baseline = runs[st.session_state.baseline]
 series = comparison.series(chosen)
-with st.spinner(_("Loading the task kinds …")):
-    kinds = comparison.kinds(chosen)
+kinds = comparison.kinds(chosen)
 found = compare_runs(chosen, baseline, series)
 comparison.warnings(found, _)
 

@@ -1,8 +1,6 @@
 """Data: a table is uploaded, looked at, mapped to a task kind, checked, and becomes a task of the experiment."""
 
-import streamlit as st
-
-from pages.parts import draft, table
+from pages.parts import draft, table, task
 from pages.parts.frame import begin
 
 _ = begin("data")
@@ -10,7 +8,5 @@ _ = begin("data")
 chosen = table.choose(_)
 read = table.read(chosen, _) if chosen else None
 if chosen and read:
-    with st.spinner(_("Loading the task kinds …")):
-        from pages.parts import task
     task.build(chosen, read, _)
 draft.show(_)

@@ -4,8 +4,9 @@ import streamlit as st
 
 from mtl_core.data.problems import InputError
 from mtl_core.tracking.runs import list_runs
-from pages.parts import forms, states
+from pages.parts import forms, ranking, states
 from pages.parts.frame import begin, page, workspace
+from pages.parts.model import load
 from pages.parts.text import plain
 from pages.parts.url import keep
 
@@ -27,9 +28,6 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     peak = own is not None and st.toggle(_("Best step of this task"), key="own_best", help=own_help)
 
 with st.spinner(_("Loading the model …")):
-    from pages.parts import ranking
-    from pages.parts.model import load
-
     try:
         predictor = load(run, f"peak-{task}" if peak else "best")
     except (OSError, ValueError, KeyError, RuntimeError) as error:

@@ -4,7 +4,7 @@ import streamlit as st
 
 from mtl_core.jobs import jobs
 from mtl_core.tracking.runs import list_runs
-from pages.parts import alone, changes, charts, conflicts, efficiency, gates, live, replay, report, states, steer, untested
+from pages.parts import alone, changes, charts, conflicts, efficiency, gates, live, replay, report, setup, states, steer, untested
 from pages.parts.frame import begin, workspace
 from pages.parts.text import plain
 from pages.parts.url import keep
@@ -25,8 +25,6 @@ if runs:
         st.button(_("New experiment"), icon=":material/add:", key="new", disabled=run_id is None, on_click=steer.leave)
 
 if run_id is None:
-    with st.spinner(_("Loading the task kinds …")):
-        from pages.parts import setup
     setup.show(_)
     st.stop()
 

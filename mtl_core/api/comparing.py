@@ -117,5 +117,5 @@ def compare(
 
 def _loaded(run: record.Run | str | Path, workspace: Workspace | Path | str | None) -> Run:
     if isinstance(run, record.Run):
-        return run if isinstance(run, Run) else Run(run.folder, run.status)
+        return run if isinstance(run, Run) else Run(run.folder, run.status, run.described)
     return load(run, workspace)

@@ -281,7 +281,7 @@ def load(run: str | Path, workspace: Workspace | Path | str | None = None) -> Ru
         found = record.run(Workspace(folder.parents[1]), folder.name)
     else:
         found = record.run(Workspace.at(workspace), str(run))
-    return Run(found.folder, found.status)
+    return Run(found.folder, found.status, found.described)
 
 
 def panel_rows(data: Mapping[str, Any]) -> tuple[list[Any], list[list[Any]]]:

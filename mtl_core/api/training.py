@@ -64,7 +64,7 @@ def train(
     place = Workspace.at(workspace)
     created = new_run(experiment, place, tables, settings)
     done = execute(created, place, training(created, place, resume=False), _stream() if progress else None)
-    run = Run(done.folder, done.status)
+    run = Run(done.folder, done.status, done.described)
     if run.state is record.RunState.FAILED:
         raise TrainingError(run)
     return run

@@ -10,18 +10,18 @@ from pathlib import Path
 
 def write_atomically(path: Path, text: str) -> None:
     """UTF-8, on the disk when this returns. Raises OSError; the old file is then still there."""
-    with replaced(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    with replaced(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
-    """Where to write the new file; it takes the old one's place at the end, unless there was an exception."""
+    """Where to write the new file; it is brought to the disk and takes the old one's place at the end, unless there was an exception."""
     temporary = path.with_name(f".{path.name[:200]}.{uuid.uuid4().hex[:8]}")
     try:
         yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -3,7 +3,6 @@
 Plain dictionaries as in an experiment file: what they mean, and whether they are right, is `mtl_core.config.experiment`'s to say.
 """
 
-import os
 import re
 import threading
 from dataclasses import asdict, dataclass, field
@@ -12,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from mtl_core.base.files import write_atomically
 from mtl_core.base.workspace import Workspace
 
 _LOCK = threading.Lock()  # two tabs may add a task at the same moment
@@ -73,8 +73,5 @@ def _named(part: Any) -> dict[str, dict[str, Any]]:
 def _save(workspace: Workspace, draft: Draft) -> Draft:
     used = {task["data"] for task in draft.tasks.values()}
     draft = Draft({name: data for name, data in draft.data.items() if name in used}, draft.tasks)
-    path = workspace.folder() / "draft.yaml"
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(yaml.safe_dump(asdict(draft), allow_unicode=True, sort_keys=False), encoding="utf-8")
-    os.replace(temporary, path)
+    write_atomically(workspace.folder() / "draft.yaml", yaml.safe_dump(asdict(draft), allow_unicode=True, sort_keys=False))
     return draft

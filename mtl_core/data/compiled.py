@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mtl_core.base.workspace import new_id
+from mtl_core.base.files import replaced
 from mtl_core.data.split import PARTS
 from mtl_core.data.tokens import TextStore, text_store, write_batch
 from mtl_core.data.values import Column
@@ -189,13 +188,9 @@ def compile_task(
     names = {slot: [s.path.name for s in _each(stores)] for slot, stores in made.items()}
     batch = batch.replace_schema_metadata({**batch.schema.metadata, _STORES: json.dumps(names)})
     path = _path(folder, key)
-    temporary = path.with_name(f"{path.name}.{new_id()}.tmp")
     folder.mkdir(parents=True, exist_ok=True)
-    try:
+    with replaced(path) as temporary:
         write_batch(batch, temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     del table, batch
     pa.default_memory_pool().release_unused()
     return _open(path, split)

@@ -1,15 +1,22 @@
-"""Which encoding a text file is in, found by reading all of it once: a byte order mark, UTF-8, GB18030, Windows-1252 as last resort."""
+"""Which encoding a text file is in: a byte order mark, UTF-8, GB18030, Windows-1252 as last resort.
+
+`scan` finds it by reading all of the file, and what is wrong with its bytes. Nearly all files are UTF-8 with nothing wrong: those are
+checked by `PlainText` while they are read for their rows.
+"""
 
 import codecs
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 from mtl_core.base.messages import message
 from mtl_core.data.problems import Problem, Severity
 
 CHUNK = 1 << 20
 HEAD = 1 << 16
+BLANK = b"\xef\xbb\xbf\xff\xfe\0\r\n\t "
+"""What a file without content may consist of: marks and white space."""
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _MAGIC = (
@@ -110,6 +117,65 @@ def scan(open_stream: Callable[[], BinaryIO], file: str, max_bytes: int, max_lin
         return Scan(bom or "utf-8", problems, n_bytes, head)
     encoding, mixed = _legacy(open_stream, file)
     return Scan(encoding, problems + mixed, n_bytes, head)
+
+
+class NotPlainError(Exception):
+    """The bytes are not UTF-8 without a fault: `scan` says what they are."""
+
+
+class PlainText:
+    """A stream that turns out to be what `scan` finds nothing wrong with, in UTF-8, or raises NotPlainError where it is read.
+
+    found: as of `scan`, n_bytes so far. Reading goes through `open`, then `finish` reads what was left.
+    """
+
+    def __init__(self, stream: BinaryIO, max_bytes: int, max_line_bytes: int):
+        self._stream = stream
+        self._most, self._longest, self._run = max_bytes, max_line_bytes, 0
+        self._decoder = codecs.getincrementaldecoder("utf-8")("strict")
+        head = b""
+        while len(head) < HEAD and (more := stream.read(HEAD - len(head))):
+            head += more
+        bom = next((name for mark, name in _BOMS if head.startswith(mark)), "utf-8")
+        if bom == "utf-16" or not head.strip(BLANK) or _utf16_without_mark(head) or _is_binary(head):
+            raise NotPlainError
+        self.found = Scan(bom, [], 0, head)
+        self._waiting = head
+
+    def open(self) -> BinaryIO:
+        """The stream from its start, once. To close it leaves what is below open."""
+        return cast(BinaryIO, io.BufferedReader(_Checked(self), CHUNK))
+
+    def finish(self) -> None:
+        while self.take(CHUNK):
+            pass
+
+    def take(self, size: int) -> bytes:
+        """At most `size` more bytes, none at the end."""
+        chunk, self._waiting = (self._waiting[:size], self._waiting[size:]) if self._waiting else (self._stream.read(size), b"")
+        self.found.n_bytes += len(chunk)
+        last = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
+        self._run = len(chunk) - last - 1 if last >= 0 else self._run + len(chunk)
+        if self.found.n_bytes > self._most or self._run > self._longest or 0 in chunk:
+            raise NotPlainError
+        try:
+            self._decoder.decode(chunk, final=not chunk)
+        except UnicodeDecodeError as error:
+            raise NotPlainError from error
+        return chunk
+
+
+class _Checked(io.RawIOBase):
+    def __init__(self, text: PlainText):
+        self._text = text
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        chunk = self._text.take(len(buffer))
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
 
 
 def _is_binary(head: bytes) -> bool:

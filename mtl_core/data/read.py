@@ -1,25 +1,28 @@
 """A file as a table: CSV, TSV, JSON Lines, Parquet, and .gz or .zip of one of them. Everything that is wrong with it is reported at once.
 
 Texts stay as they are (also cells that begin with `=`); what they mean (numbers, dates) is decided when columns are mapped to fields.
-The file is read as a stream in chunks of rows, twice: once for its encoding and size, once for its rows.
+The file is read as a stream in chunks of rows, once: its bytes are checked and hashed on the way. What is not UTF-8, or has bytes that no
+text has, is read again from its start: all of it for its encoding and faults, then for its rows.
 """
 
 import gzip
+import hashlib
+import io
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 
 from mtl_core.base.messages import message
 from mtl_core.data.csv_rows import read_csv
-from mtl_core.data.encodings import CHUNK, LimitError, scan
+from mtl_core.data.encodings import BLANK, CHUNK, LimitError, NotPlainError, PlainText, Scan, scan
 from mtl_core.data.findings import FileProblems, Limits, empty
 from mtl_core.data.json_rows import read_jsonl
 from mtl_core.data.parquet_rows import read_parquet
@@ -39,6 +42,7 @@ SUFFIXES = tuple(FORMATS) + tuple(f + packed for f in FORMATS for packed in (".g
 
 
 _MAX_LINE_BYTES = 64 << 20
+_UNPACKABLE = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class Table:
     """table: columns of the file (CSV and JSONL: string or list<string>; null for empty) and `_line` (int64).
 
     problems: warnings and notes; a table with errors is never made. encoding, delimiter: None where the format has none.
+    digest: SHA-256 of the file, where it was read from its start to its end.
     """
 
     table: pa.Table
@@ -53,6 +58,7 @@ class Table:
     name: str
     encoding: str | None = None
     delimiter: str | None = None
+    digest: str | None = None
 
 
 def read_table(path: Path, *, name: str | None = None, limits: Limits = Limits()) -> Table:
@@ -70,27 +76,26 @@ def read_table(path: Path, *, name: str | None = None, limits: Limits = Limits()
         raise DataError([Problem(Severity.ERROR, "unknown_format", why, remedy, name)])
     if not path.is_file():
         raise DataError([Problem(Severity.ERROR, "file_missing", message("There is no such file."), message("Check the path."), name)])
+    encoding = delimiter = digest = None
     try:
         if form == "parquet":
             with _as_file(path, packing, name, limits) as unpacked:
                 table = read_parquet(unpacked, findings, limits)
-            encoding = delimiter = None
+        elif plain := _read_plain(path, form, packing, name, limits):
+            table, encoding, delimiter, digest, findings = plain
         else:
             open_stream = partial(_open, path, packing, name)
             found = scan(open_stream, name, limits.max_bytes, _MAX_LINE_BYTES)
             findings.problems += found.problems
-            if not has_errors(found.problems) and not found.head.strip(b"\xef\xbb\xbf\xff\xfe\0\r\n\t "):
+            if not has_errors(found.problems) and not found.head.strip(BLANK):
                 empty(findings)
             if found.encoding is None or (has_errors(findings.problems) and not found.n_bytes):
                 raise DataError(findings.problems)
-            encoding, delimiter = found.encoding, None
-            if form == "csv":
-                table, delimiter = read_csv(open_stream, found, path, findings, limits)
-            else:
-                table = read_jsonl(open_stream, found, findings, limits)
+            encoding = found.encoding
+            table, delimiter = _rows(form, open_stream, found, path, findings, limits)
     except LimitError as e:
         raise DataError([*findings.problems, e.problem]) from e
-    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError, RuntimeError) as e:
+    except _UNPACKABLE as e:
         if packing is None:
             raise
         why = message("The archive cannot be unpacked: {reason}.", reason=str(e).rstrip("."))
@@ -106,7 +111,56 @@ def read_table(path: Path, *, name: str | None = None, limits: Limits = Limits()
         findings.add("no_rows", why, message("Add rows below the header."), 1)
     if has_errors(findings.problems):
         raise DataError(findings.problems)
-    return Table(table, findings.problems, name, encoding, delimiter)
+    return Table(table, findings.problems, name, encoding, delimiter, digest)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, as `Table.digest`. Raises OSError."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _read_plain(
+    path: Path, form: str, packing: str | None, name: str, limits: Limits
+) -> tuple[pa.Table | None, str | None, str | None, str | None, FileProblems] | None:
+    """(table, encoding, delimiter, digest, findings) of a file in UTF-8 without a wrong byte, read once. None: it is not such a file."""
+    findings = FileProblems(name)
+    try:
+        with open(path, "rb", buffering=0) as file:
+            hashed = _Hashed(file)
+            with _unpacked(hashed, path, packing, name) as stream:
+                text = PlainText(stream, limits.max_bytes, _MAX_LINE_BYTES)
+                table, delimiter = _rows(form, text.open, text.found, path, findings, limits)
+                text.finish()
+            while packing != "zip" and hashed.read(CHUNK):
+                pass
+    except (NotPlainError, *_UNPACKABLE):
+        return None
+    return table, text.found.encoding, delimiter, None if packing == "zip" else hashed.digest.hexdigest(), findings
+
+
+def _rows(
+    form: str, open_stream: Callable[[], BinaryIO], found: Scan, path: Path, findings: FileProblems, limits: Limits
+) -> tuple[pa.Table | None, str | None]:
+    if form == "csv":
+        return read_csv(open_stream, found, path, findings, limits)
+    return read_jsonl(open_stream, found, findings, limits), None
+
+
+class _Hashed(io.RawIOBase):
+    """A file that hashes what is read of it, for readers that go from its start to its end."""
+
+    def __init__(self, file: io.RawIOBase):
+        self._file = file
+        self.digest = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        size = self._file.readinto(buffer) or 0
+        self.digest.update(buffer[:size])
+        return size
 
 
 def format_of(path: Path) -> tuple[str | None, str | None]:
@@ -130,6 +184,13 @@ def _member(archive: zipfile.ZipFile) -> str:
         remedy = message("Compress one CSV, TSV, JSON Lines or Parquet file by itself.")
         raise DataError([Problem(Severity.ERROR, "archive_members", why, remedy, Path(archive.filename or "").name)])
     return members[0]
+
+
+def _unpacked(file: io.RawIOBase, path: Path, packing: str | None, name: str) -> BinaryIO:
+    """As `_open`, from a file that is open already; a zip is read from its end, and opened anew."""
+    if packing == "zip":
+        return _open(path, packing, name)
+    return cast(BinaryIO, gzip.open(cast(BinaryIO, io.BufferedReader(file))) if packing == "gz" else file)
 
 
 def _open(path: Path, packing: str | None, name: str) -> BinaryIO:

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mtl_core.base.files import write_atomically
 from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace, new_id
 from mtl_core.data.findings import LINE
 from mtl_core.data.problems import DataError, Problem, Severity, has_errors
-from mtl_core.data.read import format_of, read_table
+from mtl_core.data.read import Table, file_digest, format_of, read_table
 from mtl_core.data.split import PARTS, SplitConfig, part_called, split_rows
 from mtl_core.data.transactions import TransactionConfig, to_recommendations
 
@@ -65,10 +66,12 @@ def store_dataset(
     split: SplitConfig = SplitConfig(),
     transactions: TransactionConfig | None = None,
     name: str | None = None,
+    read: Table | None = None,
 ) -> Dataset:
     """Reads, turns a transaction log into recommendations, splits, and stores; a source seen before is found again by its hash.
 
-    source: a file, or a folder with a file for each part (train, valid, test), which then get a column `split`.
+    source: a file, or a folder with a file for each part (train, valid, test), which then get a column `split`. read: what `read_table`
+    made of the file, where that is at hand. A file is opened once: to be hashed when one of its size was stored, else to be read.
     Safe to call from several threads and processes: what is stored appears whole or not at all.
     Raises DataError: the source cannot be used; all problems together.
     """
@@ -80,19 +83,22 @@ def store_dataset(
         "transactions": transactions.model_dump() if transactions else None,
         "name": name,
     }
-    key = hashlib.sha256(json.dumps([_source_hash(source, name), options], sort_keys=True).encode()).hexdigest()[:32]
-    known = workspace.folder("datasets", "sources") / f"{key}.json"
-    if known.is_file():
-        record = json.loads(known.read_text(encoding="utf-8"))
-        if workspace.inside("datasets", record["hash"], "table.parquet").is_file():
-            return _dataset(record, workspace)
-    table, problems = _read(source, name)
+    files = _parts_of(source, name) if source.is_dir() else [source]
+    key, folder = _key(files, options, name), workspace.folder("datasets", "sources")
+    if any(folder.glob(f"{key}-*.json")):
+        known = folder / f"{key}-{_combined(files, [read.digest] if read else [None for _ in files])}.json"
+        if known.is_file():
+            record = json.loads(known.read_text(encoding="utf-8"))
+            if workspace.inside("datasets", record["hash"], "table.parquet").is_file():
+                return _dataset(record, workspace)
+    table, problems, digests = _read(files, name, source.is_dir(), read)
+    known = folder / f"{key}-{_combined(files, digests)}.json"
     table, parts, more = divide(table, split, transactions, name)
     problems += more
     if has_errors(problems):
         raise DataError(problems)
     record = _write(table, parts, problems, name, workspace)
-    _write_text(known, json.dumps(record, ensure_ascii=False, indent=1))
+    write_atomically(known, json.dumps(record, ensure_ascii=False, indent=1))
     del table
     pa.default_memory_pool().release_unused()
     return _dataset(record, workspace)
@@ -122,18 +128,20 @@ def _dataset(record: dict[str, Any], workspace: Workspace) -> Dataset:
     return Dataset(**{**record, "folder": workspace.inside("datasets", record["hash"]), "problems": problems})
 
 
-def _source_hash(source: Path, name: str) -> str:
-    files = _parts_of(source, name) if source.is_dir() else [source]
-    total = hashlib.sha256()
-    for file in files:
-        try:
-            with open(file, "rb") as stream:
-                total.update(f"{file.name}:{hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
-        except FileNotFoundError:
-            raise DataError(
-                [Problem(Severity.ERROR, "file_missing", message("There is no such file."), message("Check the path."), name)]
-            ) from None
-    return total.hexdigest()
+def _key(files: Sequence[Path], options: dict[str, Any], name: str) -> str:
+    """What a source is found again by, before its content. Raises DataError: there is no such file."""
+    try:
+        sizes = [(file.name, file.stat().st_size) for file in files]
+    except FileNotFoundError:
+        why, remedy = message("There is no such file."), message("Check the path.")
+        raise DataError([Problem(Severity.ERROR, "file_missing", why, remedy, name)]) from None
+    return hashlib.sha256(json.dumps([sizes, options], sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _combined(files: Sequence[Path], digests: Sequence[str | None]) -> str:
+    """Of the content of all files. digests: those that are known already."""
+    content = [digest or file_digest(file) for file, digest in zip(files, digests, strict=True)]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
 
 def _parts_of(folder: Path, name: str) -> list[Path]:
@@ -144,25 +152,27 @@ def _parts_of(folder: Path, name: str) -> list[Path]:
     return files
 
 
-def _read(source: Path, name: str) -> tuple[pa.Table, list[Problem]]:
-    if not source.is_dir():
-        read = read_table(source, name=name)
-        return read.table, list(read.problems)
+def _read(files: list[Path], name: str, parts: bool, read: Table | None) -> tuple[pa.Table, list[Problem], list[str | None]]:
+    """(table, problems, the digest of each file where it is known)."""
+    if not parts:
+        read = read or read_table(files[0], name=name)
+        return read.table, [replace(problem, file=name) for problem in read.problems], [read.digest]
     problems: list[Problem] = []
-    tables = []
-    for file in _parts_of(source, name):
+    tables, digests = [], []
+    for file in files:
         try:
-            read = read_table(file, name=f"{name}/{file.name}")
+            found = read_table(file, name=f"{name}/{file.name}")
         except DataError as e:
             problems += e.problems
             continue
-        problems += read.problems
+        problems += found.problems
+        digests.append(found.digest)
         part = file.name.partition(".")[0]
-        names = pa.array([part] * read.table.num_rows, pa.string())
-        tables.append(read.table if "split" in read.table.column_names else read.table.append_column("split", names))
+        names = pa.array([part] * found.table.num_rows, pa.string())
+        tables.append(found.table if "split" in found.table.column_names else found.table.append_column("split", names))
     if has_errors(problems):
         raise DataError(problems)
-    return pa.concat_tables(tables, promote_options="permissive"), problems
+    return pa.concat_tables(tables, promote_options="permissive"), problems, digests
 
 
 def _write(table: pa.Table, parts: np.ndarray, problems: list[Problem], name: str, workspace: Workspace) -> dict[str, Any]:
@@ -185,7 +195,7 @@ def _write(table: pa.Table, parts: np.ndarray, problems: list[Problem], name: st
             "split_sizes": {part: int((parts == part).sum()) for part in PARTS},
             "problems": [p.to_json() for p in problems],
         }
-        _write_text(temporary / "dataset.json", json.dumps(record, ensure_ascii=False, indent=1))
+        (temporary / "dataset.json").write_text(json.dumps(record, ensure_ascii=False, indent=1), encoding="utf-8")
         try:
             os.replace(temporary, workspace.inside("datasets", content))
         except OSError:  # another thread was first, or the same content came from another source
@@ -194,9 +204,3 @@ def _write(table: pa.Table, parts: np.ndarray, problems: list[Problem], name: st
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return record
-
-
-def _write_text(path: Path, text: str) -> None:
-    temporary = path.with_name(f"{path.name}.{new_id()}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

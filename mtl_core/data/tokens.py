@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mtl_core.base.files import replaced
 from mtl_core.base.workspace import new_id
 from mtl_core.data.values import Column, codes_of
 
@@ -112,7 +112,7 @@ def write_texts(path: Path, texts: pa.Array, tokenizer: "PreTrainedTokenizerBase
     Ids go through a plain temporary file, so that the Arrow file is one batch and memory holds one batch of texts.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary, raw, where = (path.with_name(f"{path.name}.{new_id()}.{suffix}") for suffix in ("tmp", "ids", "spans"))
+    raw, where = (path.with_name(f"{path.name}.{new_id()}.{suffix}") for suffix in ("ids", "spans"))
     lengths, hashes = np.zeros(len(texts), np.int32), np.zeros(len(texts), np.uint64)
     try:
         with open(raw, "wb") as stream, open(where, "wb") as characters:
@@ -130,12 +130,11 @@ def write_texts(path: Path, texts: pa.Array, tokenizer: "PreTrainedTokenizerBase
             flat = np.memmap(where, np.int32, "r") if offsets[-1] else np.zeros(0, np.int32)
             columns["spans"] = pa.LargeListArray.from_arrays(pa.array(2 * offsets), pa.array(flat))
         batch = pa.record_batch(columns)
-        write_batch(batch, temporary)
-        os.replace(temporary, path)
+        with replaced(path) as temporary:
+            write_batch(batch, temporary)
     finally:
         raw.unlink(missing_ok=True)
         where.unlink(missing_ok=True)
-        temporary.unlink(missing_ok=True)
 
 
 def _hash(data: bytes) -> int:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import BinaryIO
 
+from mtl_core.base.files import replaced
 from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace, new_id
 from mtl_core.data.problems import DataError, Problem, Severity
@@ -23,10 +24,8 @@ def save_upload(stream: BinaryIO, filename: str, workspace: Workspace, max_bytes
         why = message("The format of this file is not known.")
         remedy = message("Use one of {suffixes}, or .gz or .zip of one of them; save spreadsheets as CSV.", suffixes=", ".join(FORMATS))
         raise DataError([Problem(Severity.ERROR, "unknown_format", why, remedy, name)])
-    path = workspace.inside("uploads", new_id() + suffix)
-    temporary = workspace.uploads / f"{path.name}.part"
-    try:
-        size = 0
+    path, size = workspace.uploads / (new_id() + suffix), 0
+    with replaced(path) as temporary:
         with open(temporary, "wb") as target:
             while chunk := stream.read(_CHUNK):
                 size += len(chunk)
@@ -37,9 +36,6 @@ def save_upload(stream: BinaryIO, filename: str, workspace: Workspace, max_bytes
         if not size:
             remedy = message("Export the table again, with a header and rows.")
             raise DataError([Problem(Severity.ERROR, "empty_file", message("The file is empty."), remedy, name)])
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 

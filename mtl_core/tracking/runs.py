@@ -14,7 +14,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache, lru_cache
@@ -97,6 +97,8 @@ class Run:
 
     folder: Path
     status: dict[str, Any]
+    described: Experiment | None = field(default=None, repr=False, compare=False)
+    """Its experiment, where that is at hand; else it is read from the folder."""
 
     @property
     def id(self) -> str:
@@ -174,6 +176,8 @@ class Run:
     @property
     def experiment(self) -> Experiment:
         """What was asked. Raises ExperimentError: the file is not one that this version reads."""
+        if self.described is not None:
+            return self.described
         path = self.folder / "experiment.yaml"
         try:
             return _experiment(path, path.stat().st_mtime_ns)
@@ -268,7 +272,7 @@ class Run:
         return next((folder for folder in folders if (folder / "specs.json").is_file()), None)
 
     def refreshed(self) -> Self:
-        return type(self)(self.folder, _read_status(self.folder))
+        return replace(self, status=_read_status(self.folder))
 
 
 @lru_cache(maxsize=256)
@@ -296,7 +300,7 @@ def create_run(
         **(about or {}),
     }
     _write_status(folder, status)
-    return Run(folder, status)
+    return Run(folder, status, experiment)
 
 
 def run(workspace: Workspace, run_id: str) -> Run:

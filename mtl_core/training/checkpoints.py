@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from mtl_core.base.files import replaced_folder
+from mtl_core.base.files import replaced, replaced_folder
 from mtl_core.config.experiment import Experiment
 from mtl_core.evaluation.metrics import Metrics
 from mtl_core.model.multitask import MultiTaskModel
@@ -141,9 +141,8 @@ def save_own(run: Path, task: str, model: MultiTaskModel) -> None:
     tensors |= {name: parameter for name, parameter in model.named_parameters() if id(parameter) in own}
     folder = run / "checkpoints" / "heads"
     folder.mkdir(parents=True, exist_ok=True)
-    new = folder / f"{task}.new"
-    save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, new)
-    os.replace(new, folder / f"{task}.safetensors")
+    with replaced(folder / f"{task}.safetensors") as new:
+        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, new)
 
 
 def copy_checkpoint(run: Path, source: str, target: str) -> None:

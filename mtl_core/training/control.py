@@ -1,7 +1,7 @@
 """The way into a running training. Any thread asks; the loop reads between two steps."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,9 +20,13 @@ class Commands:
 
 
 class Control:
-    """Thread-safe. `take` and `wait_while_paused` are for the loop, the rest is for whoever steers."""
+    """Thread-safe. `take` and `wait_while_paused` are for the loop, the rest is for whoever steers.
+
+    on_stop: is called after `stop`, by the thread that asks; for whoever keeps a training waiting.
+    """
 
     def __init__(self) -> None:
+        self.on_stop: Callable[[], None] = lambda: None
         self._condition = threading.Condition()
         self._changes: list[dict[str, Any]] = []
         self._back: int | None = None
@@ -69,6 +73,7 @@ class Control:
             self._stop = True
             self._pause = False
             self._condition.notify_all()
+        self.on_stop()
 
     def evaluate(self) -> None:
         with self._condition:

@@ -1,23 +1,22 @@
 """Alone or together: a button that trains what a joint run is compared with, how far that is, and what came of it."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from mtl_core import plots
 from mtl_core.base.messages import N_, Translate
+from mtl_core.studies.alone import TRIALS, AlonePlan, plan
+from mtl_core.studies.verdicts import Verdicts
+from mtl_core.tasks import KINDS
 from mtl_core.tracking.runs import Run, RunError, RunState
 from pages.parts import needed
 from pages.parts.charts import PLOTLY
 from pages.parts.frame import workspace
 from pages.parts.text import plain
 from pages.parts.url import keep
-
-if TYPE_CHECKING:
-    from mtl_core.studies.alone import AlonePlan
-    from mtl_core.studies.verdicts import Verdicts
 
 WAYS = {"alone": N_("Single-task"), "joint": N_("Joint, this run"), "tuned": N_("Joint, tuned fixed weights")}
 STYLES = {  # verdict → word, sign, how it is written
@@ -31,8 +30,6 @@ def show(run: Run, _: Translate) -> None:
     """Nothing for a run that is no finished joint run, or was itself made for a comparison."""
     if run.state is not RunState.FINISHED or len(run.tasks) < 2 or run.purpose:
         return
-    from mtl_core.studies.alone import TRIALS, plan
-
     st.subheader(_("Single-task or joint training"))
     st.caption(_("Does joint training help? Each task is trained alone on the same number of its rows, with the same encoder and seeds."))
     keep("seeds", 3)
@@ -52,8 +49,6 @@ def show(run: Run, _: Translate) -> None:
 
 
 def _body(run: Run, seeds: int, trials: int, was_live: bool, _: Translate) -> None:
-    from mtl_core.studies.alone import plan
-
     now = plan(run, workspace(), seeds, trials)
     live = now.of_state("live")
     if bool(live) != was_live:
@@ -68,7 +63,7 @@ def _body(run: Run, seeds: int, trials: int, was_live: bool, _: Translate) -> No
         _verdicts(now, outcome, _)
 
 
-def _verdicts(now: "AlonePlan", outcome: "Verdicts", _: Translate) -> None:
+def _verdicts(now: AlonePlan, outcome: Verdicts, _: Translate) -> None:
     if hurt := [one.task for row in outcome.rows for one in row.tasks if row.name == "joint" and one.verdict == "hurts"]:
         st.warning(_("Joint training hurts: {tasks}.").format(tasks=plain(", ".join(hurt))), icon=":material/trending_down:")
     if outcome.warnings and not now.of_state("live"):  # on the way one side always has a seed more
@@ -94,9 +89,7 @@ def _verdicts(now: "AlonePlan", outcome: "Verdicts", _: Translate) -> None:
     st.dataframe(table, hide_index=True, key="alone_budget", alt=_("Cost of each training mode"))
 
 
-def _cells(outcome: "Verdicts", _: Translate) -> list[dict[str, Any]]:
-    from mtl_core.tasks import KINDS
-
+def _cells(outcome: Verdicts, _: Translate) -> list[dict[str, Any]]:
     labels = {info.name: info.label for kind in KINDS.values() for info in kind.metrics}
     columns = [_("Training mode"), _("Task"), _("Metric"), _("Single-task"), _("Joint"), _("Change"), _("Result")]
     cells = []

@@ -14,8 +14,9 @@ from mtl_core.config.experiment import DataConfig, TaskConfig
 from mtl_core.config.tables import map_task
 from mtl_core.data.describe import histogram, label_counts, token_lengths
 from mtl_core.data.problems import DataError, Problem, has_errors
+from mtl_core.data.read import Table
 from mtl_core.data.store import store_dataset
-from mtl_core.model.encoder import load_tokenizer
+from mtl_core.model.packaged import minilm_token_counts
 from pages.parts import problems
 from pages.parts.frame import workspace
 
@@ -37,16 +38,19 @@ class Checked:
         return not has_errors(self.problems)
 
 
-def of(path: Path, name: str, data: dict[str, Any], task: dict[str, Any]) -> Checked:
-    """Stores the table as a dataset and looks at it as the task would. name: of the table; data, task: as in an experiment."""
-    return _of(path, path.stat().st_mtime_ns, name, json.dumps(data, sort_keys=True), json.dumps(task, sort_keys=True))
+def of(path: Path, read: Table, name: str, data: dict[str, Any], task: dict[str, Any]) -> Checked:
+    """Stores the table, which was `read` from `path`, as a dataset, and looks at it as the task would.
+
+    name: of the table; data, task: as in an experiment.
+    """
+    return _of(path, path.stat().st_mtime_ns, name, json.dumps(data, sort_keys=True), json.dumps(task, sort_keys=True), read)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _of(path: Path, changed: int, name: str, data_json: str, task_json: str) -> Checked:
+def _of(path: Path, changed: int, name: str, data_json: str, task_json: str, _read: Table) -> Checked:
     data, task = DataConfig.model_validate_json(data_json), TaskConfig.model_validate_json(task_json)
     try:
-        dataset = store_dataset(path, workspace(), split=data.split, transactions=data.transactions, name=name)
+        dataset = store_dataset(path, workspace(), split=data.split, transactions=data.transactions, name=name, read=_read)
     except DataError as error:
         return Checked(error.problems)
     mapped = map_task(task, dataset)
@@ -54,8 +58,7 @@ def _of(path: Path, changed: int, name: str, data_json: str, task_json: str) -> 
     if has_errors(found):
         return Checked(found, dataset.split_sizes)
     texts = [f.name for f in mapped.kind.fields if f.type in ("text", "texts") and f.name in mapped.table.column_names]
-    tokenizer = load_tokenizer("minilm")
-    lengths = [token_lengths(mapped.table.column(name), tokenizer) for name in texts]
+    lengths = [token_lengths(mapped.table.column(name), minilm_token_counts) for name in texts]
     labels = mapped.kind.rows.counted(mapped.table, task.options)
     rows, n_labels = ([], 0) if labels is None else label_counts(labels, mapped.split)
     return Checked(found, dataset.split_sizes, rows, n_labels, dict(zip(texts, histogram(lengths), strict=True)))

@@ -6,6 +6,8 @@ import streamlit as st
 
 from mtl_core import plots
 from mtl_core.base.messages import N_, Translate
+from mtl_core.studies.efficiency import SHARES, plan
+from mtl_core.tasks import KINDS
 from mtl_core.tracking.runs import Run, RunError, RunState
 from pages.parts import needed
 from pages.parts.charts import PLOTLY
@@ -21,8 +23,6 @@ def show(run: Run, _: Translate) -> None:
     tasks = list(run.tasks)
     if run.state is not RunState.FINISHED or len(tasks) < 2 or run.purpose:
         return
-    from mtl_core.studies.efficiency import SHARES, plan
-
     st.subheader(_("How many labels does a task need?"))
     shares = ", ".join(f"{share:.0%}" for share in SHARES)
     st.caption(
@@ -47,9 +47,6 @@ def show(run: Run, _: Translate) -> None:
 
 
 def _body(run: Run, task: str, seeds: int, was_live: bool, _: Translate) -> None:
-    from mtl_core.studies.efficiency import plan
-    from mtl_core.tasks import KINDS
-
     plans = partial(plan, run, workspace(), task, n_seeds=seeds)
     now = plans()
     if bool(now.of_state("live")) != was_live:

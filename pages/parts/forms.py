@@ -1,23 +1,21 @@
 """A form for a task, made from the fields of its kind: the type of a field says which widget, never the name of the kind."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import streamlit as st
 
 from mtl_core import plots
 from mtl_core.base.messages import Translate
+from mtl_core.tasks.base import Field, TaskKind
 from pages.parts.text import number, plain, said
-
-if TYPE_CHECKING:
-    from mtl_core.tasks.base import Field, TaskKind
 
 LONGEST_TILE = 40
 """Characters; a longer text is shown as one."""
 
 
 def inputs(
-    fields: Sequence["Field"], columns: dict[str, list[str]], choices: dict[str, list[list[str]]], prefix: str, _: Translate
+    fields: Sequence[Field], columns: dict[str, list[str]], choices: dict[str, list[list[str]]], prefix: str, _: Translate
 ) -> dict[str, Any]:
     """A widget for each column that fills one of `fields`. Returns field → value.
 
@@ -40,7 +38,7 @@ def is_empty(values: dict[str, Any]) -> bool:
     return not any(any(v is not None for v in value) if isinstance(value, list) else value for value in values.values())
 
 
-def answer(kind: "TaskKind", prediction: dict[str, Any], key: str, _: Translate) -> None:
+def answer(kind: TaskKind, prediction: dict[str, Any], key: str, _: Translate) -> None:
     """A prediction: its numbers and words large, a long text as such, a mapping of probabilities as bars, a list of mappings as a table."""
 
     def label(name: str) -> str:

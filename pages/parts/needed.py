@@ -1,21 +1,19 @@
 """The trainings that a comparison needs: a button that starts them, how far they are, a button that stops them."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from mtl_core.base.messages import Translate
 from mtl_core.jobs import jobs
+from mtl_core.studies import comparisons
+from mtl_core.studies.comparisons import Needed
 from mtl_core.tracking.runs import RunError
 from pages.parts.frame import workspace
 from pages.parts.text import duration, plain
 
-if TYPE_CHECKING:
-    from mtl_core.studies.comparisons import Needed
 
-
-def progress(now: "Needed", plans: "Callable[[], Needed]", whole: float, start: str, key: str, _: Translate) -> None:
+def progress(now: Needed, plans: Callable[[], Needed], whole: float, start: str, key: str, _: Translate) -> None:
     """Nothing once all are there. plans: what is needed, as it then stands; whole: how many joint trainings the rest is worth; start: the
     words of the button; key: of the widgets."""
     live, missing = now.of_state("live"), now.missing
@@ -42,16 +40,12 @@ def progress(now: "Needed", plans: "Callable[[], Needed]", whole: float, start: 
         st.caption(_("They are trained one after another in the background; you may close this page."))
 
 
-def _start(plans: "Callable[[], Needed]", key: str) -> None:
-    from mtl_core.studies import comparisons
-
+def _start(plans: Callable[[], Needed], key: str) -> None:
     try:
         comparisons.start(plans, workspace())
     except RunError as error:
         st.session_state[f"{key}_refused"] = error.message
 
 
-def _stop(plans: "Callable[[], Needed]") -> None:
-    from mtl_core.studies import comparisons
-
+def _stop(plans: Callable[[], Needed]) -> None:
     comparisons.stop(plans)

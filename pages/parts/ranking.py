@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import streamlit as st
@@ -14,12 +13,10 @@ from mtl_core.data.mapping import suggest
 from mtl_core.data.problems import DataError
 from mtl_core.data.read import SUFFIXES, Table, read_table
 from mtl_core.data.upload import save_upload
+from mtl_core.tasks.base import Field
 from pages.parts import problems
 from pages.parts.frame import workspace
 from pages.parts.url import keep
-
-if TYPE_CHECKING:
-    from mtl_core.tasks.base import Field
 
 SOURCES = {"sample": N_("Sample catalogue"), "upload": N_("Upload a table")}
 SAMPLE = SAMPLE_SHOP / "catalogue.csv"
@@ -30,7 +27,7 @@ def _read(path: Path, name: str, written: int) -> Table:
     return read_table(path, name=name)
 
 
-def choose(field: "Field", trained: Sequence[str], prefix: str, _: Translate) -> tuple[pa.Table, list[str]] | None:
+def choose(field: Field, trained: Sequence[str], prefix: str, _: Translate) -> tuple[pa.Table, list[str]] | None:
     """The candidates for `field`, which was trained on the columns `trained`. Returns their table and the text of each; None while
     there is nothing to rank."""
     keep("catalogue", "sample", SOURCES, remember=True)

@@ -2,25 +2,20 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from mtl_core.base.messages import Translate
 from mtl_core.jobs import jobs
 from mtl_core.tracking.runs import Run, RunError
+from mtl_core.training.replay import ReplayComparison, compare_replay
 from pages.parts.frame import page
 from pages.parts.text import plain
 
-if TYPE_CHECKING:
-    from mtl_core.training.replay import ReplayComparison
-
 
 @st.cache_data(max_entries=10, show_spinner=False)
-def _verdict(folders: tuple[Path, Path], sizes: tuple[int, int], _original: Run, _replay: Run) -> "ReplayComparison":
-    """Read again only when a journal has grown. Loads torch."""
-    from mtl_core.training.replay import compare_replay
-
+def _verdict(folders: tuple[Path, Path], sizes: tuple[int, int], _original: Run, _replay: Run) -> ReplayComparison:
+    """Read again only when a journal has grown."""
     return compare_replay(_original.events(), _replay.events())
 
 

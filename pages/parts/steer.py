@@ -1,25 +1,26 @@
 """The weights of a running training, and what can be done with a run that has ended."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import streamlit as st
 
+from mtl_core.balancing import BALANCING
 from mtl_core.base.faults import ExperimentError
 from mtl_core.base.messages import Translate
 from mtl_core.base.settings import set_path, widgets
+from mtl_core.config.experiment import Experiment
+from mtl_core.config.steering import STEERABLE, differing, steered
 from mtl_core.jobs import jobs, resumable
 from mtl_core.tracking.runs import Run, RunError, run
 from pages.parts import replay
 from pages.parts.frame import page, workspace
 from pages.parts.settings import draw_all, drawable, weight_slider, with_keys
+from pages.parts.source import show_faults
 from pages.parts.text import plain
-
-if TYPE_CHECKING:
-    from mtl_core.config.experiment import Experiment
 
 
 def show(run_id: str, _: Translate) -> None:
-    """A fragment of its own: sliders that are being moved are not drawn anew by the clock. Loads torch, as training has done."""
+    """A fragment of its own: sliders that are being moved are not drawn anew by the clock."""
     now = jobs().snapshot(run_id)
     weights = now.series.current_weights
     if jobs().control(run_id) is None:
@@ -28,11 +29,8 @@ def show(run_id: str, _: Translate) -> None:
         if not now.state.live:
             st.caption(_("The run has ended and can no longer be changed. Start a new one with other weights."))
         return
-    from mtl_core.config.steering import differing, steered
-    from pages.parts.source import show_faults
-
     current = jobs().experiment_now(run(workspace(), run_id))
-    strategy = _strategy(current.balancing.name)
+    strategy = BALANCING[current.balancing.name]
     moved = []
     for task, part in current.tasks.items():
         moved += [plain(task)] if _follow(f"steer.{run_id}.{task}", part.weight) else []
@@ -58,10 +56,8 @@ def show(run_id: str, _: Translate) -> None:
     st.caption(_("Nothing changes until you apply. A checkpoint is saved first, so that you can go back."))
 
 
-def _others(current: "Experiment", run_id: str, _: Translate) -> dict[str, Any]:
+def _others(current: Experiment, run_id: str, _: Translate) -> dict[str, Any]:
     """Widgets for what may be changed beside the weights. Returns path → value."""
-    from mtl_core.config.steering import STEERABLE
-
     prefix = f"steer.{run_id}"
     name = st.session_state.get(f"{prefix}.sampling.name", current.sampling.name)
     sampling = current.sampling if name == current.sampling.name else type(current.sampling)(name=name)
@@ -87,12 +83,6 @@ def _follow(key: str, value: Any) -> bool:
     stood = st.session_state.get(key, value)
     st.session_state[key] = value
     return bool(stood != value)
-
-
-def _strategy(name: str) -> Any:
-    from mtl_core.balancing import BALANCING
-
-    return BALANCING[name]
 
 
 def afterwards(run: Run, _: Translate) -> None:

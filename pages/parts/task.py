@@ -68,7 +68,7 @@ def build(chosen: Chosen, table: Table, _: Translate) -> None:
     data = {"file": chosen.file, "split": split.model_dump(mode="json", exclude_none=True)}
     if transactions is not None:
         data["transactions"] = transactions.model_dump(mode="json", exclude_none=True)
-    _check_and_add(chosen, data, {"kind": kind.name, "columns": mapped, "options": options}, _)
+    _check_and_add(chosen, table, data, {"kind": kind.name, "columns": mapped, "options": options}, _)
 
 
 def _likely_kind(table: Table, is_log: bool) -> str:
@@ -79,7 +79,7 @@ def _likely_kind(table: Table, is_log: bool) -> str:
     return max(KINDS, key=lambda name: suitability(sample, KINDS[name].fields))
 
 
-def _check_and_add(chosen: Chosen, data: dict[str, Any], task: dict[str, Any], _: Translate) -> None:
+def _check_and_add(chosen: Chosen, read: Table, data: dict[str, Any], task: dict[str, Any], _: Translate) -> None:
     draft = drafts.load(workspace())
     table = next((n for n, d in draft.data.items() if d == data), drafts.unused_name(Path(chosen.name).stem, draft.data))
     if st.button(_("Check the table"), key="check", icon=":material/fact_check:", type="primary"):
@@ -88,7 +88,7 @@ def _check_and_add(chosen: Chosen, data: dict[str, Any], task: dict[str, Any], _
         st.caption(_("Shows the split, labels, text lengths, duplicates and leaks. Then the task can be added."))
         return
     with st.spinner(_("Checking the table …")):
-        checked = check.of(chosen.path, table, data, {**task, "data": table})
+        checked = check.of(chosen.path, read, table, data, {**task, "data": table})
     check.show(checked, _)
     if not checked.usable:
         return

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 import mtl_core as mtl
+from tests.opens import opens
 
 COLUMNS = {"text": "message", "label": "topic"}
 
@@ -18,6 +19,13 @@ def test_a_good_table_as_frame_arrow_and_file(messages: pd.DataFrame, tmp_path: 
         assert result.usable and result.rows == 60 and result.columns == {"text": ["message"], "label": ["topic"]}
         assert result.problems.query("severity == 'error'").empty
     assert not workspace.root.exists(), "nothing is stored"
+
+
+def test_a_file_is_opened_once(messages: pd.DataFrame, tmp_path: Path) -> None:
+    messages.to_csv(tmp_path / "messages.csv", index=False)
+    with opens(tmp_path / "messages.csv") as n:
+        assert mtl.check(tmp_path / "messages.csv", kind="classification").usable
+    assert n == [1]
 
 
 def test_columns_are_suggested(messages: pd.DataFrame) -> None:

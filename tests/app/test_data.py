@@ -6,6 +6,7 @@ from streamlit.testing.v1 import AppTest
 from mtl_core.base.workspace import Workspace
 from mtl_core.config import drafts
 from tests.app.conftest import ROOT, Open, no_exception
+from tests.opens import opens
 
 REVIEWS = "review,stars\n" + "".join(f"<b>bad</b> thing number {i},no\ngood thing number {i},yes\n" for i in range(30))
 
@@ -48,6 +49,17 @@ def test_upload_map_check_add(opened: Open, workspace: Workspace) -> None:
     at.button(key="remove_stars of reviews").click().run()
     no_exception(at)
     assert not drafts.load(workspace).tasks
+
+
+def test_a_table_is_read_once_and_stored_from_what_was_read(opened: Open, workspace: Workspace) -> None:
+    shoes = workspace.uploads / "0123456789ab.csv"
+    shoes.write_text(REVIEWS.replace("thing", "shoe"), "utf-8")
+    with opens(shoes) as n:
+        at = opened("data", table=shoes.name, kind="classification")
+        at.button(key="check").click().run()
+        no_exception(at)
+        assert [metric.value for metric in at.metric] == ["48", "6", "6"]
+    assert n == [1]
 
 
 def test_a_changed_mapping_must_be_checked_again(opened: Open) -> None:

@@ -18,10 +18,15 @@ import json, sys
 from streamlit.testing.v1 import AppTest
 
 at = AppTest.from_file(sys.argv[1], default_timeout=120)
-for key, value in json.loads(sys.argv[2]).items():
+for key, value in json.loads(sys.argv[3]).items():
     at.query_params[key] = value
+if sys.argv[2] != "home":
+    at.switch_page(f"pages/{sys.argv[2]}.py")
 at.run()
 assert not at.exception, at.exception
+for key in sys.argv[4:]:
+    at.button(key=key).click().run()
+    assert not at.exception, at.exception
 print(json.dumps(sorted({"torch", "transformers", "sklearn", "scipy.stats"} & set(sys.modules))))
 """
 
@@ -37,15 +42,24 @@ def runs(workspace: Workspace) -> list[Run]:
     [
         ("home", lambda runs: {}),
         ("data", lambda runs: {}),
+        ("data", lambda runs: {"source": "sample", "sample": "messages.csv"}),
         ("train", lambda runs: {}),
         ("train", lambda runs: {"from": "whole"}),
         ("train", lambda runs: {"run": runs[0].id}),
         ("compare", lambda runs: {"runs": [run.id for run in runs]}),
     ],
-    ids=["home", "data", "train", "a new experiment", "a finished run", "compare"],
+    ids=["home", "data", "a table checked", "train", "a new experiment", "a finished run", "compare"],
 )
 def test_a_page_is_painted_without_torch(page: str, query: Callable[[list[Run]], dict], runs: list[Run], workspace: Workspace) -> None:
-    call = [sys.executable, "-c", PAINT, str(ROOT / "pages" / f"{page}.py"), json.dumps(query(runs))]
+    call = [
+        sys.executable,
+        "-c",
+        PAINT,
+        str(ROOT / "app.py"),
+        page,
+        json.dumps(query(runs)),
+        *(["check", "add_task"] if "sample" in query(runs) else []),
+    ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "MTL_WORKSPACE": str(workspace.root)}
     done = subprocess.run(call, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -94,12 +94,12 @@ class Server:
         return Path(f"/proc/{self.process.pid}/maps").read_text()
 
     def training_threads(self) -> int:
-        """Threads that are there for a job."""
+        """Threads that execute jobs."""
         assert self.process is not None
         self.threads.unlink(missing_ok=True)
         self.process.send_signal(signal.SIGUSR1)
         wait_until(self.threads.exists, "the names of the threads")
-        return sum(name.startswith("mtl-job-") for name in json.loads(self.threads.read_text()))
+        return sum(name.startswith("mtl-jobs-") for name in json.loads(self.threads.read_text()))
 
     def events(self, run_id: str) -> list[dict[str, Any]]:
         """The run's journal, without a last line that is still being written."""

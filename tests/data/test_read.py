@@ -245,6 +245,27 @@ def test_faults_are_reported_together(write) -> None:
     assert (found["duplicate_column"].column, found["empty_column_name"].column) == ("b", "4")
 
 
+@pytest.mark.parametrize(
+    ("row", "at", "encoding", "codes"),
+    [
+        (b"3,\0\n", 90_000, "utf-8", ["nul_bytes"]),
+        ("3,écharpe d'été\n".encode("cp1252"), 90_000, "cp1252", []),
+        ("3,鞋子\n".encode("gb18030"), 100, "gb18030", []),
+        (b"3\n4,5\n6,\0\n", 90_000, "utf-8", ["nul_bytes", "ragged_rows"]),
+        (b'3,"a', 100_000, "utf-8", ["open_quote"]),
+        ("3,鞋".encode()[:-1], 100_000, "cp1252", []),
+    ],
+)
+def test_a_fault_late_in_a_file_that_began_well(write, row: bytes, at: int, encoding: str, codes: list[str]) -> None:
+    rows = [b"1,shoe\n"] * 100_000
+    path = write(b"a,b\n" + b"".join([*rows[:at], row, *rows[at:]]))
+    if codes:
+        assert sorted(faults(path)) == codes
+    else:
+        table = read_table(path)
+        assert (table.encoding, table.table.num_rows) == (encoding, 100_001)
+
+
 def test_binary_file_named_csv(write) -> None:
     assert set(faults(write(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4))) == {"binary_file"}
     parquet = io.BytesIO()

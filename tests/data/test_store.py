@@ -1,3 +1,5 @@
+import gzip
+import hashlib
 import threading
 from pathlib import Path
 
@@ -6,9 +8,11 @@ import pytest
 
 from mtl_core.base.workspace import Workspace
 from mtl_core.data.problems import DataError
+from mtl_core.data.read import read_table
 from mtl_core.data.split import SplitConfig
 from mtl_core.data.store import load_dataset, store_dataset
 from mtl_core.data.transactions import TransactionConfig
+from tests.opens import opens
 
 
 @pytest.fixture
@@ -50,6 +54,51 @@ def test_a_known_source_is_not_read_again(source: Path, workspace: Workspace) ->
     assert (first.folder / "table.parquet").stat().st_mtime_ns == written
     source.write_text("text,label\nblue hat,1\nwarm,0\n", encoding="utf-8")
     assert store_dataset(source, workspace).n_rows == 2
+
+
+ROWS = [("red shoe", 1), ("blue hat", 0), ("grünes Kleid", 1), ("红色的鞋", 0)] * 3000
+CSV = ("text,label\n" + "".join(f"{text},{label}\n" for text, label in ROWS)).encode()
+JSONL = "".join(f'{{"text": "{text}", "label": {label}}}\n' for text, label in ROWS).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.csv", CSV), ("a.jsonl", JSONL), ("a.csv.gz", gzip.compress(CSV)), ("b.tsv", CSV.replace(b",", b"\t"))]
+)
+def test_a_file_is_opened_once_to_be_checked_and_once_to_be_stored(name: str, content: bytes, tmp_path: Path, workspace: Workspace) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with opens(path) as checked:
+        read = read_table(path)
+    assert read.digest == hashlib.sha256(content).hexdigest()
+    with opens(path) as stored:
+        first = store_dataset(path, workspace)
+    with opens(path) as found:
+        again = store_dataset(path, workspace)
+    with opens(path) as at_hand:
+        other = store_dataset(path, workspace, name="other", read=read)
+    with opens(path) as both:
+        assert store_dataset(path, workspace, name="other", read=read) == other
+    assert (checked, stored, found, at_hand, both) == ([1], [1], [1], [0], [0])
+    assert first == again
+    assert first.hash == other.hash
+    assert first.table().equals(other.table())
+
+
+def test_a_source_of_the_same_size_is_another(source: Path, workspace: Workspace) -> None:
+    first = store_dataset(source, workspace)
+    source.write_text(source.read_text().replace("red shoe 7,", "red boot 7,"))
+    with opens(source) as n:
+        second = store_dataset(source, workspace)
+    assert second.hash != first.hash
+    assert n == [2]  # hashed, as it might be the one that is known; then read
+    assert second.table(["text"]).column("text")[7].as_py() == "red boot 7"
+
+
+def test_a_table_at_hand_is_named_as_the_dataset(tmp_path: Path, workspace: Workspace) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\n" + "a,1\n" * 20)
+    read = read_table(path, name="what the person calls it")
+    assert {p.file for p in store_dataset(path, workspace, name="t", read=read).problems} <= {"t"}
 
 
 def test_a_dataset_that_was_removed_is_made_again(source: Path, workspace: Workspace) -> None:

@@ -13,11 +13,12 @@ import mtl_core.jobs
 from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace
 from mtl_core.data.problems import DataError, Problem, Severity
-from mtl_core.jobs import Jobs, Work, jobs
+from mtl_core.jobs import Jobs, Work, jobs, perform, training
 from mtl_core.tracking.runs import Recorder, RunError, RunState, create_run, run
 from mtl_core.training.control import Control
 from mtl_core.training.events import CheckpointSaved, Event, Failed, Finished, Paused, Resumed, Started, Steered, StepDone
 from tests.experiments import smallest
+from tests.opens import opens
 
 EXPERIMENT = smallest("name=test")
 OTHER_DEVICE = smallest("training.device=cuda:7")  # a queue of its own; nothing is sent there
@@ -95,8 +96,7 @@ def test_a_job_runs_to_its_end(registry: Jobs, workspace: Workspace) -> None:
     gate.wait()
     assert registry.active() == registry.active(workspace) == [run_id]
     assert registry.active(Workspace(workspace.root.parent / "other")) == []
-    names = [thread.name for thread in threading.enumerate() if thread.name.startswith("mtl-job-")]
-    assert names.count(f"mtl-job-{run_id}") == 1
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("mtl-jobs-")] == ["mtl-jobs-cpu"]
     gate.open()
     assert registry.wait(run_id, 30)
     snapshot = registry.snapshot(run_id)
@@ -178,6 +178,75 @@ def test_one_job_a_device_the_others_wait(registry: Jobs, workspace: Workspace) 
     assert registry.active() == [c, d]
     third.open()
     elsewhere.open()
+
+
+def test_runs_that_wait_hold_no_threads(registry: Jobs, workspace: Workspace) -> None:
+    first = Gate()
+    running = registry.submit(EXPERIMENT, workspace, None, first)
+    first.wait()
+    before = threading.active_count()
+    order: list[int] = []
+
+    def noting(n: int) -> Work:
+        def work(control: Control) -> Iterator[Event]:
+            order.append(n)
+            yield FINISHED
+
+        return work
+
+    waiting = [registry.submit(EXPERIMENT, workspace, None, noting(n)) for n in range(50)]
+    assert threading.active_count() == before
+    assert [registry.snapshot(i).position for i in waiting] == list(range(1, 51))
+    for run_id in waiting[3:48]:
+        control = registry.control(run_id)
+        assert control is not None
+        control.stop()
+        assert registry.snapshot(run_id).state is run(workspace, run_id).state is RunState.STOPPED  # at once
+    assert registry.snapshot(waiting[49]).position == 5
+    first.open()
+    assert all(registry.wait(i, 30) for i in (running, *waiting))
+    assert order == [0, 1, 2, 48, 49]
+    assert {registry.snapshot(waiting[n], workspace).state for n in order} == {RunState.FINISHED}
+
+
+def test_a_device_that_has_to_be_found_keeps_its_turn(registry: Jobs, workspace: Workspace) -> None:
+    first, second, third = Gate(), Gate(), Gate()
+    a = registry.submit(EXPERIMENT, workspace, None, first)
+    first.wait()
+    b = registry.submit(smallest("training.device=auto"), workspace, None, second)  # on this machine the processor, or a queue of its own
+    c = registry.submit(EXPERIMENT, workspace, None, third)
+    assert registry.snapshot(c).state is RunState.QUEUED
+    for gate in (first, second, third):
+        gate.open()
+    assert all(registry.wait(i, 60) for i in (a, b, c))
+    assert [registry.snapshot(i).state for i in (a, b, c)] == ["finished"] * 3
+
+
+def test_a_thread_that_is_told_to_end_leaves_the_queue_to_the_next(registry: Jobs, workspace: Workspace) -> None:
+    def leaving(control: Control) -> Iterator[Event]:
+        yield step(1)
+        raise SystemExit
+
+    a = registry.submit(EXPERIMENT, workspace, None, leaving)
+    b = registry.submit(EXPERIMENT, workspace, None, lambda control: iter([FINISHED]))
+    assert registry.wait(a, 30) and registry.wait(b, 30)
+    assert [registry.snapshot(i).state for i in (a, b)] == ["interrupted", "finished"]
+
+
+def test_an_experiment_is_not_read_again_on_its_way_to_the_training(registry: Jobs, workspace: Workspace) -> None:
+    created = create_run(EXPERIMENT, workspace, None)
+    assert created.experiment is EXPERIMENT and created.refreshed().experiment is EXPERIMENT
+    with opens(created.folder / "experiment.yaml") as n:
+        recorder = Recorder(created.folder)
+        perform(recorder, training(created, workspace, resume=False), Control())  # up to its table, which is not there
+        recorder.close()
+    assert n == [0]
+    assert recorder.state is RunState.FAILED and run(workspace, created.id).problems[0].code == "file_missing"
+    run_id = registry.submit(EXPERIMENT, workspace, None)
+    with opens(workspace.runs / run_id / "experiment.yaml") as n:
+        assert registry.wait(run_id, 60)
+        assert registry.snapshot(run_id).error is not None
+    assert n == [0]
 
 
 PROBLEM = Problem(Severity.ERROR, "label_missing", message("There is no label."), message("Map one."), "a.csv", 3, "y")
@@ -323,12 +392,12 @@ def test_the_run_of_another_is_read_as_it_grows(registry: Jobs, workspace: Works
 
 
 def test_many_ended_jobs_do_not_pile_up(registry: Jobs, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mtl_core.jobs._KEPT", 2)
+    monkeypatch.setattr("mtl_core.jobs.queues._KEPT", 2)
     ids = []
     for _ in range(5):
         ids.append(registry.submit(EXPERIMENT, workspace, None, lambda control: iter([step(1), FINISHED])))
         assert registry.wait(ids[-1], 30)
-    assert len(registry._jobs) <= 3
+    assert len(registry._queues._jobs) <= 3
     assert all(registry.snapshot(i, workspace).state is RunState.FINISHED for i in ids)
 
 

@@ -14,8 +14,9 @@ from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.data.memory import rows_in_memory
 from mtl_core.inference.predictor import Predictor
-from mtl_core.model.encoder import Encoder, EncoderError, Template, load_tokenizer
+from mtl_core.model.encoder import Encoder, Template, load_tokenizer
 from mtl_core.model.multitask import make_sharing
+from mtl_core.model.packaged import EncoderError
 from mtl_core.model.packing import Packed
 from mtl_core.model.sharing import SHARING
 from mtl_core.runtime.batches import assemble

@@ -10,7 +10,8 @@ import transformers
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mtl_core.model import packing
-from mtl_core.model.encoder import Encoder, EncoderError, Template, load_tokenizer, mean_by_index
+from mtl_core.model.encoder import Encoder, Template, load_tokenizer, mean_by_index
+from mtl_core.model.packaged import EncoderError, minilm_token_counts
 from mtl_core.model.packing import Packed
 
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64, "vocab_size": 120}
@@ -170,9 +171,15 @@ def test_packed_texts_must_be_sorted() -> None:
         Packed.of([np.array([1]), np.array([1, 2])], [np.array([0]), np.array([0, 0])], torch.device("cpu"))
 
 
+def test_tokens_are_counted_without_torch_as_transformers_counts_them() -> None:
+    texts = ["a green dress that fits well", "", "红色的鞋 ältere Kundin", "x" * 300, "unbelievably " * 200]
+    theirs = load_tokenizer("minilm")(texts, add_special_tokens=False)["input_ids"]
+    assert minilm_token_counts(texts) == [len(ids) for ids in theirs]
+
+
 def test_minilm_gives_the_vectors_of_sentence_transformers() -> None:
     sentence_transformers = pytest.importorskip("sentence_transformers")
-    from mtl_core.model.encoder import packaged_minilm
+    from mtl_core.model.packaged import packaged_minilm
 
     texts = ["a green dress that fits well and is long", "red shoes for men", "where is my parcel?"]
     tokenizer, encoder = load_tokenizer("minilm"), Encoder.load("minilm").eval()

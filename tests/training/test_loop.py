@@ -321,7 +321,7 @@ def test_the_test_split_is_touched_once(experiment: Experiment, prepared: Prepar
 
 def test_an_encoder_that_cannot_be_had_and_a_table_that_is_gone_say_so(description: dict, workspace: Workspace) -> None:
     from mtl_core.data.problems import DataError
-    from mtl_core.model.encoder import EncoderError
+    from mtl_core.model.packaged import EncoderError
 
     description["data"]["ads"]["file"] = description["data"]["searches"]["file"] = "gone.csv"
     with pytest.raises(DataError) as error:

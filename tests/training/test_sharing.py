@@ -13,8 +13,9 @@ from transformers import AutoModel, MPNetConfig, MPNetModel
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import ExperimentError, experiment_from_dict, experiment_from_yaml
 from mtl_core.inference.predictor import Predictor
-from mtl_core.model.encoder import Encoder, EncoderError
+from mtl_core.model.encoder import Encoder
 from mtl_core.model.multitask import make_sharing
+from mtl_core.model.packaged import EncoderError
 from mtl_core.model.packing import Packed
 from mtl_core.model.sharing import SHARING
 from mtl_core.runtime.batches import assemble

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from mtl_core.base.messages import message
-from mtl_core.model.encoder import Encoder, EncoderError
+from mtl_core.model.encoder import Encoder
+from mtl_core.model.packaged import EncoderError
 from mtl_core.model.sharing.adapters import AdapterOptions
 from mtl_core.model.sharing.modules import Sharing
 

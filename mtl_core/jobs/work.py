@@ -1,0 +1,93 @@
+"""What a job executes, and how: the training of a run or its replay, every event of it recorded, every exception too."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from mtl_core.base.faults import ExperimentError
+from mtl_core.base.messages import N_, message
+from mtl_core.base.workspace import Workspace
+from mtl_core.data.problems import DataError
+from mtl_core.jobs.failures import ADVICE, failed
+from mtl_core.tracking.runs import Recorder, Run, RunError, RunState, create_run
+from mtl_core.training.control import Control
+from mtl_core.training.events import Event, Failed, Finished
+
+Work = Callable[[Control], Iterator[Event]]
+"""What a job executes: the events of a training that `control` steers."""
+
+
+def resumable(found: Run) -> Run:
+    """`found`, when it can go on. Raises RunError: why it cannot."""
+    try:
+        _ = found.experiment
+    except ExperimentError as error:
+        raise RunError(message("The experiment of the run “{run}” cannot be read by this version.", run=found.id)) from error
+    state = found.state
+    if state.live:
+        raise RunError(message("The run “{run}” is already being trained.", run=found.id))
+    if state is RunState.FINISHED:
+        raise RunError(message("The run “{run}” is finished; there is nothing left to train.", run=found.id))
+    if state is RunState.FAILED and found.checkpoint("last") is None:
+        raise RunError(message("The run “{run}” failed before its first checkpoint. Start a new one.", run=found.id))
+    return found
+
+
+def training(target: Run, workspace: Workspace, resume: bool) -> Work:
+    """The training that a run's experiment describes. Loads torch when it starts, not before."""
+
+    def work(control: Control) -> Iterator[Event]:
+        from mtl_core.runtime.prepare import prepare
+        from mtl_core.training.loop import train
+
+        experiment = target.experiment
+        prepared = prepare(experiment, workspace, target.base, contained=target.contained)
+        for event in train(experiment, prepared, control, target.folder, resume=resume):
+            if target.purpose and isinstance(event, Finished) and event.state == "finished":
+                for checkpoint in (target.folder / "checkpoints").iterdir():  # a comparison needs its numbers, and has many
+                    if checkpoint.name != target.purpose.get("keeps"):
+                        shutil.rmtree(checkpoint, ignore_errors=True)
+            yield event
+
+    return work
+
+
+def replay_of(original: Run, workspace: Workspace) -> Run:
+    """A new run that repeats `original`. Raises RunError: that one has not ended."""
+    if original.state.live:
+        raise RunError(message("The run “{run}” is still being trained; replay it when it has ended.", run=original.id))
+    about = {"name": f"{original.name} · replay", "replays": original.id}
+    return create_run(original.experiment, workspace, original.base, original.contained, about)
+
+
+def replaying(target: Run, original: Run, workspace: Workspace) -> Work:
+    """The training of `original` once more, with everything that was changed on the way."""
+
+    def work(control: Control) -> Iterator[Event]:
+        from mtl_core.training.replay import Replay, script_of
+
+        yield from training(target, workspace, resume=False)(Replay(script_of(original.events()), control))
+
+    return work
+
+
+def perform(recorder: Recorder, work: Work, control: Control, listen: Callable[[Event], Any] = lambda event: None) -> RunState:
+    """Executes `work` to its end and records it: every event, and every exception as a `Failed` event. listen: sees each event after.
+
+    Only KeyboardInterrupt and SystemExit get through; the run is then marked interrupted.
+    """
+    recorder.start()
+    try:
+        for event in work(control):
+            recorder.record(event)
+            listen(event)
+        if recorder.state.live:
+            recorder.fail(Failed(recorder.series.step, "error", N_("Training ended without a result."), ADVICE["error"]))
+    except Exception as error:  # noqa: BLE001 - whatever it was, the run ends and says why
+        found = failed(recorder, error)
+        recorder.fail(found, error.problems if isinstance(error, DataError) else None)
+        listen(found)
+    except BaseException:
+        recorder.set_state(RunState.INTERRUPTED)
+        raise
+    return recorder.state

