@@ -26,7 +26,7 @@ st.markdown(
 
 with st.container(horizontal=True, vertical_alignment="center"):
     start = st.button(_("Train the sample shop"), type="primary", icon=":material/play_arrow:", key="train_sample")
-    st.page_link(page("train"), label=_("Train the whole shop"), icon=":material/storefront:", query_params={"from": "whole"})
+    st.page_link(page("train"), label=_("Train the whole sample shop"), icon=":material/storefront:", query_params={"from": "whole"})
     st.page_link(page("data"), label=_("Use your own tables"), icon=":material/upload:")
 st.caption(_("On a laptop the sample shop, five tasks, trains in about two minutes; the whole shop, a task of every kind, in five to six."))
 if start:

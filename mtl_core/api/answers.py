@@ -42,7 +42,7 @@ def rows_of(predictor: "Predictor", task: str, rows: Rows) -> tuple[list[dict[st
             given.append(_renamed(row, fields, columns, whole=False))
         else:
             only = only or _only_text(task, fields)
-            given.append({only: None if row is None or row is pd.NA else str(row)})
+            given.append({only: None if is_missing(row) else str(row)})
     return given, index
 
 
@@ -53,7 +53,13 @@ def candidates_of(predictor: "Predictor", task: str, field: str, catalogue: Rows
         return [row.get(field) for row in rows], index
     wanted, columns = [f for f in predictor.fields(task) if f.name == field], predictor.columns(task)
     values = [_renamed(one, wanted, columns, whole=True).get(field) if isinstance(one, Mapping) else one for one in catalogue]
+    values = [None if is_missing(value) else value for value in values]
     return values, catalogue.index if isinstance(catalogue, pd.Series) else pd.RangeIndex(len(values))
+
+
+def is_missing(value: Any) -> bool:
+    """None, and what pandas and numpy have in its place: nan, NaT, NA."""
+    return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
 
 
 def _renamed(row: Mapping[Any, Any], fields: Iterable[Field], columns: Mapping[str, list[str]], whole: bool) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from mtl_core.api.answers import Rows, candidates_of, rows_of
 from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import Experiment
+from mtl_core.data.problems import InputError
 from mtl_core.evaluation.predictions import read_predictions
 from mtl_core.tasks import KINDS
 from mtl_core.tracking import runs as record
@@ -32,6 +33,10 @@ class Run(record.Run):
 
     A run is as it was when it was looked at; `refreshed()` looks again. Two are equal when folder and status are.
     """
+
+    def __repr__(self) -> str:
+        step, n_steps = self.status.get("step"), self.status.get("n_steps")
+        return f"<Run {self.id} “{self.name}” {self.state}{f', step {step}/{n_steps}' if n_steps else ''}>"
 
     @property
     def metrics(self) -> pd.DataFrame:
@@ -154,6 +159,8 @@ class Run(record.Run):
             InputError: the task ranks nothing; and as `predict`.
         """
         self.known(task)
+        if k < 1:
+            raise InputError(message("k should be at least 1. Found {k}.", k=k))
         predictor = self.predictor(checkpoint, device)
         field = predictor.kinds[task].ranks or ""
         (asked,), _ = rows_of(predictor, task, query)

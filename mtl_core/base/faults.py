@@ -37,6 +37,14 @@ class ExperimentError(Exception):
         super().__init__("\n".join(map(str, self.faults)))
 
 
+class CheckpointError(ValueError):
+    """A checkpoint that this program cannot read. `message` says why, and what to do."""
+
+    def __init__(self, text: Message):
+        self.message = text
+        super().__init__(str(text))
+
+
 NOTHING = message(N_("nothing"))
 
 _WANTED = {

@@ -15,7 +15,7 @@ from typing import Any
 
 from mtl_core.api.foreground import evaluate_test, execute
 from mtl_core.api.runs import load
-from mtl_core.base.faults import ExperimentError
+from mtl_core.base.faults import CheckpointError, ExperimentError
 from mtl_core.base.program import SCREEN
 from mtl_core.base.workspace import Workspace
 from mtl_core.cli import alone as cli_alone
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     workspace = Workspace(Path(args.workspace).resolve()) if args.workspace else Workspace.default()
     try:
         return int(args.command(args, workspace))
-    except (CallError, RunError, ExperimentError) as error:
+    except (CallError, RunError, ExperimentError, CheckpointError) as error:
         print(error, file=sys.stderr)
         return WRONG_CALL
     except KeyboardInterrupt:
@@ -68,27 +68,31 @@ def _parser() -> argparse.ArgumentParser:
     _pairs_option(check, "--split", "KEY=VALUE", "as in an experiment file, such as by=column column=split")
     _pairs_option(check, "--options", "KEY=VALUE", "options of the task kind, as in an experiment file")
     _pairs_option(check, "--transactions", "KEY=VALUE", "the table is a transaction log: user=…, item=…, text=…, time=…")
-    train = command("train", _train, "Train as an experiment file says.", as_json)
+    train = command("train", _train, "Train from an experiment file.", as_json)
     train.add_argument("experiment", metavar="EXPERIMENT.yaml")
     _pairs_option(train, "--set", "PATH=VALUE", "change the experiment, such as tasks.search.weight=2")
-    resume = command("resume", _resume, "Go on with a run from its last checkpoint.", as_json)
+    resume = command("resume", _resume, "Resume a run from its last checkpoint.", as_json)
     resume.add_argument("run", metavar="RUN")
-    replay = command("replay", _replay, "Train a run again as its events say, with all that was changed on the way.", as_json)
+    replay = command(
+        "replay", _replay, "Train a run again from its recorded events, with everything that was changed while it trained.", as_json
+    )
     replay.add_argument("run", metavar="RUN")
-    evaluate = command("evaluate", _evaluate, "Evaluate the test split of a run that ended without, once.", as_json)
+    evaluate = command("evaluate", _evaluate, "Evaluate the test split of a run that has not been tested; once.", as_json)
     evaluate.add_argument("run", metavar="RUN")
-    evaluate.add_argument("--split", choices=["test"], default="test", help="the one that trainings may leave alone (training.test)")
+    evaluate.add_argument(
+        "--split", choices=["test"], default="test", help="the split that a training may leave alone (training.test=false)"
+    )
     command("kinds", cli_show.kinds, "List the task kinds and their fields.", as_json)
     command("strategies", cli_show.strategies, "List how tasks can be balanced, sampled and shared.", as_json)
     command("runs", cli_show.runs, "List the runs, newest first.", as_json)
     report = command("report", cli_show.report, "Show the metrics and reports of a run.", as_json)
     report.add_argument("run", metavar="RUN")
     report.add_argument("--task", help="this task only")
-    conflicts = command("conflicts", cli_show.conflicts, "Show how the gradients of a run's tasks agree.", as_json)
+    conflicts = command("conflicts", cli_show.conflicts, "Show the gradient conflicts of a run's tasks.", as_json)
     conflicts.add_argument("run", metavar="RUN")
     cli_alone.options(command("alone", cli_alone.alone, cli_alone.HELP, as_json))
     cli_efficiency.options(command("efficiency", cli_efficiency.efficiency, cli_efficiency.HELP, as_json))
-    gates = command("gates", cli_show.gates, "Show which experts a run's tasks listen to.", as_json)
+    gates = command("gates", cli_show.gates, "Show the gate weights of a run's tasks.", as_json)
     gates.add_argument("run", metavar="RUN")
     predict = command("predict", _predict, "Predict for JSON lines on standard input: field → value, one row a line.")
     predict.add_argument("run", metavar="RUN")

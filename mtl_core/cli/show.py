@@ -139,7 +139,7 @@ def conflicts(args: argparse.Namespace, workspace: Workspace) -> int:
             if ahead.measurements[i]
         ]
     )
-    step_columns = ["step of", "loss of", "% taken off", "low", "high"]
+    step_columns = ["step of", "loss of", "loss reduction (%)", "low", "high"]
     if args.json:
         records = [dict(zip(columns, pair, strict=True)) for pair in pairs]
         affinities = [dict(zip(("step_of", "loss_of", "change", "low", "high"), row, strict=True)) for row in steps]
@@ -156,7 +156,7 @@ def conflicts(args: argparse.Namespace, workspace: Workspace) -> int:
     print(f"{found.name} ({found.id}), step {now.step}, over {now.measurements} measurements")
     print_table(columns, pairs)
     print()
-    print_table(["task", "share of the gradient"], [list(item) for item in shares.items()])
+    print_table(["task", "gradient norm share"], [list(item) for item in shares.items()])
     if steps:
         print()
         print_table(step_columns, [[*row[:2], *(100 * float(value) for value in row[2:])] for row in steps])

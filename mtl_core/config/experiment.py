@@ -36,7 +36,7 @@ from mtl_core.config.parts import (
     TaskStoppingConfig,
     TrainingConfig,
 )
-from mtl_core.config.renamed import current_names, current_path
+from mtl_core.config.renamed import current_names, current_path, named_twice
 from mtl_core.data.problems import DataError, Problem, Severity
 from mtl_core.tasks import KINDS
 
@@ -195,6 +195,8 @@ def experiment_from_dict(values: Any, overrides: Overrides = (), lines: Mapping[
     """As `experiment_from_yaml`, for what YAML holds; `lines`: path → line, for the faults."""
     if not isinstance(values, dict):
         raise ExperimentError([Fault("", found_value(values), message("settings as “name: value” lines"))])
+    if twice := named_twice(values):
+        raise ExperimentError([_with_line(_twice(old, new), lines or {}, ()) for old, new in twice])
     values, overrides = current_names(values), _current(overrides)
     lines = {current_path(path): line for path, line in (lines or {}).items()}
     values, faults = _override(values, overrides)
@@ -214,11 +216,19 @@ def experiment_from_dict(values: Any, overrides: Overrides = (), lines: Mapping[
 
 
 def _current(overrides: Overrides) -> Overrides:
-    """`overrides` with today's names of settings."""
+    """`overrides` with today's names of settings. Raises ExperimentError: one under its old name and under its new one."""
+    pairs = overrides.items() if isinstance(overrides, Mapping) else [override.partition("=")[::2] for override in overrides]
+    paths = [str(path).strip() for path, _ in pairs]
+    if twice := [_twice(path, current_path(path)) for path in paths if current_path(path) != path and current_path(path) in paths]:
+        raise ExperimentError(twice)
     if isinstance(overrides, Mapping):
-        return {current_path(path): value for path, value in overrides.items()}
+        return {current_path(str(path)): value for path, value in overrides.items()}
     parts = [override.partition("=") for override in overrides]
     return [current_path(path.strip()) + equals + value for path, equals, value in parts]
+
+
+def _twice(old: str, new: str) -> Fault:
+    return Fault(old, message("the former name of {new}, which is set as well", new=new), message("one of the two names"))
 
 
 def apply_overrides(values: Mapping[str, Any], overrides: Overrides) -> dict[str, Any]:

@@ -200,7 +200,7 @@ class BalancingConfig(NamedConfig):
 
     name: str = Field(
         "fixed",
-        title=N_("Strategy"),
+        title=N_("Balancing strategy"),
         description=N_(
             "fixed: the loss weights as set, also when changed during training; or a strategy that computes weights in every step."
         ),

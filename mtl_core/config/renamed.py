@@ -24,7 +24,7 @@ def current_path(path: str) -> str:
 
 
 def current_names(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of an experiment's `values` with today's names. Where both are there the old one stays, and is then an unknown name."""
+    """A copy of an experiment's `values` with today's names. Where both are there the old one stays; see `named_twice`."""
     renamed = copy.deepcopy(dict(values))
     for old, new in RENAMED.items():
         group, _, name = old.rpartition(".")
@@ -33,3 +33,14 @@ def current_names(values: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(node, dict) and name in node and today not in node:
             node[today] = node.pop(name)
     return renamed
+
+
+def named_twice(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Old and new path of settings that an experiment's `values` have under both names."""
+    found = []
+    for old, new in RENAMED.items():
+        group, _, name = old.rpartition(".")
+        node = values.get(group) if group else values
+        if isinstance(node, Mapping) and name in node and new.rpartition(".")[2] in node:
+            found.append((old, new))
+    return found

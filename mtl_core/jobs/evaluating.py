@@ -47,6 +47,7 @@ def perform_evaluation(
     recorder: Recorder, work: Callable[[Control], Iterator[Event]], control: Control, listen: Callable[[Event], Any] = lambda event: None
 ) -> Failed | None:
     """As `perform`, for a run that has ended, and stays what it was whatever comes. Returns why it could not be evaluated."""
+    recorder.set_state(recorder.state, test_error=None)
     try:
         for event in work(control):
             recorder.record(event)

@@ -121,7 +121,6 @@ class Jobs:
         workspace = workspace or Workspace.default()
         found = evaluable(run(workspace, run_id))
         recorder = Recorder(found.folder)
-        recorder.set_state(recorder.state, test_error=None)
         self._enter(recorder, found, workspace, evaluation(found, workspace), trains=False)
 
     def evaluating(self, run_id: str) -> bool:

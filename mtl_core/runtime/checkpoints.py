@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from mtl_core.base.messages import Message, message
+from mtl_core.base.faults import CheckpointError, ExperimentError
+from mtl_core.base.messages import message
 from mtl_core.config.experiment import Experiment, experiment_from_yaml
-from mtl_core.model.encoder import Encoder, load_tokenizer
+from mtl_core.model.encoder import Encoder, EncoderError, load_tokenizer
 from mtl_core.model.multitask import MultiTaskModel, make_heads, make_sharing
 from mtl_core.tasks.base import Spec
 
@@ -26,14 +28,6 @@ VERSION = 2
 OLDEST = 1
 """What is older is refused; what is not is read as it is, or as `load_model` makes it."""
 _FORMAT = "format.json"
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that this program cannot read. `message` says why, and what to do."""
-
-    def __init__(self, text: Message):
-        self.message = text
-        super().__init__(str(text))
 
 
 @dataclass
@@ -69,12 +63,16 @@ def save_model(folder: Path, model: MultiTaskModel, tokenizer: Any, experiment: 
 
 
 def version_of(folder: Path) -> int:
-    """Of the format of a checkpoint. Raises CheckpointError: it is newer than this program, or too old."""
+    """Of the format of a checkpoint. Raises CheckpointError: it is newer than this program, too old, or the file is damaged."""
     try:
         found = json.loads((folder / _FORMAT).read_text(encoding="utf-8"))["version"]
     except FileNotFoundError:
         found = 1
-    if not isinstance(found, int) or found > VERSION:
+    except (ValueError, KeyError, TypeError) as error:
+        raise damaged(folder, f"{_FORMAT}: {type(error).__name__}: {error}") from error
+    if type(found) is not int:
+        raise damaged(folder, f"{_FORMAT}: version {found!r}")
+    if found > VERSION:
         raise CheckpointError(
             message(
                 "The checkpoint {folder} has the format {found}; this program reads the formats {oldest} to {newest}. Update the program.",
@@ -100,12 +98,27 @@ def too_old(folder: Path, version: int) -> CheckpointError:
     )
 
 
+def damaged(folder: Path, why: str) -> CheckpointError:
+    return CheckpointError(
+        message("The checkpoint {folder} is damaged ({why}). Use another checkpoint of the run, or train it again.", folder=folder, why=why)
+    )
+
+
 def load_model(folder: Path) -> SavedModel:
     """The model is on the CPU. Draws no random numbers: it may be called while another thread trains.
 
-    Raises CheckpointError: of a format that is not read; ValueError: it is not whole.
+    Raises CheckpointError: of a format that is not read, or not whole.
     """
     version = version_of(folder)
+    try:
+        return _load(folder, version)
+    except CheckpointError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError, ExperimentError, EncoderError) as error:
+        raise damaged(folder, f"{type(error).__name__}: {error}") from error
+
+
+def _load(folder: Path, version: int) -> SavedModel:
     experiment = experiment_from_yaml((folder / "experiment.yaml").read_text(encoding="utf-8"))
     specs = json.loads((folder / "specs.json").read_text(encoding="utf-8"))
     options = experiment.encoder

@@ -12,6 +12,7 @@ Of each run, in workspace/runs/<run_id>/:
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -360,8 +361,12 @@ class Recorder:
             _write_status(self.folder, self.status)
 
     def start(self) -> None:
+        """From now on it trains: what an earlier end left, a stopped run's test among it, is not that of the model to come."""
         self.quiet = True
-        self.set_state(RunState.RUNNING, started=time.time(), ended=None, error=None, problems=None, result=None)
+        for gone in ("predictions", "reports"):
+            shutil.rmtree(self.folder / gone, ignore_errors=True)
+        ended = dict.fromkeys(("ended", "error", "problems", "result", "tested", "test_error"))
+        self.set_state(RunState.RUNNING, started=time.time(), **ended)
 
     def record(self, event: Event) -> None:
         """Journals the event first, then draws the consequences. Raises OSError: the disk does not take it."""

@@ -57,9 +57,7 @@ def show(run_id: str, _: Translate) -> None:
         shares = dict(zip(now.tasks, now.share.tolist(), strict=True))
         figure = plots.task_shares(shares)
         st.plotly_chart(figure, key=f"shares.{run_id}", alt=_("Share of each task in the gradient norm"), config=PLOTLY)
-        st.caption(
-            _("Norm of each task's gradient relative to the others, before loss weights: its share of the update of the shared encoder.")
-        )
+        st.caption(_("Each task's share of the summed gradient norms on the shared encoder, before loss weights and balancing."))
 
 
 def _part(part: str | None, _: Translate) -> str:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from mtl_core.base.messages import Translate
 from mtl_core.config import drafts
+from mtl_core.tasks import KINDS
 from pages.parts.frame import page, workspace
 from pages.parts.text import plain
 
@@ -19,7 +20,8 @@ def show(_: Translate) -> None:
             with st.container(gap="xxsmall"):
                 st.markdown(f"**{plain(name)}**")
                 columns = [f"{field}: {c if isinstance(c, str) else ', '.join(c)}" for field, c in task.get("columns", {}).items()]
-                st.caption(plain(" · ".join([str(task.get("kind")), str(task["data"]), *columns])))
+                kind = KINDS.get(str(task.get("kind")))
+                st.caption(plain(" · ".join([_(kind.label) if kind else str(task.get("kind")), str(task["data"]), *columns])))
             st.button(
                 _("Remove"),
                 key=f"remove_{name}",
