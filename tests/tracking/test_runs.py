@@ -395,6 +395,7 @@ def test_an_experiment_that_is_none_has_no_tasks(workspace: Workspace, text: str
     created = create_run(EXPERIMENT, workspace, None)
     assert list(created.tasks) == ["clicks"] and created.experiment == EXPERIMENT
     (created.folder / "experiment.yaml").write_text(text, "utf-8")
-    assert created.tasks == {}
+    found = run(workspace, created.id)
+    assert found.tasks == {}
     with pytest.raises(ExperimentError):
-        _ = created.experiment
+        _ = found.experiment
