@@ -128,6 +128,11 @@ class TestUsing:
     def test_rows_that_cannot_be_predicted_on(self, trained: mtl.Run) -> None:
         with pytest.raises(mtl.InputError, match="unknown field “nothing”"):
             trained.predict("topic", [{"nothing": "x"}])
+        for missing in ([None], [float("nan")], pd.Series(["a", None])):
+            with pytest.raises(mtl.InputError, match="is empty"):
+                trained.predict("topic", missing)
+        with pytest.raises(mtl.InputError, match="at least 1"):
+            trained.rank("search", {"query": "a"}, ["b"], k=0)
         with pytest.raises(mtl.InputError, match="query, product"):
             trained.predict("search", ["shoes"])
         with pytest.raises(mtl.InputError, match="is not a ranking task"):

@@ -56,7 +56,10 @@ def test_faults_of_old_names_have_todays_path_and_the_line_of_the_file() -> None
 def test_old_and_new_name_together_are_a_fault() -> None:
     with pytest.raises(ExperimentError) as caught:
         experiment_from_yaml(TASKS + "optimizer: {clip: 1, max_gradient_norm: 2}\n")
-    assert [fault.path for fault in caught.value.faults] == ["optimizer.clip"]
+    assert [(fault.path, fault.line) for fault in caught.value.faults] == [("optimizer.clip", 4)]
+    for overrides in (["optimizer.clip=1", "optimizer.max_gradient_norm=2"], {"optimizer.max_gradient_norm": 2, "optimizer.clip": -1}):
+        with pytest.raises(ExperimentError, match="former name of optimizer.max_gradient_norm"):
+            experiment_from_yaml(TASKS, overrides)
 
 
 @pytest.mark.parametrize(

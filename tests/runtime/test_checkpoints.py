@@ -55,3 +55,23 @@ def test_state_of_an_older_program_is_refused_by_number_and_its_model_read(copie
     assert load_model(copied).specs
     with pytest.raises(CheckpointError, match=f"format {VERSION} of an older program"):
         load_checkpoint(copied)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("format.json", b"{}"),
+        ("format.json", b"[2]"),
+        ("format.json", b'{"version": "2"}'),
+        ("format.json", b"\xff\xfe"),
+        ("specs.json", b'{"the mo'),
+        ("heads.safetensors", b"cut"),
+        ("experiment.yaml", b"tasks:"),
+        ("encoder/config.json", b"{"),
+        ("encoder/model.safetensors", b""),
+    ],
+)
+def test_a_damaged_one_is_said_to_be(copied: Path, file: str, content: bytes) -> None:
+    (copied / file).write_bytes(content)
+    with pytest.raises(CheckpointError, match="is damaged"):
+        load_model(copied)

@@ -399,3 +399,15 @@ def test_an_experiment_that_is_none_has_no_tasks(workspace: Workspace, text: str
     assert found.tasks == {}
     with pytest.raises(ExperimentError):
         _ = found.experiment
+
+
+def test_training_on_forgets_the_test_of_an_earlier_end(workspace: Workspace) -> None:
+    recorder = Recorder(create_run(EXPERIMENT, workspace, None).folder)
+    recorder.set_state(RunState.STOPPED, tested=1.0, test_error="x", result={})
+    for name in ("predictions", "reports"):
+        (recorder.folder / name).mkdir()
+    recorder.start()
+    found = run(workspace, recorder.folder.name)
+    assert found.tested is None and not {"tested", "test_error", "result"} & set(found.status)
+    assert not (recorder.folder / "predictions").exists() and found.reports("test") == {}
+    recorder.close()
