@@ -20,7 +20,7 @@ st.markdown(
         "A shop runs many models: what to recommend, what to show for a query, which ad to place, what a customer wants. This workbench "
         "fine-tunes **one shared pretrained transformer on all of them at once**. Every task has a loss weight, set with a slider. Watch "
         "each task learn, adjust the weights while it does, and see which tasks help or hurt each other. Everything runs on this "
-        "machine; nothing is sent anywhere."
+        "machine."
     )
 )
 

@@ -4,7 +4,7 @@ import streamlit as st
 
 from mtl_core import plots
 from mtl_core.base.messages import Translate
-from mtl_core.evaluation.conflicts import N_MEASUREMENTS, affinity, agreement, sentence
+from mtl_core.evaluation.conflicts import affinity, agreement, sentence
 from mtl_core.jobs import jobs
 from pages.parts.charts import PLOTLY
 from pages.parts.frame import language
@@ -37,7 +37,7 @@ def show(run_id: str, _: Translate) -> None:
         st.plotly_chart(figure, key=f"cosines.{run_id}", alt=_("Cosine similarity of task gradients"), config=PLOTLY)
         st.caption(
             _("Blue: gradients agree. Orange: gradients conflict. Grey: not significant over the last {n} measurements.").format(
-                n=N_MEASUREMENTS
+                n=now.measurements
             )
         )
     steps_ahead = affinity(measurements, step)

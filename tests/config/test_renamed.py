@@ -58,7 +58,7 @@ def test_old_and_new_name_together_are_a_fault() -> None:
         experiment_from_yaml(TASKS + "optimizer: {clip: 1, max_gradient_norm: 2}\n")
     assert [(fault.path, fault.line) for fault in caught.value.faults] == [("optimizer.clip", 4)]
     for overrides in (["optimizer.clip=1", "optimizer.max_gradient_norm=2"], {"optimizer.max_gradient_norm": 2, "optimizer.clip": -1}):
-        with pytest.raises(ExperimentError, match="former name of optimizer.max_gradient_norm"):
+        with pytest.raises(ExperimentError, match="former name of optimizer"):
             experiment_from_yaml(TASKS, overrides)
 
 
