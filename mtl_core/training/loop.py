@@ -397,7 +397,8 @@ class _Trainer:
         yield CheckpointSaved(state.step, name, f"checkpoints/{name}")
 
     def _finish(self, why: str) -> Iterator[Event]:
-        """With the best model. The test split is looked at here and only here, if at all."""
+        """With the best model. The test split is looked at here and only here, if at all: not by a run that was stopped and may be resumed,
+        whose test is for `evaluate` once it is kept."""
         state = self.state
         if why == "asked" and state.step % self.every:
             yield from self._evaluate()
@@ -406,7 +407,7 @@ class _Trainer:
             final.take(self.folder, "best")
         yield from final.validation()
         tested: Metrics = {}
-        if self.options.test:
+        if self.options.test and (why != "asked" or self.folder is None):
             tested = yield from final.test(self.selector)
         yield from final.others()
         keeps = self.folder is not None and self.experiment.task_stopping.keep == "models"

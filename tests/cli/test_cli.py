@@ -349,7 +349,7 @@ class TestStrategies:
         assert {(row["step_of"], row["loss_of"]) for row in found["affinity"]} == {(a, b) for a in found["shares"] for b in found["shares"]}
         assert main(["conflicts", run_id]) == 0
         out = capsys.readouterr().out
-        assert "share of the gradient" in out and "% taken off" in out
+        assert "gradient norm share" in out and "loss reduction (%)" in out
         assert main(["gates", run_id]) == 2, "hard sharing has no experts"
         assert main(["train", str(experiment), "--set", "diagnostics.conflicts_every=0", "--json"]) == 0
         assert main(["conflicts", last_json(capsys)["run_id"]]) == 2

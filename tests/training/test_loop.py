@@ -202,6 +202,7 @@ def test_pause_resume_evaluate_stop(experiment: Experiment, prepared: Prepared, 
     assert [e.step for e in events if isinstance(e, StepDone)] == [1, 2, 3, 4, 5, 6]
     end = events[-1]
     assert isinstance(end, Finished) and (end.state, end.why, end.step) == ("stopped", "asked", 6)
+    assert end.test == {} and "test" not in {e.split for e in events if isinstance(e, Evaluated)}  # it may be resumed
     assert load_checkpoint(tmp_path / "checkpoints" / "last").state.step == 6
 
 
