@@ -50,7 +50,7 @@ class Predictor:
 
     def choices(self, task: str) -> dict[str, list[list[str]]]:
         """Field of type category → the values seen in training, one list a column."""
-        return self.kinds[task].report.choices(self._specs[task])
+        return self.kinds[task].rows.choices(self._specs[task])
 
     def scores(self, task: str, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
         """(R, ...) as by the kind's `scores`. rows: field → value. Raises InputError."""

@@ -191,7 +191,9 @@ class Rows(ABC):
 
     @abstractmethod
     def naive(self, table: pa.Table, split: np.ndarray, spec: Spec, options: Any, part: str) -> dict[str, float]:
-        """The metrics of the kind's naive baseline (popularity, majority class, TF-IDF), fitted on train, scored on `part`."""
+        """The metrics of the kind's naive baseline (popularity, majority class, TF-IDF), fitted on train, scored on `part`.
+
+        It takes texts from `encode` and nothing else of `self`: so extra columns, which are written there, are read."""
 
     def draws_groups(self, options: Any) -> bool:
         """Whether rows of one `group` are to be drawn together, so that the loss may compare them."""
@@ -208,6 +210,10 @@ class Rows(ABC):
     def catalogue(self, options: Any) -> Catalogue | None:
         """What is ranked whole at every evaluation, for the metrics of `metrics.full_ranking`; None: nothing is."""
         return None
+
+    def choices(self, spec: Spec) -> dict[str, list[list[str]]]:
+        """The values that the head knows of a field of type category: field → one list a column, in the order of the columns."""
+        return {}
 
 
 class Report(ABC):
@@ -236,10 +242,6 @@ class Report(ABC):
     def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
         """Predictions for people, JSON only, one dict a row; first key the answer, e.g. {"label": "refund", "probability": 0.93,
         "probabilities": {...}} or {"probability": 0.12} or {"relevance": 0.7}."""
-
-    def choices(self, spec: Spec) -> dict[str, list[list[str]]]:
-        """The values that the head knows of a field of type category: field → one list a column, in the order of the columns."""
-        return {}
 
     def relevance(self, scores: np.ndarray) -> np.ndarray:
         """(R,) in [0, 1], out of `scores`: what a catalogue of the field that is ranked (see `ranks`) is sorted by."""

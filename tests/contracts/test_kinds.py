@@ -79,7 +79,7 @@ for kind in KINDS.values():
     spec = kind.rows.fit(found.table.filter(found.split == "train"), options)
     kind.rows.encode(found.table, spec, options)
     kind.rows.naive(found.table, found.split, spec, options, "test")
-    kind.rows.counted(found.table, options), kind.report.choices(spec)
+    kind.rows.counted(found.table, options), kind.rows.choices(spec)
     assert "torch" not in sys.modules, kind.name
 kind.head
 assert "torch" in sys.modules
@@ -252,7 +252,27 @@ def test_without_extra_columns_nothing_is_different(name: str) -> None:
     assert kind.rows.slots(options) == plain.rows.slots(options)
     assert kind.rows.slots(options, table.column_names) == plain.rows.slots(options, table.column_names)
     assert type(kind.head.module(32, spec, options)) is type(plain.head.module(32, spec, options))
-    assert kind.report.choices(spec) == plain.report.choices(spec)
+    assert kind.rows.choices(spec) == plain.rows.choices(spec)
+
+
+@every_kind
+def test_the_baseline_is_that_of_the_rows_that_are_encoded(name: str) -> None:
+    """Of nothing else: so an extra column that `encode` writes behind the text is read."""
+    kind: Any = KINDS[name]
+    options, found = kind.Options(), mapped(kind)
+    table = found.table.append_column("knowledge", [[f"fact: {i % 3}" for i in range(found.table.num_rows)]])
+    spec, seen = kind.rows.fit(table, options), []
+
+    class Watched(type(kind.rows)):  # type: ignore[misc]
+        def encode(self, table: pa.Table, spec: Any, options: Any) -> pa.Table:
+            seen.append(table.column_names)
+            return super().encode(table, spec, options)
+
+    rows = Watched(kind.rows.plain, kind.rows.added)
+    naive = rows.naive(table, found.split, spec, options, "test")
+    assert naive == kind.rows.naive(table, found.split, spec, options, "test")
+    assert all("knowledge" in names for names in seen)
+    assert seen or kind.name == "masked_language_modelling"  # counts the words of its table
 
 
 CHOICES = [(name, chosen) for name, chosen in VARIANTS if all(isinstance(value, str) for value in chosen.values())]

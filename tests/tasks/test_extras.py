@@ -179,6 +179,19 @@ def test_problems() -> None:
     assert "extras_of_mined_negatives" not in found(miner, rows("search", "knowledge"))
 
 
+def test_baselines_read_knowledge_that_is_written_behind_the_text() -> None:
+    kind, options = KINDS["classification"], options_of("classification")
+    known = (np.array(COLOURS) == "red").astype(int)
+    table = pa.table({"text": WORDS, "label": known, "knowledge": EXTRAS["knowledge"]})
+    split = np.array(["train"] * 32 + ["test"] * 16)
+
+    def accuracy(given: pa.Table) -> float:
+        return kind.rows.naive(given, split, kind.rows.fit(given, options), options, "test")["accuracy"]
+
+    assert accuracy(table) == 1
+    assert accuracy(table.drop_columns("knowledge")) < 0.9
+
+
 # -- two languages ------------------------------------------------------------------------------------------------------------
 
 

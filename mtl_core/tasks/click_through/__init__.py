@@ -145,9 +145,6 @@ class ClickThroughReport(Report):
             return [{"probability": float(s)} for s in scores]
         return [{"click": float(c), "purchase_after_click": float(p), "click_and_purchase": float(c * p)} for c, p in scores]
 
-    def choices(self, spec: Spec) -> dict[str, list[list[str]]]:
-        return {"categories": spec["vocabularies"]}
-
 
 REPORT = ClickThroughReport()
 
@@ -240,6 +237,9 @@ class ClickThroughRows(Rows):
                 after = clone(model).fit(frame.iloc[clicked], bought).predict_proba(frame.iloc[rows])[:, 1]
             scores = np.stack([scores, after], axis=1)
         return REPORT.evaluate(scores, clicks.truth_of(labels[rows], {name: values[rows] for name, values in extras.items()}), None, spec)
+
+    def choices(self, spec: Spec) -> dict[str, list[list[str]]]:
+        return {"categories": spec["vocabularies"]}
 
 
 KIND = TaskKind(

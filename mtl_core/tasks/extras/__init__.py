@@ -22,7 +22,7 @@ from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.tasks import common, features
-from mtl_core.tasks.base import Catalogue, Field, Mining, Panel, Report, Rows, Slot, Spec, TaskKind
+from mtl_core.tasks.base import Catalogue, Field, Mining, Rows, Slot, Spec, TaskKind
 
 if TYPE_CHECKING:
     from mtl_core.tasks.heads import Head
@@ -35,8 +35,8 @@ FIELDS = (
         N_("Categorical columns: brand, site, weekday."),
         required=False,
         many=True,
-        suggested=False,
-        label=N_("Categories"),  # what holds few values may well be the label in other words
+        suggested=False,  # what holds few values may well be the label in other words
+        label=N_("Categories"),
     ),
     Field("numbers", "number", N_("Numeric columns: price, age, rating."), required=False, many=True, suggested=False, label=N_("Numbers")),
     Field(
@@ -182,8 +182,12 @@ class ExtraRows(Rows):
         return self.plain.rows.counted(table, options)
 
     def naive(self, table: pa.Table, split: np.ndarray, spec: Spec, options: Any, part: str) -> dict[str, float]:
-        """With the extra columns that the kind's own baseline reads: knowledge in the text."""
-        return self.plain.rows.naive(table, split, spec, options, part)
+        """The kind's own, on rows that are encoded here, so that knowledge in the text is read."""
+        return type(self.plain.rows).naive(self, table, split, spec, options, part)
+
+    def choices(self, spec: Spec) -> dict[str, list[list[str]]]:
+        own = spec.get("extras", {}).get("vocabularies")
+        return {**self.plain.rows.choices(spec), **({"categories": own} if own else {})}
 
     def draws_groups(self, options: Any) -> bool:
         return self.plain.rows.draws_groups(options)
@@ -196,38 +200,6 @@ class ExtraRows(Rows):
 
     def catalogue(self, options: Any) -> Catalogue | None:
         return self.plain.rows.catalogue(options)
-
-
-class ExtraReport(Report):
-    """The report of a kind, with the values that its extra categories have."""
-
-    def __init__(self, plain: Report):
-        self.plain, self.types = plain, plain.types
-
-    def choices(self, spec: Spec) -> dict[str, list[list[str]]]:
-        own = spec.get("extras", {}).get("vocabularies")
-        return {**self.plain.choices(spec), **({"categories": own} if own else {})}
-
-    def tuned(self, scores: np.ndarray, labels: np.ndarray, spec: Spec, options: Any) -> Spec:
-        return self.plain.tuned(scores, labels, spec, options)
-
-    def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
-        return self.plain.evaluate(scores, labels, groups, spec)
-
-    def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
-        return self.plain.panels(scores, labels, groups, spec)
-
-    def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
-        return self.plain.answers(scores, spec)
-
-    def relevance(self, scores: np.ndarray) -> np.ndarray:
-        return self.plain.relevance(scores)
-
-    def guesses(self, fields: Collection[str]) -> bool:
-        return self.plain.guesses(fields)
-
-    def guess(self, scores: np.ndarray, spec: Spec) -> tuple[np.ndarray, np.ndarray]:
-        return self.plain.guess(scores, spec)
 
 
 def with_extras(kind: TaskKind) -> TaskKind:
@@ -244,7 +216,6 @@ def with_extras(kind: TaskKind) -> TaskKind:
         fields=(*kind.fields, *fields),
         Options=create_model(kind.Options.__name__, __base__=(ExtraOptions, kind.Options), __module__=__name__),
         rows=ExtraRows(kind, frozenset(f.name for f in fields)),
-        report=ExtraReport(kind.report),
         load_head=load_head,
     )
 
