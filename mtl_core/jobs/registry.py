@@ -197,7 +197,7 @@ class Jobs:
 
     def _start(self, target: Run, workspace: Workspace, work: Work) -> None:
         recorder = Recorder(target.folder)
-        recorder.set_state(RunState.QUEUED, ended=None, error=None, problems=None, result=None)
+        recorder.queue()
         self._enter(recorder, target, workspace, work, trains=True)
 
     def _enter(self, recorder: Recorder, target: Run, workspace: Workspace, work: Work, trains: bool) -> None:

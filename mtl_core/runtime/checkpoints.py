@@ -8,6 +8,8 @@ on from (`mtl_core.training.checkpoints`); nothing here reads that.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,18 +107,25 @@ def damaged(folder: Path, why: str) -> CheckpointError:
     )
 
 
+@contextmanager
+def whole(folder: Path) -> Iterator[None]:
+    """What goes wrong inside, while files of `folder` are read, is raised as CheckpointError: it is damaged."""
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError, ExperimentError, EncoderError) as error:
+        raise damaged(folder, f"{type(error).__name__}: {error}") from error
+
+
 def load_model(folder: Path) -> SavedModel:
     """The model is on the CPU. Draws no random numbers: it may be called while another thread trains.
 
     Raises CheckpointError: of a format that is not read, or not whole.
     """
     version = version_of(folder)
-    try:
+    with whole(folder):
         return _load(folder, version)
-    except CheckpointError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError, ExperimentError, EncoderError) as error:
-        raise damaged(folder, f"{type(error).__name__}: {error}") from error
 
 
 def _load(folder: Path, version: int) -> SavedModel:

@@ -324,6 +324,9 @@ def list_runs(workspace: Workspace) -> list[Run]:
     return sorted(found, key=lambda r: r.status["created"], reverse=True)
 
 
+_NOT_ENDED = dict.fromkeys(("ended", "error", "problems", "result"))
+
+
 class Recorder:
     """The owner's side of a run: journals events, keeps status.json and the series up to date. Thread-safe for readers of `series_copy`.
 
@@ -360,13 +363,14 @@ class Recorder:
             self.status = {k: v for k, v in status.items() if v is not None}
             _write_status(self.folder, self.status)
 
+    def queue(self) -> None:
+        """It waits to be trained, again if it had ended."""
+        self.set_state(RunState.QUEUED, **_NOT_ENDED)
+
     def start(self) -> None:
-        """From now on it trains: what an earlier end left, a stopped run's test among it, is not that of the model to come."""
+        """Its data and its model are made ready from now on."""
         self.quiet = True
-        for gone in ("predictions", "reports"):
-            shutil.rmtree(self.folder / gone, ignore_errors=True)
-        ended = dict.fromkeys(("ended", "error", "problems", "result", "tested", "test_error"))
-        self.set_state(RunState.RUNNING, started=time.time(), **ended)
+        self.set_state(RunState.RUNNING, started=time.time(), **_NOT_ENDED)
 
     def record(self, event: Event) -> None:
         """Journals the event first, then draws the consequences. Raises OSError: the disk does not take it."""
@@ -376,7 +380,10 @@ class Recorder:
             self._copy = None
             self.quiet = False
         if isinstance(event, Started):
-            self.set_state(RunState.RUNNING, device=event.device, precision=event.precision, datasets=event.datasets or None)
+            for name in ("predictions", "reports"):  # a stopped run's test is not that of the model to come
+                shutil.rmtree(self.folder / name, ignore_errors=True)
+            known = {"device": event.device, "precision": event.precision, "datasets": event.datasets or None}
+            self.set_state(RunState.RUNNING, tested=None, test_error=None, **known)
         elif isinstance(event, Paused):
             self.set_state(RunState.PAUSED)
         elif isinstance(event, Resumed):

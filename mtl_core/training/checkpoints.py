@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -25,7 +25,7 @@ from mtl_core.base.files import replaced, replaced_folder
 from mtl_core.config.experiment import Experiment
 from mtl_core.evaluation.metrics import Metrics
 from mtl_core.model.multitask import MultiTaskModel
-from mtl_core.runtime.checkpoints import SavedModel, checkpoint_folder, load_model, load_tensors, save_model, too_old, version_of
+from mtl_core.runtime.checkpoints import SavedModel, checkpoint_folder, load_model, load_tensors, save_model, too_old, version_of, whole
 from mtl_core.tasks.base import Spec
 
 KEPT_BEFORE = 5  # checkpoints before changes
@@ -83,17 +83,19 @@ def save_checkpoint(
 def load_checkpoint(folder: Path) -> Checkpoint:
     """As `load_model`, with what a training goes on from."""
     state, saved = load_state(folder), load_model(folder)
-    optimizer, made = (load_tensors(path) if (path := folder / f"{n}.safetensors").is_file() else None for n in ("optimizer", "made"))
+    with whole(folder):
+        optimizer, made = (load_tensors(p) if (p := folder / f"{n}.safetensors").is_file() else None for n in ("optimizer", "made"))
     return Checkpoint(**vars(saved), state=state, optimizer=optimizer, made=made or {})
 
 
 def load_state(folder: Path) -> State:
-    """Raises CheckpointError: of a format that is not read."""
+    """Raises CheckpointError: of a format that is not read, or not whole."""
     version = version_of(folder)
-    try:
-        return State(**json.loads((folder / "state.json").read_text()))
-    except TypeError as error:  # fields that are not known
-        raise too_old(folder, version) from error
+    with whole(folder):
+        found = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        if set(found) - {f.name for f in fields(State)}:
+            raise too_old(folder, version)
+        return State(**found)
 
 
 def keep_before(run: Path, step: int) -> None:

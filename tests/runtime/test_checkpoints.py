@@ -69,9 +69,16 @@ def test_state_of_an_older_program_is_refused_by_number_and_its_model_read(copie
         ("experiment.yaml", b"tasks:"),
         ("encoder/config.json", b"{"),
         ("encoder/model.safetensors", b""),
+        ("state.json", b'{"step": '),
+        ("state.json", b"[]"),
+        ("state.json", b"5"),
+        ("optimizer.safetensors", b"cut"),
     ],
 )
 def test_a_damaged_one_is_said_to_be(copied: Path, file: str, content: bytes) -> None:
     (copied / file).write_bytes(content)
     with pytest.raises(CheckpointError, match="is damaged"):
-        load_model(copied)
+        load_checkpoint(copied)
+    if not file.startswith(("state", "optimizer")):
+        with pytest.raises(CheckpointError, match="is damaged"):
+            load_model(copied)

@@ -205,6 +205,7 @@ class TestSeries:
 class TestJournal:
     def test_events_come_back(self, recorder: Recorder) -> None:
         panel = {"type": "table", "title": "Report", "data": {"columns": ["á"], "rows": [["衣服"]]}}
+        recorder.record(started())
         events = [
             started(),
             step(1),
@@ -213,7 +214,7 @@ class TestJournal:
             Reported(1, "test", write_report(recorder.folder, "test", {"a": [panel]})),
             CheckpointSaved(1, "last", "checkpoints/last"),
         ]
-        for event in events:
+        for event in events[1:]:
             recorder.record(event)
         found = Run(recorder.folder, recorder.status)
         assert list(found.events()) == events
@@ -406,7 +407,12 @@ def test_training_on_forgets_the_test_of_an_earlier_end(workspace: Workspace) ->
     recorder.set_state(RunState.STOPPED, tested=1.0, test_error="x", result={})
     for name in ("predictions", "reports"):
         (recorder.folder / name).mkdir()
+    recorder.queue()
     recorder.start()
+    recorder.fail(Failed(3, "error", "no memory", ""))  # before a step: it is the model that was tested still
+    assert run(workspace, recorder.folder.name).tested and (recorder.folder / "reports").exists()
+    recorder.start()
+    recorder.record(started())
     found = run(workspace, recorder.folder.name)
     assert found.tested is None and not {"tested", "test_error", "result"} & set(found.status)
     assert not (recorder.folder / "predictions").exists() and found.reports("test") == {}
