@@ -32,7 +32,6 @@ from mtl_core.jobs import quiet_libraries
 from mtl_core.runtime.prepare import prepare
 from mtl_core.studies.comparisons import Facts, alone, together
 from mtl_core.studies.verdicts import UNLIKE, verdicts
-from mtl_core.tasks import KINDS
 
 # (task, metric) → what is known of the table: a simple method's figure, or a published one, and whose.
 FLOORS: dict[tuple[str, str], tuple[float, str]] = KNOWN | {
@@ -148,7 +147,7 @@ def at_its_rate(single: Experiment) -> Experiment:
 def markdown(
     experiment: Experiment, bench: Bench, joint: list[Result], singles: dict[str, list[Result]], naive: dict[str, dict[str, float]]
 ) -> str:
-    primary = {name: KINDS[task.kind].primary for name, task in experiment.tasks.items()}
+    primary = experiment.main_metrics
     outcome = verdicts({t: [r.trained for r in done] for t, done in singles.items()}, {"joint": [r.trained for r in joint]}, primary)
     changes = {one.task: signed(one.change, "{:+.3f}") for row in outcome.rows for one in row.tasks}
     lines = ["| task | kind | metric | jointly | alone | change | naive, same rows | known |", "|---|---|---|---|---|---|---|---|"]

@@ -74,7 +74,7 @@ def _gradients(trainer: _Trainer, names: list[str] | None = None, rows: int = 6)
 
     Heads begin at 0, where they send nothing back: each is moved a little, everywhere in the same way.
     """
-    trainer.model.eval()
+    trainer.model.train(False)
     random = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in trainer.model.heads.parameters():

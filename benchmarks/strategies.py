@@ -31,7 +31,6 @@ from mtl_core.jobs import quiet_libraries
 from mtl_core.studies.alone import TRIALS, WEIGHTS, draw_weights
 from mtl_core.studies.comparisons import Facts, alone, together
 from mtl_core.studies.verdicts import best_trial, main_values, verdicts
-from mtl_core.tasks import KINDS
 
 LEARNING_RATES = (1e-4, 3e-4, 1e-3)
 
@@ -84,7 +83,7 @@ def run(arguments: argparse.Namespace, bench: Bench) -> None:
     n_steps = experiment.training.steps
     assert n_steps
     tasks, first = list(experiment.tasks), experiment.seed
-    metrics = {name: KINDS[task.kind].primary for name, task in experiment.tasks.items()}
+    metrics = experiment.main_metrics
     singles: dict[str, list[Result]] = {task: [] for task in tasks}
     rows: dict[str, list[Result]] = {}
     trials: list[Result] = []

@@ -13,11 +13,11 @@ from mtl_core.tasks.base import Field
 if TYPE_CHECKING:
     from mtl_core.inference.predictor import Predictor
 
-Rows: TypeAlias = "str | Mapping[str, Any] | Sequence[str] | Sequence[Mapping[str, Any]] | pd.Series[Any] | pd.DataFrame | pa.Table"
+RowsLike: TypeAlias = "str | Mapping[str, Any] | Sequence[str] | Sequence[Mapping[str, Any]] | pd.Series[Any] | pd.DataFrame | pa.Table"
 """Rows to predict on: texts, dicts of field (or column) → value, or a table."""
 
 
-def rows_of(predictor: "Predictor", task: str, rows: Rows) -> tuple[list[dict[str, Any]], pd.Index]:
+def rows_of(predictor: "Predictor", task: str, rows: RowsLike) -> tuple[list[dict[str, Any]], pd.Index]:
     """The rows as field → value, and the labels of their index.
 
     Texts fill the one text that the task asks for. Names of columns that the task was trained on stand for their field; columns of a
@@ -46,7 +46,7 @@ def rows_of(predictor: "Predictor", task: str, rows: Rows) -> tuple[list[dict[st
     return given, index
 
 
-def candidates_of(predictor: "Predictor", task: str, field: str, catalogue: Rows) -> tuple[list[Any], pd.Index]:
+def candidates_of(predictor: "Predictor", task: str, field: str, catalogue: RowsLike) -> tuple[list[Any], pd.Index]:
     """The values of `field` to rank, and the labels of their index. Texts are such values; of tables and dicts see `rows_of`."""
     if isinstance(catalogue, pd.DataFrame | pa.Table):
         rows, index = rows_of(predictor, task, catalogue)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from mtl_core.api.runs import Run, load, main_metrics
+from mtl_core.api.runs import Run, load
 from mtl_core.base.messages import N_
 from mtl_core.base.workspace import Workspace
 from mtl_core.studies.compare import compare_runs, short_names
@@ -63,10 +63,11 @@ class RunComparison:
         """
         from mtl_core import plots
 
-        main = {task: name for run in self.runs.values() for task, name in main_metrics(run.experiment).items()}
         bars = {
             run: {
-                row.task: row.values[run] for row in self._found.metrics if row.metric == (metric or main[row.task]) and run in row.values
+                row.task: row.values[run]
+                for row in self._found.metrics
+                if row.metric == (metric or self._main[row.task]) and run in row.values
             }
             for run in self.runs
         }
@@ -85,8 +86,11 @@ class RunComparison:
         """
         from mtl_core import plots
 
-        main = {name: found for run in self.runs.values() for name, found in main_metrics(run.experiment).items()}
-        return plots.overlay(self._series, task, metric or main[task], smoothing=smoothing)
+        return plots.overlay(self._series, task, metric or self._main[task], smoothing=smoothing)
+
+    @property
+    def _main(self) -> dict[str, str]:
+        return {task: name for run in self.runs.values() for task, name in run.experiment.main_metrics.items()}
 
 
 def compare(

@@ -9,7 +9,6 @@ from typing import TextIO
 
 from mtl_core.base.workspace import Workspace
 from mtl_core.jobs import Work, evaluable, evaluation, perform, perform_evaluation, quiet_libraries
-from mtl_core.tasks import KINDS
 from mtl_core.tracking.mlflow_mirror import MlflowMirror
 from mtl_core.tracking.runs import Recorder, Run, Series
 from mtl_core.training.control import Control
@@ -33,8 +32,9 @@ def execute(target: Run, workspace: Workspace, work: Work, stream: TextIO | None
         RunError: somebody is at work on the run.
         KeyboardInterrupt: the second Ctrl-C; the run is then interrupted.
     """
-    control, recorder = Control(), Recorder(target.folder)
-    progress = Progress(recorder, stream, {name: KINDS[task.kind].primary for name, task in target.tasks.items()})
+    metrics, control = target.experiment.main_metrics, Control()
+    recorder = Recorder(target.folder)
+    progress = Progress(recorder, stream, metrics)
 
     def stop(number: int, frame: FrameType | None) -> None:
         if control.stopping:
@@ -67,9 +67,11 @@ def evaluate_test(target: Run, workspace: Workspace, stream: TextIO | None) -> t
 
     Raises:
         RunError: the test split was evaluated before, and when; the run has not ended, or has no checkpoint any more.
+        ExperimentError: the run's experiment cannot be read.
     """
-    recorder = Recorder(evaluable(target).folder)
-    progress = Progress(recorder, stream, {name: KINDS[task.kind].primary for name, task in target.tasks.items()})
+    metrics = evaluable(target).experiment.main_metrics
+    recorder = Recorder(target.folder)
+    progress = Progress(recorder, stream, metrics)
     mirror = MlflowMirror(workspace, only=target.id).start()
     try:
         quiet_libraries()

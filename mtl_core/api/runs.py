@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from mtl_core.api.answers import Rows, candidates_of, rows_of
+from mtl_core.api.answers import RowsLike, candidates_of, rows_of
 from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace
-from mtl_core.config.experiment import Experiment
 from mtl_core.data.problems import InputError
 from mtl_core.evaluation.predictions import read_predictions
-from mtl_core.tasks import KINDS
+from mtl_core.tasks import KINDS, lower_is_better
 from mtl_core.tracking import runs as record
 from mtl_core.tracking.runs import RunError
 
@@ -116,7 +115,7 @@ class Run(record.Run):
             raise RunError(message("The run “{run}” has no checkpoint “{name}”.", run=self.id, name=checkpoint))
         return _predictor(folder, (folder / "specs.json").stat().st_mtime_ns, device)
 
-    def predict(self, task: str, rows: Rows, checkpoint: str = "best", device: str = "auto") -> pd.DataFrame:
+    def predict(self, task: str, rows: RowsLike, checkpoint: str = "best", device: str = "auto") -> pd.DataFrame:
         """Answers for new rows.
 
         Args:
@@ -139,7 +138,7 @@ class Run(record.Run):
         return pd.DataFrame(predictor.predict(task, given), index=index)
 
     def rank(
-        self, task: str, query: Mapping[str, Any], catalogue: Rows, k: int = 10, checkpoint: str = "best", device: str = "auto"
+        self, task: str, query: Mapping[str, Any], catalogue: RowsLike, k: int = 10, checkpoint: str = "best", device: str = "auto"
     ) -> pd.DataFrame:
         """The best of a catalogue for a query.
 
@@ -190,15 +189,13 @@ class Run(record.Run):
             return plots.weights(of)
         if series == "effective_weight":
             return plots.effective_weights(of, smoothing, shown)
-        infos = [info for task in self.experiment.tasks.values() for info in KINDS[task.kind].metrics]
-        lower = {"loss", *(info.name for info in infos if not info.higher_is_better)}
         if series == "main_metric":
-            return plots.validation_curves(of, main_metrics(self.experiment), tasks=shown, lower_is_better=lower)
+            return plots.validation_curves(of, self.experiment.main_metrics, tasks=shown, lower_is_better=lower_is_better())
         metrics = {f"validation_{metric}": metric for found in of.validations.values() for metric in found}
         if series not in metrics:
             known = ", ".join(["training_loss", "weight", "effective_weight", "main_metric", *metrics])
             raise ValueError(f"series should be one of {known}. Found {series!r}.")
-        return plots.validation_curves(of, metrics[series], tasks=shown, lower_is_better=lower)
+        return plots.validation_curves(of, metrics[series], tasks=shown, lower_is_better=lower_is_better())
 
     def plot_report(self, task: str, title: str | None = None, split: str | None = None) -> "go.Figure":
         """A chart out of the task's report: a confusion matrix, the calibration.
@@ -305,11 +302,6 @@ def panel_frame(data: Mapping[str, Any]) -> pd.DataFrame:
     columns, rows = panel_rows(data)
     frame = pd.DataFrame(rows, columns=columns)
     return frame.set_index("").rename_axis(None) if "values" in data else frame
-
-
-def main_metrics(experiment: Experiment) -> dict[str, str]:
-    """Task → the main metric of its kind."""
-    return {name: KINDS[task.kind].primary for name, task in experiment.tasks.items()}
 
 
 @lru_cache(maxsize=2)

@@ -50,8 +50,8 @@ def write_parquet(table: "pd.DataFrame | pa.Table", path: Path, name: str) -> No
     """Writes a frame without its index, and without what pandas or Arrow note beside the columns. Raises DataError as `file_of`."""
     try:
         arrow = table if isinstance(table, pa.Table) else pa.Table.from_pandas(table, preserve_index=False)
+        pq.write_table(arrow.replace_schema_metadata(None), path)
     except (pa.ArrowException, TypeError, ValueError) as error:
         why = message("The table cannot be written as Parquet: {reason}.", reason=str(error).rstrip("."))
         remedy = message("Give each column values of one type, and each a name of its own that is text.")
         raise DataError([Problem(Severity.ERROR, "unwritable_table", why, remedy, name)]) from error
-    pq.write_table(arrow.replace_schema_metadata(None), path)

@@ -99,6 +99,11 @@ class Experiment(Config):
             raise ExperimentError(faults)
         return self
 
+    @property
+    def main_metrics(self) -> dict[str, str]:
+        """Task → the main metric of its kind."""
+        return {name: KINDS[task.kind].primary for name, task in self.tasks.items()}
+
     def to_yaml(self) -> str:
         """Every field in its order, defaults too, in block style. `experiment_from_yaml` is the inverse."""
         values = self.model_dump(mode="json")

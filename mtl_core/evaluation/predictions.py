@@ -57,7 +57,7 @@ class About:
 
 
 @dataclass(frozen=True)
-class Rows:
+class PredictedRows:
     """R rows. rows: (R,) their numbers; scores, labels: (R, ...); groups: (R,) int64 or None; losses: (R,); answers: R of JSON.
 
     ranks: (R,) int, 0 where the row's item was not ranked, or None; first: (R, k) places in the catalogue, -1 where there are no more.
@@ -79,7 +79,7 @@ def predictions_file(run: Path, task: str, part: str) -> Path:
     return run / "predictions" / f"{plain or 'task'}-{hashlib.sha256(task.encode()).hexdigest()[:8]}.{part}.parquet"
 
 
-def write_predictions(run: Path, about: About, blocks: Iterable[Rows]) -> int:
+def write_predictions(run: Path, about: About, blocks: Iterable[PredictedRows]) -> int:
     """Writes the file of a task and part, one row group a block, whole or not at all. Returns how many rows; without any, no file."""
     path, n_rows = predictions_file(run, about.task, about.part), 0
     tables = (_table(block, about) for block in blocks)
@@ -97,7 +97,7 @@ def write_predictions(run: Path, about: About, blocks: Iterable[Rows]) -> int:
     return n_rows
 
 
-def load_predictions(run: Path, task: str, part: str, types: Types = ()) -> tuple[About, Rows]:
+def load_predictions(run: Path, task: str, part: str, types: Types = ()) -> tuple[About, PredictedRows]:
     """One file as it was written. types: of the kind's scores and truth; what is of another comes as a dict of its fields.
 
     Raises FileNotFoundError: none was kept; ValueError: it is of a newer version of this program.
@@ -119,7 +119,9 @@ def load_predictions(run: Path, task: str, part: str, types: Types = ()) -> tupl
     ranks = table["rank"].fill_null(0).to_numpy() if "rank" in table.column_names else None
     first = None if ranks is None else column("first")
     answers = [json.loads(answer) for answer in table["answer"].to_pylist()]
-    return about, Rows(table["row"].to_numpy(), column("scores"), column("label"), groups, table["loss"].to_numpy(), answers, ranks, first)
+    return about, PredictedRows(
+        table["row"].to_numpy(), column("scores"), column("label"), groups, table["loss"].to_numpy(), answers, ranks, first
+    )
 
 
 def read_predictions(run: Path, task: str, types: Types = ()) -> "pd.DataFrame":
@@ -135,7 +137,7 @@ def read_predictions(run: Path, task: str, types: Types = ()) -> "pd.DataFrame":
     return pd.concat([_frame(load_predictions(run, task, part, types)[1], PARTS[part]) for part in parts], ignore_index=True)
 
 
-def _frame(rows: Rows, split: str) -> "pd.DataFrame":
+def _frame(rows: PredictedRows, split: str) -> "pd.DataFrame":
     import pandas as pd
 
     columns: dict[str, Any] = {"row": rows.rows, "split": split}
@@ -173,7 +175,7 @@ def read_report(run: Path, split: str) -> dict[str, list[dict[str, Any]]] | None
 # -- columns ------------------------------------------------------------------------------------------------------------------
 
 
-def _table(block: Rows, about: About) -> pa.Table:
+def _table(block: PredictedRows, about: About) -> pa.Table:
     columns, shapes = {"row": pa.array(block.rows, pa.int32()), "split": pa.array([PARTS[about.part]] * len(block.rows), pa.string())}, {}
     if block.groups is not None:
         columns["group"] = pa.array(block.groups, pa.int64())

@@ -6,6 +6,7 @@ from typing import Any
 from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace
 from mtl_core.jobs.failures import failed
+from mtl_core.jobs.work import Work
 from mtl_core.tracking.runs import Recorder, Run, RunError, RunState
 from mtl_core.training.control import Control
 from mtl_core.training.events import Event, Failed
@@ -25,7 +26,7 @@ def evaluable(found: Run) -> Run:
     return found
 
 
-def evaluation(target: Run, workspace: Workspace) -> Callable[[Control], Iterator[Event]]:
+def evaluation(target: Run, workspace: Workspace) -> Work:
     """The evaluation of the test split that a run's training left out."""
 
     def work(control: Control) -> Iterator[Event]:
@@ -44,7 +45,7 @@ def evaluation(target: Run, workspace: Workspace) -> Callable[[Control], Iterato
 
 
 def perform_evaluation(
-    recorder: Recorder, work: Callable[[Control], Iterator[Event]], control: Control, listen: Callable[[Event], Any] = lambda event: None
+    recorder: Recorder, work: Work, control: Control, listen: Callable[[Event], Any] = lambda event: None
 ) -> Failed | None:
     """As `perform`, for a run that has ended, and stays what it was whatever comes. Returns why it could not be evaluated."""
     recorder.set_state(recorder.state, test_error=None)

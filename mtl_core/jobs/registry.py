@@ -92,7 +92,7 @@ class Jobs:
     def go_back(self, run_id: str, step: int, workspace: Workspace | None = None) -> None:
         """Goes on from the checkpoint that was taken at `step`, before a change; what came after it is forgotten.
 
-        Raises RunError: no such run or checkpoint, at work elsewhere, or the test split was looked at: what is chosen then is no test.
+        Raises RunError: no such run or checkpoint, at work elsewhere, or it has finished or was stopped.
         """
         workspace = workspace or Workspace.default()
         found = run(workspace, run_id)

@@ -20,7 +20,6 @@ from mtl_core.base.messages import Message, message
 from mtl_core.base.workspace import Workspace
 from mtl_core.studies.comparisons import Needed, PlannedTraining, alone, compared, facts, finder, finished_key, together, trained
 from mtl_core.studies.verdicts import LEAST_SEEDS, Trained, Verdicts, best_trial, verdicts
-from mtl_core.tasks import KINDS
 from mtl_core.tracking.runs import Run
 
 TRIALS = 4
@@ -70,7 +69,7 @@ class AlonePlan(Needed):
 def plan(of: Run, workspace: Workspace, n_seeds: int = LEAST_SEEDS, trials: int = TRIALS) -> AlonePlan:
     """trials: of the tuning of fixed weights, 0 for none. Raises RunError: `of` cannot be compared."""
     experiment = compared(of)
-    metrics = {name: KINDS[task.kind].primary for name, task in experiment.tasks.items()}
+    metrics = experiment.main_metrics
     n_steps = int(of.status["n_steps"])
     parts: list[PlannedTraining] = []
     add = finder(of, workspace, parts)

@@ -31,6 +31,9 @@ def is_better(metric: str, value: float, than: float) -> bool:
 
 
 def higher_is_better(metric: str) -> bool:
-    """A metric means the same in every kind that has it. Lower is better for a loss."""
-    infos = (info for kind in KINDS.values() for info in kind.metrics if info.name == metric)
-    return next((info.higher_is_better for info in infos), metric != "loss")
+    return metric not in lower_is_better()
+
+
+def lower_is_better() -> set[str]:
+    """The metrics, and the loss, of which lower is better. A metric means the same in every kind that has it."""
+    return {"loss", *(info.name for kind in KINDS.values() for info in kind.metrics if not info.higher_is_better)}

@@ -382,8 +382,8 @@ class Recorder:
         if isinstance(event, Started):
             for name in ("predictions", "reports"):  # a stopped run's test is not that of the model to come
                 shutil.rmtree(self.folder / name, ignore_errors=True)
-            known = {"device": event.device, "precision": event.precision, "datasets": event.datasets or None}
-            self.set_state(RunState.RUNNING, tested=None, test_error=None, **known)
+            changed = {"datasets": event.datasets or None, "tested": None, "test_error": None}
+            self.set_state(RunState.RUNNING, device=event.device, precision=event.precision, **changed)
         elif isinstance(event, Paused):
             self.set_state(RunState.PAUSED)
         elif isinstance(event, Resumed):
@@ -391,10 +391,9 @@ class Recorder:
         elif isinstance(event, Steered):
             self.set_state(self.state, steered=self._steered)
         elif isinstance(event, Evaluated):
-            more: dict[str, Any] = {"tested": time.time()} if event.split == "test" else {}
-            if self.series.finished:
-                more["result"] = _result(self.series.finished)
-            self.set_state(self.state, step=event.step, n_steps=self.series.n_steps, **more)
+            tested = {"tested": time.time()} if event.split == "test" else {}
+            result = {"result": _result(self.series.finished)} if self.series.finished else {}
+            self.set_state(self.state, step=event.step, n_steps=self.series.n_steps, **tested, **result)
         elif isinstance(event, Finished):
             state = RunState.STOPPED if event.state == "stopped" else RunState.FINISHED
             self.set_state(state, ended=time.time(), step=event.step, result=_result(event))

@@ -13,7 +13,7 @@ from mtl_core.config.experiment import Experiment
 from mtl_core.config.parts import TrainingConfig
 from mtl_core.config.steering import steered
 from mtl_core.evaluation.metrics import Metrics
-from mtl_core.evaluation.predictions import About, Rows, write_predictions, write_report
+from mtl_core.evaluation.predictions import About, PredictedRows, write_predictions, write_report
 from mtl_core.runtime.checkpoints import checkpoint_folder, load_model
 from mtl_core.runtime.devices import device_of, precision_of
 from mtl_core.runtime.lanes import Lanes
@@ -96,14 +96,14 @@ class Final:
         options = task.options.model_dump(mode="json")
         return About(name, task.kind.name, part, self.step, self.evaluator.specs()[name], options, taken)
 
-    def _scored(self, name: str, rows: np.ndarray) -> Iterator[Rows]:
+    def _scored(self, name: str, rows: np.ndarray) -> Iterator[PredictedRows]:
         """Rows as they come out of the model."""
         for start in range(0, len(rows), ROWS_AT_ONCE):
             scored = self.evaluator.score({name: rows[start : start + ROWS_AT_ONCE]})[name]
             scored.ranking = None  # of a part of the rows it would say nothing
             yield from self._blocks(name, scored)
 
-    def _blocks(self, name: str, scored: Scored) -> Iterator[Rows]:
+    def _blocks(self, name: str, scored: Scored) -> Iterator[PredictedRows]:
         kind, spec, ranks, first = self.evaluator.tasks[name].kind, self.evaluator.specs()[name], None, None
         if (ranking := scored.ranking) is not None:
             place = np.searchsorted(scored.rows, ranking.rows)
@@ -112,7 +112,7 @@ class Final:
         for start in range(0, len(scored.rows), BLOCK_ROWS):
             part = slice(start, start + BLOCK_ROWS)
             scores = scored.scores[part]
-            yield Rows(
+            yield PredictedRows(
                 rows=scored.rows[part],
                 scores=scores,
                 labels=scored.labels[part],

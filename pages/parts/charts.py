@@ -5,6 +5,7 @@ import streamlit as st
 from mtl_core import plots
 from mtl_core.base.messages import Translate
 from mtl_core.jobs import jobs
+from mtl_core.tasks import lower_is_better
 from mtl_core.tracking.runs import run
 from pages.parts import changes, report
 from pages.parts.frame import language, workspace
@@ -32,12 +33,11 @@ def curves(run_id: str, _: Translate) -> None:
     judged: str | dict[str, str] = {task: kind.primary for task, kind in infos.items()} if metric == "main" else metric
     left, right = st.columns(2)
     marks = changes.marks(series, _)
-    lower = {"loss", *(m.name for kind in infos.values() for m in kind.metrics if not m.higher_is_better)}
     with left:
         figure = plots.mark(plots.training_curves(series, smoothing, shown, translate=_), marks)
         st.plotly_chart(figure, key=f"training.{run_id}", alt=_("Training loss of each task by step"), config=PLOTLY)
     with right:
-        figure = plots.mark(plots.validation_curves(series, judged, _, shown, names, lower), marks)
+        figure = plots.mark(plots.validation_curves(series, judged, _, shown, names, lower_is_better()), marks)
         ends = series.n_steps or max(series.step, 1)
         figure.update_xaxes(range=[-0.02 * ends, 1.02 * ends])
         st.plotly_chart(figure, key=f"validation.{run_id}", alt=_("Validation metric of each task by step"), config=PLOTLY)

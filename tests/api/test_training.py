@@ -29,9 +29,17 @@ class TestTables:
         pd.testing.assert_frame_equal(pd.read_parquet(first), messages)
         assert file_of("a/../b.csv", workspace, "x") == (Path.cwd() / "b.csv")
 
-    def test_a_frame_of_no_use_says_why(self, workspace: mtl.Workspace) -> None:
+    @pytest.mark.parametrize(
+        "table",
+        [
+            pd.DataFrame({"a": [1, "x", [2]]}),
+            pd.DataFrame({"a": pd.Series(["\ud800"], dtype=object)}),  # no UTF-8
+            pa.table({"a": pa.array([{}], pa.struct([]))}),  # Arrow has it, Parquet has not
+        ],
+    )
+    def test_a_frame_of_no_use_says_why(self, workspace: mtl.Workspace, table: pd.DataFrame | pa.Table) -> None:
         with pytest.raises(mtl.DataError, match="of one type"):
-            file_of(pd.DataFrame({"a": [1, "x", [2]]}), workspace, "mixed")
+            file_of(table, workspace, "mixed")
         assert not list(workspace.uploads.iterdir())
 
 

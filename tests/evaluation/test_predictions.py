@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mtl_core.evaluation import predictions
-from mtl_core.evaluation.predictions import About, Rows, load_predictions, predictions_file, read_predictions, write_predictions
+from mtl_core.evaluation.predictions import About, PredictedRows, load_predictions, predictions_file, read_predictions, write_predictions
 
 
 class Span(NamedTuple):
@@ -19,10 +19,10 @@ class Span(NamedTuple):
     share: float
 
 
-def rows(numbers: list[int], scores: Any, labels: Any, groups: list[int] | None = None, **more: Any) -> Rows:
+def rows(numbers: list[int], scores: Any, labels: Any, groups: list[int] | None = None, **more: Any) -> PredictedRows:
     own = None if groups is None else np.array(groups)
     losses = np.linspace(0, 1, len(numbers), dtype=np.float32)
-    return Rows(np.array(numbers, np.int32), scores, labels, own, losses, [f"answer {n}" for n in numbers], **more)
+    return PredictedRows(np.array(numbers, np.int32), scores, labels, own, losses, [f"answer {n}" for n in numbers], **more)
 
 
 def objects(*values: Any) -> np.ndarray:
@@ -71,7 +71,7 @@ def test_objects_come_back_with_their_types(tmp_path: Path) -> None:
 def test_a_block_is_a_row_group_and_nothing_is_held_beside_it(tmp_path: Path) -> None:
     made: list[int] = []
 
-    def blocks() -> Iterator[Rows]:
+    def blocks() -> Iterator[PredictedRows]:
         for start in range(0, 12, 4):
             made.append(start)
             numbers = list(range(start, start + 4))
@@ -86,7 +86,7 @@ def test_a_block_is_a_row_group_and_nothing_is_held_beside_it(tmp_path: Path) ->
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
-    def broken() -> Iterator[Rows]:
+    def broken() -> Iterator[PredictedRows]:
         yield rows([0], np.zeros(1), np.zeros(1))
         raise OSError("The disk is full")
 
