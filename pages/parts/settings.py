@@ -68,8 +68,10 @@ def _number(setting: Widget, name: str, key: str, _: Translate) -> float:
     return st.number_input(label, min_value=0.0, step=0.5, format="%g", help=plain(_(setting.help)), key=key, persist_state="session")
 
 
-def weight_slider(name: str, value: float, key: str, _: Translate, meaning: str, disabled: bool = False) -> float:
-    """The loss weight of a task: 0 to 5 by twentieths, further where the experiment asks for more. meaning: as its strategy says."""
+def weight_slider(name: str, value: float, key: str, _: Translate, meaning: str, disabled: bool = False, bare: bool = False) -> float:
+    """The loss weight of a task: 0 to 5 by twentieths, further where the experiment asks for more. meaning: as its strategy says.
+
+    bare: without the words, which stand beside it."""
     st.session_state.setdefault(key, float(value))
     return st.slider(
         _("Loss weight of {task}").format(task=plain(name)),
@@ -80,6 +82,7 @@ def weight_slider(name: str, value: float, key: str, _: Translate, meaning: str,
         disabled=disabled,
         help=_(meaning) + " " + _("At 0 the shared encoder does not learn from this task."),
         persist_state="session",
+        label_visibility="collapsed" if bare else "visible",
     )
 
 
