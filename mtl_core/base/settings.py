@@ -60,7 +60,7 @@ class Widget:
                 return ()
             doubled = tuple(2.0**power for power in range(14) if max(low, 1) <= 2**power <= high)
             return doubled if doubled[-1] == high else _decades(max(low, 1), high)
-        return _decades(low or high / 10_000, high) if high > 10 and self.above or high > 1 and low > 0 else ()
+        return _decades(low or high / 10_000, high) if (high > 10 and self.above) or (high > 1 and low > 0) else ()
 
     def spans_little(self) -> bool:
         """Whether a slider with even steps shows all numbers between the bounds."""

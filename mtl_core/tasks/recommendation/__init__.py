@@ -58,6 +58,7 @@ class RecommendationOptions(Options):
             "Maximum number of evaluation rows ranked against the full catalogue, 0: none; with 50,000 items, connected takes about 1 s "
             "a row, dot 1 ms."
         ),
+        json_schema_extra={"stops": [0, 100, 200, 500, 1000, 2000, 5000, 10_000, 50_000], "zero": N_("none")},
     )
     hidden_size: int = Setting(
         256, ge=1, le=8192, title=N_("Hidden size"), description=N_("Size of the hidden layer over user and item, or of their projections.")
