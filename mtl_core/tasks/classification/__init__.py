@@ -26,6 +26,7 @@ class ClassificationOptions(classes.ClassOptions, vectors.VectorOptions):
         "none",
         title=N_("Class weights"),
         description=N_("none: every row has the same weight; balanced: every class has, so rows of rare classes weigh more."),
+        json_schema_extra={"choices": {"none": N_("None"), "balanced": N_("Balanced")}},
     )
 
 

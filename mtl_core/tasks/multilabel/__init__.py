@@ -32,6 +32,19 @@ class MultilabelOptions(vectors.VectorOptions):
         "automatic",
         title=N_("Tag separator"),
         description=N_("Separator between the tags of a cell; automatic: the one that splits most training cells; none: one tag per cell."),
+        json_schema_extra={
+            "choices": {
+                "automatic": N_("Automatic"),
+                "none": N_("None"),
+                ",": N_("Comma"),
+                ";": N_("Semicolon"),
+                "|": N_("Vertical bar"),
+                "/": N_("Slash"),
+                "，": N_("Chinese comma"),
+                "；": N_("Chinese semicolon"),
+                "、": N_("Enumeration comma"),
+            }
+        },
     )
     empty: Literal["no_label", "no_tag"] = Setting(
         "no_label",
@@ -39,6 +52,7 @@ class MultilabelOptions(vectors.VectorOptions):
         description=N_(
             "no_label: this task leaves the row out; no_tag: the row is an example without tags. An empty list always means no_tag."
         ),
+        json_schema_extra={"choices": {"no_label": N_("Not labelled"), "no_tag": N_("No tag")}},
     )
     minimum_count: int = Setting(
         5, ge=1, le=1_000_000, title=N_("Min rows per tag"), description=N_("Training rows that a tag needs; rarer ones are ignored.")
@@ -56,6 +70,7 @@ class MultilabelOptions(vectors.VectorOptions):
         description=N_(
             "none: every row has the same weight; balanced: rows with a tag weigh as much as those without it, up to 100 times."
         ),
+        json_schema_extra={"choices": {"none": N_("None"), "balanced": N_("Balanced")}},
     )
 
 

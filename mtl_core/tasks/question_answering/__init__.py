@@ -31,6 +31,7 @@ class QuestionAnsweringOptions(Options):
         description=N_(
             "What an empty cell means: no_answer, the passage does not answer the question; not_labelled, the row was not annotated."
         ),
+        json_schema_extra={"choices": {"no_answer": N_("No answer"), "not_labelled": N_("Not labelled")}},
     )
     longest_answer: int = Setting(
         30, ge=1, le=512, title=N_("Max answer length"), description=N_("Maximum number of tokens of a predicted answer.")

@@ -25,6 +25,9 @@ class RecommendationOptions(Options):
             "cross_entropy: pointwise, each row alone; bpr: pairwise, chosen above other rows of a list; in_batch: softmax over the "
             "items of the step."
         ),
+        json_schema_extra={
+            "choices": {"cross_entropy": N_("Cross-entropy"), "bpr": N_("Pairwise (BPR)"), "in_batch": N_("In-batch softmax")}
+        },
     )
     scoring: Literal["connected", "dot"] = Setting(
         "connected",
@@ -33,11 +36,13 @@ class RecommendationOptions(Options):
         description=N_(
             "connected: a layer over user and item, more accurate; dot: dot product of two projections, fast over a large catalogue."
         ),
+        json_schema_extra={"choices": {"connected": N_("Connected layer"), "dot": N_("Dot product")}},
     )
     history: Literal["mean", "attention"] = Setting(
         "mean",
         title=N_("History"),
         description=N_("mean: all earlier items count the same; attention: weights them by content and recency."),
+        json_schema_extra={"choices": {"mean": N_("Mean"), "attention": N_("Attention")}},
     )
     log_q: bool = Setting(
         True,
@@ -53,6 +58,7 @@ class RecommendationOptions(Options):
             "Maximum number of evaluation rows ranked against the full catalogue, 0: none; with 50,000 items, connected takes about 1 s "
             "a row, dot 1 ms."
         ),
+        json_schema_extra={"stops": [0, 100, 200, 500, 1000, 2000, 5000, 10_000, 50_000], "zero": N_("none")},
     )
     hidden_size: int = Setting(
         256, ge=1, le=8192, title=N_("Hidden size"), description=N_("Size of the hidden layer over user and item, or of their projections.")

@@ -21,6 +21,7 @@ class RegressionOptions(vectors.VectorOptions):
         "squared",
         title=N_("Loss"),
         description=N_("squared error; absolute error; huber: squared up to one standard deviation, absolute beyond, against outliers."),
+        json_schema_extra={"choices": {"squared": N_("Squared error"), "absolute": N_("Absolute error"), "huber": N_("Huber")}},
     )
     clip: bool = Setting(True, title=N_("Clip predictions"), description=N_("Clip predictions to the range of the training values."))
 

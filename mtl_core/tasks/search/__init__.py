@@ -26,11 +26,13 @@ class SearchOptions(Options):
             "apart: bi-encoder, query and product encoded separately, fast ranking; together: cross-encoder, read as one text, slower "
             "and more accurate."
         ),
+        json_schema_extra={"choices": {"apart": N_("Bi-encoder"), "together": N_("Cross-encoder")}},
     )
     gains: Literal["linear", "exponential"] = Setting(
         "linear",
         title=N_("DCG gain"),
         description=N_("Gain of a grade in DCG: linear is the grade itself, exponential is 2 to the power of the grade, minus 1."),
+        json_schema_extra={"choices": {"linear": N_("Linear"), "exponential": N_("Exponential")}},
     )
     loss: Literal["pointwise", "pairwise", "listwise"] = Setting(
         "pointwise",
@@ -38,6 +40,9 @@ class SearchOptions(Options):
         description=N_(
             "pointwise: each product alone; pairwise (RankNet): which of two is better; listwise (ListNet): the whole ranking of a search."
         ),
+        json_schema_extra={
+            "choices": {"pointwise": N_("Pointwise"), "pairwise": N_("Pairwise (RankNet)"), "listwise": N_("Listwise (ListNet)")}
+        },
     )
     relevant_from: float | None = Setting(
         None,
@@ -63,6 +68,7 @@ class SearchOptions(Options):
         le=1_000_000,
         title=N_("Hard negative interval"),
         description=N_("Steps between searches for hard negatives, wrong products with high scores; 0: never. Not for cross-encoders."),
+        json_schema_extra={"stops": [0, 10, 20, 50, 100, 200, 500, 1000], "zero": N_("never")},
     )
     mined: int = Setting(
         4,
