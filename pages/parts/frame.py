@@ -48,6 +48,9 @@ def begin(name: str, heading: str | None = None) -> Translate:
     if "navigated" not in st.session_state:
         navigation()
         st.rerun()
+    if st.session_state.get("page") != name:  # what was deleted on another page stays in the trash
+        st.session_state.pop("undo", None)
+        st.session_state.page = name
     _ = translator(language())
     title, _icon = PAGES[name]
     st.title(_(heading or title))
