@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from mtl_core.base.messages import N_, Translate
-from mtl_core.plots.style import add_line, blank, escape, run_dashes, task_colors, task_dashes
+from mtl_core.plots.style import add_line, blank, escape, run_colors, run_dashes, task_colors, task_dashes
 
 MOST_WORDS = 6
 """Changes on a chart that are named beside their lines; of more the pointer tells."""
@@ -177,25 +177,24 @@ def overlay(
     metric: str,
     translate: Translate = str,
     smoothing: float = 0.0,
-    color: str | None = None,
     title: str | None = None,
 ) -> go.Figure:
-    """One task in several runs: the task's colour, a kind of line for each run (its name is the key).
+    """One task in several runs: a colour and a kind of line for each run (its name is the key).
 
     metric: "training" (its loss while training, smoothed), "loss" (on the validation split), or a metric of the task.
-    color: when the runs' tasks are not all that is on the page. title: of the axis, when the metric's name will not do.
+    title: of the axis, when the metric's name will not do.
     """
     titles = {"training": N_("Training loss"), "loss": N_("Validation loss")}
     figure = blank(translate("Step"), title or (translate(titles[metric]) if metric in titles else metric))
-    color = color or task_colors(t for s in runs.values() for t in s.tasks)[task]
-    for (name, series), dash in zip(runs.items(), run_dashes(runs).values(), strict=True):
+    colors, dashes = run_colors(runs), run_dashes(runs)
+    for name, series in runs.items():
         if task not in series.tasks:
             continue
         if metric == "training":
             steps, losses = series.mean_loss(task)
-            add_line(figure, steps, smooth(losses, smoothing), name, color, dash=dash)
+            add_line(figure, steps, smooth(losses, smoothing), name, colors[name], dash=dashes[name])
         else:
-            add_line(figure, *series.validation(task, metric), name, color, dash=dash, mode="lines+markers")
+            add_line(figure, *series.validation(task, metric), name, colors[name], dash=dashes[name], mode="lines+markers")
     return figure
 
 

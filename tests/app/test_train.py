@@ -227,7 +227,7 @@ def test_what_is_changed_is_marked_listed_and_badged(
     script.go(2)
     script.wait_for_step(2)
     at = opened("train", run=run_id)
-    at.number_input(key=f"steer.{run_id}.optimizer.learning_rate").set_value(5e-4)
+    at.select_slider(key=f"steer.{run_id}.optimizer.learning_rate").set_value(5e-4)
     at.selectbox(key=f"steer.{run_id}.sampling.name").set_value("uniform").run()
     no_exception(at)
     at.button(key="apply").click().run()
@@ -370,11 +370,11 @@ def test_pseudo_labels_are_set_where_they_can_be_and_shown(
     assert ["intent", "2000", "4", "2"] in [line.split() for line in capsys.readouterr().out.splitlines()]
 
     at = opened("train", **{"from": "whole"})
-    changed = {widget.key.split(".")[2] for widget in at.slider if widget.key.endswith("augmentation.share")}
+    changed = {widget.key.split(".")[2] for widget in at.select_slider if widget.key.endswith("augmentation.share")}
     tasks = experiment_of(at)["tasks"]
     assert changed and set(tasks) - changed == {name for name, task in tasks.items() if not KINDS[task["kind"]].varies(task["columns"])}
     at = opened("train", **{"from": "sample"})
-    can = {widget.key.split(".")[2] for widget in at.number_input if widget.key.endswith("pseudo_labels.every")}
+    can = {widget.key.split(".")[2] for widget in at.select_slider if widget.key.endswith("pseudo_labels.every")}
     assert can == {name for name, task in experiment_of(at)["tasks"].items() if task["kind"] in ("classification", "click_through")}
 
 
