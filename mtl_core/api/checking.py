@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as default
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from mtl_core.api.tables import Table, write_parquet
 from mtl_core.base.faults import ExperimentError, Fault, found_value, nearest, pydantic_faults
 from mtl_core.base.messages import message
 from mtl_core.config.tables import map_fields
+from mtl_core.config.understood import Understood, understood, understood_times
 from mtl_core.data.mapping import suggest
 from mtl_core.data.problems import DataError, Problem, Severity, has_errors
 from mtl_core.data.read import read_table
@@ -36,6 +38,9 @@ class CheckResult:
         columns: field → its columns, as given or as suggested.
         suggested: whether they were suggested.
         found: every problem, errors first; translate `why` and `remedy` as they stand.
+        encoding: of the file; None where its format has none, or it cannot be read.
+        understood: field → what a task would learn from it: distinct values, rows without one, the most frequent values, the first rows;
+            also `time`, where a time orders the rows. Empty where the columns have errors.
     """
 
     kind: str
@@ -43,6 +48,8 @@ class CheckResult:
     columns: dict[str, list[str]]
     suggested: bool
     found: list[Problem]
+    encoding: str | None = None
+    understood: dict[str, Understood] = default(default_factory=dict)
 
     @property
     def usable(self) -> bool:
@@ -89,7 +96,7 @@ def check(
     log = None if transactions is None else _typed(TransactionConfig, transactions, "transactions", faults)
     if faults:
         raise ExperimentError(faults)
-    rows, suggested = 0, not mapping
+    rows, suggested, encoding, learned = 0, not mapping, None, dict[str, Understood]()
     with tempfile.TemporaryDirectory() as folder:
         try:
             path = Path(table).expanduser() if isinstance(table, str | Path) else Path(folder, "table.parquet")
@@ -97,17 +104,23 @@ def check(
             if not isinstance(table, str | Path):
                 write_parquet(table, path, name)
             read = read_table(path, name=name)
+            encoding = read.encoding
+            time = log.time if log else split_options.column if split_options.by == "time" else None
+            if time in read.table.column_names:
+                learned["time"] = understood_times(read.table.column(time))
             found, parts, more = divide(read.table, split_options, log, name)
             problems = [*read.problems, *more]
             if suggested:
                 first = found.slice(0, _SUGGESTED_FROM)
                 mapping = {field: one.columns for field, one in suggest(first, of.fields).items() if one.columns}
             rows = found.num_rows
-            problems += map_fields(of, found, parts, mapping, kind_options, name).problems
+            mapped = map_fields(of, found, parts, mapping, kind_options, name)
+            problems += mapped.problems
+            learned = understood(mapped, mapping, kind_options) | learned
         except DataError as error:
             problems = error.problems
     problems.sort(key=lambda p: list(Severity).index(p.severity))
-    return CheckResult(kind, rows, mapping, suggested, problems)
+    return CheckResult(kind, rows, mapping, suggested, problems, encoding, learned)
 
 
 def _unknown(mapping: Mapping[str, list[str]], kind: TaskKind) -> Iterator[Fault]:

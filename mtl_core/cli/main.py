@@ -128,7 +128,9 @@ def _check(args: argparse.Namespace, workspace: Workspace) -> int:
         print(f"{problem.severity}: {' '.join(str(problem).split())}", file=sys.stderr if args.json else sys.stdout)
     if args.json:
         about = {"file": str(path), "kind": result.kind, "rows": result.rows, "columns": result.columns, "usable": result.usable}
-        print_json({**about, "problems": [{**vars(p), "why": str(p.why), "remedy": str(p.remedy)} for p in result.found]})
+        problems = [{**vars(p), "why": str(p.why), "remedy": str(p.remedy)} for p in result.found]
+        learned = {name: one.to_json() for name, one in result.understood.items()}
+        print_json({**about, "encoding": result.encoding, "problems": problems, "understood": learned})
     else:
         print(f"{path.name}: {result.rows:,} rows; {'usable' if result.usable else 'not usable as it is'}.")
     return OK if result.usable else FAILED

@@ -10,6 +10,7 @@ import streamlit as st
 
 from mtl_core import plots
 from mtl_core.base.messages import N_, Translate
+from mtl_core.config import understood
 from mtl_core.config.experiment import DataConfig, TaskConfig
 from mtl_core.config.tables import map_task
 from mtl_core.data.describe import histogram, label_counts, token_lengths
@@ -17,7 +18,9 @@ from mtl_core.data.problems import DataError, Problem, has_errors
 from mtl_core.data.read import Table
 from mtl_core.data.store import store_dataset
 from mtl_core.model.packaged import minilm_token_counts
+from mtl_core.tasks.base import TaskKind
 from pages.parts import problems
+from pages.parts import understood as understood_table
 from pages.parts.frame import workspace
 
 PARTS = {"train": N_("Training"), "validation": N_("Validation"), "test": N_("Test")}
@@ -32,6 +35,8 @@ class Checked:
     labels: list[dict[str, Any]] = field(default_factory=list)
     n_labels: int = 0
     lengths: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    understood: dict[str, understood.Understood] = field(default_factory=dict)
+    kind: TaskKind | None = None
 
     @property
     def usable(self) -> bool:
@@ -55,17 +60,20 @@ def _of(path: Path, changed: int, name: str, data_json: str, task_json: str, _re
         return Checked(error.problems)
     mapped = map_task(task, dataset)
     found = [*dataset.problems, *mapped.problems]
+    learned = understood.understood(mapped, task.columns, task.options)
     if has_errors(found):
-        return Checked(found, dataset.split_sizes)
+        return Checked(found, dataset.split_sizes, understood=learned, kind=mapped.kind)
     texts = [f.name for f in mapped.kind.fields if f.type in ("text", "texts") and f.name in mapped.table.column_names]
     lengths = [token_lengths(mapped.table.column(name), minilm_token_counts) for name in texts]
     labels = mapped.kind.rows.counted(mapped.table, task.options)
     rows, n_labels = ([], 0) if labels is None else label_counts(labels, mapped.split)
-    return Checked(found, dataset.split_sizes, rows, n_labels, dict(zip(texts, histogram(lengths), strict=True)))
+    return Checked(found, dataset.split_sizes, rows, n_labels, dict(zip(texts, histogram(lengths), strict=True)), learned, mapped.kind)
 
 
 def show(checked: Checked, _: Translate) -> None:
     problems.show(checked.problems, _)
+    if checked.kind:
+        understood_table.show(checked.understood, checked.kind, _)
     if not checked.usable:
         return
     if not checked.problems:
