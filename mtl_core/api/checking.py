@@ -1,8 +1,8 @@
-"""`mtl_core.check`: a table looked at as a task of some kind would, with everything that is wrong with it."""
+"""`mtl_core.suggest` and `mtl_core.check`: a table looked at as a task of some kind would, with everything that is wrong with it."""
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ from pydantic import BaseModel, ValidationError
 from mtl_core.api.tables import Table, write_parquet
 from mtl_core.base.faults import ExperimentError, Fault, found_value, nearest, pydantic_faults
 from mtl_core.base.messages import message
+from mtl_core.config.suggestions import Suggestion, suggestions
 from mtl_core.config.tables import map_fields
-from mtl_core.data.mapping import suggest
+from mtl_core.data import mapping as by_name
 from mtl_core.data.problems import DataError, Problem, Severity, has_errors
 from mtl_core.data.read import read_table
 from mtl_core.data.split import SplitConfig
@@ -35,6 +36,7 @@ class CheckResult:
         rows: of the table, or of what becomes of a transaction log; 0 for one that cannot be read.
         columns: field → its columns, as given or as suggested.
         suggested: whether they were suggested.
+        suggestion: what the kind was taken from, where none was asked for.
         found: every problem, errors first; translate `why` and `remedy` as they stand.
     """
 
@@ -43,6 +45,7 @@ class CheckResult:
     columns: dict[str, list[str]]
     suggested: bool
     found: list[Problem]
+    suggestion: Suggestion | None = None
 
     @property
     def usable(self) -> bool:
@@ -58,9 +61,37 @@ class CheckResult:
         return pd.DataFrame(rows, columns=columns).astype({"line": "Int64"})
 
 
+def suggest(table: Table, most: int = 5) -> list[Suggestion]:
+    """What a table is good for: task kinds with their columns and split, the best first, each with why. Nothing is stored.
+
+    Args:
+        table: a DataFrame, an Arrow table, or the path of a file.
+        most: so many at most.
+
+    Returns:
+        Each has `kind`, `why` (a sentence), `columns`, `split`, `transactions`; `to_json()` gives them as an experiment file has them.
+
+    Raises:
+        DataError: a file that cannot be read.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path, name = _file(table, folder)
+        return suggestions(read_table(path, name=name).table, most=most)
+
+
+def _file(table: Table, folder: str) -> tuple[Path, str]:
+    """Where a table lies, written to the folder if it is a frame; its name for people."""
+    if isinstance(table, str | Path):
+        path = Path(table).expanduser()
+        return path, path.name
+    path = Path(folder, "table.parquet")
+    write_parquet(table, path, "table")
+    return path, "table"
+
+
 def check(
     table: Table,
-    kind: str,
+    kind: str | None = None,
     columns: Mapping[str, str | Sequence[str]] | None = None,
     split: Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
@@ -70,7 +101,8 @@ def check(
 
     Args:
         table: a DataFrame, an Arrow table, or the path of a file.
-        kind: classification, search … (`python -m mtl_core kinds` lists them with their fields).
+        kind: classification, search … (`python -m mtl_core kinds` lists them with their fields); None: the first of `suggest`, with its
+            columns, split and transactions where these are not given.
         columns: field → column or columns; None: as suggested by names and content.
         split: as in an experiment file, such as `{"by": "group", "column": "query"}`; None: at random.
         options: of the kind, as in an experiment file.
@@ -79,6 +111,15 @@ def check(
     Raises:
         ExperimentError: an unknown kind, field or option, or a value that does not fit; all of them together.
     """
+    if kind is None:
+        found = next(iter(suggest(table)), None)
+        if found is None:
+            raise ExperimentError([Fault("kind", message("a table that suits no kind"), nearest("", KINDS))])
+        log = found.transactions.model_dump(exclude_none=True) if found.transactions and not columns else None
+        kind, columns = found.kind, columns or found.columns
+        split, transactions = split or found.split.model_dump(exclude_none=True), transactions or log
+        done = check(table, kind, columns, split, options, transactions)
+        return replace(done, suggested=True, suggestion=found)
     if kind not in KINDS:
         raise ExperimentError([Fault("kind", found_value(kind), nearest(kind, KINDS))])
     of = KINDS[kind]
@@ -92,16 +133,13 @@ def check(
     rows, suggested = 0, not mapping
     with tempfile.TemporaryDirectory() as folder:
         try:
-            path = Path(table).expanduser() if isinstance(table, str | Path) else Path(folder, "table.parquet")
-            name = path.name if isinstance(table, str | Path) else "table"
-            if not isinstance(table, str | Path):
-                write_parquet(table, path, name)
+            path, name = _file(table, folder)
             read = read_table(path, name=name)
             found, parts, more = divide(read.table, split_options, log, name)
             problems = [*read.problems, *more]
             if suggested:
                 first = found.slice(0, _SUGGESTED_FROM)
-                mapping = {field: one.columns for field, one in suggest(first, of.fields).items() if one.columns}
+                mapping = {field: one.columns for field, one in by_name.suggest(first, of.fields).items() if one.columns}
             rows = found.num_rows
             problems += map_fields(of, found, parts, mapping, kind_options, name).problems
         except DataError as error:

@@ -61,9 +61,11 @@ def _parser() -> argparse.ArgumentParser:
 
     app = command("app", _app, "Open the workbench in a browser.")
     app.add_argument("--port", type=int, default=8501)
+    suggest = command("suggest", cli_show.suggest, "Say what a table is good for: task kinds, columns and split, the best first.", as_json)
+    suggest.add_argument("file", metavar="FILE")
     check = command("check", _check, "Say what is wrong with a table for a task kind.", as_json)
     check.add_argument("file", metavar="FILE")
-    check.add_argument("--kind", required=True, help="see `kinds`")
+    check.add_argument("--kind", help="see `kinds`; default: the first of `suggest`, with its columns and split")
     _pairs_option(check, "--map", "FIELD=COLUMN", "repeat a field for several columns; default: as suggested")
     _pairs_option(check, "--split", "KEY=VALUE", "as in an experiment file, such as by=column column=split")
     _pairs_option(check, "--options", "KEY=VALUE", "options of the task kind, as in an experiment file")
@@ -122,6 +124,9 @@ def _check(args: argparse.Namespace, workspace: Workspace) -> int:
         mapping.setdefault(field, []).append(column)
     log = _values(args.transactions, "--transactions") if args.transactions else None
     result = check(path, args.kind, mapping, _values(args.split, "--split"), _values(args.options, "--options"), log)
+    if result.suggestion:
+        print(f"Kind as suggested: {result.kind}. {result.suggestion.why}", file=sys.stderr)
+        print(f"Split as suggested: {result.suggestion.split_text}", file=sys.stderr)
     if result.suggested and result.columns:
         print("Columns as suggested: " + " ".join(f"{f}={c}" for f, columns in result.columns.items() for c in columns), file=sys.stderr)
     for problem in result.found:

@@ -87,7 +87,8 @@ FIELDS = (
     Field(
         "label",
         "label",
-        N_("The tags, several in one cell or as a list."),
+        N_("The tags, several in one cell or as a list; or several columns of 0 and 1, each called like its tag."),
+        many=True,
         aliases=("label", "tags", "labels", "tag", "themes", "topics", "aspects", "keywords", "标签"),
         holds="tags",
         label=N_("Label"),
