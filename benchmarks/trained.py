@@ -17,7 +17,8 @@ from mtl_core.jobs import perform, training
 from mtl_core.studies.compare import RunResult
 from mtl_core.studies.comparisons import facts, key_of
 from mtl_core.studies.verdicts import Mean, Trained
-from mtl_core.tracking.runs import Recorder, Run, RunState, create_run
+from mtl_core.tracking.recorder import Recorder
+from mtl_core.tracking.runs import Run, RunState, create_run
 from mtl_core.training.control import Control
 from mtl_core.training.events import StepDone
 

@@ -10,7 +10,8 @@ from typing import TextIO
 from mtl_core.base.workspace import Workspace
 from mtl_core.jobs import Work, evaluable, evaluation, perform, perform_evaluation, quiet_libraries
 from mtl_core.tracking.mlflow_mirror import MlflowMirror
-from mtl_core.tracking.runs import Recorder, Run, Series
+from mtl_core.tracking.recorder import Recorder
+from mtl_core.tracking.runs import Run, Series
 from mtl_core.training.control import Control
 from mtl_core.training.events import Evaluated, Event, Failed, Predicted, RowsMade, StepDone
 

@@ -17,7 +17,7 @@ class OutsideWorkspaceError(ValueError):
 
 @dataclass(frozen=True)
 class Workspace:
-    """root: created on first use. Folders: uploads, datasets, tokens, runs; file mlflow.db."""
+    """root: created on first use. Folders: uploads, datasets, tokens, runs, trash; file mlflow.db."""
 
     root: Path
 

@@ -36,6 +36,15 @@ class SplitConfig(BaseModel):
             "random; group (rows of a product or user stay together); time (latest last); stratified (equal labels); column (given); files "
             "(given)."
         ),
+        json_schema_extra={
+            "choices": {
+                "random": N_("Random"),
+                "group": N_("By group"),
+                "time": N_("By time"),
+                "stratified": N_("Stratified"),
+                "column": N_("By a column"),
+            }
+        },
     )
     column: str | None = Field(
         None,

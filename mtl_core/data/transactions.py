@@ -73,6 +73,7 @@ class TransactionConfig(BaseModel):
         "uniform",
         title=N_("Negative sampling"),
         description=N_("uniform: every item equally likely; popularity: popular items more often, which is harder."),
+        json_schema_extra={"choices": {"uniform": N_("Uniform"), "popularity": N_("By popularity")}},
     )
     history: int = Field(
         10, ge=1, le=200, title=N_("Max history length"), description=N_("Maximum number of items in a history; the most recent are kept.")

@@ -7,7 +7,8 @@ from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace
 from mtl_core.jobs.failures import failed
 from mtl_core.jobs.work import Work
-from mtl_core.tracking.runs import Recorder, Run, RunError, RunState
+from mtl_core.tracking.recorder import Recorder
+from mtl_core.tracking.runs import Run, RunError, RunState
 from mtl_core.training.control import Control
 from mtl_core.training.events import Event, Failed
 

@@ -6,7 +6,7 @@ import traceback
 from mtl_core.base.faults import ExperimentError
 from mtl_core.base.messages import N_
 from mtl_core.data.problems import DataError
-from mtl_core.tracking.runs import Recorder
+from mtl_core.tracking.recorder import Recorder
 from mtl_core.training.events import Failed
 
 ADVICE = {

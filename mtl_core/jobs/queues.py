@@ -10,7 +10,8 @@ from mtl_core.jobs.devices import free_memory, known_device, training_device
 from mtl_core.jobs.evaluating import perform_evaluation
 from mtl_core.jobs.failures import failed
 from mtl_core.jobs.work import Work, perform
-from mtl_core.tracking.runs import Recorder, Run, RunState
+from mtl_core.tracking.recorder import Recorder
+from mtl_core.tracking.runs import Run, RunState
 from mtl_core.training.control import Control
 
 _KEPT = 16  # ended jobs that are remembered

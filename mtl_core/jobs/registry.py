@@ -22,7 +22,8 @@ from mtl_core.jobs.queues import Job, Queues
 from mtl_core.jobs.snapshots import Follower, Snapshot, snapshot_of
 from mtl_core.jobs.work import Work, replay_of, replaying, resumable, training
 from mtl_core.tracking.mlflow_mirror import MlflowMirror
-from mtl_core.tracking.runs import Recorder, Run, RunError, RunState, create_run, list_runs, run
+from mtl_core.tracking.recorder import Recorder
+from mtl_core.tracking.runs import Run, RunError, RunState, create_run, list_runs, run
 from mtl_core.training.control import Control
 
 _FOLLOWED = 16  # runs of other processes whose series stay in memory

@@ -9,7 +9,8 @@ from mtl_core.base.messages import N_, message
 from mtl_core.base.workspace import Workspace
 from mtl_core.data.problems import DataError
 from mtl_core.jobs.failures import ADVICE, failed
-from mtl_core.tracking.runs import Recorder, Run, RunError, RunState, create_run
+from mtl_core.tracking.recorder import Recorder
+from mtl_core.tracking.runs import Run, RunError, RunState, create_run
 from mtl_core.training.control import Control
 from mtl_core.training.events import Event, Failed, Finished
 

@@ -5,21 +5,19 @@ from collections.abc import Iterable, Mapping, Sequence
 import plotly.graph_objects as go
 
 from mtl_core.base.messages import Translate
-from mtl_core.plots.style import DASHES, PATTERNS, SYMBOLS, blank, cycle, escape, task_colors
+from mtl_core.plots.style import DASHES, SYMBOLS, blank, cycle, escape, run_colors, task_colors
 
 
 def metric_bars(values: Mapping[str, Mapping[str, float]], translate: Translate = str, title: str = "") -> go.Figure:
-    """Bars side by side: values is run → task → value. Tasks along the axis in their colours, runs by pattern."""
-    tasks = list(dict.fromkeys(task for row in values.values() for task in row))
-    colors = task_colors(tasks)
+    """Bars side by side: values is run → task → value. Tasks along the axis, each run in its colour."""
+    colors = run_colors(values)
     figure = blank("", title or translate("Value"))
-    for (run, row), pattern in zip(values.items(), cycle(PATTERNS, len(values)), strict=True):
-        shown = [task for task in tasks if task in row]
+    for run, row in values.items():
         figure.add_bar(
-            x=[escape(task) for task in shown],
-            y=[row[task] for task in shown],
+            x=[escape(task) for task in row],
+            y=list(row.values()),
             name=escape(run),
-            marker={"color": [colors[task] for task in shown], "pattern": {"shape": pattern, "fillmode": "overlay"}},
+            marker={"color": colors[run]},
             hovertemplate="%{x}: %{y:.4f}<extra>%{fullData.name}</extra>",
         )
     return figure.update_layout(barmode="group", hovermode="closest")

@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from mtl_core.base.messages import Translate
-from mtl_core.plots.style import COLORS, blank, escape, task_colors
+from mtl_core.plots.style import COLORS, blank, cycle, escape
 
 
 def panel(part: Mapping[str, Any], translate: Translate = str) -> go.Figure:
@@ -96,17 +96,16 @@ def shares(values: Mapping[str, float], title: str = "") -> go.Figure:
 def lengths(
     histogram: Mapping[str, tuple[Sequence[int] | np.ndarray, Sequence[float] | np.ndarray]], translate: Translate = str
 ) -> go.Figure:
-    """How long texts are. histogram: name (a task, a column, a split) → (counts, edges) as numpy.histogram gives them."""
+    """How long texts are. histogram: name (a column, a split) → (counts, edges) as numpy.histogram gives them."""
     figure = blank(translate("Tokens per text"), translate("Number of texts"))
-    colors = task_colors(histogram)
-    for name, (counts, edges) in histogram.items():
+    for color, (name, (counts, edges)) in zip(cycle(COLORS, len(histogram)), histogram.items(), strict=True):
         ends = np.asarray(edges, dtype=np.float64)
         figure.add_bar(
             x=(ends[:-1] + ends[1:]) / 2,
             y=np.asarray(counts),
             width=np.diff(ends),
             name=escape(name),
-            marker={"color": colors[name], "line": {"width": 0}},
+            marker={"color": color, "line": {"width": 0}},
             opacity=1 if len(histogram) == 1 else 0.6,
         )
     return figure.update_layout(barmode="overlay", bargap=0, showlegend=len(histogram) > 1)

@@ -23,7 +23,8 @@ from mtl_core.data.problems import DataError
 from mtl_core.jobs import evaluation, jobs, perform, perform_evaluation, training
 from mtl_core.studies.compare import RunResult
 from mtl_core.studies.verdicts import Trained
-from mtl_core.tracking.runs import Recorder, Run, RunError, RunState, create_run, list_runs, run
+from mtl_core.tracking.recorder import Recorder
+from mtl_core.tracking.runs import Run, RunError, RunState, create_run, list_runs, run
 from mtl_core.training.control import Control
 from mtl_core.training.events import Evaluated, Event, Resumed, Started, Steered, StepDone, from_json
 

@@ -93,7 +93,6 @@ def curves(of: Mapping[str, Series], task_kinds: Mapping[str, TaskKind], _: Tran
         label, list(CURVES), format_func=lambda c: _(CURVES[c]), key="curves", required=True, label_visibility="collapsed"
     )
     tasks = list(dict.fromkeys(task for one in of.values() for task in one.tasks))
-    colors = plots.task_colors(tasks)
     with st.grid(2, min_column_width=340):
         for task in tasks:
             with st.container():
@@ -102,7 +101,7 @@ def curves(of: Mapping[str, Series], task_kinds: Mapping[str, TaskKind], _: Tran
                 main = next((m for m in kind.metrics if m.name == kind.primary), None) if kind else None
                 metric = main.name if main else "training" if chosen == "training" else "loss"
                 title = _(main.label) if main else None
-                figure = plots.overlay(of, task, metric, _, smoothing=0.6, color=colors[task], title=title)
+                figure = plots.overlay(of, task, metric, _, smoothing=0.6, title=title)
                 for one, dash in zip(of.values(), plots.run_dashes(of).values(), strict=True):
                     plots.mark(figure, changes.marks(one, _), dash)
                 st.plotly_chart(figure, key=f"curve.{task}", alt=_("{task}: all runs by step").format(task=task))

@@ -40,3 +40,13 @@ def clock(seconds: float) -> str:
     """Seconds as 0:42, 3:05 or 2:10:00."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+def size(n_bytes: int) -> str:
+    """Bytes as a person reads them, by thousands: 999 B, 1.2 kB, 34 MB, 5.6 GB."""
+    value, unit = float(n_bytes), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 999.5:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.0f} {unit}" if unit == "B" or value >= 9.95 else f"{value:.1f} {unit}"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pages.parts.text import number, said
+from pages.parts.text import number, said, size
 
 
 @pytest.mark.parametrize(
@@ -15,3 +15,8 @@ def test_numbers_have_four_digits_that_count(value: float, text: str) -> None:
 
 def test_only_words_are_translated() -> None:
     assert [said(value, str.upper) for value in ("same", "", 1, 0.5, None)] == ["SAME", "", 1, 0.5, None]
+
+
+def test_size() -> None:
+    sizes = [0, 999, 1000, 1234, 9_949, 9_950, 34_000_000, 999_499_999, 999_500_000, 5_600_000_000_000_000]
+    assert [size(n) for n in sizes] == ["0 B", "999 B", "1.0 kB", "1.2 kB", "9.9 kB", "10 kB", "34 MB", "999 MB", "1.0 GB", "5600 TB"]

@@ -14,7 +14,8 @@ from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace
 from mtl_core.data.problems import DataError, Problem, Severity
 from mtl_core.jobs import Jobs, Work, jobs, perform, training
-from mtl_core.tracking.runs import Recorder, RunError, RunState, create_run, run
+from mtl_core.tracking.recorder import Recorder
+from mtl_core.tracking.runs import RunError, RunState, create_run, run
 from mtl_core.training.control import Control
 from mtl_core.training.events import CheckpointSaved, Event, Failed, Finished, Paused, Resumed, Started, Steered, StepDone
 from tests.experiments import smallest

@@ -1,5 +1,6 @@
 """Charts: what is drawn, in which colour."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -7,6 +8,8 @@ import plotly.graph_objects as go
 import pytest
 
 from mtl_core import plots
+from mtl_core.base.workspace import Workspace
+from mtl_core.plots import style
 
 
 @dataclass
@@ -52,6 +55,27 @@ def test_a_task_has_one_colour_whatever_the_order() -> None:
     colors = plots.task_colors(f"t{i}" for i in range(8))
     assert len(set(colors.values())) == 8
     assert len(plots.task_colors(f"t{i}" for i in range(20))) == 20
+
+
+def test_a_task_keeps_its_colour_beside_other_tasks_and_in_a_new_process(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace.folder()
+    first = plots.task_colors(["search", "returns"])
+    second = plots.task_colors(["ads", "returns"])
+    assert second["returns"] == first["returns"] and len({*first.values(), *second.values()}) == 3
+    monkeypatch.setattr(style, "_unwritten", {})
+    assert plots.task_colors(["ads", "search", "returns"]) == first | second
+    assert set(plots.task_colors(["a new one", "search"])) == {"a new one", "search"}
+
+
+def test_a_new_task_takes_a_colour_that_none_beside_it_has() -> None:
+    known = {f"t{n}": n for n in range(8)} | {"late": 8}  # "late" shares the first colour
+    assert style.with_numbers(known, ["late", "new", "t1"])["new"] == 8 + 2, "not that of late, nor of t1; of the others the first"
+    assert style.with_numbers({}, ["b", "a"]) == {"b": 0, "a": 1}
+
+
+def test_without_a_workspace_colours_hold_in_this_process_and_nothing_is_written(workspace: Workspace) -> None:
+    assert plots.task_colors(["z"]) == plots.task_colors(["z"]) and len(set(plots.task_colors("zy").values())) == 2
+    assert not workspace.root.exists()
 
 
 def test_tasks_that_share_a_colour_have_another_line() -> None:
@@ -143,10 +167,12 @@ def test_metrics_are_called_as_people_call_them() -> None:
     assert figure.layout.yaxis.title.text == "AUC"
 
 
-def test_overlay_gives_runs_dashes_and_the_task_its_colour() -> None:
+def test_overlay_gives_runs_dashes_and_colours_that_no_task_has() -> None:
     figure = plots.overlay({"first": Run(), "second": Run()}, "ads", "auc")
     assert [(t.name, t.line.dash) for t in figure.data] == [("first", "solid"), ("second", "dash")]
-    assert {t.line.color for t in figure.data} == {plots.task_colors(["ads", "search"])["ads"]}
+    colors = plots.run_colors(["first", "second"])
+    assert [t.line.color for t in figure.data] == list(colors.values()) and len(set(colors.values())) == 2
+    assert not set(plots.RUN_COLORS) & set(plots.COLORS)
     assert [t.name for t in plots.overlay({"first": Run(), "other": Run(tasks=("reviews",))}, "ads", "training").data] == ["first"]
 
 
@@ -179,18 +205,19 @@ def test_lengths_and_bars() -> None:
 
 
 @pytest.mark.parametrize(
-    "figure",
+    "drawn",
     [
-        plots.training_curves(Run(), 0.5, ["ads"]),
-        plots.validation_curves(Run(), "loss"),
-        plots.weights(Run()),
-        plots.overlay({"a": Run()}, "ads", "loss"),
-        plots.metric_bars({"a": {"ads": 1.0}}),
-        plots.lengths({"a": ([1], [0, 1])}),
+        lambda: plots.training_curves(Run(), 0.5, ["ads"]),
+        lambda: plots.validation_curves(Run(), "loss"),
+        lambda: plots.weights(Run()),
+        lambda: plots.overlay({"a": Run()}, "ads", "loss"),
+        lambda: plots.metric_bars({"a": {"ads": 1.0}}),
+        lambda: plots.lengths({"a": ([1], [0, 1])}),
     ],
     ids=["training", "validation", "weights", "overlay", "bars", "lengths"],
 )
-def test_every_chart_lets_the_theme_through_and_keeps_the_zoom(figure: go.Figure) -> None:
+def test_every_chart_lets_the_theme_through_and_keeps_the_zoom(drawn: Callable[[], go.Figure]) -> None:
+    figure = drawn()
     assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"
     assert figure.layout.uirevision == "keep"
 

@@ -18,7 +18,8 @@ from mtl_core.jobs import perform, training
 from mtl_core.studies import comparisons
 from mtl_core.studies.alone import AlonePlan, draw_weights, plan
 from mtl_core.studies.comparisons import facts, key_of
-from mtl_core.tracking.runs import Recorder, Run, RunError, RunState, create_run, list_runs, run
+from mtl_core.tracking.recorder import Recorder
+from mtl_core.tracking.runs import Run, RunError, RunState, create_run, list_runs, run
 from mtl_core.training.control import Control
 from mtl_core.training.events import Event, StepDone
 

@@ -17,7 +17,8 @@ from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import experiment_from_yaml
 from mtl_core.evaluation.predictions import write_report
 from mtl_core.tracking.mlflow_mirror import MOST_POINTS, TAG, MlflowMirror, flat_parameters
-from mtl_core.tracking.runs import Recorder, RunState, create_run, run
+from mtl_core.tracking.recorder import Recorder
+from mtl_core.tracking.runs import RunState, create_run, run
 from mtl_core.training.events import (
     CheckpointSaved,
     Evaluated,
@@ -338,7 +339,8 @@ def test_a_killed_process_is_written_by_the_next(workspace: Workspace, mirrors: 
     script = f"""
 import sys
 from pathlib import Path
-from mtl_core.tracking.runs import Recorder, create_run
+from mtl_core.tracking.recorder import Recorder
+from mtl_core.tracking.runs import create_run
 from mtl_core.training.events import StepDone
 from mtl_core.base.workspace import Workspace
 from tests.experiments import smallest

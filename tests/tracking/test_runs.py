@@ -15,7 +15,8 @@ from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation.predictions import write_report
-from mtl_core.tracking.runs import Curve, Owner, Recorder, Run, RunError, RunState, Series, create_run, list_runs, run
+from mtl_core.tracking.recorder import Recorder
+from mtl_core.tracking.runs import Curve, Owner, Run, RunError, RunState, Series, create_run, list_runs, run
 from mtl_core.training.events import (
     CheckpointSaved,
     Compared,
@@ -272,7 +273,8 @@ class TestJournal:
 import resource, signal, sys
 from pathlib import Path
 from mtl_core.jobs import perform
-from mtl_core.tracking.runs import Recorder, create_run
+from mtl_core.tracking.recorder import Recorder
+from mtl_core.tracking.runs import create_run
 from mtl_core.training.control import Control
 from mtl_core.training.events import StepDone
 from mtl_core.base.workspace import Workspace
@@ -339,7 +341,8 @@ class TestState:
         script = f"""
 import sys
 from pathlib import Path
-from mtl_core.tracking.runs import Recorder, create_run
+from mtl_core.tracking.recorder import Recorder
+from mtl_core.tracking.runs import create_run
 from mtl_core.training.events import StepDone
 from mtl_core.base.workspace import Workspace
 from tests.experiments import smallest

@@ -13,7 +13,8 @@ from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.evaluation.predictions import load_predictions, predictions_file, read_predictions
 from mtl_core.jobs import evaluable, evaluation, jobs, perform, perform_evaluation, training
 from mtl_core.runtime.prepare import prepare
-from mtl_core.tracking.runs import Recorder, Run, RunError, RunState, create_run, run
+from mtl_core.tracking.recorder import Recorder
+from mtl_core.tracking.runs import Run, RunError, RunState, create_run, run
 from mtl_core.tracking.table_rows import table_rows
 from mtl_core.training.control import Control
 from mtl_core.training.events import Evaluated, EvaluatedAfterwards, Finished, Predicted, Reported

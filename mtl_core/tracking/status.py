@@ -1,0 +1,108 @@
+"""What status.json of a run holds, read and written; the states of a run and who executes it. No torch."""
+
+import json
+import os
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from mtl_core.base.files import write_atomically
+from mtl_core.base.messages import Message
+from mtl_core.data.problems import Problem, Severity
+from mtl_core.training.events import Event, Finished
+
+
+class RunState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def live(self) -> bool:
+        return self in (RunState.QUEUED, RunState.RUNNING, RunState.PAUSED)
+
+
+class RunError(ValueError):
+    """Something that cannot be done with a run. `message` says why, for people."""
+
+    def __init__(self, message: Message):
+        self.message = message
+        super().__init__(message.text())
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The process that executes a run. A process number is used again after its process ended; with the start time it is not."""
+
+    pid: int
+    started: float  # seconds since 1970
+
+    @classmethod
+    @cache
+    def current(cls) -> "Owner":
+        return cls(os.getpid(), psutil.Process().create_time())
+
+    @property
+    def alive(self) -> bool:
+        """Seen from this machine; a run of another machine counts as dead."""
+        try:
+            process = psutil.Process(self.pid)
+            return abs(process.create_time() - self.started) < 2 and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return False
+
+
+def read_status(folder: Path) -> dict[str, Any]:
+    status = json.loads((folder / "status.json").read_text("utf-8"))
+    RunState(status["state"])
+    float(status["created"])
+    return dict(status)
+
+
+def write_status(folder: Path, status: dict[str, Any]) -> None:
+    write_atomically(folder / "status.json", json.dumps(status, ensure_ascii=False, indent=1, default=number) + "\n")
+
+
+def result_of(event: Finished) -> dict[str, Any]:
+    parts = {"before": event.before, "best": event.best, "test": event.test, **({"peak": event.peaks} if event.peaks else {})}
+    names = dict.fromkeys(task for metrics in parts.values() for task in metrics)
+    tasks = {name: {part: metrics.get(name, {}) for part, metrics in parts.items()} for name in names}
+    return {"tasks": tasks, "best_step": event.best_step, "why": event.why}
+
+
+def plain(event: Event) -> dict[str, Any]:
+    return {k: v for k, v in event.to_json().items() if k != "event"}
+
+
+def number(value: Any) -> Any:
+    """JSON for numpy's numbers, should one slip into an event."""
+    return value.item() if hasattr(value, "item") else str(value)
+
+
+def problem_to_json(problem: Problem) -> dict[str, Any]:
+    return {**vars(problem), "why": _message_to_json(problem.why), "remedy": _message_to_json(problem.remedy)}
+
+
+def problem_from_json(data: dict[str, Any]) -> Problem:
+    changed = {"severity": Severity(data["severity"]), "why": _message_from_json(data["why"]), "remedy": _message_from_json(data["remedy"])}
+    return Problem(**{**data, **changed})
+
+
+def _message_to_json(sentence: Message) -> dict[str, Any]:
+    values = {k: _message_to_json(v) if isinstance(v, Message) else v for k, v in sentence.values.items()}
+    return {"template": sentence.template, "values": values}
+
+
+def _message_from_json(data: dict[str, Any]) -> Message:
+    def value(v: Any) -> Any:
+        return _message_from_json(v) if isinstance(v, dict) and set(v) == {"template", "values"} else v
+
+    return Message(data["template"], {k: value(v) for k, v in data["values"].items()})
