@@ -43,6 +43,7 @@ class SplitConfig(BaseModel):
                 "time": N_("By time"),
                 "stratified": N_("Stratified"),
                 "column": N_("By a column"),
+                "files": N_("By files"),
             }
         },
     )
