@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+WEIGHT_RATES: list[Any] = [0.0001, 0.0003, 0.001, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.3, 1]
+"""Learning rates that a slider offers for a strategy's own numbers."""
+
+
 class Balancing(ABC):
     """A strategy. What the next step depends on is in `state` (JSON) and goes into checkpoints.
 

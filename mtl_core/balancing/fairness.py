@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field as Setting
 
-from mtl_core.balancing.base import GradientBalancing, Learned
+from mtl_core.balancing.base import WEIGHT_RATES, GradientBalancing, Learned
 from mtl_core.base.messages import N_
 from mtl_core.base.settings import Options
 
@@ -108,7 +108,12 @@ class GradientNormalisationOptions(Options):
         description=N_("How strongly tasks that train slowly get larger gradients (alpha in the paper); 0: all the same."),
     )
     learning_rate: float = Setting(
-        0.025, gt=0, le=1, title=N_("Learning rate of the weights"), description=N_("Learning rate of the strategy's own parameters.")
+        0.025,
+        gt=0,
+        le=1,
+        title=N_("Learning rate of the weights"),
+        description=N_("Learning rate of the strategy's own parameters."),
+        json_schema_extra={"stops": WEIGHT_RATES},
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field as Setting
 
-from mtl_core.balancing.base import Learned, LossBalancing
+from mtl_core.balancing.base import WEIGHT_RATES, Learned, LossBalancing
 from mtl_core.base.messages import N_
 from mtl_core.base.settings import Options
 
@@ -20,7 +20,12 @@ _SLIDER = N_("Multiplies the weight that the strategy learns for the task.")
 
 class LearnedOptions(Options):
     learning_rate: float = Setting(
-        0.01, gt=0, le=1, title=N_("Learning rate of the weights"), description=N_("Learning rate of the strategy's own parameters.")
+        0.01,
+        gt=0,
+        le=1,
+        title=N_("Learning rate of the weights"),
+        description=N_("Learning rate of the strategy's own parameters."),
+        json_schema_extra={"stops": WEIGHT_RATES},
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field as Setting
 
-from mtl_core.balancing.base import Learned, LossBalancing
+from mtl_core.balancing.base import WEIGHT_RATES, Learned, LossBalancing
 from mtl_core.base.messages import N_
 from mtl_core.base.settings import Options
 
@@ -82,10 +82,20 @@ class DynamicWeightAverage(LossBalancing):
 
 class FamoOptions(Options):
     learning_rate: float = Setting(
-        0.025, gt=0, le=1, title=N_("Learning rate of the weights"), description=N_("Learning rate of the strategy's own parameters.")
+        0.025,
+        gt=0,
+        le=1,
+        title=N_("Learning rate of the weights"),
+        description=N_("Learning rate of the strategy's own parameters."),
+        json_schema_extra={"stops": WEIGHT_RATES},
     )
     weight_decay: float = Setting(
-        0.001, ge=0, le=1, title=N_("Weight regularisation"), description=N_("Weight decay of the logits that the strategy learns.")
+        0.001,
+        ge=0,
+        le=1,
+        title=N_("Weight regularisation"),
+        description=N_("Weight decay of the logits that the strategy learns."),
+        json_schema_extra={"stops": [0, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.1]},
     )
 
 

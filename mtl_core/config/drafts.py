@@ -11,9 +11,11 @@ from typing import Any
 
 import yaml
 from filelock import FileLock
+from pydantic import ValidationError
 
 from mtl_core.base.files import write_atomically
 from mtl_core.base.workspace import Workspace
+from mtl_core.config.parts import DataConfig
 
 Named = dict[str, dict[str, Any]]
 
@@ -39,12 +41,16 @@ class Draft:
         """
         place = instead_of if instead_of in self.tasks else name
         old = self.tasks.get(place, {})
-        known = next((n for n, d in self.data.items() if d == data), None)
+        known = self.table_of(data)
         if known is None and old and not any(t["data"] == old["data"] for n, t in self.tasks.items() if n != place):
             known = old["data"]  # a table that it has for itself keeps its name
         table = known or unused_name(table, self.data)
         tasks = {**self.tasks, place: {**old, **task, "data": table}}
         return Draft({**self.data, table: data}, {name if n == place else n: t for n, t in tasks.items()})._used()
+
+    def table_of(self, data: dict[str, Any]) -> str | None:
+        """What `data` is called here, however much of it is left to the defaults; None: it is not among the tables."""
+        return next((name for name, known in self.data.items() if _full(known) == _full(data)), None)
 
     def without_tasks(self, names: Collection[str]) -> "Draft":
         """Names that are not there change nothing."""
@@ -111,6 +117,13 @@ def unused_name(wish: str, taken: Collection[str]) -> str:
     """`wish` made a name that an experiment takes (letters, digits, space, `_.-`, at most 64), with a number when it is taken."""
     name = re.sub(r"[^\w.-]+", " ", wish).strip(" .-")[:60] or "table"
     return next(n for n in [name, *(f"{name}-{i}" for i in range(2, len(taken) + 3))] if n not in taken)
+
+
+def _full(data: dict[str, Any]) -> Any:
+    try:
+        return DataConfig.model_validate(data)
+    except ValidationError:
+        return data
 
 
 def _path(workspace: Workspace) -> Path:

@@ -9,22 +9,23 @@ from mtl_core.balancing import BALANCING
 from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
 from mtl_core.data.augment import AugmentationConfig
+from mtl_core.data.encodings import known_encoding
 from mtl_core.data.pseudo_labels import PseudoLabelsConfig
 from mtl_core.data.shares import SAMPLING
-from mtl_core.data.split import SplitConfig
+from mtl_core.data.split import FILE, SplitConfig
 from mtl_core.data.transactions import TransactionConfig
+from mtl_core.data.values import Dates
 from mtl_core.model.sharing import SHARING
 from mtl_core.tasks import KINDS
 
 _NAME = r"^\w[\w -]{0,63}$"
 _TRAINABLE = r"^(full|frozen|top:[1-9]\d*)$"
 _DEVICE = r"^(auto|cpu|cuda(:\d+)?|mps)$"
-_FILE = r"^[^\x00]+$"
 PATTERNS = {
     _NAME: N_("a name of at most 64 letters, digits, spaces, hyphens and underscores"),
     _TRAINABLE: N_("full, frozen or top:K, where K is the number of upper layers"),
     _DEVICE: N_("auto, cpu, cuda, cuda:N or mps"),
-    _FILE: N_("the name of a file"),
+    FILE: N_("the name of a file"),
 }
 
 Name = Annotated[str, Field(pattern=_NAME)]
@@ -60,13 +61,33 @@ def _options_of(registry: Mapping[str, Any], name: str | None, options: Any) -> 
     return wanted.model_validate({} if options is None else options)
 
 
+def _encoding(value: Any) -> Any:
+    if isinstance(value, str) and not known_encoding(value):
+        raise ValueError(message("a known encoding, such as {names}", names="utf-8, gb18030, big5, shift_jis, cp1250, cp1251, cp1252"))
+    return value
+
+
 class DataConfig(Config):
     """A table that tasks learn from."""
 
     file: str = Field(
-        pattern=_FILE,
+        pattern=FILE,
         title=N_("File"),
         description=N_("The table: CSV, TSV, JSON Lines or Parquet, relative to the experiment file or the workspace."),
+    )
+    encoding: Annotated[str, BeforeValidator(_encoding)] | None = Field(
+        None,
+        title=N_("Encoding"),
+        description=N_("Encoding of the file, such as utf-8, gb18030 or cp1252; empty: detected."),
+    )
+    sheet: str | None = Field(
+        None, min_length=1, title=N_("Sheet"), description=N_("Sheet of an Excel workbook, by name; empty: the first one.")
+    )
+    dates: Dates | None = Field(
+        None,
+        title=N_("Order of day and month"),
+        description=N_("How dates such as 03/04/2024 are meant: day_first or month_first; empty: as the column's other dates say."),
+        json_schema_extra={"choices": {"day_first": N_("Day first"), "month_first": N_("Month first")}},
     )
     transactions: TransactionConfig | None = Field(
         None,
@@ -74,6 +95,11 @@ class DataConfig(Config):
         description=N_("How a transaction log (user, item, time) becomes a recommendation table; empty for other tables."),
     )
     split: SplitConfig = Field(SplitConfig(), title=N_("Split"), description=N_("How rows are split into training, validation and test."))
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """What else `store_dataset` wants to know of the table, but its files."""
+        return {name: getattr(self, name) for name in ("split", "transactions", "encoding", "sheet", "dates")}
 
 
 class TaskConfig(Config):
@@ -140,7 +166,18 @@ class EncoderConfig(Config):
         pattern=_TRAINABLE,
         title=N_("Trainable layers"),
         description=N_("Which layers are trained: full, top:K (the upper K layers) or frozen. A text decoder belongs to its task."),
-        examples=["full", "top:1", "top:2", "top:3", "frozen"],
+        examples=["full", "top:1", "top:2", "top:3", "top:4", "top:6", "frozen"],
+        json_schema_extra={
+            "labels": {
+                "full": N_("All layers"),
+                "top:1": N_("Top layer"),
+                "top:2": N_("Top 2 layers"),
+                "top:3": N_("Top 3 layers"),
+                "top:4": N_("Top 4 layers"),
+                "top:6": N_("Top 6 layers"),
+                "frozen": N_("None (frozen)"),
+            }
+        },
     )
     pooling: Literal["auto", "mean", "cls", "last"] = Field(
         "auto",
@@ -148,6 +185,9 @@ class EncoderConfig(Config):
         description=N_(
             "How token states become one vector; auto: as configured in the model's folder, else last for GPT-2 and Qwen, mean for others."
         ),
+        json_schema_extra={
+            "choices": {"auto": N_("Automatic"), "mean": N_("Mean"), "cls": N_("First token (CLS)"), "last": N_("Last token")}
+        },
     )
     max_length: int = Field(
         128,
@@ -155,6 +195,7 @@ class EncoderConfig(Config):
         le=8192,
         title=N_("Max sequence length"),
         description=N_("Maximum number of tokens of a text; longer texts are truncated."),
+        json_schema_extra={"stops": [16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024]},
     )
     dropout: float = Field(0.0, ge=0, le=0.9, title=N_("Dropout"), description=N_("Dropout probability in the encoder."))
 
@@ -230,24 +271,58 @@ class SamplingConfig(NamedConfig):
     )
 
 
+LEARNING_RATES: list[Any] = [float(f"{digit}e{power}") for power in range(-6, 0) for digit in (1, 2, 3, 5)]
+"""Stops of a slider."""
+
+
 class OptimizerConfig(Config):
-    name: Literal["adamw", "sgd"] = Field("adamw", title=N_("Optimizer"), description=N_("adamw, or sgd with momentum."))
-    learning_rate: float = Field(1e-4, gt=0, le=10, title=N_("Learning rate"), description=N_("Learning rate of the encoder."))
+    name: Literal["adamw", "sgd"] = Field(
+        "adamw",
+        title=N_("Optimizer"),
+        description=N_("adamw, or sgd with momentum."),
+        json_schema_extra={"choices": {"adamw": N_("AdamW"), "sgd": N_("SGD")}},
+    )
+    learning_rate: float = Field(
+        1e-4,
+        gt=0,
+        le=10,
+        title=N_("Learning rate"),
+        description=N_("Learning rate of the encoder."),
+        json_schema_extra={"stops": LEARNING_RATES},
+    )
     head_learning_rate: float = Field(
-        1e-3, gt=0, le=10, title=N_("Learning rate of the heads"), description=N_("Learning rate of the tasks' heads.")
+        1e-3,
+        gt=0,
+        le=10,
+        title=N_("Learning rate of the heads"),
+        description=N_("Learning rate of the tasks' heads."),
+        json_schema_extra={"stops": LEARNING_RATES},
     )
     weight_decay: float = Field(
-        0.01, ge=0, le=1, title=N_("Weight decay"), description=N_("Weight decay of weight matrices; biases and norms have none.")
+        0.01,
+        ge=0,
+        le=1,
+        title=N_("Weight decay"),
+        description=N_("Weight decay of weight matrices; biases and norms have none."),
+        json_schema_extra={"stops": [0, 0.0001, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3], "zero": N_("off")},
     )
     momentum: float = Field(0.9, ge=0, lt=1, title=N_("Momentum"), description=N_("Momentum of sgd; adamw does not use it."))
     max_gradient_norm: float = Field(
-        1.0, ge=0, le=1000, title=N_("Max gradient norm"), description=N_("Gradients are clipped to this norm; 0: no clipping.")
+        1.0,
+        ge=0,
+        le=1000,
+        title=N_("Max gradient norm"),
+        description=N_("Gradients are clipped to this norm; 0: no clipping."),
+        json_schema_extra={"stops": [0, 0.1, 0.3, 0.5, 1, 2, 5, 10, 100], "zero": N_("off")},
     )
 
 
 class ScheduleConfig(Config):
     name: Literal["linear", "cosine", "constant"] = Field(
-        "linear", title=N_("Learning rate schedule"), description=N_("Shape of the learning rate decay after warm-up.")
+        "linear",
+        title=N_("Learning rate schedule"),
+        description=N_("Shape of the learning rate decay after warm-up."),
+        json_schema_extra={"choices": {"linear": N_("Linear"), "cosine": N_("Cosine"), "constant": N_("Constant")}},
     )
     warmup_ratio: float = Field(
         0.1, ge=0, le=1, title=N_("Warm-up ratio"), description=N_("Fraction of the steps in which the learning rate rises from 0.")
@@ -277,9 +352,15 @@ class EarlyStoppingConfig(Config):
         le=1000,
         title=N_("Patience"),
         description=N_("Evaluations without improvement before training stops; 0: no early stopping."),
+        json_schema_extra={"stops": [0, 1, 2, 3, 4, 5, 8, 10, 20, 50], "zero": N_("off")},
     )
     min_delta: float = Field(
-        0.0, ge=0, le=1, title=N_("Min delta"), description=N_("Smallest increase of the objective that counts as an improvement.")
+        0.0,
+        ge=0,
+        le=1,
+        title=N_("Min delta"),
+        description=N_("Smallest increase of the objective that counts as an improvement."),
+        json_schema_extra={"stops": [0, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1]},
     )
 
 
@@ -296,9 +377,15 @@ class TaskStoppingConfig(Config):
         le=1000,
         title=N_("Task patience"),
         description=N_("Evaluations without improvement of the task's main metric before it counts as stopped."),
+        json_schema_extra={"stops": [1, 2, 3, 4, 5, 8, 10, 20, 50]},
     )
     rehearse_every: int = Field(
-        10, ge=2, le=100_000, title=N_("Rehearsal interval"), description=N_("A rehearsed task takes part in one step out of this many.")
+        10,
+        ge=2,
+        le=100_000,
+        title=N_("Rehearsal interval"),
+        description=N_("A rehearsed task takes part in one step out of this many."),
+        json_schema_extra={"stops": [2, 3, 5, 10, 20, 50, 100, 1000]},
     )
     keep: Literal["nothing", "heads", "models"] = Field(
         "heads",
@@ -322,17 +409,26 @@ class TrainingConfig(Config):
         le=1000,
         title=N_("Epochs"),
         description=N_("Passes over the rows of all tables; ignored when steps are given."),
+        json_schema_extra={"stops": [0.1, 0.3, 0.5, 1, 2, 3, 4, 5, 8, 10, 15, 20, 30, 50, 100]},
     )
     steps: int | None = Field(
         None, ge=1, le=100_000_000, title=N_("Steps"), description=N_("Number of optimiser steps; empty: derived from the epochs.")
     )
-    batch_size: int = Field(64, ge=1, le=65_536, title=N_("Batch size"), description=N_("Rows of all tables together in one step."))
+    batch_size: int = Field(
+        64,
+        ge=1,
+        le=65_536,
+        title=N_("Batch size"),
+        description=N_("Rows of all tables together in one step."),
+        json_schema_extra={"stops": [8, 16, 24, 32, 48, 64, 96, 128, 160, 192, 256, 384, 512, 1024]},
+    )
     max_tokens_per_micro_batch: int = Field(
         8192,
         ge=128,
         le=4_194_304,
         title=N_("Max tokens per micro-batch"),
         description=N_("Maximum number of tokens in a forward pass of the encoder; less needs less memory."),
+        json_schema_extra={"stops": [1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072]},
     )
     evaluate_every: int = Field(
         0,
@@ -340,6 +436,7 @@ class TrainingConfig(Config):
         le=10_000_000,
         title=N_("Evaluation interval"),
         description=N_("Steps between evaluations; 0: ten evaluations in a run."),
+        json_schema_extra={"stops": [0, 1, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000], "zero": N_("automatic")},
     )
     max_validation_rows: int = Field(
         2000,
@@ -354,9 +451,13 @@ class TrainingConfig(Config):
         title=N_("Device"),
         description=N_("auto: a GPU when there is one."),
         examples=["auto", "cpu", "cuda", "mps"],
+        json_schema_extra={"labels": {"auto": N_("Automatic"), "cpu": "CPU", "cuda": "GPU (CUDA)", "mps": "GPU (Apple)"}},
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", title=N_("Numeric precision"), description=N_("auto: bfloat16 where the hardware supports it.")
+        "auto",
+        title=N_("Numeric precision"),
+        description=N_("auto: bfloat16 where the hardware supports it."),
+        json_schema_extra={"choices": {"auto": N_("Automatic"), "float32": N_("float32"), "bfloat16": N_("bfloat16")}},
     )
     test: bool = Field(
         True,
@@ -380,4 +481,5 @@ class DiagnosticsConfig(Config):
         le=1_000_000,
         title=N_("Gradient conflict interval"),
         description=N_("Steps between measurements of gradient conflicts, each of which takes as long as about three steps; 0: never."),
+        json_schema_extra={"stops": [0, 10, 20, 50, 70, 100, 200, 500, 1000], "zero": N_("never")},
     )

@@ -36,6 +36,7 @@ class AugmentationConfig(Options):
         le=1,
         title=N_("Augmented texts"),
         description=N_("Fraction of a step's texts that are augmented; 0: none. Never in evaluation."),
+        json_schema_extra={"stops": [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1], "zero": N_("off")},
     )
     word_dropout: float = Setting(0.1, ge=0, le=0.9, title=N_("Word dropout"), description=N_("Probability of dropping each word."))
     swaps: float = Setting(0.05, ge=0, le=0.9, title=N_("Word swap"), description=N_("Probability of swapping each word with the next."))

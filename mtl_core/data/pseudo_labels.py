@@ -19,6 +19,7 @@ class PseudoLabelsConfig(Options):
         le=1,
         title=N_("Confidence threshold"),
         description=N_("Confidence that a prediction for an unlabelled training row needs to become its label, such as 0.95; 0: off."),
+        json_schema_extra={"stops": [0, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.97, 0.99], "zero": N_("off")},
     )
     every: int = Setting(
         1,

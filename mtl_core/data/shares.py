@@ -180,6 +180,7 @@ class BanditOptions(SamplingOptions):
         le=1,
         title=N_("Learning rate of the shares"),
         description=N_("How fast the shares adapt to the tasks' learning progress."),
+        json_schema_extra={"stops": [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1]},
     )
 
 

@@ -25,7 +25,12 @@ SECOND = Field(
 
 class VectorOptions(Options):
     hidden_size: int = Setting(
-        0, ge=0, le=8192, title=N_("Hidden size"), description=N_("Size of a hidden layer before the output; 0: none.")
+        0,
+        ge=0,
+        le=8192,
+        title=N_("Hidden size"),
+        description=N_("Size of a hidden layer before the output; 0: none."),
+        json_schema_extra={"stops": [0, 64, 128, 256, 384, 512, 1024], "zero": N_("none")},
     )
     dropout: float = Setting(0.1, ge=0, le=0.9, title=N_("Dropout"), description=N_("Dropout probability in the head."))
 

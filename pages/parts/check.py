@@ -11,13 +11,13 @@ import streamlit as st
 
 from mtl_core import plots
 from mtl_core.base.messages import N_, Translate
+from mtl_core.base.program import SAMPLE_SHOP
 from mtl_core.base.workspace import Workspace
-from mtl_core.config.drafts import unused_name
+from mtl_core.config.drafts import files_of, unused_name
 from mtl_core.config.experiment import DataConfig, TaskConfig
-from mtl_core.config.tables import map_task
+from mtl_core.config.tables import map_task, store_table
 from mtl_core.data.describe import histogram, label_counts, token_lengths
 from mtl_core.data.problems import DataError, Problem, has_errors
-from mtl_core.data.store import store_dataset
 from mtl_core.model.packaged import minilm_token_counts
 from pages.parts import problems
 from pages.parts.background import desk
@@ -48,7 +48,8 @@ def ask(chosen: Chosen, data: dict[str, Any], task: dict[str, Any], instead_of: 
     data, task: as in an experiment; instead_of: as in `Desk.ask`.
     """
     where = workspace()
-    changed = [path.stat().st_mtime_ns for path in (chosen.path, *(where.root / file for file in chosen.parts.values()))]
+    paths = [chosen.path, *(place / file for file in files_of(data) for place in (where.root, SAMPLE_SHOP))]
+    changed = [path.stat().st_mtime_ns for path in paths if path.is_file()]
     key = ("check", where, chosen.path, chosen.name, json.dumps([changed, data, task], sort_keys=True))
     return desk().ask(key, lambda: _check(chosen, changed[0], data, task, where), instead_of)
 
@@ -57,8 +58,8 @@ def _check(chosen: Chosen, changed: int, data_values: dict[str, Any], task_value
     name = unused_name(Path(chosen.name).stem, {})
     data, task = DataConfig.model_validate(data_values), TaskConfig.model_validate({**task_values, "data": name})
     try:
-        table = read(chosen.path, chosen.name, changed)
-        dataset = store_dataset(chosen.path, where, split=data.split, transactions=data.transactions, name=name, read=table)
+        table = read(chosen.path, chosen.name, changed, data.encoding, data.sheet)
+        dataset = store_table(data, name, where, SAMPLE_SHOP, contained=True, read=table)
     except DataError as error:
         return Checked(error.problems)
     mapped = map_task(task, dataset)

@@ -19,7 +19,7 @@ def line(name: str, draft: drafts.Draft, _: Translate) -> None:
     found = draft.tasks[name]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f":material/task_alt: **{plain(name)}** · {described(found, draft.data[found['data']], _)}", width="stretch")
-        st.button(_("Change"), key=f"change_{name}", icon=":material/edit:", type="tertiary", on_click=task.open_task, args=(name,))
+        st.button(_("Edit"), key=f"change_{name}", icon=":material/edit:", type="tertiary", on_click=task.open_task, args=(name,))
         st.button(_("Remove"), key=f"remove_{name}", icon=":material/close:", type="tertiary", on_click=_remove, args=(name,))
 
 
@@ -38,7 +38,7 @@ def add(chosen: Chosen, data: dict[str, Any], values: dict[str, Any]) -> None:
     """Under a name of its table's."""
 
     def added(draft: drafts.Draft) -> drafts.Draft:
-        table = next((n for n, d in draft.data.items() if d == data), drafts.unused_name(Path(chosen.name).stem, draft.data))
+        table = draft.table_of(data) or drafts.unused_name(Path(chosen.name).stem, draft.data)
         name = drafts.unused_name(table if table not in draft.tasks else f"{table} {values['kind']}", draft.tasks)
         return draft.with_task(name, values, table, data)
 

@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 import streamlit as st
 
 from mtl_core.base.messages import Message, Translate
-from mtl_core.data.mapping import suggest, suitability
+from mtl_core.config.suggestions import Suggestion, suggestions
+from mtl_core.data.mapping import suggest
 from mtl_core.data.problems import DataError, Problem
 from mtl_core.data.read import Table, read_table
-from mtl_core.data.transactions import looks_like_log, suggest_roles
 from mtl_core.tasks import KINDS
 from pages.parts.background import desk
 from pages.parts.text import counted, plain
@@ -23,8 +23,6 @@ SAMPLE = 1000
 """Rows that suggestions are made from."""
 SHOWN = 50
 """Rows of the preview."""
-SPLIT_NAMES = ("split", "part", "subset", "fold", "划分")
-"""What a column with a given split is called."""
 LOG_COLUMNS = ("user", "history", "item", "item_id", "label", "time", "list")
 """Of the recommendation table that a transaction log becomes; fields of the same name are filled by them."""
 
@@ -58,50 +56,54 @@ class Looked:
     columns: tuple[str, ...] = ()
     encoding: str | None = None
     head: pa.Table | None = None
-    proposal: Proposal | None = None
+    proposals: list[Proposal] = field(default_factory=list)
+
+    @property
+    def proposal(self) -> Proposal | None:
+        """The best."""
+        return self.proposals[0] if self.proposals else None
 
 
-def ask(chosen: Chosen) -> "Future[Looked]":
+def ask(chosen: Chosen, encoding: str | None = None, sheet: str | None = None) -> "Future[Looked]":
     path, name, changed = chosen.path, chosen.name, chosen.path.stat().st_mtime_ns
-    return desk().ask(("look", path, name, changed), lambda: _look(path, name, changed))
+    return desk().ask(("look", path, name, changed, encoding, sheet), lambda: _look(path, name, changed, encoding, sheet))
 
 
 @lru_cache(maxsize=2)  # whole tables, in memory
-def read(path: Path, name: str, changed: int) -> Table:
+def read(path: Path, name: str, changed: int, encoding: str | None = None, sheet: str | None = None) -> Table:
     """Raises DataError."""
-    return read_table(path, name=name)
+    return read_table(path, name=name, encoding=encoding, sheet=sheet)
 
 
-def _look(path: Path, name: str, changed: int) -> Looked:
+def _look(path: Path, name: str, changed: int, encoding: str | None, sheet: str | None) -> Looked:
     try:
-        table = read(path, name, changed)
+        table = read(path, name, changed, encoding, sheet)
     except DataError as error:
         return Looked(error.problems)
     head = table.table.take(pa.array(range(min(SAMPLE, table.table.num_rows))))  # a slice would keep the whole table in memory
     columns = tuple(c for c in head.column_names if not c.startswith("_"))
-    return Looked(table.problems, table.table.num_rows, columns, table.encoding, head, propose(head))
+    found = [_proposal(suggestion) for suggestion in suggestions(table.table, most=2)] or [propose(head, next(iter(KINDS)))]
+    return Looked(table.problems, table.table.num_rows, columns, table.encoding, head, found)
 
 
-def propose(head: pa.Table, kind: str | None = None) -> Proposal:
-    """A task of `kind`; None: of the kind that the names of the columns suit best."""
-    names = [c for c in head.column_names if not c.startswith("_")]
-    is_log = looks_like_log(names) and (kind is None or KINDS[kind].takes_logs)
-    if kind is None and is_log:
-        kind = next((name for name, one in KINDS.items() if one.takes_logs), None)
-    kind = kind or max(KINDS, key=lambda name: suitability(head, KINDS[name].fields))
-    of, data = KINDS[kind], {}
-    if is_log:
-        roles = suggest_roles(names)
-        columns: dict[str, Any] = {f.name: f.name for f in of.fields if f.name in LOG_COLUMNS}
-        complete = all(roles.get(role) for role in ("user", "item", "text", "time"))
-        data["transactions"] = roles
-    else:
-        found = {field: one.columns for field, one in suggest(head, of.fields).items() if one.columns}
-        columns = {field: chosen[0] if len(chosen) == 1 else chosen for field, chosen in found.items()}
-        complete = all(columns.get(f.name) for f in of.fields if f.required)
-    given = next((name for name in names if name.lower() in SPLIT_NAMES), None)
-    data["split"] = {"by": "column", "column": given} if given else {"by": "random"}
-    return Proposal(data, {"kind": kind, "columns": columns}, complete)
+def propose(head: pa.Table, kind: str) -> Proposal:
+    """A task of `kind`: as suggested, else what its fields have columns for."""
+    if found := suggestions(head, {kind: KINDS[kind]}, most=1):
+        return _proposal(found[0])
+    columns = {field: one.columns for field, one in suggest(head, KINDS[kind].fields).items() if one.columns}
+    return Proposal({"split": {"by": "random"}}, {"kind": kind, "columns": _shortest(columns)}, complete=False)
+
+
+def _proposal(found: Suggestion) -> Proposal:
+    data = {"split": found.split.model_dump(mode="json", exclude_defaults=True)}
+    if found.transactions:
+        data["transactions"] = found.transactions.model_dump(mode="json", exclude_none=True)
+    return Proposal(data, {"kind": found.kind, "columns": _shortest(found.columns)}, why=found.why)
+
+
+def _shortest(columns: dict[str, list[str]]) -> dict[str, Any]:
+    """As the form says it: one column as a string."""
+    return {field: names[0] if len(names) == 1 else names for field, names in columns.items()}
 
 
 def preview(chosen: Chosen, looked: Looked, _: Translate) -> None:

@@ -87,7 +87,8 @@ def _delete(tables: Sequence[OwnTable], _: Translate) -> None:
         for table in tables:
             uses = [_("deleted with it: {names}").format(names=plain(", ".join(table.tasks)))] if table.tasks else []
             uses += [_("runs that can then not be resumed: {n}").format(n=len(table.runs))] if table.runs else []
-            st.markdown(f"**{plain(table.name)}** · {size(table.n_bytes)}  \n:small[{'; '.join(uses) or _('used by nothing')}]")
+            used = "; ".join(uses) or _("used by nothing")
+            st.markdown(f"**{plain(table.name)}** · {size(table.n_bytes)}  \n:small[{used}]")
         st.caption(
             _("They go to the trash, which can be undone. Emptying the trash frees {size}.").format(
                 size=size(sum(t.n_bytes for t in tables))

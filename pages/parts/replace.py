@@ -76,11 +76,12 @@ def _show_changes(old: OwnTable, new: OwnTable, _: Translate) -> bool:
     for name, values in draft.tasks.items():
         data = drafts.Draft({"t": draft.data[values["data"]]}).with_file(old.file, new.file).data["t"]
         found = check.ask(Chosen(new.path, new.name, new.file), data, {k: v for k, v in values.items() if k != "data"}).result()
+        fits = _("The task {task} works with it.") if found.usable else _("The task {task} does not work with it:")
+        said = fits.format(task=f"**{plain(name)}**")
         if found.usable:
-            st.markdown(f":material/check_circle: {_('The task {task} works with it.').format(task=f'**{plain(name)}**')}")
+            st.markdown(f":material/check_circle: {said}")
         else:
-            broken = _("The task {task} does not work with it:").format(task=f"**{plain(name)}**")
-            st.error(f"{broken} {_first(found.problems, _)}", icon=":material/error:")
+            st.error(f"{said} {_first(found.problems, _)}", icon=":material/error:")
     return True
 
 

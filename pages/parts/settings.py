@@ -1,6 +1,5 @@
 """The widget that a setting's type and bounds ask for."""
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -43,31 +42,33 @@ def draw(setting: Widget, prefix: str, _: Translate) -> Any:
         return {name: _number(setting, name, f"{key}.{name}", _) for name in setting.choices}
     if key not in st.session_state or (setting.type == "choice" and st.session_state[key] not in setting.choices):
         st.session_state[key] = setting.value
-    low, high = setting.bounds
     common: dict[str, Any] = {"label": plain(_(setting.label)), "help": plain(_(setting.help)), "key": key, "persist_state": "session"}
     if setting.type == "bool":
         return st.toggle(**common)
     if setting.type == "choice":
-        common["format_func"] = lambda choice: _(setting.labels.get(choice, choice))
+        common["format_func"] = lambda choice: _(setting.word(choice))
         if len(setting.choices) <= 4 and not setting.keys:  # a widget of another sort under the same key would have no value
             return st.segmented_control(options=setting.choices, required=True, wrap=True, **common)
         return st.selectbox(options=setting.choices, **common)
     if setting.type == "text" and setting.choices:
+        common["format_func"] = lambda choice: _(setting.word(choice))
         return st.selectbox(options=list(dict.fromkeys([*setting.choices, st.session_state[key]])), accept_new_options=True, **common)
     if setting.type == "text":
         return st.text_input(placeholder=_("none") if setting.optional else None, **common) or (None if setting.optional else "")
+    kind = int if setting.type == "int" else float
+    if (stops := setting.slider()) and not setting.optional:
+        offered = sorted({kind(stop) for stop in (*stops, setting.value, st.session_state[key])})  # what is set need not be a stop
+        return st.select_slider(options=offered, format_func=lambda number: _(setting.word(number)), **common)
+    least, most = (None if bound is None else kind(bound) for bound in setting.bounds)
+    if least is not None and setting.above:
+        least += setting.step() if setting.spans_little() else setting.step() / 1000
     if setting.optional:
         common |= {"value": None, "placeholder": _("automatic")}
+    elif setting.spans_little():
+        return st.slider(min_value=least, max_value=most, step=kind(setting.step()), **common)
     if setting.type == "int":
-        if low is not None and high is not None and high - low <= 100 and not setting.optional:
-            return st.slider(min_value=int(low), max_value=int(high), step=1, **common)
-        return st.number_input(min_value=_whole(low), max_value=_whole(high), step=1, **common)
-    if low is not None and high is not None and high - low <= 1 and not setting.optional:
-        return st.slider(min_value=float(low), max_value=float(high), step=0.01, **common)
-    step = _step(setting.default)
-    least = None if low is None else low + step / 1000 if setting.above else float(low)
-    most = None if high is None else float(high)
-    return st.number_input(min_value=least, max_value=most, step=step, format="%g", **common)
+        return st.number_input(min_value=least, max_value=most, step=1, **common)
+    return st.number_input(min_value=least, max_value=most, step=setting.step(), format="%g", **common)
 
 
 def _number(setting: Widget, name: str, key: str, _: Translate) -> float:
@@ -77,8 +78,10 @@ def _number(setting: Widget, name: str, key: str, _: Translate) -> float:
     return st.number_input(label, min_value=0.0, step=0.5, format="%g", help=plain(_(setting.help)), key=key, persist_state="session")
 
 
-def weight_slider(name: str, value: float, key: str, _: Translate, meaning: str, disabled: bool = False) -> float:
-    """The loss weight of a task: 0 to 5 by twentieths, further where the experiment asks for more. meaning: as its strategy says."""
+def weight_slider(name: str, value: float, key: str, _: Translate, meaning: str, disabled: bool = False, bare: bool = False) -> float:
+    """The loss weight of a task: 0 to 5 by twentieths, further where the experiment asks for more. meaning: as its strategy says.
+
+    bare: without the words, which stand beside it."""
     st.session_state.setdefault(key, float(value))
     return st.slider(
         _("Loss weight of {task}").format(task=plain(name)),
@@ -89,6 +92,7 @@ def weight_slider(name: str, value: float, key: str, _: Translate, meaning: str,
         disabled=disabled,
         help=_(meaning) + " " + _("At 0 the shared encoder does not learn from this task."),
         persist_state="session",
+        label_visibility="collapsed" if bare else "visible",
     )
 
 
@@ -104,14 +108,3 @@ def with_keys(settings: Iterable[Widget], group: str, names: Iterable[str]) -> l
     """`settings`, mappings by the names of `group` made to have these."""
     names = tuple(names)
     return [replace(s, choices=names) if s.type == "mapping" and s.keys == group else s for s in settings]
-
-
-def _whole(bound: float | None) -> int | None:
-    return None if bound is None else int(bound)
-
-
-def _step(default: Any) -> float:
-    """A tenth of the default's own decade below 1, else a half."""
-    if not isinstance(default, int | float) or default == 0:
-        return 0.01
-    return 0.5 if abs(default) >= 1 else 10.0 ** (math.floor(math.log10(abs(default))) - 1)

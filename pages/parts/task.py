@@ -96,7 +96,7 @@ def _checked(chosen: Chosen, data: dict[str, Any], task: dict[str, Any], changes
 def _name(chosen: Chosen, data: dict[str, Any], task: dict[str, Any], changes: str | None, _: Translate) -> None:
     """What to call it, and the button that adds it."""
     draft = drafts.load(workspace())
-    table = next((n for n, d in draft.data.items() if d == data), drafts.unused_name(Path(chosen.name).stem, draft.data))
+    table = draft.table_of(data) or drafts.unused_name(Path(chosen.name).stem, draft.data)
     taken = draft.tasks.keys() - {changes}
     wish = changes or drafts.unused_name(table if table not in draft.tasks else f"{table} {task['kind']}", taken)
     with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -27,6 +27,8 @@ def test_tasks_on_the_same_table_share_it(workspace: Workspace) -> None:
     assert found == drafts.load(workspace)
     assert {name: task["data"] for name, task in found.tasks.items()} == {"one": "t", "two": "t", "three": "t-2"}
     assert list(found.data) == ["t", "t-2"]
+    assert found.table_of({**A, "split": {"by": "random", "test": 0.1}}) == "t"
+    assert found.table_of(B) is None
 
 
 def test_a_table_goes_with_its_last_task() -> None:

@@ -1,18 +1,23 @@
 """What every named thing says of itself: complete, marked for translation, with typed options; and what every language must have."""
 
 import json
-from typing import Any
+import re
+from collections.abc import Iterator
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 
 from mtl_core.balancing import BALANCING
 from mtl_core.base import language
-from mtl_core.base.settings import widgets
+from mtl_core.base.settings import is_model, required, widgets
+from mtl_core.config.experiment import Experiment
+from mtl_core.config.parts import OptimizerConfig, TrainingConfig
 from mtl_core.data.shares import SAMPLING
 from mtl_core.model.sharing import SHARING
 from mtl_core.tasks import KINDS
 
 EXTRACTED = {entry.id for entry in language.extract() if entry.id}
+SAME_IN_EVERY_LANGUAGE = {"float32", "bfloat16", "CPU"}
 NAMED: dict[str, Any] = {
     f"{registry}: {name}": entry
     for registry, entries in (("kind", KINDS), ("balancing", BALANCING), ("sampling", SAMPLING), ("sharing", SHARING))
@@ -68,3 +73,45 @@ def test_a_language_is_chosen_by_its_code(code: str) -> None:
     assert language.choose(code) == code
     assert language.translator(code)("Language")
     assert (code in language.LOCALES) == (code != next(iter(language.LANGUAGES)))
+
+
+def _choices(model: Any, where: str) -> Iterator[tuple[str, str, Any]]:
+    """Every field of a model and of the models in it, with its name."""
+    for name, info in model.model_fields.items():
+        inner = required(info.annotation)
+        for part in (inner, *get_args(inner)):
+            if is_model(part):
+                yield from _choices(part, f"{where}.{name}")
+        yield f"{where}.{name}", inner, info
+
+
+FIELDS = [
+    field for model in (Experiment, *dict.fromkeys(entry.Options for entry in NAMED.values())) for field in _choices(model, model.__name__)
+]
+
+
+def test_every_choice_has_words() -> None:
+    """An id is for files: whoever chooses reads words, in every language."""
+    literal = [(where, inner, info) for where, inner, info in FIELDS if get_origin(inner) is Literal]
+    assert len(literal) > 30
+    for where, inner, info in literal:
+        labels = (info.json_schema_extra or {}).get("choices", {})
+        assert set(labels) == set(map(str, get_args(inner))), f"{where}: json_schema_extra={{'choices': {{id: N_(words)}}}}"
+        assert [label for label in labels.values() if label not in EXTRACTED and label not in SAME_IN_EVERY_LANGUAGE] == [], where
+        assert not [label for label in labels.values() if "_" in label], where
+
+
+def test_a_zero_that_means_off_says_so() -> None:
+    for where, _, info in FIELDS:
+        if re.search(r"\b0: (off|no |none|never|all[.;]|ten )", info.description or ""):
+            assert (info.json_schema_extra or {}).get("zero") in EXTRACTED, f"{where}: json_schema_extra={{'zero': N_('off')}}"
+
+
+def test_stops_lie_within_the_bounds() -> None:
+    for model in (OptimizerConfig, TrainingConfig, *dict.fromkeys(entry.Options for entry in NAMED.values())):
+        for widget in widgets(model):
+            if stops := widget.slider():
+                low, high = widget.bounds
+                assert list(stops) == sorted(set(stops)), widget.path
+                assert low is not None and high is not None and stops[-1] <= high, widget.path
+                assert stops[0] > low or (stops[0] == low and not widget.above), widget.path

@@ -42,4 +42,5 @@ class GatedOptions(Options):
         "text",
         title=N_("Gate"),
         description=N_("text: gate weights depend on the text; task: gate weights are the same for all texts."),
+        json_schema_extra={"choices": {"text": N_("Of each text"), "task": N_("Of each task")}},
     )

@@ -35,6 +35,7 @@ class ClassOptions(Options):
         description=N_(
             "How out-of-scope texts are recognised: none; confidence, by a low class probability; energy, by a high energy score."
         ),
+        json_schema_extra={"choices": {"none": N_("None"), "confidence": N_("By confidence"), "energy": N_("By energy score")}},
     )
     rejected_share: float = Setting(
         0.05,
@@ -56,6 +57,7 @@ class ClassOptions(Options):
         le=1_000_000,
         title=N_("Max rows per class"),
         description=N_("Maximum training rows per class, sampled with the seed; 0: all."),
+        json_schema_extra={"stops": [0, 5, 10, 20, 50, 100, 200, 500, 1000, 10_000], "zero": N_("all")},
     )
 
 

@@ -23,11 +23,13 @@ class ClickOptions(Options):
         description=N_(
             "With conversions. esmm: click and conversion together, over all rows (ESMM); two_heads: conversion on clicked rows only."
         ),
+        json_schema_extra={"choices": {"esmm": N_("Joint (ESMM)"), "two_heads": N_("Two heads")}},
     )
     without_click: Literal["ignore", "clicked", "leave_out"] = Setting(
         "ignore",
         title=N_("Conversion without a click"),
         description=N_("ignore: it does not count; clicked: the row counts as clicked; leave_out: the row is dropped."),
+        json_schema_extra={"choices": {"ignore": N_("Ignore it"), "clicked": N_("Count as clicked"), "leave_out": N_("Drop the row")}},
     )
     propensity_weighting: bool = Setting(
         False,

@@ -62,6 +62,7 @@ class ExtraOptions(Options):
             "in_text: appended to the text; embedded: encoded separately and added to the text's vector, but not by kinds that generate "
             "text."
         ),
+        json_schema_extra={"choices": {"in_text": N_("Appended to the text"), "embedded": N_("Encoded separately")}},
     )
 
 

@@ -9,8 +9,8 @@ from pydantic import Field as Setting
 
 from mtl_core.base.messages import N_
 from mtl_core.data.problems import Problem
-from mtl_core.evaluation import metrics
-from mtl_core.tasks import common, vectors
+from mtl_core.evaluation import metrics, weighed
+from mtl_core.tasks import common, suits, vectors
 from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 
 SAME, DIFFERENT = N_("same"), N_("different")
@@ -21,6 +21,7 @@ class MatchingOptions(vectors.VectorOptions):
         "none",
         title=N_("Class weights"),
         description=N_("none: every row has the same weight; balanced: every class has, so rows of rare classes weigh more."),
+        json_schema_extra={"choices": {"none": N_("None"), "balanced": N_("Balanced")}},
     )
 
 
@@ -60,6 +61,10 @@ class MatchingReport(Report):
             return {}
         precision, recall, f1 = metrics.precision_recall_f1(scores, labels, spec["threshold"])
         return {"f1": f1, "pr_auc": metrics.average_precision(scores, labels), "precision": precision, "recall": recall}
+
+    def weighed(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> weighed.Ratio:
+        called, positive = scores.astype(np.float64) >= spec["threshold"], labels > 0.5
+        return weighed.f1(called & positive, called, positive)
 
     def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
         chosen = spec["threshold"]
@@ -152,4 +157,5 @@ KIND = TaskKind(
     rows=MatchingRows(),
     report=REPORT,
     load_head=head_of(__name__),
+    suits=suits.matching,
 )

@@ -11,8 +11,8 @@ from pydantic import Field as Setting
 
 from mtl_core.base.messages import N_, message
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.evaluation import metrics
-from mtl_core.tasks import common, vectors
+from mtl_core.evaluation import metrics, weighed
+from mtl_core.tasks import common, suits, vectors
 from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 
 SEPARATORS = (",", ";", "|", "/", "，", "；", "、")
@@ -32,6 +32,19 @@ class MultilabelOptions(vectors.VectorOptions):
         "automatic",
         title=N_("Tag separator"),
         description=N_("Separator between the tags of a cell; automatic: the one that splits most training cells; none: one tag per cell."),
+        json_schema_extra={
+            "choices": {
+                "automatic": N_("Automatic"),
+                "none": N_("None"),
+                ",": N_("Comma"),
+                ";": N_("Semicolon"),
+                "|": N_("Vertical bar"),
+                "/": N_("Slash"),
+                "，": N_("Chinese comma"),
+                "；": N_("Chinese semicolon"),
+                "、": N_("Enumeration comma"),
+            }
+        },
     )
     empty: Literal["no_label", "no_tag"] = Setting(
         "no_label",
@@ -39,6 +52,7 @@ class MultilabelOptions(vectors.VectorOptions):
         description=N_(
             "no_label: this task leaves the row out; no_tag: the row is an example without tags. An empty list always means no_tag."
         ),
+        json_schema_extra={"choices": {"no_label": N_("Not labelled"), "no_tag": N_("No tag")}},
     )
     minimum_count: int = Setting(
         5, ge=1, le=1_000_000, title=N_("Min rows per tag"), description=N_("Training rows that a tag needs; rarer ones are ignored.")
@@ -56,6 +70,7 @@ class MultilabelOptions(vectors.VectorOptions):
         description=N_(
             "none: every row has the same weight; balanced: rows with a tag weigh as much as those without it, up to 100 times."
         ),
+        json_schema_extra={"choices": {"none": N_("None"), "balanced": N_("Balanced")}},
     )
 
 
@@ -94,6 +109,10 @@ class MultilabelReport(Report):
                 "lrap": metrics.mean_average_precision(scores.ravel(), labels.ravel(), np.repeat(np.arange(len(labels)), labels.shape[1])),
             }
         )
+
+    def weighed(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> weighed.Ratio:
+        called, positive = scores.astype(np.float64) >= spec["threshold"], labels > 0.5
+        return weighed.f1((called & positive).sum(axis=1), called.sum(axis=1), positive.sum(axis=1))
 
     def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
         found = _found(scores, labels, spec)
@@ -313,6 +332,7 @@ KIND = TaskKind(
     rows=MultilabelRows(),
     report=REPORT,
     load_head=head_of(__name__),
+    suits=suits.multilabel,
 )
 
 

@@ -16,8 +16,8 @@ from pydantic import Field as Setting
 from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.evaluation import metrics
-from mtl_core.tasks import common
+from mtl_core.evaluation import metrics, weighed
+from mtl_core.tasks import common, suits
 from mtl_core.tasks.base import SPANS, AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.spans import PIECES, SPACELESS, lower, objects, occurrences, trimmed
 
@@ -31,6 +31,7 @@ class QuestionAnsweringOptions(Options):
         description=N_(
             "What an empty cell means: no_answer, the passage does not answer the question; not_labelled, the row was not annotated."
         ),
+        json_schema_extra={"choices": {"no_answer": N_("No answer"), "not_labelled": N_("Not labelled")}},
     )
     longest_answer: int = Setting(
         30, ge=1, le=512, title=N_("Max answer length"), description=N_("Maximum number of tokens of a predicted answer.")
@@ -114,6 +115,9 @@ class QuestionAnsweringReport(Report):
         exact, f1, none, _ = _measured(scores, labels, spec)
         values = {"exact_match": _mean(exact), "f1": _mean(f1), "no_answer_accuracy": _mean(exact[none])}
         return metrics.defined(values)
+
+    def weighed(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> weighed.Ratio:
+        return weighed.mean(_measured(scores, labels, spec)[1])
 
     def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
         exact, f1, none, cut = _measured(scores, labels, spec)
@@ -283,6 +287,7 @@ KIND = TaskKind(
     rows=QuestionAnsweringRows(),
     report=REPORT,
     load_head=head_of(__name__),
+    suits=suits.question_answering,
 )
 
 

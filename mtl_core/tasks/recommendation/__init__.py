@@ -12,8 +12,8 @@ from pydantic import ValidationInfo, field_validator
 from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.evaluation import metrics
-from mtl_core.tasks import common
+from mtl_core.evaluation import metrics, weighed
+from mtl_core.tasks import common, suits
 from mtl_core.tasks.base import Catalogue, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 
 
@@ -25,6 +25,9 @@ class RecommendationOptions(Options):
             "cross_entropy: pointwise, each row alone; bpr: pairwise, chosen above other rows of a list; in_batch: softmax over the "
             "items of the step."
         ),
+        json_schema_extra={
+            "choices": {"cross_entropy": N_("Cross-entropy"), "bpr": N_("Pairwise (BPR)"), "in_batch": N_("In-batch softmax")}
+        },
     )
     scoring: Literal["connected", "dot"] = Setting(
         "connected",
@@ -33,11 +36,13 @@ class RecommendationOptions(Options):
         description=N_(
             "connected: a layer over user and item, more accurate; dot: dot product of two projections, fast over a large catalogue."
         ),
+        json_schema_extra={"choices": {"connected": N_("Connected layer"), "dot": N_("Dot product")}},
     )
     history: Literal["mean", "attention"] = Setting(
         "mean",
         title=N_("History"),
         description=N_("mean: all earlier items count the same; attention: weights them by content and recency."),
+        json_schema_extra={"choices": {"mean": N_("Mean"), "attention": N_("Attention")}},
     )
     log_q: bool = Setting(
         True,
@@ -53,6 +58,7 @@ class RecommendationOptions(Options):
             "Maximum number of evaluation rows ranked against the full catalogue, 0: none; with 50,000 items, connected takes about 1 s "
             "a row, dot 1 ms."
         ),
+        json_schema_extra={"stops": [0, 100, 200, 500, 1000, 2000, 5000, 10_000, 50_000], "zero": N_("none")},
     )
     hidden_size: int = Setting(
         256, ge=1, le=8192, title=N_("Hidden size"), description=N_("Size of the hidden layer over user and item, or of their projections.")
@@ -120,6 +126,13 @@ class RecommendationReport(Report):
                 "mrr": metrics.mean_reciprocal_rank(scores, labels, groups),
             }
         return metrics.defined(values)
+
+    def weighed(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> weighed.Auc:
+        return weighed.Auc(scores, labels)
+
+    def clusters(self, groups: np.ndarray | None) -> np.ndarray | None:
+        """Rows of a user."""
+        return None if groups is None else groups >> 32
 
     def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
         """Not how reliable the relevance is: the share of chosen items depends on how many negatives were drawn."""
@@ -242,4 +255,5 @@ KIND = TaskKind(
     rows=RecommendationRows(),
     report=REPORT,
     load_head=head_of(__name__),
+    suits=suits.recommendation,
 )

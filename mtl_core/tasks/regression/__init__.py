@@ -9,8 +9,8 @@ from pydantic import Field as Setting
 
 from mtl_core.base.messages import N_, message
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.evaluation import metrics
-from mtl_core.tasks import common, vectors
+from mtl_core.evaluation import metrics, weighed
+from mtl_core.tasks import common, suits, vectors
 from mtl_core.tasks.base import AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 
 PARTS = 5  # of the values, in the report
@@ -21,6 +21,7 @@ class RegressionOptions(vectors.VectorOptions):
         "squared",
         title=N_("Loss"),
         description=N_("squared error; absolute error; huber: squared up to one standard deviation, absolute beyond, against outliers."),
+        json_schema_extra={"choices": {"squared": N_("Squared error"), "absolute": N_("Absolute error"), "huber": N_("Huber")}},
     )
     clip: bool = Setting(True, title=N_("Clip predictions"), description=N_("Clip predictions to the range of the training values."))
 
@@ -51,6 +52,9 @@ class RegressionReport(Report):
         return metrics.defined(
             {"rmse": metrics.rmse(scores, labels), "mae": metrics.mae(scores, labels), "spearman": metrics.spearman(scores, labels)}
         )
+
+    def weighed(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> weighed.Spearman:
+        return weighed.Spearman(scores.astype(np.float64), labels)
 
     def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
         scores, labels = scores.astype(np.float64), labels.astype(np.float64)
@@ -178,6 +182,7 @@ KIND = TaskKind(
     rows=RegressionRows(),
     report=REPORT,
     load_head=head_of(__name__),
+    suits=suits.regression,
 )
 
 

@@ -11,8 +11,8 @@ from pydantic import model_validator
 from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.evaluation import metrics
-from mtl_core.tasks import common
+from mtl_core.evaluation import metrics, weighed
+from mtl_core.tasks import common, suits
 from mtl_core.tasks.base import Field, MetricInfo, Mining, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 
 LARGEST_SCALE = 100.0  # of the cosine, as in CLIP
@@ -26,11 +26,13 @@ class SearchOptions(Options):
             "apart: bi-encoder, query and product encoded separately, fast ranking; together: cross-encoder, read as one text, slower "
             "and more accurate."
         ),
+        json_schema_extra={"choices": {"apart": N_("Bi-encoder"), "together": N_("Cross-encoder")}},
     )
     gains: Literal["linear", "exponential"] = Setting(
         "linear",
         title=N_("DCG gain"),
         description=N_("Gain of a grade in DCG: linear is the grade itself, exponential is 2 to the power of the grade, minus 1."),
+        json_schema_extra={"choices": {"linear": N_("Linear"), "exponential": N_("Exponential")}},
     )
     loss: Literal["pointwise", "pairwise", "listwise"] = Setting(
         "pointwise",
@@ -38,6 +40,9 @@ class SearchOptions(Options):
         description=N_(
             "pointwise: each product alone; pairwise (RankNet): which of two is better; listwise (ListNet): the whole ranking of a search."
         ),
+        json_schema_extra={
+            "choices": {"pointwise": N_("Pointwise"), "pairwise": N_("Pairwise (RankNet)"), "listwise": N_("Listwise (ListNet)")}
+        },
     )
     relevant_from: float | None = Setting(
         None,
@@ -63,6 +68,7 @@ class SearchOptions(Options):
         le=1_000_000,
         title=N_("Hard negative interval"),
         description=N_("Steps between searches for hard negatives, wrong products with high scores; 0: never. Not for cross-encoders."),
+        json_schema_extra={"stops": [0, 10, 20, 50, 100, 200, 500, 1000], "zero": N_("never")},
     )
     mined: int = Setting(
         4,
@@ -124,6 +130,9 @@ class SearchReport(Report):
                 "mrr": metrics.mean_reciprocal_rank(scores, relevant, groups),
             }
         return metrics.defined({**values, "auc": metrics.roc_auc(scores, relevant)})
+
+    def weighed(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> weighed.Ratio | None:
+        return None if groups is None else weighed.ndcg(scores, labels, groups)
 
     def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
         return [Panel("reliability", N_("Reliability diagram of the relevance"), metrics.reliability(scores, labels))]
@@ -247,6 +256,7 @@ KIND = TaskKind(
     rows=SearchRows(),
     report=REPORT,
     load_head=head_of(__name__),
+    suits=suits.search,
 )
 
 

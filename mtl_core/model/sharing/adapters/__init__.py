@@ -22,6 +22,7 @@ class AdapterOptions(Options):
         "attention",
         title=N_("Target modules"),
         description=N_("attention: the modules that peft targets for the architecture, mostly query and value; all: all linear layers."),
+        json_schema_extra={"choices": {"attention": N_("Attention"), "all": N_("All linear layers")}},
     )
     shared: bool = Setting(True, title=N_("Shared adapter"), description=N_("One more adapter, shared by all tasks."))
 
