@@ -12,14 +12,16 @@ from pydantic import BaseModel, ValidationError
 from mtl_core.api.tables import Table, write_parquet
 from mtl_core.base.faults import ExperimentError, Fault, found_value, nearest, pydantic_faults
 from mtl_core.base.messages import message
+from mtl_core.config.parts import DataConfig
 from mtl_core.config.suggestions import Suggestion, suggestions
 from mtl_core.config.tables import map_fields
 from mtl_core.data import mapping as by_name
 from mtl_core.data.problems import DataError, Problem, Severity, has_errors
-from mtl_core.data.read import read_table
+from mtl_core.data.read import read_files
 from mtl_core.data.split import SplitConfig
 from mtl_core.data.store import divide
 from mtl_core.data.transactions import TransactionConfig
+from mtl_core.data.values import Dates
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import TaskKind
 
@@ -61,12 +63,13 @@ class CheckResult:
         return pd.DataFrame(rows, columns=columns).astype({"line": "Int64"})
 
 
-def suggest(table: Table, most: int = 5) -> list[Suggestion]:
+def suggest(table: Table, most: int = 5, *, encoding: str | None = None, sheet: str | None = None) -> list[Suggestion]:
     """What a table is good for: task kinds with their columns and split, the best first, each with why. Nothing is stored.
 
     Args:
         table: a DataFrame, an Arrow table, or the path of a file.
         most: so many at most.
+        encoding, sheet: as for `check`.
 
     Returns:
         Each has `kind`, `why` (a sentence), `columns`, `split`, `transactions`; `to_json()` gives them as an experiment file has them.
@@ -76,7 +79,7 @@ def suggest(table: Table, most: int = 5) -> list[Suggestion]:
     """
     with tempfile.TemporaryDirectory() as folder:
         path, name = _file(table, folder)
-        return suggestions(read_table(path, name=name).table, most=most)
+        return suggestions(read_files(path, {}, name=name, encoding=encoding, sheet=sheet).table, most=most)
 
 
 def _file(table: Table, folder: str) -> tuple[Path, str]:
@@ -96,6 +99,12 @@ def check(
     split: Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
     transactions: Mapping[str, Any] | None = None,
+    *,
+    validation: str | Path | None = None,
+    test: str | Path | None = None,
+    encoding: str | None = None,
+    sheet: str | None = None,
+    dates: Dates | None = None,
 ) -> CheckResult:
     """Says what is wrong with a table for a task kind: all problems at once, with where, why and what to do. Nothing is stored.
 
@@ -107,35 +116,48 @@ def check(
         split: as in an experiment file, such as `{"by": "group", "column": "query"}`; None: at random.
         options: of the kind, as in an experiment file.
         transactions: for a transaction log, as in an experiment file: user, item, text, time …
+        validation, test: files with the table's rows for validation and test, where `table` holds those for training; the split is then
+            by files.
+        encoding: of the files; None: detected.
+        sheet: of a workbook; None: the first.
+        dates: "day_first" or "month_first", for dates such as 03/04/2024.
 
     Raises:
         ExperimentError: an unknown kind, field or option, or a value that does not fit; all of them together.
     """
     if kind is None:
-        found = next(iter(suggest(table)), None)
-        if found is None:
+        try:
+            first = next(iter(suggest(table, encoding=encoding, sheet=sheet)), None)
+        except DataError as error:
+            return CheckResult("", 0, {}, True, error.problems)
+        if first is None:
             raise ExperimentError([Fault("kind", message("a table that suits no kind"), nearest("", KINDS))])
-        log = found.transactions.model_dump(exclude_none=True) if found.transactions and not columns else None
-        kind, columns = found.kind, columns or found.columns
-        split, transactions = split or found.split.model_dump(exclude_none=True), transactions or log
-        done = check(table, kind, columns, split, options, transactions)
-        return replace(done, suggested=True, suggestion=found)
+        made = first.transactions.model_dump(exclude_none=True) if first.transactions and not columns else None
+        if not split and not validation and not test:
+            split = first.split.model_dump(exclude_defaults=True)
+        files = {"validation": validation, "test": test, "encoding": encoding, "sheet": sheet, "dates": dates}
+        done = check(table, first.kind, columns or first.columns, split, options, transactions or made, **files)  # type: ignore[arg-type]
+        return replace(done, suggested=not columns, suggestion=first)
     if kind not in KINDS:
         raise ExperimentError([Fault("kind", found_value(kind), nearest(kind, KINDS))])
     of = KINDS[kind]
     mapping = {field: [names] if isinstance(names, str) else list(names) for field, names in (columns or {}).items()}
     faults = list(_unknown(mapping, of))
-    split_options = _typed(SplitConfig, split or {}, "split", faults)
-    kind_options = _typed(of.Options, options or {}, "options", faults)
+    others = {part: Path(file).expanduser() for part, file in (("validation", validation), ("test", test)) if file}
+    named = {f"{part}_file": str(file) for part, file in others.items()}
+    values = {**(split or {}), "by": "files", **named} if others else split or {}
+    split_options = _typed(SplitConfig, values, "split", faults)
     log = None if transactions is None else _typed(TransactionConfig, transactions, "transactions", faults)
+    _typed(DataConfig, {"file": "table", "encoding": encoding, "sheet": sheet, "dates": dates}, "", faults)
+    kind_options = _typed(of.Options, options or {}, "options", faults)
     if faults:
         raise ExperimentError(faults)
     rows, suggested = 0, not mapping
     with tempfile.TemporaryDirectory() as folder:
         try:
             path, name = _file(table, folder)
-            read = read_table(path, name=name)
-            found, parts, more = divide(read.table, split_options, log, name)
+            read = read_files(path, others, name=name, encoding=encoding, sheet=sheet)
+            found, parts, more = divide(read.table, split_options, log, name, dates)
             problems = [*read.problems, *more]
             if suggested:
                 first = found.slice(0, _SUGGESTED_FROM)

@@ -67,7 +67,7 @@ def test_a_wrong_call_lists_all_that_is_wrong(messages: pd.DataFrame) -> None:
 
 def test_without_a_kind_the_first_suggestion_is_checked(tmp_path: Path) -> None:
     rows = [
-        {"who": f"U{i % 9}", "item_id": f"A{i % 12}", "title": f"red shoe {i % 12}", "time": f"2024-01-{i % 28 + 1:02d}"}
+        {"customer": f"U{i % 9}", "item_id": f"A{i % 12}", "title": f"red shoe {i % 12}", "time": f"2024-01-{i % 28 + 1:02d}"}
         for i in range(120)
     ]
     found = mtl.suggest(pd.DataFrame(rows))
