@@ -41,7 +41,7 @@ def show(run_id: str, _: Translate) -> None:
     lines: dict[str, DeltaGenerator] = {}
     hint = _(strategy.slider) + " " + _("At 0 the shared encoder does not learn from this task.")
     share = _("In per cent: the task's share of the update, its gradient norm times its weight, as last measured → as it would be.")
-    st.markdown(f"**{_('Loss weights')}**", help=f"{hint}\n\n{share}")
+    st.markdown(f"**{_('Loss weights')}** :small[{_('and shares of the update')}]", help=f"{hint}\n\n{share}")
     with st.container(height=ROW * ROOM if len(current.tasks) > ROOM else "content", border=False, gap="xxsmall"):
         for task, part in current.tasks.items():
             moved += [plain(task)] if _follow(f"steer.{run_id}.{task}", part.weight) else []
@@ -53,7 +53,7 @@ def show(run_id: str, _: Translate) -> None:
     shares = update_shares(norms, factors)
     then = {} if made else update_shares(norms, {task: wanted[f"tasks.{task}.weight"] for task in current.tasks})
     for task, line in lines.items():
-        line.markdown(f"{plain(task)}  \n:small[{_share(shares.get(task), then.get(task))}]")
+        line.markdown(f":small[{plain(task)}]  \n:small[:gray[{_share(shares.get(task), then.get(task))}]]")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         place = st.container(width="content")
         with st.popover(_("More settings"), icon=":material/tune:", help=_("Learning rate, sampling, patience")):
