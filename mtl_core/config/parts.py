@@ -485,9 +485,10 @@ class DiagnosticsConfig(Config):
         le=1_000_000,
         title=N_("Gradient conflict interval"),
         description=N_(
-            "Steps between measurements of gradient conflicts; 0: never; empty: eight in a run, at least 15 and at most 70 steps apart. "
-            "One takes as long as about one step, with a look at the losses one step ahead as about three."
+            "Steps between measurements of gradient conflicts, which take one to three steps each; 0: never; empty: eight in a run, 15 to 70 "
+            "steps apart."
         ),
+        json_schema_extra={"zero": N_("never")},
     )
 
     def looks(self, n_steps: int) -> tuple[int, int]:
