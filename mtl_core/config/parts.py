@@ -485,8 +485,8 @@ class DiagnosticsConfig(Config):
         le=1_000_000,
         title=N_("Gradient conflict interval"),
         description=N_(
-            "Steps between measurements of gradient conflicts, which take one to three steps each; 0: never; empty: eight in a run, 15 to 70 "
-            "steps apart."
+            "Steps between measurements of gradient conflicts, which take one to three steps each; 0: never; empty: eight in a run, 15 to "
+            "70 steps apart."
         ),
         json_schema_extra={"zero": N_("never")},
     )
