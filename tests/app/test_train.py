@@ -319,7 +319,7 @@ def test_effective_weights_and_conflicts_are_shown(opened: Open, start: Callable
     assert any("found no solution" in caption.value and caption.value.endswith(" 2") for caption in at.caption)
     at = opened("train", run=run_id, view="conflicts")
     assert len(at.get("plotly_chart")) == 3
-    assert any("in conflict since step" in text.value for text in at.markdown)
+    assert any("“intent” and “search” pull apart since step 4" in text.value for text in at.markdown)
     at.selectbox(key=f"part.{run_id}.en").set_value("layer 1")
     at.select_slider(key=f"measurement.{run_id}").set_value(0)
     no_exception(at.run())
