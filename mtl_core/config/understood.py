@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mtl_core.config.tables import Mapped
-from mtl_core.data.values import as_text, as_time, is_text
+from mtl_core.data.values import Dates, as_text, as_time, is_text
 from mtl_core.tasks.base import columns_of
 
 MOST, FIRST, LONGEST = 10, 3, 300
@@ -56,9 +56,9 @@ def understood(mapped: Mapped, columns: Mapping[str, Any], options: Any) -> dict
     return found
 
 
-def understood_times(column: pa.ChunkedArray) -> Understood:
+def understood_times(column: pa.ChunkedArray, dates: Dates | None = None) -> Understood:
     """Of the times by which a log or a split is ordered."""
-    times, _ = as_time(column)
+    times, _ = as_time(column, dates)
     zoned = pa.types.is_timestamp(column.type) and column.type.tz is not None
     utc = zoned or (is_text(column) and bool(pc.any(pc.match_substring_regex(pc.utf8_trim_whitespace(column), _OFFSET)).as_py()))
     return _described(times, utc)

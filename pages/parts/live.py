@@ -7,7 +7,7 @@ import streamlit as st
 from mtl_core.base.messages import Translate
 from mtl_core.jobs import Snapshot, jobs
 from mtl_core.tracking.runs import Run
-from pages.parts import problems, states, steer
+from pages.parts import afterwards, problems, states
 from pages.parts.text import clock, duration, plain
 
 FEW_CORES = 4
@@ -46,9 +46,9 @@ def ended(run: Run, now: Snapshot, _: Translate) -> None:
     with st.container(gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             _state(now, _)
-            steer.afterwards(run, _)
+            afterwards.show(run, _)
         _readout(now, _)
-    steer.refused(_)
+    afterwards.refused(_)
     _trouble(now, _)
 
 

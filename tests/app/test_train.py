@@ -159,7 +159,7 @@ def test_tasks_of_the_draft_are_trained(opened: Open, workspace: Workspace) -> N
     task = {"kind": "classification", "columns": {"text": "message", "label": "intent"}}
     drafts.add_task(workspace, "my *intents* <b>", task, "messages", {"file": "messages.csv"})
     drafts.add_task(workspace, "intents", task, "messages", {"file": "messages.csv"})
-    drafts.remove_task(workspace, "my *intents* <b>")
+    drafts.update(workspace, lambda draft: draft.without_tasks(["my *intents* <b>"]))
     at = opened("train")
     assert list(experiment_of(at)["tasks"]) == ["intents"]
 
@@ -319,7 +319,7 @@ def test_effective_weights_and_conflicts_are_shown(opened: Open, start: Callable
     assert any("found no solution" in caption.value and caption.value.endswith(" 2") for caption in at.caption)
     at = opened("train", run=run_id, view="conflicts")
     assert len(at.get("plotly_chart")) == 3
-    assert any("in conflict since step" in text.value for text in at.markdown)
+    assert any("“intent” and “search” pull apart since step 4" in text.value for text in at.markdown)
     at.selectbox(key=f"part.{run_id}.en").set_value("layer 1")
     at.select_slider(key=f"measurement.{run_id}").set_value(0)
     no_exception(at.run())
