@@ -69,7 +69,9 @@ def _json_chunks(text: io.TextIOWrapper, findings: FileProblems) -> Iterator[tup
 def _json_text(value: Any) -> str | None:
     if isinstance(value, str):
         return value if value.strip() else None
-    return None if value is None else json.dumps(value, ensure_ascii=False)
+    if value is None or (isinstance(value, float) and value != value):  # JSON of Python has NaN
+        return None
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _json_column(values: list[Any], name: str, lines: list[int], findings: FileProblems, limits: Limits) -> pa.Array:

@@ -5,15 +5,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import reduce
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mtl_core.base.messages import Message, message
+from mtl_core.data.numbers import MISSING, Numbers
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.data.values import as_label, as_lists, as_number, as_numbers, as_text
+from mtl_core.data.values import as_class, as_grades, as_lists, as_number, as_numbers, as_text, flags, is_text
+
+Remark: TypeAlias = tuple[str, Severity, np.ndarray, Message, Message]
+"""Code, severity, rows, why, remedy."""
 
 
 class FieldLike(Protocol):
@@ -176,7 +180,8 @@ def map_columns(
 
     mapping: field → column or columns. file: for messages.
     Types: text string (several columns joined by a space) or dictionary string; texts list<string> (or of dictionary); category and
-    group string; number float64; label by what it holds: a class int64, float64 or string as found, a number float64, tags list<string>
+    group string; number float64; label by what it holds: a class string, a number or grade float64 (a grade
+    column that has something else string), tags list<string>
     or string as found; several categories list<string>, several numbers list<float64> (null: missing).
     Never raises for bad data: a field whose columns are missing is left out of the table and an error in the problems.
     """
@@ -223,32 +228,147 @@ def _converted(
     table: pa.Table, chosen: list[str], field: FieldLike, problems: list[Problem], file: str | None
 ) -> pa.ChunkedArray | pa.Array:
     first, kind = table.column(chosen[0]), field.type
+    if field.holds == "grade":
+        return _grades(table, chosen[0], problems, file)
     if kind == "number" or field.holds == "number":
-        numbers = [_numbers(table, c, problems, file) for c in chosen]
+        numbers = [_numbers(table, c, problems, file, kind == "label") for c in chosen]
         return numbers[0] if len(numbers) == 1 else _side_by_side(numbers, pa.float64())
     if field.holds == "tags" and len(chosen) > 1:
         return _marked(table, chosen)
-    if field.holds == "tags":
+    if field.holds in ("tags", "text"):
         return first if pa.types.is_list(first.type) else as_text(first)
     if kind == "label":
-        return as_label(first)
+        return _classes(table, chosen[0], problems, file)
     if kind == "texts":
-        return as_lists(first) if len(chosen) == 1 else _side_by_side([as_text(table.column(c)) for c in chosen], pa.string())
+        return (
+            _lists(table, chosen[0], problems, file)
+            if len(chosen) == 1
+            else _side_by_side([as_text(table.column(c)) for c in chosen], pa.string())
+        )
     if len(chosen) == 1:
         keeps_codes = kind == "text" and pa.types.is_dictionary(first.type) and pa.types.is_string(first.type.value_type)
-        return first if keeps_codes else as_text(first)
-    texts = [as_text(table.column(c)) for c in chosen]
+        return first if keeps_codes else as_class(first) if kind == "category" else as_text(first)
     if kind == "category":
-        return _side_by_side(texts, pa.string())
+        return _side_by_side([as_class(table.column(c)) for c in chosen], pa.string())
+    texts = [as_text(table.column(c)) for c in chosen]
     nothing = reduce(pc.and_, map(pc.is_null, texts))
     texts[0] = pc.if_else(nothing, "", texts[0])  # Arrow would leave out a row that is null in all of them
     joined = pc.binary_join_element_wise(*texts, " ", null_handling="skip")
     return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), joined)
 
 
-def _numbers(table: pa.Table, column: str, problems: list[Problem], file: str | None) -> pa.ChunkedArray:
+def _grades(table: pa.Table, column: str, problems: list[Problem], file: str | None) -> pa.ChunkedArray | pa.Array:
+    """Numbers; a column that has something else stays as it is, and its kind says what it wants."""
+    found = as_grades(table.column(column))
+    if found.wrong.any():
+        text = as_text(table.column(column))
+        return pc.if_else(pa.array(found.marked), pa.scalar(None, text.type), text) if len(found.marked) else text
+    _say(found.remarks(table.column(column)) + _marked_as_missing(found, table.column(column)), table, column, problems, file)
+    return found.values
+
+
+def _classes(table: pa.Table, column: str, problems: list[Problem], file: str | None) -> pa.ChunkedArray | pa.Array:
+    """One class a row. Several of them are another kind's."""
+    first = table.column(column)
+    lists, broken = as_lists(first) if pa.types.is_list(first.type) else _all_lists(first)
+    if lists is None:
+        names = as_class(first)
+        if is_text(first):
+            _say(_spelled(first, names), table, column, problems, file)
+        return names
+    lists = lists.combine_chunks() if isinstance(lists, pa.ChunkedArray) else lists
+    counts = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
+    several = (counts > 1) | broken
+    if several.any():
+        why = message("{count} rows have several labels; the first has {found}.", count=int(several.sum()), found=_cell(first, several))
+        remedy = message("Choose the kind multilabel, which learns several labels a row, or keep one label in each cell.")
+        _say([("several_labels", Severity.ERROR, several, why, remedy)], table, column, problems, file)
+    return as_class(pa.array([row[0] if row else None for row in lists.to_pylist()], pa.string()))
+
+
+def _all_lists(column: pa.ChunkedArray) -> tuple[pa.Array | None, np.ndarray]:
+    """As `as_lists`, where every cell of a text looks like a list."""
+    none = np.zeros(len(column), bool)
+    if not is_text(column) or not pc.all(pc.match_substring_regex(column.drop_null(), r"^\s*\[.*\]\s*$")).as_py():
+        return None, none
+    return as_lists(column) if column.null_count < len(column) else (None, none)
+
+
+def _spelled(column: pa.ChunkedArray, names: pa.ChunkedArray) -> list[Remark]:
+    """What a person should know of the spelling of classes."""
+    remarks: list[Remark] = []
+    trimmed = pc.utf8_trim_whitespace(column)
+    other = flags(pc.not_equal(trimmed, names))
+    if other.any():
+        row = int(np.argmax(other))
+        why = message("{count} labels have invisible characters or another Unicode form; the first is read as “{name}”.",
+                      count=int(other.sum()), name=str(names[row])[:80])  # fmt: skip
+        remarks.append(("label_characters", Severity.INFO, other, why, message("No action needed: they are the class that one sees.")))
+    marks = flags(pc.is_in(pc.utf8_lower(names), MISSING))
+    if marks.any():
+        said = ", ".join(f"“{one}”" for one in pc.unique(names.filter(pa.array(marks))).to_pylist())
+        why = message("{count} rows have a label that often means a missing value: {found}.", count=int(marks.sum()), found=said)
+        remarks.append(
+            (
+                "label_means_missing",
+                Severity.WARNING,
+                marks,
+                why,
+                message("It is a class of its own. Empty these cells if they have no label."),
+            )
+        )
+    return remarks
+
+
+_LIST, _TURN = '["a", "b"]', '{"role": "user", "content": "hello"}'
+
+
+_LIST, _TURN = '["a", "b"]', '{"role": "user", "content": "hello"}'
+
+
+def _lists(table: pa.Table, column: str, problems: list[Problem], file: str | None) -> pa.ChunkedArray | pa.Array:
+    first = table.column(column)
+    found, broken = as_lists(first)
+    if broken.any():
+        why = message("{count} lists cannot be read; the first is {found}", count=int(broken.sum()), found=_cell(first, broken))
+        remedy = message("Write {json}, a list as Python prints it, or texts divided by |; turns may be {turn}.", json=_LIST, turn=_TURN)
+        _say([("broken_list", Severity.ERROR, broken, why, remedy)], table, column, problems, file)
+    elif is_text(first) and (pc.max(pc.list_value_length(found)).as_py() or 0) < 2:
+        for sign in (";", "；", "\t", " > "):
+            holds = flags(pc.match_substring(first, sign))
+            if 2 * holds.sum() > len(holds):
+                why = message("{count} cells hold “{sign}” and are each read as one text.", count=int(holds.sum()), sign=sign)
+                remedy = message("If they are lists, divide their texts by |, or write them as JSON.")
+                _say([("list_of_one", Severity.WARNING, holds, why, remedy)], table, column, problems, file)
+    return found
+
+
+def _cell(column: pa.ChunkedArray, rows: np.ndarray) -> str:
+    """The first of the rows, as it may stand in a sentence."""
+    return str(column[int(np.argmax(rows))].as_py())[:80]
+
+
+def _marked_as_missing(found: Numbers, column: pa.ChunkedArray) -> list[Remark]:
+    if not found.marked.any():
+        return []
+    said = ", ".join(f"“{one}”" for one in pc.unique(pc.utf8_trim_whitespace(column.filter(pa.array(found.marked)))).to_pylist()[:5])
+    why = message("{count} cells with {found} are read as missing.", count=int(found.marked.sum()), found=said)
+    return [
+        ("marked_missing", Severity.WARNING, found.marked, why, message("No action needed if that is right; otherwise write the value."))
+    ]
+
+
+def _say(remarks: Sequence[Remark], table: pa.Table, column: str, problems: list[Problem], file: str | None) -> None:
+    for code, severity, rows, why, remedy in remarks:
+        line = table.column("_line")[int(np.argmax(rows))].as_py() if "_line" in table.column_names else None
+        problems.append(Problem(severity, code, why, remedy, file, line, column, int(rows.sum())))
+
+
+def _numbers(table: pa.Table, column: str, problems: list[Problem], file: str | None, label: bool = False) -> pa.ChunkedArray:
     found = as_numbers(table.column(column))
     remarks = found.remarks(table.column(column))
+    if label:
+        remarks += _marked_as_missing(found, table.column(column))
     if found.wrong.any():
         first = str(table.column(column)[int(np.argmax(found.wrong))].as_py())[:80]
         none_left = found.values.null_count == len(found.values)
@@ -259,17 +379,14 @@ def _numbers(table: pa.Table, column: str, problems: list[Problem], file: str | 
             else message("They count as missing; correct them if that is wrong.")
         )
         remarks.insert(0, ("not_a_number", Severity.ERROR if none_left else Severity.WARNING, found.wrong, why, remedy))
-    for code, severity, rows, why, remedy in remarks:
-        line = table.column("_line")[int(np.argmax(rows))].as_py() if "_line" in table.column_names else None
-        problems.append(Problem(severity, code, why, remedy, file, line, column, int(rows.sum())))
+    _say(remarks, table, column, problems, file)
     return found.values
 
 
 def _marked(table: pa.Table, columns: list[str]) -> pa.Array:
     """The names of the columns that say yes, a list a row; null where none of them has a value."""
-    labels = [as_label(table.column(c)) for c in columns]
-    words = {"yes", "y", "t", "true", "是"}
-    values = [[v is not None and (str(v).lower() in words or v == 1) for v in c.to_pylist()] for c in labels]
+    labels = [as_grades(table.column(c)).values for c in columns]
+    values = [[v == 1 for v in c.to_pylist()] for c in labels]
     known = np.any([c.is_valid().to_numpy() for c in labels], axis=0)
     rows = ([name for name, yes in zip(columns, row, strict=True) if yes] for row in zip(*values, strict=True))
     return pa.array([row if k else None for row, k in zip(rows, known, strict=True)], pa.list_(pa.string()))

@@ -1,6 +1,6 @@
 """Numbers as people write them: 3,5 or 1.234,50 or € 12,90. Whether a comma or a point is the decimal sign, a whole column says."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +10,8 @@ from mtl_core.base.messages import Message, message
 from mtl_core.data.problems import Severity
 
 PLAIN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
-MISSING = pa.array(["nan", "na", "n/a", "null", "none", "-", "?"])
+MISSING = pa.array(["nan", "na", "n/a", "#n/a", "<na>", "nat", "nil", "null", "none", "\\n", "-", "--", "–", "—", "?", "空", "无", "缺失"])
+"""What people write, in lower case, where there is no value."""
 
 _CURRENCY = r"(?:\p{Sc}|EUR|USD|GBP|CHF|JPY|CNY|RMB|元|円)"
 _AROUND = rf"(?i)^([+-]?)\s*{_CURRENCY}\s*|\s*{_CURRENCY}$"
@@ -25,6 +26,7 @@ class Numbers:
 
     wrong:     holds something that is not a number; usual signs of missing values (NA, null, -) and empty cells do not.
     rewritten: a number that is not written as computers do: with a decimal comma, grouped digits, a currency.
+    marked:    a sign of a missing value, such as NA; empty: nothing was looked for.
     ambiguous: 1,234 or 1.234 where no other value says which sign is the decimal one; the point then is, and a comma groups digits.
     """
 
@@ -32,6 +34,7 @@ class Numbers:
     wrong: np.ndarray
     rewritten: np.ndarray
     ambiguous: np.ndarray
+    marked: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
 
     def remarks(self, column: pa.Array | pa.ChunkedArray) -> list[tuple[str, Severity, np.ndarray, Message, Message]]:
         """What a person should know of how `column` was read: code, severity, rows, why, remedy."""
@@ -72,7 +75,9 @@ def read_numbers(text: pa.Array | pa.ChunkedArray) -> Numbers:
     values = pc.if_else(pa.array(read), written, pa.scalar(None, written.type)).cast(pa.float64())
     values = pc.if_else(truth, pc.equal(lower, "true").cast(pa.int8()).cast(pa.float64()), values)
     same = plain & _flags(pc.equal(text, written))
-    return Numbers(values, ~read & ~_flags(left_out), read & ~same, read & unsure)
+    return Numbers(
+        values, ~read & ~_flags(left_out), read & ~same, read & unsure, _flags(pc.is_in(lower, MISSING)) & ~_flags(pc.is_null(lower))
+    )
 
 
 def _bare(text: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:

@@ -1,17 +1,22 @@
 """Columns of text as what they mean: numbers, times, labels, categories. What cannot be read becomes null; callers say so."""
 
-import json
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mtl_core.data.numbers import PLAIN, Numbers, read_numbers
+from mtl_core.data.lists import of_lists, read_lists
+from mtl_core.data.numbers import Numbers, read_numbers
 
 Column: TypeAlias = "pa.Array | pa.ChunkedArray"
 Dates: TypeAlias = Literal["day_first", "month_first"]
 """How 03/04/2024 is meant, where nothing in the column says it."""
+
+INVISIBLE = "[\u00ad\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
+"""Characters that no one sees, as a regular expression; joiners, which emoji and some scripts are written with, are not such."""
+YES, NO = ["t", "yes", "y", "是"], ["f", "no", "n", "否"]
 
 _TIMES = (
     "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y/%m/%d", "%Y%m%d",
@@ -58,28 +63,32 @@ def as_numbers(column: Column) -> Numbers:
         return Numbers(column.cast(pa.float64(), safe=False), none, none, none)
     if pa.types.is_floating(t):
         finite = pc.if_else(pc.is_finite(column), column, pa.scalar(None, t)).cast(pa.float64())
-        return Numbers(finite, _flags(pc.is_inf(column)), none, none)
-    return Numbers(pa.nulls(len(column), pa.float64()), _flags(pc.is_valid(column)), none, none)
+        return Numbers(finite, flags(pc.is_inf(column)), none, none)
+    return Numbers(pa.nulls(len(column), pa.float64()), flags(pc.is_valid(column)), none, none)
 
 
-def as_label(column: Column) -> Column:
-    """int64 when every value is a whole number or true/false, float64 when every value is a number, else string."""
-    t = column.type
-    if pa.types.is_boolean(t):
-        return column.cast(pa.int64())
-    if pa.types.is_integer(t) or pa.types.is_null(t):
-        return column.cast(pa.int64())
-    if pa.types.is_temporal(t) or pa.types.is_nested(t) or pa.types.is_dictionary(t):
-        column = as_text(column)
-    if is_text(column):
-        text = pc.utf8_trim_whitespace(column)
-        looks = pc.or_(pc.match_substring_regex(text, PLAIN), pc.is_in(pc.utf8_lower(text), pa.array(["true", "false"])))
-        padded = pc.match_substring_regex(text, r"^[+-]?0\d")  # 007 is a code, not a number
-        if not pc.all(pc.fill_null(looks, True)).as_py() or pc.any(padded).as_py():
-            return text
-        column, _ = as_number(column)
-    whole = pc.fill_null(pc.and_(pc.equal(column, pc.round(column)), pc.less(pc.abs(column), 2.0**53)), True)
-    return column.cast(pa.int64()) if pc.all(whole).as_py() in (True, None) else column.cast(pa.float64())
+def cleaned(text: Column) -> Column:
+    """Texts as people see them: one Unicode form (NFC), no invisible characters, single spaces, none at the ends; null where nothing is."""
+    text = pc.utf8_normalize(text, "NFC")
+    text = pc.replace_substring_regex(text, INVISIBLE, "")
+    text = pc.utf8_trim_whitespace(pc.replace_substring_regex(text, r"[\s\p{Z}]+", " "))
+    return pc.if_else(pc.equal(text, ""), pa.scalar(None, text.type), text)
+
+
+def as_class(column: Column) -> Column:
+    """Names of classes or categories, each in its own spelling: 1.10 is not 1.1, 007 not 7."""
+    return cleaned(as_text(column))
+
+
+def as_grades(column: Column) -> Numbers:
+    """As `as_numbers`, where yes and no in words are 1 and 0."""
+    found = as_numbers(column)
+    if not found.wrong.any() or not is_text(column):
+        return found
+    words = pc.utf8_lower(pc.utf8_trim_whitespace(column))
+    yes, no = (flags(pc.is_in(words, pa.array(these))) for these in (YES, NO))
+    values = pc.if_else(pa.array(yes), 1.0, pc.if_else(pa.array(no), 0.0, found.values))
+    return replace(found, values=values, wrong=found.wrong & ~yes & ~no)
 
 
 def as_time(column: Column, dates: Dates | None = None) -> tuple[Column, np.ndarray]:
@@ -108,26 +117,24 @@ def as_time(column: Column, dates: Dates | None = None) -> tuple[Column, np.ndar
         times = pc.strptime(text, format=form, unit="us", error_is_null=True)
         if times.null_count < best.null_count:
             best = times
-    return best, _flags(pc.and_(pc.is_valid(column), pc.is_null(best)))
+    return best, flags(pc.and_(pc.is_valid(column), pc.is_null(best)))
 
 
-def as_lists(column: Column) -> pa.Array | pa.ChunkedArray:
-    """list<string>: lists as they are; texts as a JSON list, else divided at `|`."""
+def as_lists(column: Column) -> tuple[Column, np.ndarray]:
+    """(list<string>, rows whose list is broken): lists as they are; texts as a list in JSON or as Python or numpy print it, else divided at
+    `|`. Turns as objects become “speaker: text”."""
     if pa.types.is_list(column.type):
-        return column
+        whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        if isinstance(whole, pa.ChunkedArray) or not pa.types.is_string(whole.type.value_type):
+            return column, np.zeros(len(column), bool)
+        found, broken = of_lists(whole)
+        return (column if found is whole else found), broken
     text = as_text(column)
     flat = text.combine_chunks() if isinstance(text, pa.ChunkedArray) else text
-    if pc.any(pc.match_substring_regex(flat, r"^\s*\[")).as_py():
-        return pa.array([None if v is None else _json_list(v) for v in flat.to_pylist()], pa.list_(pa.string()))
-    return pc.split_pattern(pc.replace_substring_regex(flat, r"\s*\|\s*", "|"), "|")
-
-
-def _json_list(value: str) -> list[str]:
-    try:
-        items = json.loads(value)
-    except ValueError:
-        items = value
-    return [str(i) for i in items if i is not None] if isinstance(items, list) else [part.strip() for part in value.split("|")]
+    rows, broken = read_lists(flat)
+    if rows is not None:
+        return pa.array(rows, pa.list_(pa.string())), broken
+    return pc.split_pattern(pc.replace_substring_regex(flat, r"\s*\|\s*", "|"), "|"), broken
 
 
 def codes_of(column: Column) -> tuple[np.ndarray, pa.Array]:
@@ -141,6 +148,7 @@ def codes_of(column: Column) -> tuple[np.ndarray, pa.Array]:
     return codes, encoded.dictionary
 
 
-def _flags(values: Column) -> np.ndarray:
+def flags(values: Column) -> np.ndarray:
+    """(N,) bool, False where null."""
     array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     return np.asarray(pc.fill_null(array, False).to_numpy(zero_copy_only=False), bool)

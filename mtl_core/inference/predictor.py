@@ -12,14 +12,18 @@ import pyarrow as pa
 import torch
 
 from mtl_core.base.messages import message
+from mtl_core.data.lists import things
 from mtl_core.data.memory import rows_in_memory
 from mtl_core.data.problems import InputError
+from mtl_core.data.values import as_class, as_lists, as_numbers
 from mtl_core.runtime.batches import assemble
 from mtl_core.runtime.checkpoints import load_model
 from mtl_core.runtime.devices import device_of, precision_of
 from mtl_core.runtime.lanes import Lanes
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import Field, TaskKind, columns_of
+from mtl_core.tasks.common import category_columns
+from mtl_core.tasks.features import UNSEEN, known_codes
 
 BLOCK_ROWS = 4096
 
@@ -70,7 +74,8 @@ class Predictor:
             return kind.head.scores(logits, inputs, spec)
 
     def predict(self, task: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """One answer a row, as the task's kind presents it. rows: field → value; a missing value is None or left out.
+        """One answer a row, as the task's kind presents it, with `unseen` where there is such. rows: field → value; a missing value is
+        None or left out.
 
         Raises InputError: an unknown field, a required one missing, a value of the wrong type.
         """
@@ -78,7 +83,29 @@ class Predictor:
         most = min(BLOCK_ROWS, self.kinds[task].rows_at_once)
         for start in range(0, len(rows), most):
             answers += self.kinds[task].report.answers(self.scores(task, rows[start : start + most]), self._specs[task])
+        for answer, unseen in zip(answers, self.unseen(task, rows), strict=True):
+            if unseen:
+                answer["unseen"] = unseen
         return answers
+
+    def unseen(self, task: str, rows: Sequence[Mapping[str, Any]]) -> list[list[dict[str, str]]]:
+        """Of each row the categories that training did not know, or too rarely, and that count as unknown: {"column", "value"}.
+
+        Raises InputError.
+        """
+        found: list[list[dict[str, str]]] = [[] for _ in rows]
+        known, names = self.choices(task), self.columns(task)
+        if not known or not rows:
+            return found
+        table = self._table(task, rows)
+        for field, vocabularies in known.items():
+            parts = category_columns(table[field])
+            for name, vocabulary, column in zip(names[field], vocabularies, parts, strict=False):
+                values = column.to_pylist()
+                for i in np.flatnonzero(known_codes(column, vocabulary) == UNSEEN):
+                    if values[i]:
+                        found[i].append({"column": name, "value": values[i]})
+        return found
 
     def rank(self, task: str, query: Mapping[str, Any], catalogue: Sequence[Any], k: int = 10) -> list[tuple[int, float]]:
         """The `k` best of `catalogue` (values of the kind's ranked field) for `query` → [(place in the catalogue, relevance)].
@@ -119,11 +146,9 @@ def _arrow_type(field: Field) -> pa.DataType:
 
 
 def _value(value: Any, field: Field, width: int, row: int) -> Any:
-    """A person's value as the field's type wants it."""
+    """A person's value as the field's type wants it, read as a cell of a table is."""
     if field.type == "texts":
-        if isinstance(value, str):
-            value = [value]
-        return [str(v) for v in value or [] if v not in (None, "")]
+        return _texts(value, field, row)
     if field.many and field.type in ("category", "number"):
         values = value if isinstance(value, (list, tuple)) else [value]
         if len(values) != width:
@@ -147,14 +172,47 @@ def _value(value: Any, field: Field, width: int, row: int) -> Any:
     return single
 
 
-def _single(value: Any, field: Field, row: int) -> Any:
+def _texts(value: Any, field: Field, row: int) -> list[str]:
+    """A list, or a cell that holds one."""
     if value is None or value == "":
-        return None
-    if field.type != "number":
-        return str(value)
+        return []
     try:
-        return float(value)
+        if isinstance(value, str):
+            lists, broken = as_lists(pa.array([value], pa.string()))
+            if broken.any():
+                raise ValueError(value)
+            return [one for one in lists[0].as_py() if one]
+        return things(list(value))
     except (TypeError, ValueError) as error:
         raise InputError(
-            message("Row {row}, field “{field}”: expected a number, found “{found}”.", row=row, field=field.name, found=str(value)[:80])
+            message(
+                "Row {row}, field “{field}”: expected a list of texts, found {found}.", row=row, field=field.name, found=str(value)[:80]
+            )
         ) from error
+
+
+def _single(value: Any, field: Field, row: int) -> Any:
+    if value is None or value == "" or (isinstance(value, float) and value != value):
+        return None
+    if field.type != "number":
+        text = json.dumps(value) if isinstance(value, bool) else f"{value:.0f}" if _is_whole(value) else str(value)
+        return as_class(pa.array([text]))[0].as_py() if field.type == "category" else text
+    found = as_numbers(pa.array([value])) if isinstance(value, (str, bool, int, float)) else None
+    if found is None or found.wrong.any():
+        raise InputError(
+            message("Row {row}, field “{field}”: expected a number, found “{found}”.", row=row, field=field.name, found=str(value)[:80])
+        )
+    if found.ambiguous.any():
+        raise InputError(
+            message(
+                "Row {row}, field “{field}”: “{found}” is ambiguous. Write it without thousands separators and with a decimal point.",
+                row=row,
+                field=field.name,
+                found=value,
+            )
+        )
+    return found.values[0].as_py()
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, float) and value.is_integer() and abs(value) < 2**53

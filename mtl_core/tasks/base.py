@@ -47,7 +47,8 @@ class Field:
               label, group (rows that belong to one query or user).
     many:     several columns may be mapped to it (texts are joined by a space; categories and numbers stand side by side).
     aliases:  column names seen in the wild, lower case, for suggestions.
-    holds:    of a label: class (any value), number (read as people write them), tags (a list, or text with several of them).
+    holds:    of a label: class (any value), number (read as people write them), grade (a number, or yes or no in words),
+              tags (a list, or text with several of them), text (as it stands).
     help:     one sentence, marked with N_. label: what people call it, marked with N_; empty: its name.
     asked:    whether a prediction wants it, too; a label or a group is never asked for.
     suggested: whether columns are proposed for it, by their names or by what they hold.
@@ -59,7 +60,7 @@ class Field:
     required: bool = True
     many: bool = False
     aliases: tuple[str, ...] = ()
-    holds: Literal["class", "number", "tags"] = "class"
+    holds: Literal["class", "number", "grade", "tags", "text"] = "class"
     asked: bool = True
     suggested: bool = True
     label: str = ""
@@ -98,6 +99,9 @@ ANSWERS: Mapping[str, AnswerField] = {
     "probability": AnswerField(N_("Probability")),
     "probabilities": AnswerField(N_("Probabilities")),
     "relevance": AnswerField(N_("Relevance")),
+    "unseen": AnswerField(N_("Values that training did not see")),
+    "column": AnswerField(N_("Column")),
+    "value": AnswerField(N_("Value"), is_share=False),
 }
 """Of every kind; others are the kind's own."""
 

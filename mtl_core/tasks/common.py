@@ -327,6 +327,34 @@ class TaskProblems:
         )
         return labelled["train"]
 
+    def two_labels(self, fields: tuple[str, ...], labels: pa.ChunkedArray) -> None:
+        """Rows whose texts are the same and whose labels are not. labels: (N,), nulls are left out."""
+        given = [name for name in fields if name in self.table.column_names]
+        used = ~nulls(labels) & (self.split != "")
+        text = np.stack([codes(texts(self.table[name])) for name in given])
+        frame = pd.DataFrame({"text": pd.factorize(pd.MultiIndex.from_arrays(list(text)))[0], "label": codes(labels)})[used]
+        frame = frame.drop_duplicates()
+        double = frame["text"][frame["text"].duplicated(keep=False)].unique()
+        if not len(double):
+            return
+        of_row = pd.factorize(pd.MultiIndex.from_arrays(list(text)))[0]
+        mask = np.isin(of_row, double) & used
+        rows = np.flatnonzero(mask & (of_row == double[0]))
+        found = dict.fromkeys(str(labels[int(row)].as_py()) for row in rows)
+        self.rows(
+            Severity.WARNING,
+            "same_text_other_label",
+            "label",
+            mask,
+            message(
+                "{texts} texts stand in several rows with different labels, {count} rows in all: “{text}” is {found}.",
+                texts=len(double),
+                text=shorten(self.table[given[0]][int(rows[0])].as_py()),
+                found=", ".join(f"“{shorten(one)}”" for one in list(found)[:3]),
+            ),
+            message("No model can answer all of them. Correct the labels, or choose another kind if a text may have several."),
+        )
+
     def two_classes(self, values: np.ndarray) -> None:
         """values: (N,) targets, nan = none. One class among the training rows: an error; in another split: a warning."""
         for part in ("train", "validation", "test"):

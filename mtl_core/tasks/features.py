@@ -4,6 +4,7 @@ Any kind may read them: it has the fields `categories` and `numbers`, its option
 gives, its encoded table what `encode` gives, and its head a `FeatureEncoding`.
 """
 
+import re
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,12 @@ from pydantic import Field as Setting
 
 from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
+from mtl_core.data.numbers import PLAIN
 from mtl_core.data.problems import Severity
 from mtl_core.tasks import common
 from mtl_core.tasks.base import Spec
 
+_PLAIN, _PADDED = re.compile(PLAIN), re.compile(r"[+-]?0\d")
 UNSEEN = 0  # the code of a category that training did not know
 NUMBER_SIZE = 16  # width of an encoded number
 
@@ -115,8 +118,7 @@ def encode(table: pa.Table, spec: Spec) -> dict[str, Any]:
         found = common.category_columns(table["categories"]) if "categories" in table.column_names else []
         coded = np.full((n, len(spec["vocabularies"])), UNSEEN, dtype=np.int64)
         for k, (vocabulary, column) in enumerate(zip(spec["vocabularies"], found, strict=False)):
-            place = pc.index_in(column, pa.array(vocabulary, pa.string()))
-            coded[:, k] = pc.fill_null(pc.add(place, 1), UNSEEN).to_numpy(zero_copy_only=False)
+            coded[:, k] = known_codes(column, vocabulary)
         columns["categories"] = common.fixed(coded)
     if spec["numbers"]:
         values = np.full((n, len(spec["numbers"])), np.nan)
@@ -128,6 +130,30 @@ def encode(table: pa.Table, spec: Spec) -> dict[str, Any]:
             values[:, f] = _encode_number(values[:, f], number)
         columns["numbers"] = common.fixed(values.astype(np.float32))
     return columns
+
+
+def known_codes(column: pa.ChunkedArray, vocabulary: list[str]) -> np.ndarray:
+    """(N,) int64: 1 + the place of each value in the vocabulary, UNSEEN where it has none.
+
+    A value that the vocabulary spells otherwise is found, too, where only one of its values is the same number or the same of true and
+    false: 1 is 1.0, and True of a file the true of JSON. What stands in the vocabulary itself is never taken for another.
+    """
+    codes = pc.fill_null(pc.add(pc.index_in(column, pa.array(vocabulary, pa.string())), 1), UNSEEN).to_numpy().astype(np.int64)
+    if (codes == UNSEEN).any():
+        same: dict[object, list[int]] = {}
+        for place, name in enumerate(vocabulary, 1):
+            same.setdefault(_meant(name), []).append(place)
+        alone = {meant: places[0] for meant, places in same.items() if meant is not None and len(places) == 1}
+        missed = np.flatnonzero(codes == UNSEEN)
+        codes[missed] = [alone.get(_meant(value), UNSEEN) for value in column.take(pa.array(missed)).to_pylist()]
+    return codes
+
+
+def _meant(name: str) -> object:
+    """What true, false or a number is in whatever spelling; None: the value is its spelling, as 007 is."""
+    if name.lower() in ("true", "false"):
+        return name.lower()
+    return float(name) if _PLAIN.match(name) and not _PADDED.match(name) else None
 
 
 def _fit_number(values: np.ndarray, options: FeatureOptions) -> dict[str, Any]:

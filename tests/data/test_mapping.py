@@ -111,7 +111,7 @@ def test_each_type() -> None:
     assert problems == []
     assert mapped.to_pydict() == {
         "text": ["Red shoe", "hat", None],
-        "label": [1, 0, None],
+        "label": ["1", "0", None],
         "group": ["7", "8", None],
         "categories": [["x", "1"], [None, "2"], ["z", None]],
         "numbers": [[1.0, 1.5], [None, 2.5], [None, None]],

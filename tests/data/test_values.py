@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from mtl_core.data.values import as_label, as_lists, as_number, as_text, as_time, codes_of
+from mtl_core.data.values import as_class, as_grades, as_lists, as_number, as_text, as_time, codes_of
 
 
 def test_numbers_as_shops_write_them() -> None:
@@ -42,22 +42,30 @@ def test_numbers_of_other_types() -> None:
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        (["1", "0", None], [1, 0, None]),
-        (["1.0", "0"], [1, 0]),
-        (["True", "false"], [1, 0]),
-        (["0.5", "1"], [0.5, 1.0]),
-        (["001", "2"], ["001", "2"]),
-        (["refund", " 1 "], ["refund", "1"]),
-        (["-1", "0"], [-1, 0]),
-        ([True, None], [1, None]),
-        ([1.0, 2.0], [1, 2]),
-        ([None, None], [None, None]),
+        (["1.10", "1.1", None], ["1.10", "1.1", None]),
+        (["1.0", "0"], ["1.0", "0"]),
+        (["True", "false"], ["True", "false"]),
+        (["007", "7", "1e5", "12,5"], ["007", "7", "1e5", "12,5"]),
+        (["1234567890123456781", "1234567890123456782"], ["1234567890123456781", "1234567890123456782"]),
+        ([1234567890123456781], ["1234567890123456781"]),
+        ([" refund\u200b ", "re\u00adfund", "\ufeffrefund\u00a0"], ["refund"] * 3),
+        (["produe\u0301", "produ\u00e9"], ["produ\u00e9"] * 2),
+        (["too\u3000 late", " \u200b "], ["too late", None]),
+        (["\U0001f469\u200d\U0001f33e"], ["\U0001f469\u200d\U0001f33e"]),
+        ([True, None], ["true", None]),
+        ([1.0, 2.0, None], ["1", "2", None]),
+        ([1.5, 2.0], ["1.5", "2"]),
     ],
 )
-def test_labels_are_numbers_only_when_all_are(values: list, expected: list) -> None:
-    found = as_label(pa.chunked_array([pa.array(values)])).to_pylist()
-    assert found == expected
-    assert [type(v) for v in found] == [type(v) for v in expected]
+def test_a_class_keeps_its_spelling(values: list, expected: list) -> None:
+    assert as_class(pa.chunked_array([pa.array(values)])).to_pylist() == expected
+
+
+def test_grades_are_numbers_or_yes_and_no() -> None:
+    found = as_grades(pa.chunked_array([["yes", "N", "0,5", "1", None, "NULL", "否", "maybe", "是"]]))
+    assert found.values.to_pylist() == [1, 0, 0.5, 1, None, None, 0, None, 1]
+    assert np.flatnonzero(found.wrong).tolist() == [7]
+    assert np.flatnonzero(found.marked).tolist() == [5]
 
 
 def test_ids_read_as_floats_lose_their_point() -> None:
@@ -96,10 +104,40 @@ def test_times_as_numbers() -> None:
     assert as_time(zoned)[0].to_pylist() == [datetime(2024, 1, 1)]
 
 
-def test_lists_of_texts() -> None:
-    assert as_lists(pa.chunked_array([["a | b|c", None, "d"]])).to_pylist() == [["a", "b", "c"], None, ["d"]]
-    assert as_lists(pa.array(['["a", "b, c"]', "[]", "[broken"])).to_pylist() == [["a", "b, c"], [], ["[broken"]]
-    assert as_lists(pa.array([["a"], []])).to_pylist() == [["a"], []]
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("a | b|c", ["a", "b", "c"]),
+        ('["a", "b, c"]', ["a", "b, c"]),
+        ("['a', \"b's\", None]", ["a", "b's"]),
+        ("('a', 'b')", ["a", "b"]),
+        ("['a' 'b c'\n 'd']", ["a", "b c", "d"]),
+        ("array(['a', 'b'], dtype=object)", ["a", "b"]),
+        ("['a', nan]", ["a"]),
+        ("[1, 2.5, true]", ["1", "2.5", "true"]),
+        ("[]", []),
+        ("[SALE] red | blue", ["[SALE] red", "blue"]),
+        ('[{"role": "user", "content": "hi"}, {"from": "gpt", "value": "yes"}]', ["user: hi", "gpt: yes"]),
+        ("[{'speaker': 'a', 'text': 'x: y'}, {'content': 'z'}]", ["a: x: y", "z"]),
+        ('[{"role": "user", "content": [{"type": "text", "text": "hi"}]}]', ["user: hi"]),
+    ],
+)
+def test_lists_of_texts(cell: str, expected: list[str]) -> None:
+    found, broken = as_lists(pa.chunked_array([[cell, None, "d"]]))
+    assert found.to_pylist() == [expected, None, ["d"]]
+    assert not broken.any()
+
+
+@pytest.mark.parametrize("cell", ['["a", "b"', "['a', 'b", "[a, b]", '[["a"], ["b"]]', '[{"x": 1}]', "['a' 'b' ... 'z']", "['a', 'b' 'c']"])
+def test_a_broken_list_is_refused(cell: str) -> None:
+    assert as_lists(pa.array(["x", cell]))[1].tolist() == [False, True]
+
+
+def test_lists_of_a_column_of_lists() -> None:
+    assert as_lists(pa.array([["a"], []]))[0].to_pylist() == [["a"], []]
+    found, broken = as_lists(pa.array([['{"role": "user", "content": "hi"}', "[SALE]"], ['["a"]'], None]))
+    assert found.to_pylist() == [["user: hi", "[SALE]"], None, None]
+    assert broken.tolist() == [False, True, False]
 
 
 def test_codes_across_chunks() -> None:

@@ -141,7 +141,13 @@ def test_the_baseline_and_the_majority() -> None:
 
 
 def check(labels: list[Any], split: list[str], text: list[str | None] | None = None) -> dict[str, Any]:
-    table = pa.table({"text": pa.array(text or ["t"] * len(labels), pa.string()), "label": labels, "_line": np.arange(len(labels)) + 2})
+    table = pa.table(
+        {
+            "text": pa.array(text or [f"text {i}" for i in range(len(labels))], pa.string()),
+            "label": labels,
+            "_line": np.arange(len(labels)) + 2,
+        }
+    )
     found = KIND.rows.check(table, np.array(split), OPTIONS)
     assert all(p.why.text() and p.remedy.text() for p in found)
     return {p.code: p for p in found}
@@ -153,6 +159,26 @@ def test_check_single_and_unknown_classes() -> None:
     assert (found["class_with_one_row"].line, found["class_with_one_row"].count) == (4, 1) and "“b”" in str(found["class_with_one_row"])
     assert (found["label_not_in_training"].line, found["label_not_in_training"].count) == (6, 2)
     assert all(p.severity is Severity.WARNING for p in found.values())
+
+
+def test_check_spellings() -> None:
+    split = ["train"] * 4 + ["validation", "test"]
+    found = check(["Refund", "refund", "1.1", "1.10", "01", "ＲＥＦＵＮＤ"], split)
+    assert "“Refund” = “refund” = “ＲＥＦＵＮＤ”" in str(found["class_case"]) and found["class_case"].count == 3
+    assert "“1.1” = “1.10”" in str(found["class_number"]) and found["class_number"].count == 2
+    table = pa.table({"text": ["a", "b"], "label": ["Refund", "ＲＥＦＵＮＤ"]})
+    assert KIND.rows.fit(table, OPTIONS)["classes"] == ["Refund", "ＲＥＦＵＮＤ"]
+    joined = KIND.Options(join_spellings=True)
+    spec = KIND.rows.fit(table, joined)
+    assert spec["classes"] == ["refund"]
+    assert KIND.rows.encode(table, spec, joined)["label"].to_pylist() == [0, 0]
+
+
+def test_the_same_text_with_two_labels() -> None:
+    found = check(["a", "b", "a", "b"], ["train"] * 3 + ["test"], ["same", "same", "other", "last"])["same_text_other_label"]
+    assert (found.count, found.line) == (2, 2)
+    assert "“same” is “a”, “b”" in str(found)
+    assert "same_text_other_label" not in check(["a", "b", None], ["train"] * 3, ["x", "y", "x"])
 
 
 def test_check_labels_that_cannot_be_learned() -> None:

@@ -303,3 +303,36 @@ def test_predicts_without_labels(compiled: Callable[..., Any]) -> None:
     encoded = KIND.rows.encode(pa.table({"text": ["red shoe", None]}), SPEC, OPTIONS)
     vectors, batch = compiled(KIND, encoded, OPTIONS)
     assert KIND.head.scores(KIND.head.module(32, SPEC, OPTIONS)(vectors, batch), batch, SPEC).tolist()[1] == []
+
+
+@pytest.mark.parametrize(
+    ("cell", "code"),
+    [
+        ('[{"start": 7, "end": 10, "label": "colour"}]', None),
+        ('[[7, 10, "colour"]]', None),
+        ('[7, 10, "colour"]', None),
+        ("[(7, 10, 'colour')]", None),
+        ('{"entities": [[7, 10, "colour"]]}', None),
+        ('[{"start_offset": 7, "end_offset": 10, "label": "colour"}]', None),
+        ('[{"value": {"start": 7, "end": 10, "text": "red", "labels": ["colour"]}, "type": "labels"}]', None),
+        ('[{"start": 8, "end": 11, "label": "colour", "text": "red"}]', "spans_recounted"),  # UTF-16
+        ('[{"start": 11, "end": 14, "label": "colour", "text": "red"}]', "spans_recounted"),  # UTF-8
+        ('[{"start": 7, "end": 9, "label": "colour", "text": "red"}]', "spans_recounted"),  # the end is included
+        ('[{"start": 0, "end": 3, "label": "colour", "text": "red"}]', "span_text_differs"),
+        ('[{"start": 8, "end": 11, "label": "colour"}]', "span_in_word"),
+    ],
+)
+def test_spans_as_other_programs_write_them(cell: str, code: str | None) -> None:
+    table = pa.table({"text": ["h\u00e9 \U0001f381 a red hat"] * 3, "label": [cell] * 3, "_line": [2, 3, 4]})
+    found = {p.code for p in KIND.rows.check(table, np.array(["train", "validation", "test"]), KIND.Options())}
+    assert found & {"spans_recounted", "span_text_differs", "span_in_word", "label_type"} == ({code} if code else set())
+    read = KIND.rows.read(table, KIND.Options())["label"][0].as_py()
+    if code not in ("span_text_differs", "span_in_word"):
+        assert read == ["colour: red"]
+
+
+def test_the_unit_of_offsets_can_be_set() -> None:
+    table = pa.table({"text": ["\U0001f381 a red hat"], "label": ['[[5, 8, "colour"]]']})
+    assert KIND.rows.read(table, KIND.Options(offsets="utf16"))["label"].to_pylist() == [["colour: red"]]
+    table = pa.table({"text": ["\U0001f381 a red hat"], "label": ['[[7, 10, "colour"]]']})
+    assert KIND.rows.read(table, KIND.Options(offsets="bytes"))["label"].to_pylist() == [["colour: red"]]

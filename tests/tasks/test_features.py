@@ -57,3 +57,9 @@ def test_the_features_of_a_row_stand_side_by_side() -> None:
     assert found.shape == (2, encoding.width)
     torch.testing.assert_close(found[:, :3], encoding.embeddings[0].weight[1:])  # the first category's own vectors
     assert found[:, -2:].tolist() == [[-1, 0], [1, 0]]  # standardised; not missing
+
+
+def test_a_value_is_known_in_another_spelling_of_the_same() -> None:
+    known = ["1.0", "2", "007", "true", "3", "3.0", "red"]
+    column = pa.chunked_array([["1", "2.0", "7", "True", "3", "3.00", "red", "blue", "", "1.0"]])
+    assert features.known_codes(column, known).tolist() == [1, 2, 0, 4, 5, 0, 7, 0, 0, 1]

@@ -1,6 +1,6 @@
 """Classification: a text, or two texts read together → one of N classes, or none of them; classes may have parents."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -155,13 +155,15 @@ class ClassificationRows(Rows):
             return findings.problems
         findings.texts("text")
         findings.texts("second")
-        column = common.names(table["label"])
+        column = classes.names(table["label"], options)
         in_class = ~common.nulls(column) & ~classes.turned_away(column, options)
         if not findings.labels(in_class):
             return findings.problems
+        classes.check_spellings(findings, column)
+        findings.two_labels(("text", "second"), column)
         classes.check_scope(findings, column, options)
         if "parent" in table.column_names:
-            classes.check_parents(findings, column)
+            classes.check_parents(findings, column, options)
         train = (findings.split == "train") & in_class
         counts = pc.value_counts(column.filter(pa.array(train)))
         found, sizes = counts.field("values"), counts.field("counts").to_numpy()
@@ -215,12 +217,18 @@ class ClassificationRows(Rows):
         return findings.problems
 
     def keep(self, table: pa.Table, split: np.ndarray, options: ClassificationOptions, seed: int) -> np.ndarray:
-        return classes.kept(common.names(table["label"]), split, options, seed)
+        return classes.kept(classes.names(table["label"], options), split, options, seed)
+
+    def counted(self, table: pa.Table, options: ClassificationOptions) -> pa.ChunkedArray:
+        return classes.names(table["label"], options)
+
+    def read(self, table: pa.Table, options: ClassificationOptions) -> Mapping[str, pa.ChunkedArray]:
+        return {name: classes.names(table[name], options) for name in ("label", "parent") if name in table.column_names}
 
     def fit(self, table: pa.Table, options: ClassificationOptions) -> Spec:
         """classes: strings, sorted by number where all are numbers; weights: one a class, mean 1 over the training rows; parents: their
         names, and which one each class is of."""
-        column = common.names(table["label"])
+        column = classes.names(table["label"], options)
         counts = pc.value_counts(pc.drop_null(column.filter(pa.array(~classes.turned_away(column, options)))))
         size = dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
         found = _sorted(list(size))
@@ -230,7 +238,7 @@ class ClassificationRows(Rows):
         if options.reject != "none":
             spec["reject"] = options.reject
         if "parent" in table.column_names:
-            usual = classes.parents_of(column, common.names(table["parent"]))
+            usual = classes.parents_of(column, classes.names(table["parent"], options))
             parents = [usual.get(c, c) for c in found]
             names = _sorted(list(set(parents)))
             spec["parents"] = {"names": names, "of": [names.index(p) for p in parents]}
@@ -239,7 +247,7 @@ class ClassificationRows(Rows):
     def encode(self, table: pa.Table, spec: Spec, options: ClassificationOptions) -> pa.Table:
         columns = vectors.columns(table)
         if "label" in table.column_names:
-            column = common.names(table["label"])
+            column = classes.names(table["label"], options)
             codes = pc.index_in(column, pa.array(spec["classes"], pa.string())).cast(pa.int64())
             columns["label"] = pc.if_else(pa.array(classes.turned_away(column, options)), len(spec["classes"]), codes)
         return pa.table(columns)

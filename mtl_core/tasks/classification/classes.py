@@ -4,6 +4,8 @@ Out of scope is either a class like the others, or, with `reject`, what the mode
 their label is C, the number of classes, and `scores` has a column more, the doubt in [0, 1].
 """
 
+import re
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -14,6 +16,7 @@ from pydantic import Field as Setting
 
 from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
+from mtl_core.data.numbers import PLAIN
 from mtl_core.data.problems import Severity
 from mtl_core.evaluation import metrics
 from mtl_core.tasks import common
@@ -51,6 +54,11 @@ class ClassOptions(Options):
         title=N_("Parent class loss weight"),
         description=N_("Loss weight of predicting the parent class, relative to the class; with a parent column."),
     )
+    join_spellings: bool = Setting(
+        False,
+        title=N_("Join spellings"),
+        description=N_("Classes that differ only in upper and lower case, or in the width of characters, are one."),
+    )
     rows_per_class: int = Setting(
         0,
         ge=0,
@@ -59,6 +67,48 @@ class ClassOptions(Options):
         description=N_("Maximum training rows per class, sampled with the seed; 0: all."),
         json_schema_extra={"stops": [0, 5, 10, 20, 50, 100, 200, 500, 1000, 10_000], "zero": N_("all")},
     )
+
+
+# -- names --------------------------------------------------------------------------------------------------------------------
+
+
+def names(column: pa.ChunkedArray, options: ClassOptions) -> pa.ChunkedArray:
+    """(N,) of the classes, null where there is none."""
+    return _joined(common.names(column)) if options.join_spellings else common.names(column)
+
+
+def _joined(names: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.utf8_lower(pc.utf8_normalize(names, "NFKC"))
+
+
+def check_spellings(findings: common.TaskProblems, names: pa.ChunkedArray) -> None:
+    """Classes that a person may mean as one: they differ in case or width only, or are one number."""
+    found = pc.drop_null(pc.unique(names))
+    keys = pd.Series(_joined(found).to_pylist(), dtype=object)
+    number = re.compile(PLAIN)
+    given = found.to_pylist()
+    words = pd.Series(given, dtype=object)
+    numbers = pd.Series([float(n) if number.match(n) and not re.match(r"[+-]?0\d", n) else None for n in given], dtype=object)
+    for code, same, why, remedy in (
+        (
+            "class_case",
+            keys,
+            message("Classes differ only in upper and lower case or in the width of characters: {found}."),
+            message("They are classes of their own. If they are the same, turn on the option “Join spellings”."),
+        ),
+        (
+            "class_number",
+            numbers,
+            message("Classes are written differently and are the same number: {found}."),
+            message("They are classes of their own, as codes are. If they are the same, write them in one way."),
+        ),
+    ):
+        alike = same.notna() & same.duplicated(keep=False)
+        if alike.any():
+            groups = words[alike].groupby(same[alike], sort=False).agg(list)
+            shown = "; ".join(" = ".join(f"“{common.shorten(name)}”" for name in group[:4]) for group in groups[:4])
+            mask = pc.fill_null(pc.is_in(names, pa.array(words[alike], pa.string())), False).to_numpy()
+            findings.rows(Severity.WARNING, code, "label", mask, replace(why, values={"found": shown}), remedy)
 
 
 # -- rows ---------------------------------------------------------------------------------------------------------------------
@@ -113,11 +163,11 @@ def check_scope(findings: common.TaskProblems, names: pa.ChunkedArray, options: 
     )
 
 
-def check_parents(findings: common.TaskProblems, names: pa.ChunkedArray) -> None:
-    parents = common.names(findings.table["parent"])
+def check_parents(findings: common.TaskProblems, column: pa.ChunkedArray, options: ClassOptions) -> None:
+    parents = names(findings.table["parent"], options)
     train = pa.array(findings.split == "train")
-    usual = parents_of(names.filter(train), parents.filter(train))
-    wanted = pa.array([usual.get(name) for name in names.to_pylist()], pa.string())
+    usual = parents_of(column.filter(train), parents.filter(train))
+    wanted = pa.array([usual.get(name) for name in column.to_pylist()], pa.string())
     other = pc.fill_null(pc.not_equal(parents, wanted), False).to_numpy()
     first = int(np.argmax(other)) if other.any() else None
     findings.rows(
@@ -127,7 +177,7 @@ def check_parents(findings: common.TaskProblems, names: pa.ChunkedArray) -> None
         other,
         message(
             "{count} rows have another parent than most training rows of their class; the first is “{label}”, here under “{parent}”.",
-            label="" if first is None else common.shorten(names[first].as_py()),
+            label="" if first is None else common.shorten(column[first].as_py()),
             parent="" if first is None else common.shorten(parents[first].as_py()),
         ),
         message("A class can have only one parent; the most frequent one is used. Correct the column, or use two class names."),
@@ -136,7 +186,7 @@ def check_parents(findings: common.TaskProblems, names: pa.ChunkedArray) -> None
         Severity.WARNING,
         "parent_missing",
         "parent",
-        common.nulls(parents) & ~common.nulls(names),
+        common.nulls(parents) & ~common.nulls(column),
         message("{count} rows have a class and no parent."),
         message("The parent of the other rows of the class is used; a class that has none is its own parent."),
     )

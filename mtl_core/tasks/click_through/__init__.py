@@ -77,6 +77,7 @@ FIELDS = (
         "label",
         N_("Whether there was a click: 0 or 1."),
         aliases=("label", "click", "clicked", "revenue", "converted", "conversion"),
+        holds="grade",
         label=N_("Label"),
     ),
     Field(
@@ -85,6 +86,7 @@ FIELDS = (
         N_("Whether a purchase followed the click: 0 or 1."),
         required=False,
         aliases=("conversion", "converted", "purchase", "purchased", "bought"),
+        holds="grade",
         label=N_("Conversion"),
     ),
     Field(

@@ -1,11 +1,9 @@
 """Extraction: a text → spans of it, each with the name of an attribute (brand, colour, material)."""
 
-import json
-import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -17,9 +15,12 @@ from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation import weighed
 from mtl_core.tasks import common, suits
 from mtl_core.tasks.base import SPANS, AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
-from mtl_core.tasks.spans import PIECES, Span, apart, lower, objects, occurrences, trimmed
+from mtl_core.tasks.extraction import cells
+from mtl_core.tasks.spans import PIECES, Span, apart, lower, objects
 
 EXAMPLE = '{"brand": "Ellie Shoes", "colour": ["red", "black"]}'
+SPANS_EXAMPLE = '[{"start": 0, "end": 5, "label": "brand"}]'
+TRIPLES_EXAMPLE = '[[0, 5, "brand"]]'
 
 
 class ExtractionOptions(Options):
@@ -38,6 +39,19 @@ class ExtractionOptions(Options):
         le=1,
         title=N_("Outside (O) tag weight"),
         description=N_("Loss weight of tokens outside all spans (tag O); below 1 raises recall and lowers precision."),
+    )
+    offsets: Literal["automatic", "characters", "utf16", "bytes"] = Setting(
+        "automatic",
+        title=N_("Offsets"),
+        description=N_("How positions of spans are counted; automatic: as the cell's own text says, where it has one, else in characters."),
+        json_schema_extra={
+            "choices": {
+                "automatic": N_("Automatic"),
+                "characters": N_("Characters"),
+                "utf16": N_("UTF-16 units (JavaScript, Java)"),
+                "bytes": N_("UTF-8 bytes"),
+            }
+        },
     )
     minimum_count: int = Setting(
         1,
@@ -119,7 +133,7 @@ class ExtractionRows(Rows):
         if not findings.fields(FIELDS):
             return findings.problems
         findings.texts("text")
-        rows = list(_rows(table))
+        rows = list(cells.rows(table, options.offsets))
         bad = np.array([row.unreadable for row in rows], bool)
         first = common.shorten(table["label"][int(np.argmax(bad))].as_py()) if bad.any() else ""
         findings.rows(
@@ -128,7 +142,12 @@ class ExtractionRows(Rows):
             "label",
             bad,
             message("{count} cells cannot be read as attributes; the first is “{found}”.", found=first),
-            message("They are ignored. Write them as {example}, or as “brand: Ellie Shoes; colour: red”.", example=EXAMPLE),
+            message(
+                "They are ignored. Write them as {example}, as {spans}, as {triples}, or as “brand: Ellie Shoes; colour: red”.",
+                example=EXAMPLE,
+                spans=SPANS_EXAMPLE,
+                triples=TRIPLES_EXAMPLE,
+            ),
         )
         if not findings.labels(np.array([row.spans is not None for row in rows], bool)):
             return findings.problems
@@ -148,6 +167,18 @@ class ExtractionRows(Rows):
                 ),
             ),
             (
+                "other",
+                "span_text_differs",
+                message("{count} rows have spans whose own text does not stand in their place; the first is “{found}”."),
+                message("These spans are ignored. Correct their positions, or leave the text of a span out."),
+            ),
+            (
+                "cutting",
+                "span_in_word",
+                message("{count} rows have spans that begin or end within a word; the first is “{found}”."),
+                message("If that is wrong, positions may be counted in another unit: set the option “Offsets”, or write each span's text."),
+            ),
+            (
                 "overlapping",
                 "spans_overlap",
                 message("{count} rows have overlapping values; the first to be ignored is “{found}”."),
@@ -158,6 +189,18 @@ class ExtractionRows(Rows):
             mask = np.array(list(map(bool, lost)), bool)
             found = common.shorten(lost[int(np.argmax(mask))][0]) if mask.any() else ""
             findings.rows(Severity.WARNING, code, "label", mask, replace(why, values={"found": found}), remedy)
+        recounted = np.array([bool(row.recounted) for row in rows], bool)
+        findings.rows(
+            Severity.INFO,
+            "spans_recounted",
+            "label",
+            recounted,
+            message(
+                "{count} rows count positions otherwise than in characters, as their spans' own texts say; the first is “{found}”.",
+                found=common.shorten(rows[int(np.argmax(recounted))].recounted[0]) if recounted.any() else "",
+            ),
+            message("No action needed: they are read where these texts stand."),
+        )
         known = set(self.fit(table.filter(pa.array(findings.split == "train")), options)["attributes"])
         if not known:
             findings.table_wide(
@@ -186,15 +229,16 @@ class ExtractionRows(Rows):
 
     def counted(self, table: pa.Table, options: ExtractionOptions) -> pa.Array:
         """The attributes."""
-        return pa.array([None if r.spans is None else sorted({s.name for s in r.spans}) for r in _rows(table)], pa.list_(pa.string()))
+        found = [None if r.spans is None else sorted({s.name for s in r.spans}) for r in cells.rows(table, options.offsets)]
+        return pa.array(found, pa.list_(pa.string()))
 
     def read(self, table: pa.Table, options: ExtractionOptions) -> Mapping[str, pa.Array]:
         """The spans, as “attribute: text”."""
-        found = [None if r.spans is None else [f"{s.name}: {s.text}" for s in r.spans] for r in _rows(table)]
+        found = [None if r.spans is None else [f"{s.name}: {s.text}" for s in r.spans] for r in cells.rows(table, options.offsets)]
         return {"label": pa.array(found, pa.list_(pa.string()))}
 
     def fit(self, table: pa.Table, options: ExtractionOptions) -> Spec:
-        counts = Counter(span.name for row in _rows(table) for span in row.spans or [])
+        counts = Counter(span.name for row in cells.rows(table, options.offsets) for span in row.spans or [])
         return {"attributes": sorted(name for name, n in counts.items() if n >= options.minimum_count)}
 
     def encode(self, table: pa.Table, spec: Spec, options: ExtractionOptions) -> pa.Table:
@@ -203,7 +247,7 @@ class ExtractionRows(Rows):
         columns: dict[str, Any] = {"text": text, "original": common.plain(text).cast(pa.string())}
         if "label" in table.column_names:
             codes = {name: code for code, name in enumerate(spec["attributes"])}
-            rows = [None if r.spans is None else [s for s in r.spans if s.name in codes] for r in _rows(table)]
+            rows = [None if r.spans is None else [s for s in r.spans if s.name in codes] for r in cells.rows(table, options.offsets)]
             columns["label"] = pa.array([None if spans is None else len(spans) for spans in rows], pa.int64())
             columns["starts"] = pa.array([[s.start for s in spans or []] for spans in rows], pa.list_(pa.int64()))
             columns["ends"] = pa.array([[s.end for s in spans or []] for spans in rows], pa.list_(pa.int64()))
@@ -254,97 +298,6 @@ KIND = TaskKind(
     load_head=head_of(__name__),
     suits=suits.extraction,
 )
-
-
-# -- labels -------------------------------------------------------------------------------------------------------------------
-@dataclass
-class _Row:
-    """What a cell says of its text. spans: sorted, not overlapping; None: no label, or one that cannot be read. Others: what was lost."""
-
-    spans: list[Span] | None = None
-    unreadable: bool = False
-    absent: list[str] = field(default_factory=list)
-    outside: list[str] = field(default_factory=list)
-    overlapping: list[str] = field(default_factory=list)
-
-
-def _rows(table: pa.Table) -> Iterator[_Row]:
-    """Of each row. A value is looked for in its text without regard to case, as whole words; it stands at the first place that no
-    longer value has taken, and at one only."""
-    for text, cell in zip(common.plain(common.texts(table["text"])).to_pylist(), table["label"].to_pylist(), strict=True):
-        if cell is None:
-            yield _Row()
-            continue
-        try:
-            wanted = [one for part in (cell if isinstance(cell, list) else [cell]) for one in _read(str(part).strip())]
-        except (ValueError, RecursionError):
-            yield _Row(unreadable=True)
-            continue
-        row, small = _Row(spans=[]), lower(text)
-        places: list[tuple[int, list[int]]] = []
-        for name, value in wanted:
-            if isinstance(value, str):
-                places.append((len(value), occurrences(lower(value), small)))
-                if not places[-1][1]:
-                    row.absent.append(f"{name}: {value}")
-            else:
-                first, end = trimmed(text, *value) if 0 <= value[0] < value[1] <= len(text) else (0, 0)
-                places.append((end - first, [first] if first < end else []))
-                if first >= end:
-                    row.outside.append(f"{name}: {value[0]}–{value[1]}")
-        spans = []
-        for (name, _), (length, starts), start in zip(wanted, places, apart(places, len(text)), strict=True):
-            if start is not None:
-                spans.append(Span(start, start + length, name, 1.0, text[start : start + length]))
-            elif starts:
-                row.overlapping.append(f"{name}: {text[starts[0] : starts[0] + length]}")
-        row.spans = sorted(spans)
-        yield row
-
-
-def _read(cell: str) -> Iterator[tuple[str, str | tuple[int, int]]]:
-    """(attribute, its value, or from and to which character it stands). Raises ValueError: the cell says nothing of that sort."""
-    if cell[:1] not in ("[", "{"):
-        for pair in filter(None, map(str.strip, re.split(r"[;；\n]", cell))):
-            attribute, text = re.split("[:：]", pair, maxsplit=1)  # a ValueError without a colon
-            yield _named(attribute), _named(text)
-        return
-    for item in _json(cell):
-        if not isinstance(item, dict):
-            raise ValueError
-        if {"start", "end"} <= item.keys():
-            start, end = item["start"], item["end"]
-            if not (type(start) is int and type(end) is int):
-                raise ValueError
-            yield _named(item.get("attribute", item.get("label"))), (start, end)
-        else:
-            for name, value in item.items():
-                for one in _values(value):
-                    yield _named(name), _named(one)
-
-
-def _json(cell: str) -> list[Any]:
-    """What stands in a JSON list, or in objects one after another."""
-    found, at, decoder = [], 0, json.JSONDecoder()
-    while at < len(cell):
-        item, at = decoder.raw_decode(cell, at)
-        found += [json.loads(i) if isinstance(i, str) else i for i in item] if isinstance(item, list) else [item]
-        at += len(cell[at:]) - len(cell[at:].lstrip())
-    return found
-
-
-def _values(value: Any) -> list[Any]:
-    """The values of an attribute: one, a list, or an object with a score each, of which 0 says that it is none."""
-    if isinstance(value, dict):
-        return [name for name, score in value.items() if score]
-    return [v for v in (value if isinstance(value, list) else [value]) if v not in (None, "")]
-
-
-def _named(value: Any) -> str:
-    """A name or value as a string. Raises ValueError: it is empty, or no plain value."""
-    if isinstance(value, (dict, list, bool)) or value is None or not (text := str(value).strip()):
-        raise ValueError
-    return text
 
 
 def _encoded(encoded: pa.Table, spec: Spec) -> np.ndarray:

@@ -104,6 +104,7 @@ FIELDS = (
         "label",
         N_("The target text."),
         aliases=("label", "target", "output", "response", "reply", "summary", "description", "text"),
+        holds="text",
         label=N_("Label"),
     ),
 )

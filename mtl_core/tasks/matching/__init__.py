@@ -47,6 +47,7 @@ FIELDS = (
         "label",
         N_("Whether both are the same: 0 or 1."),
         aliases=("label", "same", "match", "is_match", "matching", "duplicate", "is_duplicate"),
+        holds="grade",
         label=N_("Label"),
     ),
 )
@@ -101,6 +102,7 @@ class MatchingRows(Rows):
             findings.texts("first")
             findings.texts("second")
             common.check_yes_no(findings)
+            findings.two_labels(("first", "second"), table["label"])
         return findings.problems
 
     def fit(self, table: pa.Table, options: MatchingOptions) -> Spec:

@@ -10,7 +10,9 @@ import pyarrow.compute as pc
 from pydantic import Field as Setting
 
 from mtl_core.base.messages import N_, message
+from mtl_core.data.lists import read_lists
 from mtl_core.data.problems import Problem, Severity
+from mtl_core.data.values import cleaned
 from mtl_core.evaluation import metrics, weighed
 from mtl_core.tasks import common, suits, vectors
 from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
@@ -159,6 +161,15 @@ class MultilabelRows(Rows):
         findings.texts("second")
         column = findings.table["label"]
         train, missing = findings.split == "train", common.nulls(column)
+        broken = _lists(column)[1]
+        findings.rows(
+            Severity.ERROR,
+            "broken_list",
+            "label",
+            broken,
+            message("{count} lists of tags cannot be read; the first is {found}", found=_first(column, broken)),
+            message("Write {json}, a list as Python prints it, or tags with a separator between them.", json='["a", "b"]'),
+        )
         cells = _cells(column, options)
         known = ~common.nulls(cells)
         if options.empty == "no_label" or not known[train].any():
@@ -346,6 +357,10 @@ def _found(scores: np.ndarray, labels: np.ndarray, spec: Spec) -> metrics.ClassS
     return metrics.tag_scores(scores.astype(np.float64) >= spec["threshold"], labels > 0.5)
 
 
+def _first(column: pa.ChunkedArray, rows: np.ndarray) -> str:
+    return common.shorten(column[int(np.argmax(rows))].as_py()) if rows.any() else ""
+
+
 def _mask(rows: Any, n: int) -> np.ndarray:
     """(n,) bool: True at `rows`."""
     mask = np.zeros(n, bool)
@@ -355,9 +370,22 @@ def _mask(rows: Any, n: int) -> np.ndarray:
 
 def _cells(column: pa.ChunkedArray, options: MultilabelOptions) -> pa.ChunkedArray:
     """Strings or lists of strings; null where the row has no label."""
-    if not pa.types.is_list(column.type):
-        column = common.names(column)
+    column = _lists(column)[0]
     return pc.coalesce(column, pa.scalar([] if pa.types.is_list(column.type) else "", column.type)) if options.empty == "no_tag" else column
+
+
+def _lists(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, np.ndarray]:
+    """(lists, also where most cells are lists as JSON or as Python prints them, else strings; (N,) bool: a list that is broken)."""
+    none = np.zeros(len(column), bool)
+    if pa.types.is_list(column.type):
+        return column, none
+    names = common.names(column)
+    flat = pa.concat_arrays(names.chunks) if names.num_chunks else pa.array([], pa.string())
+    rows, broken = read_lists(flat)
+    alike = pc.sum(pc.match_substring_regex(flat, r"^\s*[\[(]")).as_py() or 0
+    if rows is None or 2 * alike <= len(flat) - flat.null_count:
+        return names, none
+    return pa.chunked_array([pa.array(rows, pa.list_(pa.string()))]), broken
 
 
 def _holding(cells: pa.ChunkedArray) -> dict[str, np.ndarray]:
@@ -410,7 +438,7 @@ def _tags(cells: pa.ChunkedArray, separators: list[str]) -> pd.DataFrame:
     if not pa.types.is_list(cells.type):
         lists = pc.split_pattern_regex(pc.fill_null(cells, ""), "[" + ("".join(separators) or "\0") + "]")
     lists = common.histories(lists).combine_chunks()
-    tags = pc.utf8_trim_whitespace(pc.replace_substring_regex(pc.fill_null(lists.flatten(), ""), r"\s+", " "))
+    tags = pc.fill_null(cleaned(lists.flatten()), "")
     rows = np.repeat(np.arange(len(lists)), pc.list_value_length(lists).to_numpy(zero_copy_only=False))
     written = pc.not_equal(tags, "")
     tags = tags.filter(written)

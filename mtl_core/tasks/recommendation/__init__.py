@@ -94,6 +94,7 @@ FIELDS = (
         "label",
         N_("Whether the user chose the item: 0 or 1."),
         aliases=("label", "clicked", "bought", "purchased", "target"),
+        holds="grade",
         label=N_("Label"),
     ),
     Field(

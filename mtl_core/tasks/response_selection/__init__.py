@@ -78,6 +78,7 @@ FIELDS = (
         N_("Whether the reply is correct: 0 or 1; without it, every reply is."),
         required=False,
         aliases=("label", "is_right", "correct"),
+        holds="grade",
         label=N_("Label"),
     ),
     Field(

@@ -106,6 +106,7 @@ FIELDS = (
         "label",
         N_("Relevance: 0 and 1, or grades from 0 up."),
         aliases=("label", "relevance", "grade", "score", "rating", "relevant"),
+        holds="grade",
         label=N_("Label"),
     ),
     Field(
