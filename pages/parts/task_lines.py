@@ -1,0 +1,100 @@
+"""Before the start: a line a task, with its kind, loss weight, share, options, and whether it takes part."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from mtl_core.balancing import BALANCING
+from mtl_core.base.messages import Translate
+from mtl_core.base.settings import Widget, set_path, widgets
+from mtl_core.config.experiment import Experiment, TaskConfig
+from mtl_core.data.shares import SAMPLING
+from mtl_core.tasks import KINDS
+from pages.parts import settings
+from pages.parts.text import plain
+
+MOST_LINES = 8
+"""Beyond these the lines scroll in their own box, so that what stands below them stays in sight."""
+
+
+@dataclass
+class Lines:
+    """tasks: those that take part → what was set of them; places: task → its line; shares: task → where its share is written."""
+
+    tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    places: dict[str, DeltaGenerator] = field(default_factory=dict)
+    shares: dict[str, DeltaGenerator] = field(default_factory=dict)
+
+
+def show(experiment: Experiment, prefix: str, _: Translate) -> Lines:
+    found = Lines()
+    meaning = BALANCING[experiment.balancing.name].slider
+    many = len(experiment.tasks) > MOST_LINES
+    with st.container(height=470 if many else "content", border=many, gap="xsmall", key="task_lines"):
+        for name, task in experiment.tasks.items():
+            found.places[name] = st.container(gap="xxsmall")
+            with found.places[name].container(horizontal=True, vertical_alignment="center", gap="small"):
+                _line(name, task, prefix, meaning, found, _)
+    return found
+
+
+def _line(name: str, task: TaskConfig, prefix: str, meaning: str, found: Lines, _: Translate) -> None:
+    used = st.toggle(f"**{plain(name)}**", value=True, key=f"{prefix}.use.{name}", persist_state="session", width=175)
+    st.caption(_(KINDS[task.kind].label), width=125)
+    weight = settings.weight_slider(name, task.weight, f"{prefix}.weight.{name}", _, meaning, disabled=not used, width=165)
+    found.shares[name] = st.container(width=100)
+    values = {"weight": weight}
+    with st.popover(
+        "", icon=":material/tune:", type="tertiary", help=_("Options of {task}").format(task=plain(name)), key=f"{prefix}.more.{name}"
+    ):
+        st.markdown(f"**{plain(name)}**")
+        for group, where in ((_own(task), "options"), (_scarce(task), "scarce")):
+            drawn = settings.draw_all(group, f"{prefix}.{where}.{name}", _, columns=2)
+            values |= {f"options.{path}" if where == "options" else path: value for path, value in drawn.items()}
+            if group and where == "options":
+                st.divider()
+    if used:
+        found.tasks[name] = task.model_dump(mode="json")
+        for path, value in values.items():
+            set_path(found.tasks[name], path, value)
+
+
+def write_shares(found: Lines, experiment: Experiment | None, rows: Mapping[str, int], _: Translate) -> None:
+    """Behind each slider: its share of the weights, and the rows of a step. experiment: as it would be started, if it can be."""
+    total = sum(task["weight"] for task in found.tasks.values())
+    drawn = rows_of_a_step(experiment, rows) if experiment else {}
+    hint = _("Share of the loss weights, and rows that a step draws of the task's table.")
+    for name, task in found.tasks.items():
+        parts = [f"{task['weight'] / total:.0%}"] if total else []
+        if task["data"] in drawn:
+            parts.append(_("{n} rows").format(n=f"{drawn[task['data']]:.3g}"))
+        found.shares[name].caption(" · ".join(parts), help=hint if name == next(iter(found.tasks)) else None)
+
+
+def rows_of_a_step(experiment: Experiment, rows: Mapping[str, int]) -> dict[str, float]:
+    """Table → rows that the first step draws of it, on average; empty where the size of a table is not known."""
+    tables = list(experiment.data)
+    if not all(rows.get(table) for table in tables):
+        return {}
+    sampling = experiment.sampling
+    ways = SAMPLING[sampling.name](tables, np.array([rows[table] for table in tables]), sampling.options)
+    shares = np.mean([ways.shares(step, 0.0) for step in range(len(tables))], axis=0)  # some take turns
+    return dict(zip(tables, (shares * experiment.training.batch_size).tolist(), strict=True))
+
+
+def _own(task: TaskConfig) -> list[Widget]:
+    return [s for s in widgets(task.options) if settings.drawable(s)]
+
+
+def _scarce(task: TaskConfig) -> list[Widget]:
+    """What can be set of any task beside its weight and options, of its kind and columns what has an effect."""
+    kind, left_out = KINDS[task.kind], {"kind", "data", "columns", "weight", "options"}
+    if not kind.report.guesses(task.columns):
+        left_out.add("pseudo_labels")
+    if not kind.varies(task.columns):
+        left_out.add("augmentation")
+    return [s for s in widgets(task) if settings.drawable(s) and s.path.split(".")[0] not in left_out]
