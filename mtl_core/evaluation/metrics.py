@@ -203,6 +203,12 @@ def ndcg(scores: np.ndarray, gains: np.ndarray, groups: np.ndarray, k: int = 10)
 
     DCG = Σ gain / log2(rank + 1); "Cumulated gain-based evaluation of IR techniques" (https://doi.org/10.1145/582415.582418).
     """
+    reached, ideal = gains_by_group(scores, gains, groups, k)
+    return _mean(reached[ideal > 0] / ideal[ideal > 0])
+
+
+def gains_by_group(scores: np.ndarray, gains: np.ndarray, groups: np.ndarray, k: int = 10) -> tuple[np.ndarray, np.ndarray]:
+    """(G,) DCG of the first k rows of each group, by rising group, and the highest possible."""
 
     def dcg(ranked: _Ranked) -> np.ndarray:
         discount = np.where(ranked.position < k, 1 / np.log2(ranked.position + 2), 0)
@@ -211,14 +217,12 @@ def ndcg(scores: np.ndarray, gains: np.ndarray, groups: np.ndarray, k: int = 10)
             gain = (np.bincount(ranked.block, weights=gain) / np.bincount(ranked.block))[ranked.block]
         return ranked.per_group(gain * discount)
 
-    reached, ideal = dcg(_rank(scores, groups)), dcg(_rank(gains, groups))
-    return _mean(reached[ideal > 0] / ideal[ideal > 0])
+    return dcg(_rank(scores, groups)), dcg(_rank(gains, groups))
 
 
 def hit_rate(scores: np.ndarray, labels: np.ndarray, groups: np.ndarray, k: int = 10) -> float:
     """Share of the groups with a positive that have one among the first k rows."""
-    first = _first_positive(scores, labels, groups)
-    return _mean((first <= k).astype(np.float64))
+    return _mean((first_positive(scores, labels, groups) <= k).astype(np.float64))
 
 
 def hit_rate_by_chance(labels: np.ndarray, groups: np.ndarray, k: int = 10) -> float:
@@ -234,10 +238,10 @@ def hit_rate_by_chance(labels: np.ndarray, groups: np.ndarray, k: int = 10) -> f
 
 def mean_reciprocal_rank(scores: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> float:
     """Mean over the groups with a positive of 1 / rank of the first positive."""
-    return _mean(1 / _first_positive(scores, labels, groups))
+    return _mean(1 / first_positive(scores, labels, groups))
 
 
-def _first_positive(scores: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
+def first_positive(scores: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Rank, from 1, of the first positive of each group that has one; the negatives of its block stand before it."""
     ranked = _rank(scores, groups)
     positive = labels[ranked.order] > 0.5

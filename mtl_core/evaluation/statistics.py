@@ -1,5 +1,7 @@
 """How well a mean is known."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import stdtrit
@@ -23,3 +25,16 @@ def t_interval(values: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         deviation = np.sqrt(np.nansum((values - mean) ** 2, axis=0) / (n - 1))
         half = np.where(n > 1, stdtrit(np.maximum(n - 1, 1), (1 + CONFIDENCE) / 2) * deviation / np.sqrt(n), np.inf)
     return mean, np.where(n > 0, half, np.nan)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p values of a family, each made larger so that one falls below α by chance, in any of the family, with probability α at most.
+
+    The i-th smallest of m (i from 1) is taken m - i + 1 times, and is at least those below it: Holm, "A Simple Sequentially Rejective
+    Multiple Test Procedure" (1979, https://www.jstor.org/stable/4615733). In [0, 1], in the order given.
+    """
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for i, place in enumerate(sorted(range(len(p_values)), key=lambda n: p_values[n])):
+        largest = max(largest, min(1.0, p_values[place] * (len(p_values) - i)))
+        adjusted[place] = largest
+    return adjusted

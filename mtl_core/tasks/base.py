@@ -29,6 +29,7 @@ from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem
 
 if TYPE_CHECKING:
+    from mtl_core.evaluation.weighed import Weighed
     from mtl_core.tasks.heads import Head
 
 Spec = dict[str, Any]
@@ -233,6 +234,16 @@ class Report(ABC):
     def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
         """Every metric of `metrics` that is defined here; an undefined one (one class only, say) is left out. labels: as by
         the head's `truth`."""
+
+    def weighed(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> "Weighed | None":
+        """The kind's primary metric of rows that count as often as weights say, equal to that of `evaluate` where each counts once; an
+        `evaluation.weighed.Ratio` wherever it is one. None: a comparison calls `evaluate` for each of fewer draws."""
+        return None
+
+    def clusters(self, groups: np.ndarray | None) -> np.ndarray | None:
+        """(R,) int: rows of one number are not independent of each other, and are drawn together when it is asked how well a metric is
+        known; None: every row is by itself."""
+        return groups
 
     @abstractmethod
     def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:

@@ -48,3 +48,19 @@ def test_every_task_is_kept_and_said(trained: Trained) -> None:
     assert list(frame.columns) == ["row", "split", "group", "label", "answer", "scores", "loss", "rank"]
     ranked = frame[frame["rank"].notna()]
     assert (ranked["split"] == "test").sum() == 5 and set(ranked["label"]) == {1.0}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_main_metric_of_weighed_rows_is_that_of_the_rows_written_out(trained: Trained, kind: str) -> None:
+    report, primary = KINDS[kind].report, KINDS[kind].primary
+    about, rows = load_predictions(trained.folder, kind, "test", report.types)
+    spec, n = dict(about.spec), len(rows.rows)
+    found = report.weighed(rows.scores, rows.labels, rows.groups, spec)
+    assert found is not None, "a comparison would be slow"
+    expected = report.evaluate(rows.scores, rows.labels, rows.groups, spec)
+    assert found(np.ones((1, n)))[0] == pytest.approx(expected[primary], abs=1e-9, nan_ok=True)
+    if rows.groups is None and kind != "response_selection":  # whose wrong replies are drawn from all rows
+        twice = np.where(np.arange(n) % 3 == 0, 2, 1)
+        copied = np.repeat(np.arange(n), twice)
+        again = report.evaluate(rows.scores[copied], rows.labels[copied], None, spec)
+        assert found(twice[None].astype(float))[0] == pytest.approx(again[primary], abs=1e-9)

@@ -10,7 +10,7 @@ from pydantic import Field as Setting
 
 from mtl_core.base.messages import N_, message
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.evaluation import metrics
+from mtl_core.evaluation import metrics, weighed
 from mtl_core.tasks import common, vectors
 from mtl_core.tasks.base import AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.classification import classes
@@ -77,6 +77,9 @@ class ClassificationReport(Report):
             of = np.array(spec["parents"]["of"])
             values["parent_accuracy"] = metrics.accuracy(classes.parent_scores(scores[inside], spec).argmax(axis=1), of[labels[inside]])
         return metrics.defined(values | classes.scope_metrics(scores, labels, spec))
+
+    def weighed(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> weighed.Ratio:
+        return weighed.mean(classes.called(scores, spec) == labels.astype(np.int64))
 
     def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
         labels, predicted, names = labels.astype(np.int64), classes.called(scores, spec), classes.names_of(spec)

@@ -9,7 +9,7 @@ from pydantic import Field as Setting
 
 from mtl_core.base.messages import N_, message
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.evaluation import metrics
+from mtl_core.evaluation import metrics, weighed
 from mtl_core.tasks import common, features
 from mtl_core.tasks.base import AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.click_through import clicks
@@ -120,6 +120,9 @@ class ClickThroughReport(Report):
             pctr, click = clicks.measured(scores, labels)[""]
             values["weighted_auc"] = metrics.weighted_auc(pctr, click, np.nan_to_num(weights, nan=np.nanmean(weights)))
         return metrics.defined(values)
+
+    def weighed(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> weighed.Auc:
+        return weighed.Auc(*clicks.measured(scores, labels)[""])
 
     def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
         measured = clicks.measured(scores, labels)

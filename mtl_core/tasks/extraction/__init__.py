@@ -14,6 +14,7 @@ from pydantic import Field as Setting
 from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
+from mtl_core.evaluation import weighed
 from mtl_core.tasks import common
 from mtl_core.tasks.base import SPANS, AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.spans import PIECES, Span, apart, lower, objects, occurrences, trimmed
@@ -78,6 +79,10 @@ class ExtractionReport(Report):
         if not called + support:
             return {}
         return dict(zip(("precision", "recall", "f1"), _rates(hits, called, support), strict=True))
+
+    def weighed(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> weighed.Ratio:
+        counts = np.array([[sum(c.values()) for c in _counts(scores[i : i + 1], labels[i : i + 1])[:3]] for i in range(len(scores))])
+        return weighed.f1(*counts.reshape(-1, 3).T)
 
     def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
         hits, called, support, cut = _counts(scores, labels)

@@ -11,7 +11,7 @@ from pydantic import Field as Setting
 from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.evaluation import metrics
+from mtl_core.evaluation import metrics, weighed
 from mtl_core.tasks import common
 from mtl_core.tasks.base import AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.frequencies import words_of
@@ -122,6 +122,14 @@ class GenerationReport(Report):
                 "perplexity": metrics.perplexity(np.array([row["loss"] for row in scores]), tokens),
             }
         )
+
+    def weighed(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> weighed.Ratio:
+        """Of the rows that were written out."""
+        written = np.array([row["text"] is not None for row in scores], bool)
+        values = np.zeros(len(scores))
+        for i in np.flatnonzero(written):
+            values[i] = metrics.rouge_l([scores[i]["text"]], [str(labels[i])])
+        return weighed.Ratio(values, written)
 
     def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
         """Some of what was written beside what was wanted; how long both are."""

@@ -11,7 +11,7 @@ from pydantic import Field as Setting
 from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.evaluation import metrics
+from mtl_core.evaluation import metrics, weighed
 from mtl_core.tasks import common
 from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.frequencies import words_of
@@ -43,6 +43,10 @@ class MaskedLanguageModellingReport(Report):
         if not len(losses):
             return {}
         return metrics.defined({"accuracy": _all(scores, "hits").mean(), "perplexity": metrics.perplexity(losses, np.ones(len(losses)))})
+
+    def weighed(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> weighed.Ratio:
+        hits = [np.asarray(row["hits"]) for row in scores]
+        return weighed.Ratio(np.array([np.sum(h) for h in hits]), np.array([h.size for h in hits]))
 
     def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
         """The tokens that were hidden most often."""

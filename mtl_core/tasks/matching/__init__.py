@@ -9,7 +9,7 @@ from pydantic import Field as Setting
 
 from mtl_core.base.messages import N_
 from mtl_core.data.problems import Problem
-from mtl_core.evaluation import metrics
+from mtl_core.evaluation import metrics, weighed
 from mtl_core.tasks import common, vectors
 from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 
@@ -61,6 +61,10 @@ class MatchingReport(Report):
             return {}
         precision, recall, f1 = metrics.precision_recall_f1(scores, labels, spec["threshold"])
         return {"f1": f1, "pr_auc": metrics.average_precision(scores, labels), "precision": precision, "recall": recall}
+
+    def weighed(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> weighed.Ratio:
+        called, positive = scores.astype(np.float64) >= spec["threshold"], labels > 0.5
+        return weighed.f1(called & positive, called, positive)
 
     def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
         chosen = spec["threshold"]

@@ -11,7 +11,7 @@ from pydantic import Field as Setting
 
 from mtl_core.base.messages import N_, message
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.evaluation import metrics
+from mtl_core.evaluation import metrics, weighed
 from mtl_core.tasks import common, vectors
 from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 
@@ -109,6 +109,10 @@ class MultilabelReport(Report):
                 "lrap": metrics.mean_average_precision(scores.ravel(), labels.ravel(), np.repeat(np.arange(len(labels)), labels.shape[1])),
             }
         )
+
+    def weighed(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> weighed.Ratio:
+        called, positive = scores.astype(np.float64) >= spec["threshold"], labels > 0.5
+        return weighed.f1((called & positive).sum(axis=1), called.sum(axis=1), positive.sum(axis=1))
 
     def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
         found = _found(scores, labels, spec)

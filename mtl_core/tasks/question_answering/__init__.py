@@ -16,7 +16,7 @@ from pydantic import Field as Setting
 from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.evaluation import metrics
+from mtl_core.evaluation import metrics, weighed
 from mtl_core.tasks import common
 from mtl_core.tasks.base import SPANS, AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.spans import PIECES, SPACELESS, lower, objects, occurrences, trimmed
@@ -115,6 +115,9 @@ class QuestionAnsweringReport(Report):
         exact, f1, none, _ = _measured(scores, labels, spec)
         values = {"exact_match": _mean(exact), "f1": _mean(f1), "no_answer_accuracy": _mean(exact[none])}
         return metrics.defined(values)
+
+    def weighed(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> weighed.Ratio:
+        return weighed.mean(_measured(scores, labels, spec)[1])
 
     def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
         exact, f1, none, cut = _measured(scores, labels, spec)

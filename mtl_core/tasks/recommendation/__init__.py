@@ -12,7 +12,7 @@ from pydantic import ValidationInfo, field_validator
 from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.evaluation import metrics
+from mtl_core.evaluation import metrics, weighed
 from mtl_core.tasks import common
 from mtl_core.tasks.base import Catalogue, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 
@@ -126,6 +126,13 @@ class RecommendationReport(Report):
                 "mrr": metrics.mean_reciprocal_rank(scores, labels, groups),
             }
         return metrics.defined(values)
+
+    def weighed(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> weighed.Auc:
+        return weighed.Auc(scores, labels)
+
+    def clusters(self, groups: np.ndarray | None) -> np.ndarray | None:
+        """Rows of a user."""
+        return None if groups is None else groups >> 32
 
     def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
         """Not how reliable the relevance is: the share of chosen items depends on how many negatives were drawn."""

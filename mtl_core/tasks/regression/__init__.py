@@ -9,7 +9,7 @@ from pydantic import Field as Setting
 
 from mtl_core.base.messages import N_, message
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.evaluation import metrics
+from mtl_core.evaluation import metrics, weighed
 from mtl_core.tasks import common, vectors
 from mtl_core.tasks.base import AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 
@@ -52,6 +52,9 @@ class RegressionReport(Report):
         return metrics.defined(
             {"rmse": metrics.rmse(scores, labels), "mae": metrics.mae(scores, labels), "spearman": metrics.spearman(scores, labels)}
         )
+
+    def weighed(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> weighed.Spearman:
+        return weighed.Spearman(scores.astype(np.float64), labels)
 
     def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
         scores, labels = scores.astype(np.float64), labels.astype(np.float64)

@@ -11,7 +11,7 @@ from pydantic import Field as Setting
 from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.evaluation import metrics
+from mtl_core.evaluation import metrics, weighed
 from mtl_core.tasks import common
 from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 
@@ -100,6 +100,13 @@ class ResponseSelectionReport(Report):
         """Each right reply is ranked among the wrong ones of its list; where that has none, among `candidates` - 1 of other rows."""
         first, second, right, lists = _candidates(labels, groups, spec["candidates"])
         return _measured(_dots(scores, first, second), right, lists)
+
+    def weighed(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> weighed.Ratio:
+        """A list counts as the row of its dialogue does."""
+        first, second, right, lists = _candidates(labels, groups, spec["candidates"])
+        rows = first[np.unique(lists, return_index=True)[1]]
+        hits = metrics.first_positive(_dots(scores, first, second), right, lists) <= 1
+        return weighed.Ratio(np.bincount(rows, hits, len(labels)), np.bincount(rows, minlength=len(labels)))
 
     def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
         first, second, right, lists = _candidates(labels, groups, spec["candidates"])

@@ -11,7 +11,7 @@ from pydantic import model_validator
 from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.evaluation import metrics
+from mtl_core.evaluation import metrics, weighed
 from mtl_core.tasks import common
 from mtl_core.tasks.base import Field, MetricInfo, Mining, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 
@@ -130,6 +130,9 @@ class SearchReport(Report):
                 "mrr": metrics.mean_reciprocal_rank(scores, relevant, groups),
             }
         return metrics.defined({**values, "auc": metrics.roc_auc(scores, relevant)})
+
+    def weighed(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> weighed.Ratio | None:
+        return None if groups is None else weighed.ndcg(scores, labels, groups)
 
     def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
         return [Panel("reliability", N_("Reliability diagram of the relevance"), metrics.reliability(scores, labels))]
