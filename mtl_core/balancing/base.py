@@ -29,7 +29,7 @@ WEIGHT_RATES: list[Any] = [0.0001, 0.0003, 0.001, 0.003, 0.005, 0.01, 0.025, 0.0
 """Learning rates that a slider offers for a strategy's own numbers."""
 
 
-GROUPS = {"set": N_("Weights you set"), "losses": N_("Learned from the losses"), "gradients": N_("From the gradients")}
+GROUPS = {"set": N_("You set them"), "losses": N_("The losses"), "gradients": N_("The gradients")}
 """Where a strategy has its effective weights from, for people."""
 
 

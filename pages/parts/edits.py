@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.base.messages import Translate
+from mtl_core.base.messages import N_, Translate
 from mtl_core.base.settings import widgets
 from mtl_core.config.experiment import Experiment
 from mtl_core.studies import differences
@@ -31,7 +31,7 @@ def edits(old: Experiment, new: Experiment) -> list[Edit]:
     gone = [name for name in old.tasks if name not in new.tasks]
     values = differences.settings({"old": old.model_dump(mode="json"), "new": new.model_dump(mode="json")})
     renamed = {part for part in _BY_NAME if f"{part}.name" in values}
-    made = [Edit(f"tasks.{name}", (name, ""), True, ("takes part", "left out")) for name in gone]
+    made = [Edit(f"tasks.{name}", (name, ""), True, (N_("takes part"), N_("left out"))) for name in gone]
     for path, row in values.items():
         part, *rest = path.split(".")
         if part == "data" or (part == "tasks" and rest[0] in gone) or (part in renamed and rest[0] == "options"):

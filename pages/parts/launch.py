@@ -1,6 +1,7 @@
 """The start of a run, or of several with seeds of their own; and the experiment as a file."""
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from mtl_core.base.messages import Translate
 from mtl_core.config.experiment import Experiment
@@ -11,23 +12,24 @@ from pages.parts.source import Source
 from pages.parts.url import keep
 
 
-def show(experiment: Experiment | None, found: Source, why: str, _: Translate) -> None:
-    """experiment: what would be started; None where it cannot be, and why."""
+def show(experiment: Experiment | None, found: Source, why: str, bar: DeltaGenerator, below: DeltaGenerator, _: Translate) -> None:
+    """experiment: what would be started; None where it cannot be, and why. bar: in sight, whatever stands below."""
     keep("n_seeds", 1)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with bar:
         st.button(
             _("Start training"),
             type="primary",
             icon=":material/play_arrow:",
             key="start",
             disabled=experiment is None,
+            help=why or None,
             on_click=_submit,
             args=(experiment, found),
         )
         hint = _("How many runs, each with the next seed and otherwise the same: how far they lie apart is what chance does.")
-        st.pills(_("Seeds"), list(range(1, MOST_SEEDS + 1)), key="n_seeds", required=True, help=hint, label_visibility="visible")
-        if why:
-            st.caption(f":material/block: {why}", width="stretch")
+        st.segmented_control(_("Seeds"), list(range(1, MOST_SEEDS + 1)), key="n_seeds", required=True, help=hint)
+    if why:
+        below.warning(why, icon=":material/block:")
 
 
 def _submit(experiment: Experiment, found: Source) -> None:

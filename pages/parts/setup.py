@@ -17,7 +17,6 @@ from pages.parts.text import plain
 OFTEN = (
     "name",
     "training.steps",
-    "training.epochs",
     "training.batch_size",
     "optimizer.learning_rate",
     "optimizer.head_learning_rate",
@@ -25,20 +24,23 @@ OFTEN = (
     "encoder.trainable",
     "encoder.max_length",
     "sampling.name",
+    "early_stopping.patience",
 )
 """Settings that most people look at, beside weights and strategy; all others are folded, by topic."""
 
 
 def show(_: Translate) -> None:
     """From the choice of tasks to the start of the run."""
-    found = source.choose(_)
+    bar = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+    found = source.choose(bar, _)
     if found is None:
         return
     prefix, began = found.prefix, found.experiment
     experiment = _as_chosen(began, prefix)
-    bar = st.container()
-    left, right = st.columns([11, 9], gap="medium")
+    below = st.container()
+    left, right = st.columns([3, 2], gap="small")
     with left:
+        st.caption(_("Loss weight of each task, its share of all weights, and the rows that a step draws of its table."))
         lines = task_lines.show(experiment, prefix, _)
         changed = st.container()
     values, places = experiment.model_dump(mode="json"), {f"tasks.{name}": place for name, place in lines.places.items()}
@@ -65,8 +67,7 @@ def show(_: Translate) -> None:
     rows = sizes.training_rows(ready, found.base, found.contained, _) if ready else {}
     task_lines.write_shares(lines, ready, rows, _)
     why = "" if ready else _("Choose at least one task.") if not lines.tasks else "; ".join(_fault(fault, _) for fault in faults)
-    with bar:
-        launch.show(ready, found, why, _)
+    launch.show(ready, found, why, bar, below, _)
     if ready:
         with changed:
             edits.show(edits.edits(began, ready), prefix, lambda edit: "", _)
@@ -105,7 +106,7 @@ def _settings(
     everything = settings.with_keys(everything, "data", tables)
     by_path = {s.path: s for s in everything}
     with often:
-        values = settings.draw_all([by_path[path] for path in OFTEN if path in by_path], prefix, _, columns=2)
+        values = settings.draw_all([by_path[path] for path in OFTEN if path in by_path], prefix, _, width=150, columns=2)
     places |= dict.fromkeys(OFTEN, often)
     rest = [s for s in everything if s.path not in OFTEN]
     for group in dict.fromkeys(s.path.split(".")[0] for s in rest):

@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 import yaml
+from streamlit.delta_generator import DeltaGenerator
 
 from mtl_core.base.faults import ExperimentError, Fault
 from mtl_core.base.messages import N_, Translate
@@ -39,8 +40,8 @@ class Source:
     suited: dict[str, Any] = field(default_factory=dict)
 
 
-def choose(_: Translate) -> Source | None:
-    """None while there is nothing to show, and says what to do."""
+def choose(bar: DeltaGenerator, _: Translate) -> Source | None:
+    """bar: where the choice stands. None while there is nothing to show, and says what to do."""
     draft = drafts.load(workspace())
     asked = st.session_state.get("from") or st.query_params.get("from")
     runs = {} if asked is None or asked in SOURCES else {run.id: run for run in list_runs(workspace()) if run.id == asked}
@@ -50,7 +51,7 @@ def choose(_: Translate) -> Source | None:
     names = {name: _(label) for name, label in SOURCES.items()} | {
         i: _("Run {name}").format(name=plain(run.name)) for i, run in runs.items()
     }
-    chosen = st.segmented_control(_("Tasks to train"), list(names), key="from", required=True, format_func=names.__getitem__)
+    chosen = bar.segmented_control(_("Tasks to train"), list(names), key="from", required=True, format_func=names.__getitem__)
     try:
         if chosen in SHOPS:
             return Source(chosen, experiment_from_yaml(SHOPS[chosen].read_text(encoding="utf-8")), SAMPLE_SHOP)

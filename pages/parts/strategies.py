@@ -17,7 +17,7 @@ def show(experiment: Experiment, n_tasks: int, prefix: str, _: Translate) -> dic
     strategy, key = BALANCING[experiment.balancing.name], f"{prefix}.balancing.name"
     st.session_state[f"{prefix}.group"] = strategy.group
     st.segmented_control(
-        _("Balancing strategy"),
+        _("Where the weights come from"),
         list(GROUPS),
         key=f"{prefix}.group",
         required=True,
@@ -32,7 +32,7 @@ def show(experiment: Experiment, n_tasks: int, prefix: str, _: Translate) -> dic
     labels = {name: BALANCING[name].label for name in names}
     drawn = [replace(s, choices=names, labels=labels, keys="strategies") if s.path == "balancing.name" else s for s in drawn]
     st.session_state.setdefault(key, strategy.name)
-    values = settings.draw_all(drawn, prefix, _, columns=2)
+    values = settings.draw_all(drawn, prefix, _, width=150, columns=2)
     if strategy.name == RECOMMENDED:
         st.caption(":material/thumb_up: " + _("Recommended.") + " " + _(strategy.help), help=_(WHY_RECOMMENDED))
     else:

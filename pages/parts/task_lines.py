@@ -37,23 +37,23 @@ def show(experiment: Experiment, prefix: str, _: Translate) -> Lines:
     with st.container(height=470 if many else "content", border=many, gap="xsmall", key="task_lines"):
         for name, task in experiment.tasks.items():
             found.places[name] = st.container(gap="xxsmall")
-            with found.places[name].container(horizontal=True, vertical_alignment="center", gap="small"):
+            with found.places[name].container(horizontal=True, vertical_alignment="center", gap="xsmall"):
                 _line(name, task, prefix, meaning, found, _)
     return found
 
 
 def _line(name: str, task: TaskConfig, prefix: str, meaning: str, found: Lines, _: Translate) -> None:
-    used = st.toggle(f"**{plain(name)}**", value=True, key=f"{prefix}.use.{name}", persist_state="session", width=175)
-    st.caption(_(KINDS[task.kind].label), width=125)
-    weight = settings.weight_slider(name, task.weight, f"{prefix}.weight.{name}", _, meaning, disabled=not used, width=165)
-    found.shares[name] = st.container(width=100)
+    used = st.toggle(f"**{plain(name)}**", value=True, key=f"{prefix}.use.{name}", persist_state="session", width=150)
+    st.caption(_(KINDS[task.kind].label), width=112)
+    weight = settings.weight_slider(name, task.weight, f"{prefix}.weight.{name}", _, meaning, disabled=not used, width=130)
+    found.shares[name] = st.container(width=72)
     values = {"weight": weight}
     with st.popover(
         "", icon=":material/tune:", type="tertiary", help=_("Options of {task}").format(task=plain(name)), key=f"{prefix}.more.{name}"
     ):
         st.markdown(f"**{plain(name)}**")
         for group, where in ((_own(task), "options"), (_scarce(task), "scarce")):
-            drawn = settings.draw_all(group, f"{prefix}.{where}.{name}", _, columns=2)
+            drawn = settings.draw_all(group, f"{prefix}.{where}.{name}", _, width=150, columns=2)
             values |= {f"options.{path}" if where == "options" else path: value for path, value in drawn.items()}
             if group and where == "options":
                 st.divider()
@@ -67,12 +67,11 @@ def write_shares(found: Lines, experiment: Experiment | None, rows: Mapping[str,
     """Behind each slider: its share of the weights, and the rows of a step. experiment: as it would be started, if it can be."""
     total = sum(task["weight"] for task in found.tasks.values())
     drawn = rows_of_a_step(experiment, rows) if experiment else {}
-    hint = _("Share of the loss weights, and rows that a step draws of the task's table.")
     for name, task in found.tasks.items():
         parts = [f"{task['weight'] / total:.0%}"] if total else []
         if task["data"] in drawn:
-            parts.append(_("{n} rows").format(n=f"{drawn[task['data']]:.3g}"))
-        found.shares[name].caption(" · ".join(parts), help=hint if name == next(iter(found.tasks)) else None)
+            parts.append(_("{n} rows").format(n=f"{drawn[task['data']]:.0f}"))
+        found.shares[name].caption("  \n".join(parts))
 
 
 def rows_of_a_step(experiment: Experiment, rows: Mapping[str, int]) -> dict[str, float]:
