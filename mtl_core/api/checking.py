@@ -12,13 +12,15 @@ from pydantic import BaseModel, ValidationError
 from mtl_core.api.tables import Table, write_parquet
 from mtl_core.base.faults import ExperimentError, Fault, found_value, nearest, pydantic_faults
 from mtl_core.base.messages import message
+from mtl_core.config.parts import DataConfig
 from mtl_core.config.tables import map_fields
 from mtl_core.data.mapping import suggest
 from mtl_core.data.problems import DataError, Problem, Severity, has_errors
-from mtl_core.data.read import read_table
+from mtl_core.data.read import read_files
 from mtl_core.data.split import SplitConfig
 from mtl_core.data.store import divide
 from mtl_core.data.transactions import TransactionConfig
+from mtl_core.data.values import Dates
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import TaskKind
 
@@ -65,6 +67,12 @@ def check(
     split: Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
     transactions: Mapping[str, Any] | None = None,
+    *,
+    validation: str | Path | None = None,
+    test: str | Path | None = None,
+    encoding: str | None = None,
+    sheet: str | None = None,
+    dates: Dates | None = None,
 ) -> CheckResult:
     """Says what is wrong with a table for a task kind: all problems at once, with where, why and what to do. Nothing is stored.
 
@@ -75,6 +83,11 @@ def check(
         split: as in an experiment file, such as `{"by": "group", "column": "query"}`; None: at random.
         options: of the kind, as in an experiment file.
         transactions: for a transaction log, as in an experiment file: user, item, text, time …
+        validation, test: files with the table's rows for validation and test, where `table` holds those for training; the split is then
+            by files.
+        encoding: of the files; None: detected.
+        sheet: of a workbook; None: the first.
+        dates: "day_first" or "month_first", for dates such as 03/04/2024.
 
     Raises:
         ExperimentError: an unknown kind, field or option, or a value that does not fit; all of them together.
@@ -84,9 +97,13 @@ def check(
     of = KINDS[kind]
     mapping = {field: [names] if isinstance(names, str) else list(names) for field, names in (columns or {}).items()}
     faults = list(_unknown(mapping, of))
-    split_options = _typed(SplitConfig, split or {}, "split", faults)
-    kind_options = _typed(of.Options, options or {}, "options", faults)
+    others = {part: Path(file).expanduser() for part, file in (("validation", validation), ("test", test)) if file}
+    named = {f"{part}_file": str(file) for part, file in others.items()}
+    values = {**(split or {}), "by": "files", **named} if others else split or {}
+    split_options = _typed(SplitConfig, values, "split", faults)
     log = None if transactions is None else _typed(TransactionConfig, transactions, "transactions", faults)
+    _typed(DataConfig, {"file": "table", "encoding": encoding, "sheet": sheet, "dates": dates}, "", faults)
+    kind_options = _typed(of.Options, options or {}, "options", faults)
     if faults:
         raise ExperimentError(faults)
     rows, suggested = 0, not mapping
@@ -96,8 +113,8 @@ def check(
             name = path.name if isinstance(table, str | Path) else "table"
             if not isinstance(table, str | Path):
                 write_parquet(table, path, name)
-            read = read_table(path, name=name)
-            found, parts, more = divide(read.table, split_options, log, name)
+            read = read_files(path, others, name=name, encoding=encoding, sheet=sheet)
+            found, parts, more = divide(read.table, split_options, log, name, dates)
             problems = [*read.problems, *more]
             if suggested:
                 first = found.slice(0, _SUGGESTED_FROM)

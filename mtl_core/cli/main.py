@@ -68,6 +68,11 @@ def _parser() -> argparse.ArgumentParser:
     _pairs_option(check, "--split", "KEY=VALUE", "as in an experiment file, such as by=column column=split")
     _pairs_option(check, "--options", "KEY=VALUE", "options of the task kind, as in an experiment file")
     _pairs_option(check, "--transactions", "KEY=VALUE", "the table is a transaction log: user=…, item=…, text=…, time=…")
+    check.add_argument("--validation", metavar="FILE", help="the validation rows, in a file of their own")
+    check.add_argument("--test", metavar="FILE", help="the test rows, in a file of their own")
+    check.add_argument("--encoding", help="of the files, such as gb18030 or cp1252; default: detected")
+    check.add_argument("--sheet", help="of an Excel workbook; default: the first")
+    check.add_argument("--dates", choices=["day_first", "month_first"], help="how 03/04/2024 is meant, where no other date says it")
     train = command("train", _train, "Train from an experiment file.", as_json)
     train.add_argument("experiment", metavar="EXPERIMENT.yaml")
     _pairs_option(train, "--set", "PATH=VALUE", "change the experiment, such as tasks.search.weight=2")
@@ -115,13 +120,15 @@ def _check(args: argparse.Namespace, workspace: Workspace) -> int:
     from mtl_core.api.checking import check
 
     path = Path(args.file)
-    if not path.is_file():
-        raise CallError(f"There is no file {path}.")
+    for file in filter(None, (args.file, args.validation, args.test)):
+        if not Path(file).is_file():
+            raise CallError(f"There is no file {file}.")
     mapping: dict[str, list[str]] = {}
     for field, column in _pairs(args.map, "--map"):
         mapping.setdefault(field, []).append(column)
     log = _values(args.transactions, "--transactions") if args.transactions else None
-    result = check(path, args.kind, mapping, _values(args.split, "--split"), _values(args.options, "--options"), log)
+    result = check(path, args.kind, mapping, _values(args.split, "--split"), _values(args.options, "--options"), log,
+                   validation=args.validation, test=args.test, encoding=args.encoding, sheet=args.sheet, dates=args.dates)  # fmt: skip
     if result.suggested and result.columns:
         print("Columns as suggested: " + " ".join(f"{f}={c}" for f, columns in result.columns.items() for c in columns), file=sys.stderr)
     for problem in result.found:

@@ -15,7 +15,7 @@ How rows go through a kind:
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
@@ -27,6 +27,9 @@ import pyarrow as pa
 from mtl_core.base.messages import N_
 from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem
+from mtl_core.data.profile import Columns
+from mtl_core.tasks.suiting import Proposal
+from mtl_core.tasks.suits import by_names
 
 if TYPE_CHECKING:
     from mtl_core.evaluation.weighed import Weighed
@@ -285,6 +288,7 @@ class TaskKind:
     answer_fields: how the entries of `report.answers` are shown, beside those of `ANSWERS`.
     measured_by: the options that change what is measured: numbers of tasks that differ in them cannot be compared.
     load_head:  gives the half that needs torch; see `head_of`.
+    suits:      which columns of a table would fill its fields, and how well that fits; see `mtl_core.tasks.suits`.
     """
 
     name: str
@@ -304,6 +308,7 @@ class TaskKind:
     rows_at_once: int = 16_384
     answer_fields: Mapping[str, AnswerField] = field(default_factory=dict)
     measured_by: tuple[str, ...] = ()
+    suits: Callable[[Columns], Iterable[Proposal]] = by_names
 
     def answer_field(self, key: str) -> AnswerField:
         """Of an entry of an answer; one that nobody named is shown as it is called."""

@@ -10,12 +10,12 @@ import streamlit as st
 
 from mtl_core import plots
 from mtl_core.base.messages import N_, Translate
+from mtl_core.base.program import SAMPLE_SHOP
 from mtl_core.config.experiment import DataConfig, TaskConfig
-from mtl_core.config.tables import map_task
+from mtl_core.config.tables import map_task, store_table
 from mtl_core.data.describe import histogram, label_counts, token_lengths
 from mtl_core.data.problems import DataError, Problem, has_errors
 from mtl_core.data.read import Table
-from mtl_core.data.store import store_dataset
 from mtl_core.model.packaged import minilm_token_counts
 from pages.parts import problems
 from pages.parts.frame import workspace
@@ -50,7 +50,7 @@ def of(path: Path, read: Table, name: str, data: dict[str, Any], task: dict[str,
 def _of(path: Path, changed: int, name: str, data_json: str, task_json: str, _read: Table) -> Checked:
     data, task = DataConfig.model_validate_json(data_json), TaskConfig.model_validate_json(task_json)
     try:
-        dataset = store_dataset(path, workspace(), split=data.split, transactions=data.transactions, name=name, read=_read)
+        dataset = store_table(data, name, workspace(), SAMPLE_SHOP, contained=True, read=_read)
     except DataError as error:
         return Checked(error.problems)
     mapped = map_task(task, dataset)

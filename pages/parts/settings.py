@@ -69,15 +69,15 @@ def _number(setting: Widget, name: str, key: str, _: Translate) -> float:
     return st.number_input(label, min_value=0.0, step=0.5, format="%g", help=plain(_(setting.help)), key=key, persist_state="session")
 
 
-def weight_slider(name: str, value: float, key: str, _: Translate, meaning: str, disabled: bool = False, width: int = 0) -> float:
+def weight_slider(
+    name: str, value: float, key: str, _: Translate, meaning: str, disabled: bool = False, bare: bool = False, width: int | None = None
+) -> float:
     """The loss weight of a task: 0 to 5 by twentieths, further where the experiment asks for more. meaning: as its strategy says.
 
-    width: in a line of its own task, which says what it is: no label is drawn, only read out.
-    """
+    bare: without the words, which stand beside it; they are still read out. width: in pixels; None: all there is."""
     st.session_state.setdefault(key, float(value))
     return st.slider(
-        _("Loss weight of {task}").format(task=name if width else plain(name)),
-        label_visibility="collapsed" if width else "visible",
+        _("Loss weight of {task}").format(task=name if bare else plain(name)),
         width=width or "stretch",
         min_value=0.0,
         max_value=max(5.0, float(value), st.session_state[key]),
@@ -86,6 +86,7 @@ def weight_slider(name: str, value: float, key: str, _: Translate, meaning: str,
         disabled=disabled,
         help=_(meaning) + " " + _("At 0 the shared encoder does not learn from this task."),
         persist_state="session",
+        label_visibility="collapsed" if bare else "visible",
     )
 
 

@@ -45,7 +45,7 @@ def show(experiment: Experiment, prefix: str, _: Translate) -> Lines:
 def _line(name: str, task: TaskConfig, prefix: str, meaning: str, found: Lines, _: Translate) -> None:
     used = st.toggle(f"**{plain(name)}**", value=True, key=f"{prefix}.use.{name}", persist_state="session", width=150)
     st.caption(_(KINDS[task.kind].label), width=112)
-    weight = settings.weight_slider(name, task.weight, f"{prefix}.weight.{name}", _, meaning, disabled=not used, width=130)
+    weight = settings.weight_slider(name, task.weight, f"{prefix}.weight.{name}", _, meaning, disabled=not used, bare=True, width=130)
     found.shares[name] = st.container(width=72)
     values = {"weight": weight}
     with st.popover(

@@ -385,6 +385,17 @@ class TestCheck:
         assert not result["usable"]
         assert any(p["column"] == "nothing" and p["severity"] == "error" and p["remedy"] for p in result["problems"])
 
+    def test_files_for_validation_and_test(self, experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        file, other = str(experiment.parent / "texts.csv"), tmp_path / "other.csv"
+        call = ["check", file, "--kind", "classification", "--map", "text=text", "label=kind", "--json", "--validation", str(other)]
+        other.write_text("text,kind\nœuvre,shoe\n", encoding="cp1252")
+        assert main([*call, "--encoding", "cp1252", "--dates", "day_first"]) == 0
+        assert last_json(capsys)["rows"] == 61
+        other.write_text("text\nx\n")
+        assert main(call) == 1
+        assert any(p["code"] == "missing_columns" and p["file"] == "texts.csv/validation" for p in last_json(capsys)["problems"])
+        assert main([*call[:-1], "nothing.csv"]) == main([*call[:-2], "--encoding", "nothing"]) == 2
+
     def test_a_file_that_cannot_be_read(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (tmp_path / "empty.csv").touch()
         assert main(["check", str(tmp_path / "empty.csv"), "--kind", "search", "--json"]) == 1
