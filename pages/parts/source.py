@@ -16,6 +16,7 @@ from mtl_core.base.settings import set_path
 from mtl_core.config import drafts
 from mtl_core.config.experiment import Experiment, experiment_from_yaml
 from mtl_core.config.suited import suited
+from mtl_core.config.tables import files_of
 from mtl_core.tracking.runs import list_runs
 from pages.parts import sizes
 from pages.parts.frame import page, workspace
@@ -91,7 +92,9 @@ def _file(_: Translate) -> Source | None:
         return None
     text = st.session_state.experiment_text
     experiment = experiment_from_yaml(text)
-    own = all((workspace().root / table.file).is_file() for table in experiment.data.values())  # else one of the sample shop
+    own = all(
+        (workspace().root / file).is_file() for table in experiment.data.values() for file in files_of(table)
+    )  # else one of the sample shop
     return Source(f"file{hash(text)}", experiment, None if own else SAMPLE_SHOP)
 
 
