@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import streamlit as st
+from pydantic import BaseModel, ValidationError
 
 from mtl_core.base.messages import Translate
 from mtl_core.base.settings import Widget
@@ -18,6 +19,14 @@ def drawable(setting: Widget) -> bool:
     if setting.type == "mapping":
         return bool(setting.keys)
     return setting.type in DRAWN and not (setting.type == "choice" and len(setting.choices) < 2)
+
+
+def begun(model: type[BaseModel], values: Mapping[str, Any]) -> BaseModel | type[BaseModel]:
+    """What `widgets` is to begin with: `model` with `values`, as far as they fit."""
+    try:
+        return model.model_validate(dict(values)) if values else model
+    except ValidationError:
+        return model
 
 
 def draw_all(settings: Iterable[Widget], prefix: str, _: Translate, width: int = 200, columns: int = 4) -> dict[str, Any]:

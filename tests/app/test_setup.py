@@ -159,7 +159,7 @@ def test_tasks_of_the_draft_are_trained(opened: Open, workspace: Workspace) -> N
     task = {"kind": "classification", "columns": {"text": "message", "label": "intent"}}
     drafts.add_task(workspace, "my *intents* <b>", task, "messages", {"file": "messages.csv"})
     drafts.add_task(workspace, "intents", task, "messages", {"file": "messages.csv"})
-    drafts.remove_task(workspace, "my *intents* <b>")
+    drafts.update(workspace, lambda draft: draft.without_tasks(["my *intents* <b>"]))
     at = opened("train")
     assert list(experiment_of(at)["tasks"]) == ["intents"]
 
