@@ -1,6 +1,6 @@
 """Steps, time, memory and examples of a training before it begins: arithmetic over what `training/probe.py` has measured. No torch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -81,7 +81,7 @@ def estimate(experiment: Experiment, measured: Measured) -> Estimate:
     return Estimate(steps, examples, examples / measured.epoch, round(tokens), seconds, training, round(memory), measured.device)
 
 
-def rows_of_a_step(experiment: Experiment, rows: dict[str, int]) -> dict[str, float]:
+def rows_of_a_step(experiment: Experiment, rows: Mapping[str, int]) -> dict[str, float]:
     """Table → rows that a step draws of it, the mean over a training. rows: table → training rows; empty where one is not known."""
     tables = list(experiment.data)
     if not all(rows.get(table) for table in tables):

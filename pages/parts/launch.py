@@ -7,6 +7,7 @@ from mtl_core.base.messages import Translate
 from mtl_core.config.experiment import Experiment
 from mtl_core.config.seeds import MOST_SEEDS, with_seeds
 from mtl_core.jobs import jobs
+from mtl_core.studies.estimates import BACKGROUND
 from pages.parts.frame import workspace
 from pages.parts.source import Source
 from pages.parts.url import keep
@@ -34,6 +35,7 @@ def show(experiment: Experiment | None, found: Source, why: str, bar: DeltaGener
 
 def _submit(experiment: Experiment, found: Source) -> None:
     """The page goes to the first of the runs; the others wait in the queue behind it."""
+    BACKGROUND.stop()
     runs = with_seeds(experiment, range(experiment.seed, experiment.seed + st.session_state.n_seeds))
     ids = [jobs().submit(run, workspace(), found.base, contained=found.contained) for run in runs]
     st.session_state.run = ids[0]

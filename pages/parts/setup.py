@@ -11,7 +11,7 @@ from mtl_core.base.settings import set_path, widgets
 from mtl_core.config.experiment import Experiment, ExperimentError, experiment_from_dict
 from mtl_core.config.parts import OBJECTIVES
 from mtl_core.model.sharing import SHARING
-from pages.parts import edits, launch, settings, sizes, source, strategies, task_lines
+from pages.parts import edits, estimated, launch, settings, sizes, source, strategies, task_lines
 from pages.parts.text import plain
 
 OFTEN = (
@@ -69,8 +69,11 @@ def show(_: Translate) -> None:
     why = "" if ready else _("Choose at least one task.") if not lines.tasks else "; ".join(_fault(fault, _) for fault in faults)
     launch.show(ready, found, why, bar, below, _)
     if ready:
+        others: list[Experiment] = []
         with changed:
-            edits.show(edits.edits(began, ready), prefix, lambda edit: "", _)
+            edits.show(edits.edits(began, ready), prefix, lambda edit: estimated.effect(edit, ready, found, others, _), _)
+        with below:
+            estimated.show(ready, found, others, _)
         launch.file(ready, _)
 
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -12,8 +11,8 @@ from mtl_core.balancing import BALANCING
 from mtl_core.base.messages import Translate
 from mtl_core.base.settings import Widget, set_path, widgets
 from mtl_core.config.experiment import Experiment, TaskConfig
-from mtl_core.data.shares import SAMPLING
 from mtl_core.tasks import KINDS
+from mtl_core.training.estimate import rows_of_a_step
 from pages.parts import settings
 from pages.parts.text import plain
 
@@ -72,17 +71,6 @@ def write_shares(found: Lines, experiment: Experiment | None, rows: Mapping[str,
         if task["data"] in drawn:
             parts.append(_("{n} rows").format(n=f"{drawn[task['data']]:.0f}"))
         found.shares[name].caption("  \n".join(parts))
-
-
-def rows_of_a_step(experiment: Experiment, rows: Mapping[str, int]) -> dict[str, float]:
-    """Table → rows that the first step draws of it, on average; empty where the size of a table is not known."""
-    tables = list(experiment.data)
-    if not all(rows.get(table) for table in tables):
-        return {}
-    sampling = experiment.sampling
-    ways = SAMPLING[sampling.name](tables, np.array([rows[table] for table in tables]), sampling.options)
-    shares = np.mean([ways.shares(step, 0.0) for step in range(len(tables))], axis=0)  # some take turns
-    return dict(zip(tables, (shares * experiment.training.batch_size).tolist(), strict=True))
 
 
 def _own(task: TaskConfig) -> list[Widget]:
