@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mtl_core import plots
-    from mtl_core.api.checking import CheckResult, check
+    from mtl_core.api.checking import CheckResult, check, suggest
     from mtl_core.api.comparing import RunComparison, compare
     from mtl_core.api.runs import Run, load, runs
     from mtl_core.api.training import TrainingError, train
@@ -43,11 +43,12 @@ __all__ = [
     "load",
     "plots",
     "runs",
+    "suggest",
     "train",
 ]
 
 _HOMES = {
-    "api.checking": ("CheckResult", "check"),
+    "api.checking": ("CheckResult", "check", "suggest"),
     "api.comparing": ("RunComparison", "compare"),
     "api.runs": ("Run", "load", "runs"),
     "api.training": ("TrainingError", "train"),

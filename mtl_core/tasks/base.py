@@ -187,6 +187,11 @@ class Rows(ABC):
         table: as for `check`, without errors."""
         return table["label"] if "label" in table.column_names else None
 
+    def read(self, table: pa.Table, options: Any) -> Mapping[str, pa.Array | pa.ChunkedArray]:
+        """Field → what the task learns from, (N,) or a list a row, for people; of fields that it reads as they are mapped, nothing.
+        table: as for `counted`."""
+        return {}
+
     @abstractmethod
     def fit(self, table: pa.Table, options: Any) -> Spec:
         """What the head must know, from the *training* rows."""
