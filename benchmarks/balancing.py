@@ -33,7 +33,7 @@ from torchjd.autojac import jac_to_grad, mtl_backward
 from mtl_core.balancing import BALANCING, GradientBalancing
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import load_experiment
-from mtl_core.config.parts import BalancingConfig
+from mtl_core.config.parts import SELDOM, BalancingConfig
 from mtl_core.data.compiled import RowBlock
 from mtl_core.runtime.batches import StepBatch, assemble
 from mtl_core.runtime.prepare import prepare
@@ -129,7 +129,6 @@ def main() -> None:
             if number >= 0:
                 measured.append(time.perf_counter() - begun)
         memory = max(joint._gradients.memory for joint in joints.values())
-        every = experiment.diagnostics.conflicts_every
         trainer.lanes.close()
 
     ratios = {name: [s / f for s, f in zip(times, seconds["fixed"], strict=True)] for name, times in seconds.items()}
@@ -145,7 +144,7 @@ def main() -> None:
             print(f"UPGrad: {name} takes {ratio:.2f} × our time.")
     look = statistics.median(a / f for a, f in zip(measured, seconds["fixed"], strict=True))
     print(
-        f"A look at conflicts takes the time of {look:.2f} steps with fixed weights: {look / (look + every):.1%} at one in {every} steps."
+        f"A look at conflicts takes the time of {look:.2f} steps with fixed weights: {look / (look + SELDOM):.1%} at one in {SELDOM} steps."
     )
     print(f"Task gradients hold {memory[0]:,} floats for K × P = {memory[1]:,}.")
     if arguments.json:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mtl_core import plots
-    from mtl_core.api.checking import CheckResult, check
+    from mtl_core.api.checking import CheckResult, check, suggest
     from mtl_core.api.comparing import RunComparison, compare
     from mtl_core.api.estimating import estimate
     from mtl_core.api.runs import Run, load, runs
@@ -45,12 +45,13 @@ __all__ = [
     "load",
     "plots",
     "runs",
+    "suggest",
     "train",
     "train_seeds",
 ]
 
 _HOMES = {
-    "api.checking": ("CheckResult", "check"),
+    "api.checking": ("CheckResult", "check", "suggest"),
     "api.comparing": ("RunComparison", "compare"),
     "api.estimating": ("estimate",),
     "api.runs": ("Run", "load", "runs"),

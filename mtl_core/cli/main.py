@@ -62,9 +62,11 @@ def _parser() -> argparse.ArgumentParser:
 
     app = command("app", _app, "Open the workbench in a browser.")
     app.add_argument("--port", type=int, default=8501)
+    suggest = command("suggest", cli_show.suggest, "Say what a table is good for: task kinds, columns and split, the best first.", as_json)
+    suggest.add_argument("file", metavar="FILE")
     check = command("check", _check, "Say what is wrong with a table for a task kind.", as_json)
     check.add_argument("file", metavar="FILE")
-    check.add_argument("--kind", required=True, help="see `kinds`")
+    check.add_argument("--kind", help="see `kinds`; default: the first of `suggest`, with its columns and split")
     _pairs_option(check, "--map", "FIELD=COLUMN", "repeat a field for several columns; default: as suggested")
     _pairs_option(check, "--split", "KEY=VALUE", "as in an experiment file, such as by=column column=split")
     _pairs_option(check, "--options", "KEY=VALUE", "options of the task kind, as in an experiment file")
@@ -132,13 +134,18 @@ def _check(args: argparse.Namespace, workspace: Workspace) -> int:
     log = _values(args.transactions, "--transactions") if args.transactions else None
     result = check(path, args.kind, mapping, _values(args.split, "--split"), _values(args.options, "--options"), log,
                    validation=args.validation, test=args.test, encoding=args.encoding, sheet=args.sheet, dates=args.dates)  # fmt: skip
+    if result.suggestion:
+        print(f"Kind as suggested: {result.kind}. {result.suggestion.why}", file=sys.stderr)
+        print(f"Split as suggested: {result.suggestion.split_text}", file=sys.stderr)
     if result.suggested and result.columns:
         print("Columns as suggested: " + " ".join(f"{f}={c}" for f, columns in result.columns.items() for c in columns), file=sys.stderr)
     for problem in result.found:
         print(f"{problem.severity}: {' '.join(str(problem).split())}", file=sys.stderr if args.json else sys.stdout)
     if args.json:
         about = {"file": str(path), "kind": result.kind, "rows": result.rows, "columns": result.columns, "usable": result.usable}
-        print_json({**about, "problems": [{**vars(p), "why": str(p.why), "remedy": str(p.remedy)} for p in result.found]})
+        problems = [{**vars(p), "why": str(p.why), "remedy": str(p.remedy)} for p in result.found]
+        learned = {name: one.to_json() for name, one in result.understood.items()}
+        print_json({**about, "encoding": result.encoding, "problems": problems, "understood": learned})
     else:
         print(f"{path.name}: {result.rows:,} rows; {'usable' if result.usable else 'not usable as it is'}.")
     return OK if result.usable else FAILED

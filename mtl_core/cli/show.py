@@ -1,7 +1,8 @@
-"""The commands that show what there is: kinds, strategies, runs, report, conflicts, gates."""
+"""The commands that show what there is: suggestions, kinds, strategies, runs, report, conflicts, gates."""
 
 import argparse
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,32 @@ def kinds(args: argparse.Namespace, workspace: Workspace) -> int:
         print_table(columns, [[_cell(row.get(column)) for column in columns] for row in kind.example])
         print()
     return OK
+
+
+def suggest(args: argparse.Namespace, workspace: Workspace) -> int:
+    from mtl_core.api import checking
+
+    path = Path(args.file)
+    if not path.is_file():
+        raise CallError(f"There is no file {path}.")
+    try:
+        found = checking.suggest(path)
+    except DataError as error:
+        for problem in error.problems:
+            print(f"{problem.severity}: {' '.join(str(problem).split())}", file=sys.stderr)
+        return FAILED
+    for place, one in enumerate([] if args.json else found, 1):
+        print(f"{place}. {one.kind}: {one.why}")
+        print("   --map " + " ".join(f"{f}={shlex.quote(c)}" for f, names in one.columns.items() for c in names))
+        print(f"   --split {one.split_text}")
+        if one.transactions:
+            roles = one.transactions.model_dump(exclude_unset=True)
+            print("   --transactions " + " ".join(f"{role}={shlex.quote(str(c))}" for role, c in roles.items()))
+    if args.json:
+        print_json({"suggestions": [one.to_json() for one in found]})
+    elif not found:
+        print("The table suits no task kind: there are no texts, labels or transactions in it.")
+    return OK if found else FAILED
 
 
 def _cell(value: Any) -> str:

@@ -141,7 +141,7 @@ def test_effective_weights_and_conflicts_are_shown(opened: Open, start: Callable
     assert any("found no solution" in caption.value and caption.value.endswith(" 2") for caption in at.caption)
     at = opened("train", run=run_id, view="conflicts")
     assert len(at.get("plotly_chart")) == 3
-    assert any("in conflict since step" in text.value for text in at.markdown)
+    assert any("“intent” and “search” pull apart since step 4" in text.value for text in at.markdown)
     at.selectbox(key=f"part.{run_id}.en").set_value("layer 1")
     at.select_slider(key=f"measurement.{run_id}").set_value(0)
     no_exception(at.run())
@@ -213,6 +213,46 @@ def test_a_finished_run_shows_its_results(opened: Open, finished: Run) -> None:
     assert set(results["Task"]) == {"intent", "search"}
     assert {"Curves", "Conflicts", "Results", "Alone or together", "Log", "intent"} == {tab.label for tab in at.tabs}
     assert not [b for b in at.button if b.key in ("stop", "pause", "resume")]
+
+
+def test_a_metric_that_was_perfect_before_training_is_said_to_show_nothing(opened: Open, start: Callable[[Work], str]) -> None:
+    def work(control: Control) -> Iterator[Event]:
+        yield Started(0, 1, "cpu", "float32", {"intent": {"train": 2}, "search": {"train": 50}}, 1, 1, {"intent": 1.0, "search": 1.0})
+        before = {"intent": {"accuracy": 0.5}, "search": {"ndcg_at_10": 0.9995, "auc": 0.998}}
+        yield Finished(1, "finished", "steps", 1, before, METRICS, METRICS, 1.0)
+
+    run_id = start(work)
+    assert jobs().wait(run_id, timeout=60)
+    (warning,) = [w.value for w in opened("train", run=run_id, view="results").warning if "before training" in w.value]
+    assert "search, NDCG@10" in warning.replace("\\", "") and "0.9995" in warning.replace("\\", "")
+
+
+def test_the_log_holds_events_and_the_experiment(opened: Open, finished: Run) -> None:
+    at = opened("train", run=finished.id, view="log")
+    events = next(d.value for d in at.dataframe if "Event" in d.value)
+    assert events["Event"].iloc[0] == "Finished" and events["Event"].iloc[-1] == "Started"
+    assert at.code[0].value == finished.experiment_yaml.strip() and not at.get("plotly_chart")
+
+
+def test_the_share_of_the_update_moves_with_the_slider(opened: Open, start: Callable[[Work], str], script: Script) -> None:
+    """By hand: norms 1 and 3 at the weights 1 and 1 are 1/4 and 3/4 of the update; at the weights 3 and 1, halves."""
+
+    def work(control: Control) -> Iterator[Event]:
+        for event in script(control):
+            yield event
+            if isinstance(event, Started):
+                yield Compared(0, ["intent", "search"], [1.0, 3.0], [[1.0, 0.1], [0.1, 1.0]], {})
+
+    run_id = start(work)
+    script.go(1)
+    script.wait_for_step(1)
+    at = opened("train", run=run_id)
+    shown = [m.value for m in at.markdown if "%" in m.value]
+    assert ["25%" in shown[0], "75%" in shown[1]] == [True, True] and "→" not in "".join(shown)
+    no_exception(at.slider(key=f"steer.{run_id}.intent").set_value(3.0).run())
+    shown = [m.value for m in at.markdown if "%" in m.value]
+    assert "25% → **50%**" in shown[0] and "75% → **50%**" in shown[1]
+    script.go(9)
 
 
 def test_the_test_split_is_evaluated_by_a_button_once(opened: Open, description: dict, workspace: Workspace) -> None:
