@@ -52,7 +52,7 @@ def test_from_five_files_to_a_started_training_in_ten_clicks(tab: Page, server: 
     stop(tab)
 
     open_page(tab, server, "data")
-    tab.get_by_role("checkbox", name="Select prices.csv").locator("..").click()
+    tab.locator("label").filter(has=tab.get_by_role("checkbox", name="Select prices.csv")).click()
     tab.get_by_role("button", name="Delete the selected (1) …").click()
     expect(tab.get_by_role("dialog")).to_contain_text("deleted with it: prices")
     tab.get_by_role("dialog").get_by_role("button", name="Move to the trash").click()
