@@ -22,6 +22,9 @@ RUN_COLORS = ("#6677CC", "#CC6677", "#44AA99", "#AA4499", "#999933", "#117733")
 """Of runs, none of them a task's. Tol: Colour Schemes, https://sronpersonalpages.nl/~pault/: muted, with a lighter indigo."""
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x")
+_AXIS = "#000037"
+"""Axes' text. Streamlit's charts put their strong grey in its place, light or dark (`streamlit_plotly_theme.GRAY_90`); of themselves they
+take a grey of less contrast than 4.5 : 1. In a notebook it is what it says, nearly black."""
 
 _FILE = "task_colors.json"
 _LOCK = threading.Lock()
@@ -95,10 +98,14 @@ def blank(x_title: str, y_title: str) -> go.Figure:
             "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0},
             "hovermode": "x unified",
             "uirevision": "keep",
-            "xaxis": {"title": {"text": x_title}, "automargin": True},
-            "yaxis": {"title": {"text": y_title}, "automargin": True},
+            "xaxis": _axis(x_title),
+            "yaxis": _axis(y_title),
         }
     )
+
+
+def _axis(title: str) -> dict[str, Any]:
+    return {"title": {"text": title, "font": {"color": _AXIS}}, "tickfont": {"color": _AXIS}, "automargin": True}
 
 
 def add_line(

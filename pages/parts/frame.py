@@ -22,6 +22,7 @@ PAGES = {
     "predict": (N_("Predict"), ":material/online_prediction:"),
 }
 _FOLDER = Path(__file__).parents[1]
+_DARK = _FOLDER / "parts" / "dark.css"
 _ICON = _FOLDER / "parts" / "icon.svg"  # our own: the browser would fetch a named one from the network
 
 
@@ -33,7 +34,7 @@ def navigation() -> StreamlitPage:
         st.Page(_FOLDER / f"{name}.py", title=_(title), icon=icon, url_path=name, default=name == "home")
         for name, (title, icon) in PAGES.items()
     ]
-    page = st.navigation({"MTL Workbench": pages})
+    page = st.navigation(pages)
     st.session_state.navigated = True
     return page
 
@@ -54,6 +55,9 @@ def begin(name: str, heading: str | None = None) -> Translate:
     title, _icon = PAGES[name]
     st.title(_(heading or title))
     st.set_page_config(page_title=f"{_(title)} · MTL Workbench", page_icon=_ICON)
+    st.logo(_ICON, size="large")
+    if st.context.theme.type == "dark":
+        st.html(_DARK)
     _choose_language(_)
     _recover(workspace())
     return _

@@ -50,10 +50,11 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = 60) 
 
 
 class Server:
-    """`streamlit run app.py` on a free port, writing to `workspace`."""
+    """`streamlit run app.py` on a free port, writing to `workspace`. options: more of Streamlit's, as on its command line."""
 
-    def __init__(self, workspace: Path):
+    def __init__(self, workspace: Path, *options: str):
         self.workspace = workspace
+        self.options = options
         self.log = workspace.with_suffix(".log")
         self.threads = workspace.with_suffix(".threads")
         with socket.socket() as s:
@@ -67,7 +68,7 @@ class Server:
 
     def start(self) -> None:
         environment = {**os.environ, "MTL_WORKSPACE": str(self.workspace), "OMP_NUM_THREADS": "1"}
-        options = ["run", "app.py", f"--server.port={self.port}", "--server.headless=true"]
+        options = ["run", "app.py", f"--server.port={self.port}", "--server.headless=true", *self.options]
         command = [sys.executable, "-c", LAUNCH, str(self.threads), *options]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
@@ -112,7 +113,8 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("browser") / "workspace")
+    """With Streamlit's menu for developers, which can clear the caches."""
+    server = Server(tmp_path_factory.mktemp("browser") / "workspace", "--client.toolbarMode=developer")
     server.start()
     yield server
     server.kill()
