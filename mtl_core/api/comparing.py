@@ -101,7 +101,8 @@ class RunComparison:
         """What is not the same in all experiments. Index: path (`optimizer.learning_rate`); a column a run; missing: it has no such
         setting."""
         columns = [group.name for group in self._groups]
-        return pd.DataFrame.from_dict(self._found.settings, orient="index", columns=columns, dtype=object).rename_axis("path")
+        rows = [[row.get(run) for run in columns] for row in self._found.settings.values()]
+        return pd.DataFrame(rows, pd.Index(self._found.settings, name="path"), columns, dtype=object)
 
     @property
     def warnings(self) -> list[str]:

@@ -39,7 +39,7 @@ def differing(first: Run, second: Run, task: str, split: str) -> Differing:
         confidence = [answer.get("probability", np.nan) for answer in kind.report.answers(kept.scores, spec)]
         sure.append(pd.Series(confidence, kept.rows, dtype=np.float64))
         sides.append(pd.DataFrame({"answer": pd.Series(kept.answers, dtype=object), "loss": kept.losses}).set_index(kept.rows))
-    both = sides[0].join(sides[1], how="inner", lsuffix="_1", rsuffix="_2")
+    both = sides[0].add_suffix("_1").join(sides[1].add_suffix("_2"), how="inner")
     loss = both["loss_2"] - both["loss_1"]
     if exact:
         right = [one.reindex(both.index).to_numpy(bool) for one in rights]

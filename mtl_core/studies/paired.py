@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache, reduce
@@ -45,7 +45,8 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Pair:
-    """What is to be measured: a task of two groups, on a split. why: why it cannot be."""
+    """What is to be measured: a task of two groups, on a split. why: why it cannot be; among: all runs on whose common rows it is, so that
+    the numbers of several groups stand beside each other."""
 
     task: str
     kind: TaskKind
@@ -53,6 +54,7 @@ class Pair:
     other: Group
     part: Part
     why: Message | None = None
+    among: tuple[Run, ...] = ()
 
     @property
     def split(self) -> str:
@@ -88,7 +90,7 @@ class Change:
         if self.verdict is Verdict.WORSE:
             return message("worse")
         if self.found.n_units < self.found.n_rows:
-            return message("no significant difference on {n:,} lists or groups", n=self.found.n_units)
+            return message("no significant difference on {n:,} groups", n=self.found.n_units)
         return message("no significant difference on {n:,} rows", n=self.found.n_rows)
 
 
@@ -105,7 +107,10 @@ def pairs_of(groups: Sequence[Group], baseline: str, part: Part) -> list[Pair]:
                 why = incomparable(task, own, result, part, joined=True) if own.experiment and result.experiment else None
                 pair = Pair(task, KINDS[config.kind], base, group, part, why)
                 found.append(replace(pair, why=why or _not_kept(pair)))
-    return found
+    among = {pair.task: list(base.runs) for pair in found}
+    for pair in found:
+        among[pair.task] += pair.other.runs if pair.why is None else ()
+    return [replace(pair, among=tuple(among[pair.task])) for pair in found]
 
 
 def _not_kept(pair: Pair) -> Message | None:
@@ -151,18 +156,14 @@ def ahead(pairs: Sequence[Pair], workspace: Workspace, seconds: float = 0.0) -> 
             if not file.is_file() and file not in _RUNNING:
                 _RUNNING[file] = _POOL.submit(measure, pair, workspace)
         mine = [_RUNNING[file] for file in files if file in _RUNNING]
-    for future in mine:
-        try:
-            future.exception(timeout=seconds)
-        except TimeoutError:
-            break
+    wait(mine, timeout=seconds)
     return sum(file.is_file() or (file in _RUNNING and _RUNNING[file].done()) for file in files), len(files)
 
 
 def measure(pair: Pair, workspace: Workspace) -> Difference:
     """Computes it and keeps it. Raises OSError, ValueError: predictions that are gone, or cannot be read."""
     base, other = ([_loaded(run, pair) for run in group.runs] for group in (pair.baseline, pair.other))
-    rows = reduce(lambda a, b: np.intersect1d(a, b, assume_unique=True), (one.rows for _, one in (*base, *other)))
+    rows = reduce(lambda a, b: np.intersect1d(a, b, assume_unique=True), (_loaded(run, pair)[1].rows for run in pair.among))
     first, second = ([_measure(pair.kind, *one, rows) for one in side] for side in (base, other))
     slow = any(weighed is None for weighed, _ in (*first, *second))
     n_draws = N_SLOW_DRAWS if slow else max(N_DRAWS, 100 * len(pair.baseline.runs[0].tasks))  # Holm's smallest p: 2 / draws · tasks
@@ -174,10 +175,15 @@ def measure(pair: Pair, workspace: Workspace) -> Difference:
     return found
 
 
+def n_kept(run: Run, pair: Pair) -> int:
+    """Rows of which a run keeps predictions."""
+    return len(_loaded(run, pair)[1].rows)
+
+
 def _kept(file: Path) -> Difference | None:
     try:
         values = json.loads(file.read_text("utf-8"))
-        return Difference(**{**values, "n_seeds": tuple(values["n_seeds"])})
+        return Difference(**{**values, "first": tuple(values["first"]), "second": tuple(values["second"])})
     except (FileNotFoundError, ValueError, TypeError, KeyError):
         return None
 
@@ -187,7 +193,7 @@ def _file(pair: Pair, workspace: Workspace) -> Path:
         status = predictions_file(run.folder, pair.task, pair.split).stat()
         return [run.id, status.st_size, status.st_mtime_ns]
 
-    sides = [sorted(map(known, group.runs)) for group in (pair.baseline, pair.other)]
+    sides = [sorted(map(known, runs)) for runs in (pair.baseline.runs, pair.other.runs, pair.among)]
     content = json.dumps([_VERSION, pair.task, pair.kind.name, pair.kind.primary, pair.split, sides])
     return workspace.inside("comparisons", f"{hashlib.sha256(content.encode()).hexdigest()[:32]}.json")
 

@@ -19,29 +19,34 @@ def points(value: float) -> float:
 def bought(found: Sequence[Change], split: str) -> Message:
     """found: the changes of all tasks of one group of runs beside the baseline, at least one; split: where they were measured."""
     pair = found[0].pair
-    names = {"run": pair.other.name, "baseline": pair.baseline.name}
-    changed = changed_settings(pair.baseline.runs[0].experiment, pair.other.runs[0].experiment)
     rows = message("test rows") if split == "test" else message("validation rows")
-    start = message("“{run}” against “{baseline}” ({changed}), on {rows}: ", changed=changed, rows=rows, **names)
+    return message(
+        "“{run}” against “{baseline}” ({changed}), on {rows}: {said}",
+        run=pair.other.name,
+        baseline=pair.baseline.name,
+        changed=changed_settings(pair.baseline.runs[0].experiment, pair.other.runs[0].experiment),
+        rows=rows,
+        said=_said(found),
+    )
+
+
+def _said(found: Sequence[Change]) -> Message:
     known = [change for change in found if change.found is not None and change.found.known]
     if not known:
-        return listed([start, message("it cannot be said whether anything changed.")], between="")
+        return message("it cannot be said whether anything changed.")
     ordered = sorted(known, key=lambda change: -abs(change.found.value if change.found else 0))
     better, worse, rest = (
         [c for c in ordered if c.verdict is verdict] for verdict in (Verdict.BETTER, Verdict.WORSE, Verdict.NOT_SIGNIFICANT)
     )
     if not better and not worse:
-        return listed([start, message("nothing changed significantly: {tasks}.", tasks=_tasks(rest, MOST))], between="")
+        return message("nothing changed significantly: {tasks}.", tasks=_tasks(rest, MOST))
     if better and worse:
         said = message("{better} were bought with {worse}.", better=_tasks(better), worse=_tasks(worse))
     elif better:
         said = message("{better}; no task is significantly worse.", better=_tasks(better))
     else:
         said = message("{worse}; no task is significantly better.", worse=_tasks(worse))
-    parts = [start, said]
-    if rest:
-        parts.append(message(" Not significant: {tasks}.", tasks=_tasks(rest, MOST)))
-    return listed(parts, between="")
+    return message("{said} Not significant: {tasks}.", said=said, tasks=_tasks(rest, MOST)) if rest else said
 
 
 def changed_settings(base: Experiment, other: Experiment) -> Message:
@@ -56,7 +61,11 @@ def changed_settings(base: Experiment, other: Experiment) -> Message:
             if weights[0] > 0 and weights[1] > 0:
                 parts.insert(0, message("{task} ×{factor:.3g}", task=setting.of, factor=weights[1] / weights[0]))
                 continue
-        values = {"before": message(before or "–"), "now": message(now or "–"), "setting": message(setting.label)}
+        values = {
+            "before": message(before) if before else "–",
+            "now": message(now) if now else "–",
+            "setting": message(setting.label),
+        }
         if path.count(".") == 1 and path.startswith("tasks."):
             parts.append(message("with {task}", task=setting.of) if now else message("without {task}", task=setting.of))
         elif not path.startswith("data.") or path.count(".") > 1:
@@ -64,8 +73,8 @@ def changed_settings(base: Experiment, other: Experiment) -> Message:
                 parts.append(message("{task}: {setting} {before} → {now}", task=setting.of, **values))
             else:
                 parts.append(message("{setting} {before} → {now}", **values))
-    if seeds and not parts:
-        return message("only another seed")
+    if seeds:
+        parts.append(message("another seed") if parts else message("only another seed"))
     if not parts:
         return message("the same settings")
     if len(parts) > MOST:

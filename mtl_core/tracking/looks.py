@@ -23,7 +23,7 @@ def record_look(run: Path, datasets: Mapping[str, str]) -> None:
         os.close(file)
 
 
-def test_looks(workspace: Workspace) -> dict[str, int]:
+def looks_by_dataset(workspace: Workspace) -> dict[str, int]:
     """Hash of a dataset → how many times a run was evaluated on its test rows in this workspace; also by runs from before the record."""
     found: dict[str, int] = {}
     recorded = set()
