@@ -4,7 +4,7 @@ import streamlit as st
 
 from mtl_core.jobs import jobs
 from mtl_core.tracking.runs import list_runs
-from pages.parts import alone, changes, charts, conflicts, efficiency, gates, live, replay, report, setup, states, steer, untested
+from pages.parts import launch, live, setup, states, steer, views
 from pages.parts.frame import begin, workspace
 from pages.parts.text import plain
 from pages.parts.url import keep
@@ -20,33 +20,40 @@ run_id = None
 if runs:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         run_id = st.selectbox(
-            _("Run"), list(runs), index=None, key="run", format_func=lambda i: states.run_label(runs[i]), placeholder=_("New experiment")
+            _("Run"),
+            list(runs),
+            index=None,
+            key="run",
+            format_func=lambda i: states.run_label(runs[i]),
+            placeholder=_("New experiment"),
+            label_visibility="collapsed",
         )
         st.button(_("New experiment"), icon=":material/add:", key="new", disabled=run_id is None, on_click=steer.leave)
+        if run_id is not None:
+            hint = _("Opens the settings of this run, to be changed and started as a new one.")
+            st.button(
+                _("Start again with these settings"),
+                icon=":material/restart_alt:",
+                key="again",
+                help=hint,
+                on_click=launch.again,
+                args=(run_id,),
+            )
 
 if run_id is None:
     setup.show(_)
     st.stop()
 
 run = runs[run_id]
-seconds_numbers, seconds_curves = live.pace(jobs().snapshot(run_id))
-st.fragment(live.show, run_every=seconds_numbers)(run_id, _)
-st.fragment(charts.curves, run_every=seconds_curves)(run_id, _)
-st.fragment(conflicts.show, run_every=seconds_curves)(run_id, _)
-st.fragment(gates.show, run_every=seconds_curves)(run_id, _)
-if not run.state.live:
-    steer.afterwards(run, _)
-    replay.show(run, runs, _)
-    st.subheader(_("Results"))
-    report.show(run, _)
-    untested.show(run, _)
-    alone.show(run, _)
-    efficiency.show(run, _)
-if jobs().snapshot(run_id).series.weights:
-    st.subheader(_("Loss weights"))
-    left, right = st.columns(2)
-    with left:
-        st.fragment(steer.show)(run_id, _)
-    with right:
-        charts.weights(run_id, _)
-    changes.show(run, _)
+now = jobs().snapshot(run_id)
+every = live.pace(now)
+if not now.state.live:
+    live.ended(run, now, _)
+    views.show(run, runs, None, _)
+    st.stop()
+st.fragment(live.show, run_every=every[0])(run_id, _)
+wide, side = st.columns([5, 2], gap="medium")
+with side:
+    st.fragment(steer.show, run_every=every[1])(run_id, _)
+with wide:
+    views.show(run, runs, every[1], _)

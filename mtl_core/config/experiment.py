@@ -38,6 +38,7 @@ from mtl_core.config.parts import (
 )
 from mtl_core.config.renamed import current_names, current_path, named_twice
 from mtl_core.data.problems import DataError, Problem, Severity
+from mtl_core.data.split import BY_COLUMN
 from mtl_core.tasks import KINDS
 
 __all__ = [
@@ -119,7 +120,13 @@ def _cross_faults(values: Any) -> Iterator[Fault]:
     for name, table in data.items():
         split = _group(table, "split")
         by = split.get("by", "random")
-        if by in ("group", "time", "stratified", "column") and not split.get("column"):
+        named = [split.get("validation_file"), split.get("test_file")]
+        if by == "files" and not any(named):
+            yield Fault(f"data.{name}.split.validation_file", NOTHING, message("a file here, or a test_file, because “by” is files"))
+        if by != "files" and any(named):
+            wanted = message("files, because validation_file or test_file is given")
+            yield Fault(f"data.{name}.split.by", found_value(by), wanted)
+        if by in BY_COLUMN and not split.get("column"):
             yield Fault(f"data.{name}.split.column", NOTHING, message("the name of a column, because “by” is {by}", by=by))
         shares = [split.get(part, 0.1) for part in ("validation", "test")]
         if all(isinstance(s, int | float) for s in shares) and sum(shares) >= 1:
@@ -331,8 +338,8 @@ def _too_large() -> Fault:
     return Fault("", message("a file of more than {kib} KiB", kib=MAX_BYTES // 1024), message("an experiment, which is a few KiB"))
 
 
-def resolve_file(data: DataConfig, base: Path | None, workspace: Workspace, contained: bool) -> Path:
-    """Where the table lies: beside the experiment file (`base` is its folder), else in the workspace.
+def resolve_file(file: str, base: Path | None, workspace: Workspace, contained: bool) -> Path:
+    """Where a file of a table lies: beside the experiment file (`base` is its folder), else in the workspace.
 
     contained: what a browser sent; only files inside the workspace or the sample shop are found, links followed.
     Raises DataError: no such file, with the folders that were searched.
@@ -340,9 +347,9 @@ def resolve_file(data: DataConfig, base: Path | None, workspace: Workspace, cont
     searched = [base, workspace.root] if base else [workspace.root]
     allowed = [workspace.root.resolve(), SAMPLE_SHOP.resolve()]
     for folder in searched:
-        path = (folder / data.file).resolve()
+        path = (folder / file).resolve()
         if (not contained or any(path.is_relative_to(a) for a in allowed)) and path.is_file():
             return path
-    why = message("There is no file “{file}”. Searched: {folders}.", file=shortened(data.file), folders=", ".join(map(str, searched)))
+    why = message("There is no file “{file}”. Searched: {folders}.", file=shortened(file), folders=", ".join(map(str, searched)))
     remedy = message("Put the file there, or correct its name in the experiment.")
-    raise DataError([Problem(Severity.ERROR, "file_missing", why, remedy, file=Path(data.file).name or None)])
+    raise DataError([Problem(Severity.ERROR, "file_missing", why, remedy, file=Path(file).name or None)])

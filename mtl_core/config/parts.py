@@ -9,22 +9,23 @@ from mtl_core.balancing import BALANCING
 from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
 from mtl_core.data.augment import AugmentationConfig
+from mtl_core.data.encodings import known_encoding
 from mtl_core.data.pseudo_labels import PseudoLabelsConfig
 from mtl_core.data.shares import SAMPLING
-from mtl_core.data.split import SplitConfig
+from mtl_core.data.split import FILE, SplitConfig
 from mtl_core.data.transactions import TransactionConfig
+from mtl_core.data.values import Dates
 from mtl_core.model.sharing import SHARING
 from mtl_core.tasks import KINDS
 
 _NAME = r"^\w[\w -]{0,63}$"
 _TRAINABLE = r"^(full|frozen|top:[1-9]\d*)$"
 _DEVICE = r"^(auto|cpu|cuda(:\d+)?|mps)$"
-_FILE = r"^[^\x00]+$"
 PATTERNS = {
     _NAME: N_("a name of at most 64 letters, digits, spaces, hyphens and underscores"),
     _TRAINABLE: N_("full, frozen or top:K, where K is the number of upper layers"),
     _DEVICE: N_("auto, cpu, cuda, cuda:N or mps"),
-    _FILE: N_("the name of a file"),
+    FILE: N_("the name of a file"),
 }
 
 Name = Annotated[str, Field(pattern=_NAME)]
@@ -60,13 +61,33 @@ def _options_of(registry: Mapping[str, Any], name: str | None, options: Any) -> 
     return wanted.model_validate({} if options is None else options)
 
 
+def _encoding(value: Any) -> Any:
+    if isinstance(value, str) and not known_encoding(value):
+        raise ValueError(message("a known encoding, such as {names}", names="utf-8, gb18030, big5, shift_jis, cp1250, cp1251, cp1252"))
+    return value
+
+
 class DataConfig(Config):
     """A table that tasks learn from."""
 
     file: str = Field(
-        pattern=_FILE,
+        pattern=FILE,
         title=N_("File"),
         description=N_("The table: CSV, TSV, JSON Lines or Parquet, relative to the experiment file or the workspace."),
+    )
+    encoding: Annotated[str, BeforeValidator(_encoding)] | None = Field(
+        None,
+        title=N_("Encoding"),
+        description=N_("Encoding of the file, such as utf-8, gb18030 or cp1252; empty: detected."),
+    )
+    sheet: str | None = Field(
+        None, min_length=1, title=N_("Sheet"), description=N_("Sheet of an Excel workbook, by name; empty: the first one.")
+    )
+    dates: Dates | None = Field(
+        None,
+        title=N_("Order of day and month"),
+        description=N_("How dates such as 03/04/2024 are meant: day_first or month_first; empty: as the column's other dates say."),
+        json_schema_extra={"choices": {"day_first": N_("Day first"), "month_first": N_("Month first")}},
     )
     transactions: TransactionConfig | None = Field(
         None,
@@ -74,6 +95,11 @@ class DataConfig(Config):
         description=N_("How a transaction log (user, item, time) becomes a recommendation table; empty for other tables."),
     )
     split: SplitConfig = Field(SplitConfig(), title=N_("Split"), description=N_("How rows are split into training, validation and test."))
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """What else `store_dataset` wants to know of the table, but its files."""
+        return {name: getattr(self, name) for name in ("split", "transactions", "encoding", "sheet", "dates")}
 
 
 class TaskConfig(Config):
@@ -446,14 +472,28 @@ class TrainingConfig(Config):
     )
 
 
+MEASURED, OFTEN, SELDOM = 8, 15, 70
+"""Of gradient conflicts by default: measurements in a short run, and the fewest and most steps between two."""
+
+
 class DiagnosticsConfig(Config):
     """What is looked at on the way."""
 
-    conflicts_every: int = Field(
-        70,
+    conflicts_every: int | None = Field(
+        None,
         ge=0,
         le=1_000_000,
         title=N_("Gradient conflict interval"),
-        description=N_("Steps between measurements of gradient conflicts, each of which takes as long as about three steps; 0: never."),
-        json_schema_extra={"stops": [0, 10, 20, 50, 70, 100, 200, 500, 1000], "zero": N_("never")},
+        description=N_(
+            "Steps between measurements of gradient conflicts, which take one to three steps each; 0: never; empty: eight in a run, 15 to "
+            "70 steps apart."
+        ),
+        json_schema_extra={"zero": N_("never")},
     )
+
+    def looks(self, n_steps: int) -> tuple[int, int]:
+        """Steps between measurements of a training of `n_steps` (0: never), and how many measurements there are to a look ahead."""
+        if self.conflicts_every is not None:
+            return self.conflicts_every, 1
+        every = min(max(n_steps // MEASURED, OFTEN), SELDOM)
+        return every, -(-SELDOM // every)

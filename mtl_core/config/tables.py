@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from mtl_core.base.workspace import Workspace
-from mtl_core.config.experiment import Experiment, TaskConfig, resolve_file
+from mtl_core.config.experiment import DataConfig, Experiment, TaskConfig, resolve_file
 from mtl_core.data.mapping import map_columns
 from mtl_core.data.problems import Problem, has_errors
+from mtl_core.data.read import Table
 from mtl_core.data.split import check_leaks
 from mtl_core.data.store import Dataset, store_dataset
 from mtl_core.tasks import KINDS
@@ -32,8 +33,21 @@ class Mapped:
 def store(experiment: Experiment, name: str, workspace: Workspace, base: Path | None, contained: bool) -> Dataset:
     """The dataset of one of the experiment's tables. Raises DataError: no such file, or one that cannot be used."""
     data = experiment.data[name]
-    path = resolve_file(data, base, workspace, contained)
-    return store_dataset(path, workspace, split=data.split, transactions=data.transactions, name=name)
+    return store_table(data, name, workspace, base, contained)
+
+
+def files_of(data: DataConfig) -> list[str]:
+    """The files of a table as the experiment names them: its own, and those that are parts of its split."""
+    return [data.file, *data.split.files.values()]
+
+
+def store_table(
+    data: DataConfig, name: str, workspace: Workspace, base: Path | None, contained: bool, read: Table | None = None
+) -> Dataset:
+    """As `store`. read: the table's own file, where it was read as `data` says."""
+    path, *others = (resolve_file(file, base, workspace, contained) for file in files_of(data))
+    parts = dict(zip(data.split.files, others, strict=True))
+    return store_dataset(path, workspace, name=name, read=read, others=parts, **data.reading)
 
 
 def map_task(task: TaskConfig, dataset: Dataset, seed: int = 0) -> Mapped:

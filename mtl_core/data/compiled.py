@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mtl_core.base.files import replaced
-from mtl_core.data.split import PARTS
+from mtl_core.data.places import PARTS
 from mtl_core.data.tokens import TextStore, text_store, write_batch
 from mtl_core.data.values import Column
 

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mtl_core.data.split import PARTS
+from mtl_core.data.places import PARTS
 from mtl_core.data.values import as_text
 
 _SAMPLE = 5000

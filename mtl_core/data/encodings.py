@@ -54,10 +54,18 @@ class LimitError(Exception):
         super().__init__(str(problem))
 
 
-def scan(open_stream: Callable[[], BinaryIO], file: str, max_bytes: int, max_line_bytes: int) -> Scan:
+def known_encoding(name: str) -> bool:
+    """Whether a text file may be said to be in this encoding: one that Python has, of texts with line breaks."""
+    try:
+        return "a,b\n".encode(name).decode(name) == "a,b\n"
+    except (LookupError, ValueError):
+        return False
+
+
+def scan(open_stream: Callable[[], BinaryIO], file: str, max_bytes: int, max_line_bytes: int, chosen: str | None = None) -> Scan:
     """Reads the stream to its end, at most `max_bytes`, and finds its encoding and what cannot be in a text file.
 
-    open_stream: gives a fresh stream from the start at each call.
+    open_stream: gives a fresh stream from the start at each call. chosen: the encoding, as a person says.
     Raises LimitError: more than `max_bytes` bytes, or a line longer than `max_line_bytes` (as soon as it is seen).
     """
     decoder = codecs.getincrementaldecoder("utf-8")("strict")
@@ -102,8 +110,12 @@ def scan(open_stream: Callable[[], BinaryIO], file: str, max_bytes: int, max_lin
         except UnicodeDecodeError:
             is_utf8 = False
     bom = next((name for mark, name in _BOMS if head.startswith(mark)), None) or _utf16_without_mark(head)
+    if chosen is not None:
+        if bom == "utf-8-sig" and codecs.lookup(chosen).name == "utf-8":
+            chosen = bom
+        return _decoded(open_stream, chosen, file, n_bytes, head)
     if bom and bom.startswith("utf-16"):
-        return Scan(bom, _undecodable(open_stream, bom, file), n_bytes, head)
+        return _decoded(open_stream, bom, file, n_bytes, head)
     if _is_binary(head):
         why = message("The file is not text: it holds binary data.")
         remedy = message("Export the table as CSV, TSV, JSON Lines or Parquet, and name the file accordingly.")
@@ -197,6 +209,11 @@ def _utf16_without_mark(head: bytes) -> str | None:
     return None
 
 
+def _decoded(open_stream: Callable[[], BinaryIO], encoding: str, file: str, n_bytes: int, head: bytes) -> Scan:
+    problems = _undecodable(open_stream, encoding, file)
+    return Scan(None if problems else encoding, problems, n_bytes, head)
+
+
 def _undecodable(open_stream: Callable[[], BinaryIO], encoding: str, file: str) -> list[Problem]:
     decoder = codecs.getincrementaldecoder(encoding)("strict")
     line = 1
@@ -207,8 +224,17 @@ def _undecodable(open_stream: Callable[[], BinaryIO], encoding: str, file: str) 
                 line += decoder.decode(chunk, final=not chunk).count("\n")
             except UnicodeDecodeError as e:
                 line += e.object[: e.start].decode(encoding, "replace").count("\n")
-                why = message("The bytes are not {encoding} as the start of the file says.", encoding=encoding.upper())
-                return [Problem(Severity.ERROR, "bad_encoding", why, message("Save the file again as UTF-8."), file, line)]
+                why = message("This line has bytes that are not {encoding}.", encoding=encoding)
+                return [
+                    Problem(
+                        Severity.ERROR,
+                        "bad_encoding",
+                        why,
+                        message("Choose the encoding that the file is in, or save it again as UTF-8."),
+                        file,
+                        line,
+                    )
+                ]
             if not chunk:
                 return []
 

@@ -4,10 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from mtl_core.base.messages import Message, message
+from mtl_core.data.places import LINE
 from mtl_core.data.problems import DataError, Problem, Severity
-
-LINE = "_line"
-"""Column with the line in the source file at which a row begins, counted from 1 (Parquet: the row)."""
 
 ROWS = 1 << 15
 """Rows that are read at a time."""

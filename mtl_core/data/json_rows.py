@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mtl_core.data.encodings import Scan
-from mtl_core.data.findings import LINE, ROWS, FileProblems, Limits, check_names, empty
+from mtl_core.data.findings import ROWS, FileProblems, Limits, check_names, empty
+from mtl_core.data.places import LINE
 from mtl_core.data.problems import has_errors
 
 

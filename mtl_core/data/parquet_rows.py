@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 
 from mtl_core.base.messages import message
 from mtl_core.data.encodings import LimitError
-from mtl_core.data.findings import LINE, FileProblems, Limits, check_names, empty
+from mtl_core.data.findings import FileProblems, Limits, check_names, empty
+from mtl_core.data.places import LINE
 from mtl_core.data.problems import Problem, Severity, has_errors
 
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from mtl_core.base.messages import Message, Translate, message
+from mtl_core.data.places import PARTS, place
 
 
 class Severity(StrEnum):
@@ -18,7 +19,10 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Problem:
-    """One finding. `code` is stable (tests, links); `line` counts from 1 in the file as an editor shows it."""
+    """One finding. `code` is stable (tests, links); `line` counts from 1 in the file as an editor shows it.
+
+    A line as `_line` has it says the file too: "orders" becomes "orders/validation", where that part is a file of its own.
+    """
 
     severity: Severity
     code: str
@@ -28,6 +32,13 @@ class Problem:
     line: int | None = None
     column: str | None = None
     count: int = 1  # rows concerned; `line` is the first of them
+
+    def __post_init__(self) -> None:
+        if self.file is not None and self.line is not None:
+            part, line = place(self.line)
+            if part:
+                object.__setattr__(self, "file", f"{self.file}/{PARTS[part]}")
+                object.__setattr__(self, "line", line)
 
     def where(self, translate: Translate = str) -> str:
         parts = [self.file] if self.file else []

@@ -11,21 +11,22 @@ import io
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 
-from mtl_core.base.messages import message
+from mtl_core.base.messages import N_, message
 from mtl_core.data.csv_rows import read_csv
 from mtl_core.data.encodings import BLANK, CHUNK, LimitError, NotPlainError, PlainText, Scan, scan
 from mtl_core.data.findings import FileProblems, Limits, empty
 from mtl_core.data.json_rows import read_jsonl
 from mtl_core.data.parquet_rows import read_parquet
+from mtl_core.data.places import LINE, PARTS, in_file
 from mtl_core.data.problems import DataError, Problem, Severity, has_errors
 
 FORMATS = {
@@ -50,7 +51,7 @@ class Table:
     """table: columns of the file (CSV and JSONL: string or list<string>; null for empty) and `_line` (int64).
 
     problems: warnings and notes; a table with errors is never made. encoding, delimiter: None where the format has none.
-    digest: SHA-256 of the file, where it was read from its start to its end.
+    digests: SHA-256 of each file of the table, None where it was not read from its start to its end.
     """
 
     table: pa.Table
@@ -58,13 +59,85 @@ class Table:
     name: str
     encoding: str | None = None
     delimiter: str | None = None
-    digest: str | None = None
+    digests: tuple[str | None, ...] = (None,)
 
 
-def read_table(path: Path, *, name: str | None = None, limits: Limits = Limits()) -> Table:
+def read_files(
+    path: Path,
+    others: Mapping[str, Path],
+    *,
+    name: str | None = None,
+    encoding: str | None = None,
+    sheet: str | None = None,
+    read: Table | None = None,
+) -> Table:
+    """`read_table` of a table whose validation or test rows lie in files of their own; `LINE` says of each row which.
+
+    path: of the training rows, or of all; others: part → its file; read: what `read_table` made of `path`, where that is at hand.
+    Raises DataError: as `read_table`, or the files do not have the same columns; the problems of all files.
+    """
+    name = name or Path(path).name
+    tables: dict[str, Table] = {}
+    problems: list[Problem] = []
+    if read:
+        tables["train"] = replace(read, problems=[replace(problem, file=name) for problem in read.problems])
+    for part, file in {"train": path, **others}.items():
+        if part not in tables:
+            try:
+                called = name if part == "train" else f"{name}/{part}"
+                tables[part] = read_table(file, name=called, encoding=encoding, sheet=sheet)
+            except DataError as error:
+                problems += error.problems
+                continue
+        problems += tables[part].problems
+    if "train" in tables:
+        for part in others.keys() & tables.keys():
+            problems += _other_columns(tables["train"].table, tables[part], part)
+    if has_errors(problems):
+        raise DataError(problems)
+    first = tables["train"]
+    if not others:
+        return first
+    shifted = [_of_part(tables[part].table, part) for part in tables]
+    table = pa.concat_tables(shifted, promote_options="permissive")
+    return replace(first, table=table, problems=problems, name=name, digests=tuple(d for t in tables.values() for d in t.digests))
+
+
+def _of_part(table: pa.Table, part: str) -> pa.Table:
+    lines = in_file(table.column(LINE).to_numpy(), PARTS.index(part))
+    return table.set_column(table.column_names.index(LINE), LINE, pa.array(lines))
+
+
+def _other_columns(train: pa.Table, other: Table, part: str) -> list[Problem]:
+    """What keeps the rows of another file from being put below those of the training file."""
+    own, found = train.column_names, other.table.column_names
+    remedy = message("Give all files of the table the same columns.")
+    problems = []
+    for code, names, text in (
+        ("missing_columns", [c for c in own if c not in found], N_("The training file has columns that this file lacks: {columns}.")),
+        ("additional_columns", [c for c in found if c not in own], N_("This file has columns that the training file lacks: {columns}.")),
+    ):
+        if names:
+            why = message(text, columns=", ".join(names[:20]))
+            problems.append(Problem(Severity.ERROR, code, why, remedy, other.name, 1, names[0], len(names)))
+    for column in (c for c in own if c in found):
+        types = train.schema.field(column), other.table.schema.field(column)
+        try:
+            pa.unify_schemas([pa.schema([field]) for field in types], promote_options="permissive")
+        except pa.ArrowException:
+            first, second = (str(field.type) for field in types)
+            why = message("The column holds {second}; in the training file it holds {first}.", first=first, second=second)
+            problems.append(Problem(Severity.ERROR, "other_type", why, remedy, other.name, None, column))
+    return problems
+
+
+def read_table(
+    path: Path, *, name: str | None = None, encoding: str | None = None, sheet: str | None = None, limits: Limits = Limits()
+) -> Table:
     """Reads the file at `path`.
 
-    name: how messages call the file (uploads are stored under generated names).
+    name: how messages call the file (uploads are stored under generated names). encoding: what a person says that a text file is in;
+    None: found out. sheet: of a workbook; None: the first.
     Raises DataError: the file is missing, empty, not what its name says, or has rows that cannot be read; all problems together.
     """
     path, name = Path(path), name or Path(path).name
@@ -76,16 +149,16 @@ def read_table(path: Path, *, name: str | None = None, limits: Limits = Limits()
         raise DataError([Problem(Severity.ERROR, "unknown_format", why, remedy, name)])
     if not path.is_file():
         raise DataError([Problem(Severity.ERROR, "file_missing", message("There is no such file."), message("Check the path."), name)])
-    encoding = delimiter = digest = None
+    chosen, delimiter, digest = encoding, None, None
     try:
         if form == "parquet":
             with _as_file(path, packing, name, limits) as unpacked:
                 table = read_parquet(unpacked, findings, limits)
-        elif plain := _read_plain(path, form, packing, name, limits):
+        elif not chosen and (plain := _read_plain(path, form, packing, name, limits)):
             table, encoding, delimiter, digest, findings = plain
         else:
             open_stream = partial(_open, path, packing, name)
-            found = scan(open_stream, name, limits.max_bytes, _MAX_LINE_BYTES)
+            found = scan(open_stream, name, limits.max_bytes, _MAX_LINE_BYTES, chosen)
             findings.problems += found.problems
             if not has_errors(found.problems) and not found.head.strip(BLANK):
                 empty(findings)
@@ -111,7 +184,7 @@ def read_table(path: Path, *, name: str | None = None, limits: Limits = Limits()
         findings.add("no_rows", why, message("Add rows below the header."), 1)
     if has_errors(findings.problems):
         raise DataError(findings.problems)
-    return Table(table, findings.problems, name, encoding, delimiter, digest)
+    return Table(table, findings.problems, name, encoding, delimiter, (digest,))
 
 
 def file_digest(path: Path) -> str:

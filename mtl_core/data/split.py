@@ -1,4 +1,4 @@
-"""Rows into training, validation and test: at random, by group, by time, stratified or as a column says. Leaks are reported."""
+"""Rows into training, validation and test: at random, by group, by time, stratified, as a column or as files say. Leaks are reported."""
 
 from dataclasses import replace
 from difflib import get_close_matches
@@ -10,11 +10,16 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mtl_core.base.messages import N_, Message, message
+from mtl_core.data.places import LINE, PARTS, place
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.data.values import as_text, as_time, codes_of
+from mtl_core.data.values import Dates, as_text, as_time, codes_of
 
 Part = Literal["train", "validation", "test"]
-PARTS = (N_("train"), N_("validation"), N_("test"))
+
+BY_COLUMN = ("group", "time", "stratified", "column")
+"""Ways to split that need a column."""
+FILE = r"^[^\x00]+$"
+"""What may be the name of a file."""
 
 _PART = "<U10"
 
@@ -24,11 +29,11 @@ class SplitConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    by: Literal["random", "group", "time", "stratified", "column"] = Field(
+    by: Literal["random", "group", "time", "stratified", "column", "files"] = Field(
         "random",
         title=N_("Split by"),
         description=N_(
-            "random; group (rows of a product or user stay together); time (latest last); stratified (equal label distribution); column "
+            "random; group (rows of a product or user stay together); time (latest last); stratified (equal labels); column (given); files "
             "(given)."
         ),
         json_schema_extra={
@@ -38,6 +43,7 @@ class SplitConfig(BaseModel):
                 "time": N_("By time"),
                 "stratified": N_("Stratified"),
                 "column": N_("By a column"),
+                "files": N_("By files"),
             }
         },
     )
@@ -60,6 +66,18 @@ class SplitConfig(BaseModel):
         title=N_("Test fraction"),
         description=N_("Fraction of rows for the final test; not used with a given split."),
     )
+    validation_file: str | None = Field(
+        None,
+        pattern=FILE,
+        title=N_("Validation file"),
+        description=N_("For a split by files: the table's validation rows, with the same columns; empty: a fraction of the training file."),
+    )
+    test_file: str | None = Field(
+        None,
+        pattern=FILE,
+        title=N_("Test file"),
+        description=N_("For a split by files: the table's test rows, with the same columns; empty: no test rows."),
+    )
     seed: int = Field(
         0,
         ge=0,
@@ -77,31 +95,49 @@ class SplitConfig(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.by != "random" and not self.column:
+        if self.by in BY_COLUMN and not self.column:
             raise ValueError(f"`column` should name a column when `by` is {self.by!r}. Found none.")
+        if (self.by == "files") != bool(self.files):
+            raise ValueError(
+                f"`validation_file` or `test_file` should name a file when `by` is 'files', and only then. Found {self.files}."
+            )
         if self.validation + self.test >= 1:
             raise ValueError(f"`validation` + `test` should be less than 1. Found {self.validation} + {self.test}.")
         return self
 
+    @property
+    def files(self) -> dict[str, str]:
+        """Part → the file that holds it, of the parts that have one beside the table's own."""
+        named = {"validation": self.validation_file, "test": self.test_file}
+        return {part: file for part, file in named.items() if file}
 
-def split_rows(table: pa.Table, options: SplitConfig, file: str | None = None) -> tuple[np.ndarray, list[Problem]]:
+
+def split_rows(
+    table: pa.Table, options: SplitConfig, file: str | None = None, dates: Dates | None = None
+) -> tuple[np.ndarray, list[Problem]]:
     """((N,) str array of "train", "validation", "test" and "" for rows left out, problems).
 
-    table: as read. file: for messages. Never raises for bad data: a column that is missing is an error in the problems.
+    table: as read. file: for messages. dates: of `as_time`, for a split by time.
+    Never raises for bad data: a column that is missing is an error in the problems.
     """
     n, column = table.num_rows, None
-    if options.by != "random":
+    if options.by == "files":
+        column = table.column(LINE)
+    elif options.by in BY_COLUMN:
         assert options.column is not None
         if options.column not in table.column_names:
             return np.full(n, "", _PART), [_missing(options.column, table, file)]
         column = table.column(options.column)
-    split, problems = _SPLITS[options.by](column, n, options, file)
+    if options.by == "time":
+        split, problems = _by_time(column, n, options, file, dates)
+    else:
+        split, problems = _SPLITS[options.by](column, n, options, file)
     for p, problem in enumerate(problems):
         if problem.line is not None:  # until here the number of a row
             problems[p] = replace(problem, line=_line(table, problem.line))
     used = {part: int((split == part).sum()) for part in PARTS}
     for part in PARTS:
-        wanted = part == "train" or options.by == "column" or getattr(options, part) > 0
+        wanted = part == "train" or options.by in ("column", "files") or getattr(options, part) > 0
         if not used[part] and wanted and n:
             severity = Severity.ERROR if part == "train" else Severity.WARNING
             why = message("The split has no rows for {part}.", part=message(part))
@@ -177,9 +213,9 @@ def _fill_empty(parts: np.ndarray, order: np.ndarray, options: SplitConfig) -> N
             parts[order[parts[order] == donor][-1]] = part
 
 
-def _by_time(column: Any, n: int, options: SplitConfig, file: str | None) -> tuple[np.ndarray, list[Problem]]:
+def _by_time(column: Any, n: int, options: SplitConfig, file: str | None, dates: Dates | None) -> tuple[np.ndarray, list[Problem]]:
     """The earliest rows train, the latest test; rows of one moment stay together."""
-    times, _ = as_time(column)
+    times, _ = as_time(column, dates)
     values = times.cast(pa.int64() if pa.types.is_timestamp(times.type) else pa.float64())
     known = pc.is_valid(values).to_numpy() if isinstance(values, pa.ChunkedArray) else pc.is_valid(values).to_numpy(zero_copy_only=False)
     split = np.full(n, "", _PART)
@@ -246,13 +282,24 @@ def _given(column: Any, n: int, options: SplitConfig, file: str | None) -> tuple
         why = message("{count} rows are ignored: their value stands for no split ({values}).", count=len(rows), values=others)
         remedy = message("Specify which values mean train, validation and test if they should be used.")
         problems.append(_note("split_left_out", why, remedy, file, options, rows))
+    return split, problems + _drawn(split, options, file)
+
+
+def _by_files(column: Any, n: int, options: SplitConfig, file: str | None) -> tuple[np.ndarray, list[Problem]]:
+    """column: `LINE`, which says the file. Without a validation file, its share is drawn from training."""
+    split = np.array(PARTS, _PART)[place(column.to_numpy())[0]]
+    return split, [] if options.validation_file else _drawn(split, options, file)
+
+
+def _drawn(split: np.ndarray, options: SplitConfig, file: str | None) -> list[Problem]:
+    """Training rows become the validation rows that a given split does not have."""
     train = np.flatnonzero(split == "train")
-    if options.validation and not (split == "validation").any() and len(train) > 1:
-        chosen = np.random.default_rng(options.seed).permutation(train)[: max(1, round(len(train) * options.validation))]
-        split[chosen] = "validation"
-        why = message("The split has no validation rows; {count} training rows are used for it.", count=len(chosen))
-        problems.append(_note("validation_drawn", why, message("No action needed."), file, options))
-    return split, problems
+    if not options.validation or (split == "validation").any() or len(train) < 2:
+        return []
+    chosen = np.random.default_rng(options.seed).permutation(train)[: max(1, round(len(train) * options.validation))]
+    split[chosen] = "validation"
+    why = message("The split has no validation rows; {count} training rows are used for it.", count=len(chosen))
+    return [_note("validation_drawn", why, message("No action needed."), file, options)]
 
 
 def _note(
@@ -269,16 +316,11 @@ def _note(
     return Problem(severity, code, why, remedy, file, int(rows[0]), options.column, len(rows))
 
 
-def part_called(name: str) -> Part | None:
-    """The part that a usual spelling means (train, valid, dev, holdout ...); None for other words."""
-    return _SPELLINGS.get(_spelling(name))
-
-
 def _spelling(value: str) -> str:
     return value.strip().casefold()
 
 
-_SPLITS = {"random": _random, "group": _by_group, "time": _by_time, "stratified": _stratified, "column": _given}
+_SPLITS = {"random": _random, "group": _by_group, "stratified": _stratified, "column": _given, "files": _by_files}
 _SPELLINGS: dict[str, Part] = {
     **dict.fromkeys(("train", "training", "trn", "tr", "训练", "训练集"), "train"),
     **dict.fromkeys(("validation", "valid", "val", "dev", "development", "eval", "验证", "验证集"), "validation"),

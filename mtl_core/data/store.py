@@ -4,8 +4,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,15 @@ import pyarrow.parquet as pq
 from mtl_core.base.files import write_atomically
 from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace, new_id
-from mtl_core.data.findings import LINE
+from mtl_core.data.places import LINE, PARTS
 from mtl_core.data.problems import DataError, Problem, Severity, has_errors
-from mtl_core.data.read import Table, file_digest, format_of, read_table
-from mtl_core.data.split import PARTS, SplitConfig, part_called, split_rows
+from mtl_core.data.read import Table, file_digest, read_files
+from mtl_core.data.split import SplitConfig, split_rows
 from mtl_core.data.transactions import TransactionConfig, to_recommendations
+from mtl_core.data.values import Dates
 
 SPLIT = "_split"
-VERSION = 2  # of what is stored; a new number reads the sources again
+VERSION = 3  # of what is stored; a new number reads the sources again
 _GROUP_ROWS = 1 << 16
 _PARTS = np.array(["", *PARTS])
 
@@ -67,11 +68,16 @@ def store_dataset(
     transactions: TransactionConfig | None = None,
     name: str | None = None,
     read: Table | None = None,
+    others: Mapping[str, Path] | None = None,
+    encoding: str | None = None,
+    sheet: str | None = None,
+    dates: Dates | None = None,
 ) -> Dataset:
     """Reads, turns a transaction log into recommendations, splits, and stores; a source seen before is found again by its hash.
 
-    source: a file, or a folder with a file for each part (train, valid, test), which then get a column `split`. read: what `read_table`
-    made of the file, where that is at hand. A file is opened once: to be hashed when one of its size was stored, else to be read.
+    read: what `read_table` made of the file, where that is at hand. others: for a split by files, the file of a part; None: as the split
+    names them, beside the source. encoding, sheet: of `read_table`; dates: of `values.as_time`.
+    A file is opened once: to be hashed when one of its size was stored, else to be read.
     Safe to call from several threads and processes: what is stored appears whole or not at all.
     Raises DataError: the source cannot be used; all problems together.
     """
@@ -82,35 +88,39 @@ def store_dataset(
         "split": split.model_dump(),
         "transactions": transactions.model_dump() if transactions else None,
         "name": name,
+        "encoding": encoding,
+        "sheet": sheet,
+        "dates": dates,
     }
-    files = _parts_of(source, name) if source.is_dir() else [source]
+    others = {part: source.parent / file for part, file in split.files.items()} if others is None else others
+    files = [source, *others.values()]
     key, folder = _key(files, options, name), workspace.folder("datasets", "sources")
     if any(folder.glob(f"{key}-*.json")):
-        known = folder / f"{key}-{_combined(files, [read.digest] if read else [None for _ in files])}.json"
+        known = folder / f"{key}-{_combined(files, [read.digests[0] if read else None, *([None] * len(others))])}.json"
         if known.is_file():
             record = json.loads(known.read_text(encoding="utf-8"))
             if workspace.inside("datasets", record["hash"], "table.parquet").is_file():
                 return _dataset(record, workspace)
-    table, problems, digests = _read(files, name, source.is_dir(), read)
-    known = folder / f"{key}-{_combined(files, digests)}.json"
-    table, parts, more = divide(table, split, transactions, name)
-    problems += more
+    read = read_files(source, others, name=name, encoding=encoding, sheet=sheet, read=read)
+    known = folder / f"{key}-{_combined(files, read.digests)}.json"
+    table, parts, more = divide(read.table, split, transactions, name, dates)
+    problems = read.problems + more
     if has_errors(problems):
         raise DataError(problems)
     record = _write(table, parts, problems, name, workspace)
     write_atomically(known, json.dumps(record, ensure_ascii=False, indent=1))
-    del table
+    del table, read
     pa.default_memory_pool().release_unused()
     return _dataset(record, workspace)
 
 
 def divide(
-    table: pa.Table, split: SplitConfig, transactions: TransactionConfig | None, file: str
+    table: pa.Table, split: SplitConfig, transactions: TransactionConfig | None, file: str, dates: Dates | None = None
 ) -> tuple[pa.Table, np.ndarray, list[Problem]]:
     """(the rows that tasks learn from, (N,) the part of each, problems): a table as read, or what becomes of a transaction log."""
     if transactions is not None:
-        return to_recommendations(table, transactions, split, file)
-    return table, *split_rows(table, split, file)
+        return to_recommendations(table, transactions, split, file, dates)
+    return table, *split_rows(table, split, file, dates)
 
 
 def load_dataset(name: str, workspace: Workspace) -> Dataset:
@@ -142,37 +152,6 @@ def _combined(files: Sequence[Path], digests: Sequence[str | None]) -> str:
     """Of the content of all files. digests: those that are known already."""
     content = [digest or file_digest(file) for file, digest in zip(files, digests, strict=True)]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
-
-
-def _parts_of(folder: Path, name: str) -> list[Path]:
-    files = sorted(f for f in folder.iterdir() if format_of(f)[0] and part_called(f.name.partition(".")[0]))
-    if not files:
-        why = message("The folder holds no table named train, valid or test.")
-        raise DataError([Problem(Severity.ERROR, "file_missing", why, message("Put train, valid and test files in it."), name)])
-    return files
-
-
-def _read(files: list[Path], name: str, parts: bool, read: Table | None) -> tuple[pa.Table, list[Problem], list[str | None]]:
-    """(table, problems, the digest of each file where it is known)."""
-    if not parts:
-        read = read or read_table(files[0], name=name)
-        return read.table, [replace(problem, file=name) for problem in read.problems], [read.digest]
-    problems: list[Problem] = []
-    tables, digests = [], []
-    for file in files:
-        try:
-            found = read_table(file, name=f"{name}/{file.name}")
-        except DataError as e:
-            problems += e.problems
-            continue
-        problems += found.problems
-        digests.append(found.digest)
-        part = file.name.partition(".")[0]
-        names = pa.array([part] * found.table.num_rows, pa.string())
-        tables.append(found.table if "split" in found.table.column_names else found.table.append_column("split", names))
-    if has_errors(problems):
-        raise DataError(problems)
-    return pa.concat_tables(tables, promote_options="permissive"), problems, digests
 
 
 def _write(table: pa.Table, parts: np.ndarray, problems: list[Problem], name: str, workspace: Workspace) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mtl_core.base.messages import N_, Message, message
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.data.split import SplitConfig, split_rows
-from mtl_core.data.values import as_number, as_text, as_time, codes_of
+from mtl_core.data.values import Dates, as_number, as_text, as_time, codes_of
 
 
 class TransactionConfig(BaseModel):
@@ -128,7 +128,11 @@ def looks_like_log(columns: Sequence[str]) -> bool:
 
 
 def to_recommendations(
-    table: pa.Table, options: TransactionConfig, split: SplitConfig = SplitConfig(), file: str | None = None
+    table: pa.Table,
+    options: TransactionConfig,
+    split: SplitConfig = SplitConfig(),
+    file: str | None = None,
+    dates: Dates | None = None,
 ) -> tuple[pa.Table, np.ndarray, list[Problem]]:
     """Histories in time order, the item taken next (label 1) and items not taken (label 0); (N,) the part that each row is in.
 
@@ -136,8 +140,8 @@ def to_recommendations(
     basket or later. Negatives are items that the user never took (with `repeats`: not at that moment), each with another text.
     The items taken are divided, by a column of the log or of the new table; what the split leaves out makes no rows.
 
-    table: as read, with `_line`. The new table has the columns user (dictionary string), history (list of dictionary
-    string: item texts), item (dictionary string: the candidate's text), item_id (dictionary string), label (int8), time,
+    table: as read, with `_line`. dates: of `values.as_time`. The new table has the columns user (dictionary string), history (list of
+    dictionary string: item texts), item (dictionary string: the candidate's text), item_id (dictionary string), label (int8), time,
     list (number of the positive, the same for its negatives) and `_line` (of the positive). One positive's rows follow each other.
     Never raises for bad data: with errors in the problems the table has no rows.
     """
@@ -145,7 +149,7 @@ def to_recommendations(
     problems = _missing_columns(table, options, file)
     if problems:
         return *nothing, problems
-    log, problems = _clean(table, options, file)
+    log, problems = _clean(table, options, file, dates)
     if log is None:
         return *nothing, problems
     rng = np.random.default_rng(options.seed)
@@ -221,7 +225,7 @@ def _missing_columns(table: pa.Table, options: TransactionConfig, file: str | No
 _ROLES = (N_("user"), N_("item"), N_("text"), N_("time"), N_("quantity"), N_("rating"))
 
 
-def _clean(table: pa.Table, options: TransactionConfig, file: str | None) -> tuple[_Log | None, list[Problem]]:
+def _clean(table: pa.Table, options: TransactionConfig, file: str | None, dates: Dates | None) -> tuple[_Log | None, list[Problem]]:
     """The rows that count, and what was dropped and why."""
     problems: list[Problem] = []
     lines = table.column("_line").to_numpy()
@@ -236,7 +240,7 @@ def _clean(table: pa.Table, options: TransactionConfig, file: str | None) -> tup
 
     users, user_names = codes_of(as_text(table.column(options.user)))
     items, item_names = codes_of(as_text(table.column(options.item)))
-    times, unreadable = as_time(table.column(options.time))
+    times, unreadable = as_time(table.column(options.time), dates)
     drop(
         users < 0, "no_user", N_("{count} rows without a user are dropped."), message("Fill the column if the user is known."), options.user
     )

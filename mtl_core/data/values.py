@@ -1,7 +1,7 @@
 """Columns of text as what they mean: numbers, times, labels, categories. What cannot be read becomes null; callers say so."""
 
 import json
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +10,8 @@ import pyarrow.compute as pc
 from mtl_core.data.numbers import PLAIN, Numbers, read_numbers
 
 Column: TypeAlias = "pa.Array | pa.ChunkedArray"
+Dates: TypeAlias = Literal["day_first", "month_first"]
+"""How 03/04/2024 is meant, where nothing in the column says it."""
 
 _TIMES = (
     "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y/%m/%d", "%Y%m%d",
@@ -80,7 +82,7 @@ def as_label(column: Column) -> Column:
     return column.cast(pa.int64()) if pc.all(whole).as_py() in (True, None) else column.cast(pa.float64())
 
 
-def as_time(column: Column) -> tuple[Column, np.ndarray]:
+def as_time(column: Column, dates: Dates | None = None) -> tuple[Column, np.ndarray]:
     """(timestamp[us] or float64 that grows with time, rows whose time cannot be read). Of several formats the one that reads most rows."""
     t = column.type
     if pa.types.is_timestamp(t) or pa.types.is_date(t):
@@ -99,7 +101,8 @@ def as_time(column: Column) -> tuple[Column, np.ndarray]:
     text = pc.replace_substring_regex(text, r"(:\d{2})\.\d+", r"\1")
     text = pc.replace_substring_regex(text, r"(:\d{2}) ?(Z|[+-]\d{2}:?\d{2})$", r"\1")
     best = pa.nulls(len(column), pa.timestamp("us"))
-    for form in _TIMES:
+    month_first = "%m/%d/%Y"
+    for form in [f for f in _TIMES if not (dates == "day_first" and f.startswith(month_first))]:
         if best.null_count == column.null_count:
             break
         times = pc.strptime(text, format=form, unit="us", error_is_null=True)

@@ -7,7 +7,18 @@ What is drawn is sent whole: a long line comes with few points (`tracking.series
 
 from mtl_core.plots.comparison import changes, efficiency, metric_bars
 from mtl_core.plots.conflicts import affinity, agreement, task_shares
-from mtl_core.plots.curves import Points, SeriesLike, effective_weights, mark, overlay, smooth, training_curves, validation_curves, weights
+from mtl_core.plots.curves import (
+    Points,
+    SeriesLike,
+    effective_weights,
+    mark,
+    overlay,
+    small,
+    smooth,
+    training_curves,
+    validation_curves,
+    weights,
+)
 from mtl_core.plots.experts import gates, gates_by_step
 from mtl_core.plots.report import CHARTS, lengths, panel, shares
 from mtl_core.plots.style import COLORS, RUN_COLORS, run_colors, run_dashes, task_colors, task_dashes
@@ -33,6 +44,7 @@ __all__ = [
     "run_colors",
     "run_dashes",
     "shares",
+    "small",
     "smooth",
     "task_colors",
     "task_dashes",

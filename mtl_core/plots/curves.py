@@ -81,19 +81,7 @@ def validation_curves(
         label = task if named else f"{task} · {labels.get(name, name)}"
         add_line(figure, steps, values, label, **styles[task], mode="lines+markers")
         if len(values) > 1:
-            place = int(np.argmin(values) if name in lower_is_better else np.argmax(values))
-            star = {"symbol": "star", "size": 13, "color": styles[task]["color"], "line": {"color": "white", "width": 1}}
-            hover = translate("best at step {step}").format(step=steps[place])
-            figure.add_scatter(
-                x=[steps[place]],
-                y=[values[place]],
-                mode="markers",
-                marker=star,
-                legendgroup=task,
-                showlegend=False,
-                name=escape(label),
-                hovertemplate=f"%{{y:.4g}}, {hover}<extra></extra>",
-            )
+            _star(figure, steps, values, label, styles[task]["color"], name in lower_is_better, translate, task)
     return figure
 
 
@@ -101,10 +89,7 @@ def weights(series: SeriesLike, translate: Translate = str, until: int | None = 
     """The loss weights as they were set and steered, one stair for each task; the last ones hold up to the step `until`."""
     figure, styles = _lines(series, translate("Loss weight"), translate)
     for task in series.tasks:
-        steps, values = map(list, series.weight(task))
-        if until is not None and steps and until > steps[-1]:
-            steps, values = [*steps, until], [*values, values[-1]]
-        add_line(figure, steps, values, task, **styles[task], shape="hv")
+        _stairs(figure, series, task, styles[task], until)
     return figure.update_yaxes(rangemode="tozero")
 
 
@@ -117,8 +102,56 @@ def effective_weights(series: SeriesLike, smoothing: float, tasks: Collection[st
     return figure
 
 
-def mark(figure: go.Figure, changes: Iterable[tuple[int, str, str]], dash: str = "dot") -> go.Figure:
-    """A line for each step at which a person changed something: (step, what in a few words, all of it for the pointer)."""
+def small(
+    series: SeriesLike,
+    task: str,
+    shown: str,
+    translate: Translate = str,
+    smoothing: float = 0.0,
+    label: str = "",
+    lower_is_better: Collection[str] = ("loss",),
+    until: int | None = None,
+    height: int = 200,
+) -> go.Figure | None:
+    """One task by step, small enough to stand among others; None: there is no point of it yet.
+
+    shown: "loss" (of training, smoothed by [0, 1), and of validation), "weight" (as set; dotted what a strategy made of it), or a metric of
+    the validation split, with a star at its best. label: what people call it. A dotted line: its value before training. until: the last
+    step of the axis. height: in pixels.
+    """
+    look: dict[str, Any] = {"color": task_colors(series.tasks)[task], "dash": "solid"}
+    figure, words = blank("", ""), f"{task} · {label}" if label else task
+    if shown == "weight":
+        _stairs(figure, series, task, look, until)
+        add_line(figure, *series.effective_weight(task), translate("effective"), **{**look, "dash": "dot"})
+        figure.update_yaxes(rangemode="tozero")
+    else:
+        steps, values = series.validation(task, shown)
+        if shown == "loss":
+            if smoothing > 0:
+                add_line(figure, *series.loss(task), task, **look, opacity=0.25, hoverinfo="skip", hovertemplate=None)
+            trained, losses = series.mean_loss(task) if smoothing > 0 else series.loss(task)
+            add_line(figure, trained, smooth(losses, smoothing), translate("Training"), **look)
+        line = {**look, "dash": "dash"} if shown == "loss" else look
+        add_line(figure, steps, values, translate("Validation"), **line, mode="lines+markers")
+        if len(values) > 1:
+            if steps[0] == 0:
+                figure.add_hline(y=values[0], line={"color": "#888888", "width": 1, "dash": "dot"})
+            _star(figure, steps, values, task, look["color"], shown in lower_is_better, translate)
+    found = [trace for trace in figure.data if trace.x is not None and len(trace.x)]
+    if not found:
+        return None
+    ends = until or max(int(max(trace.x)) for trace in found) or 1
+    figure.update_xaxes(range=[-0.02 * ends, 1.02 * ends], nticks=4, title=None)
+    figure.update_yaxes(nticks=5, title=None)
+    title = {"text": escape(words), "font": {"size": 13}, "x": 0, "xanchor": "left", "y": 1, "yanchor": "top", "pad": {"t": 4}}
+    return figure.update_layout(height=height, title=title, showlegend=False, margin={"l": 4, "r": 8, "t": 26, "b": 4}, font={"size": 11})
+
+
+def mark(figure: go.Figure, changes: Iterable[tuple[int, str, str]], dash: str = "dot", words: int = MOST_WORDS) -> go.Figure:
+    """A line for each step at which a person changed something: (step, what in a few words, all of it for the pointer).
+
+    words: up to how many changes the few words stand beside the line."""
     found = list(changes)
     for step, short, full in found:
         figure.add_vline(x=step, line={"color": "#888888", "width": 1, "dash": dash}, opacity=0.8)
@@ -130,7 +163,7 @@ def mark(figure: go.Figure, changes: Iterable[tuple[int, str, str]], dash: str =
             xanchor="left",
             xshift=1,
             textangle=-90,
-            text=escape(short) if len(found) <= MOST_WORDS else "▼",
+            text=escape(short) if len(found) <= words else "▼",
             hovertext=escape(full),
             showarrow=False,
             font={"size": 10, "color": "#888888"},
@@ -164,6 +197,39 @@ def overlay(
         else:
             add_line(figure, *series.validation(task, metric), name, colors[name], dash=dashes[name], mode="lines+markers")
     return figure
+
+
+def _stairs(figure: go.Figure, series: SeriesLike, task: str, look: Mapping[str, Any], until: int | None) -> None:
+    """A weight as it was set and steered; the last one holds up to the step `until`."""
+    steps, values = map(list, series.weight(task))
+    if until is not None and steps and until > steps[-1]:
+        steps, values = [*steps, until], [*values, values[-1]]
+    add_line(figure, steps, values, task, **look, shape="hv")
+
+
+def _star(
+    figure: go.Figure,
+    steps: Sequence[int],
+    values: Sequence[float],
+    label: str,
+    color: str,
+    lower: bool,
+    translate: Translate,
+    group: str | None = None,
+) -> None:
+    """At the best of the values."""
+    place = int(np.argmin(values) if lower else np.argmax(values))
+    hover = translate("best at step {step}").format(step=steps[place])
+    figure.add_scatter(
+        x=[steps[place]],
+        y=[values[place]],
+        mode="markers",
+        marker={"symbol": "star", "size": 13, "color": color, "line": {"color": "white", "width": 1}},
+        legendgroup=group or label,
+        showlegend=False,
+        name=escape(label),
+        hovertemplate=f"%{{y:.4g}}, {hover}<extra></extra>",
+    )
 
 
 def _lines(series: SeriesLike, title: str, translate: Translate) -> tuple[go.Figure, dict[str, dict[str, Any]]]:

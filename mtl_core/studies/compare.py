@@ -150,7 +150,7 @@ def _differs(task: str, base: RunResult, run: RunResult, first: Experiment, seco
     if own.kind != other.kind:
         return message("the task has a different kind.")
     if not all(hashes) or hashes[0] != hashes[1]:  # equal ones have the same rows in the same split, wherever they came from
-        if (tables[0].file, tables[0].transactions) != (tables[1].file, tables[1].transactions):
+        if tables[0].model_dump(exclude={"split"}) != tables[1].model_dump(exclude={"split"}):
             return message("the data is not the same.")
         if tables[0].split != tables[1].split:
             return message("the data is split differently.")

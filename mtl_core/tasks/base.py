@@ -15,7 +15,7 @@ How rows go through a kind:
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
@@ -27,6 +27,9 @@ import pyarrow as pa
 from mtl_core.base.messages import N_
 from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem
+from mtl_core.data.profile import Columns
+from mtl_core.tasks.suiting import Proposal
+from mtl_core.tasks.suits import by_names
 
 if TYPE_CHECKING:
     from mtl_core.evaluation.weighed import Weighed
@@ -116,6 +119,13 @@ class MetricInfo:
     help: str
     higher_is_better: bool = True
 
+    def full(self, value: float) -> bool:
+        """Whether a value before training leaves nothing to gain: FULL or more of a metric whose best is 1."""
+        return self.higher_is_better and FULL <= value <= 1
+
+
+FULL = 0.999
+
 
 @dataclass(frozen=True)
 class Mining:
@@ -176,6 +186,11 @@ class Rows(ABC):
         """(N,) what a person is told the number of rows by: the label, or a list of the names in it; None where that would say nothing.
         table: as for `check`, without errors."""
         return table["label"] if "label" in table.column_names else None
+
+    def read(self, table: pa.Table, options: Any) -> Mapping[str, pa.Array | pa.ChunkedArray]:
+        """Field → what the task learns from, (N,) or a list a row, for people; of fields that it reads as they are mapped, nothing.
+        table: as for `counted`."""
+        return {}
 
     @abstractmethod
     def fit(self, table: pa.Table, options: Any) -> Spec:
@@ -285,6 +300,7 @@ class TaskKind:
     answer_fields: how the entries of `report.answers` are shown, beside those of `ANSWERS`.
     measured_by: the options that change what is measured: numbers of tasks that differ in them cannot be compared.
     load_head:  gives the half that needs torch; see `head_of`.
+    suits:      which columns of a table would fill its fields, and how well that fits; see `mtl_core.tasks.suits`.
     """
 
     name: str
@@ -304,6 +320,7 @@ class TaskKind:
     rows_at_once: int = 16_384
     answer_fields: Mapping[str, AnswerField] = field(default_factory=dict)
     measured_by: tuple[str, ...] = ()
+    suits: Callable[[Columns], Iterable[Proposal]] = by_names
 
     def answer_field(self, key: str) -> AnswerField:
         """Of an entry of an answer; one that nobody named is shown as it is called."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace
-from mtl_core.data.findings import LINE
+from mtl_core.data.places import LINE
 from mtl_core.data.problems import DataError
 from mtl_core.data.store import load_dataset
 from mtl_core.tracking.runs import Run, RunError

@@ -47,23 +47,39 @@ def _short(value: Any) -> str:
 
 def show(run: Run, _: Translate) -> None:
     """The changes in their order, each with the way back to before it, where there is one."""
-    series = jobs().snapshot(run.id).series
-    if not series.steered:
+    steered = jobs().snapshot(run.id).series.steered
+    if not steered:
         return
     st.markdown(f"**{_('Changed while it trained')}**")
-    for number, change in enumerate(series.steered):
-        with st.container(horizontal=True, vertical_alignment="center", key=f"change_{number}"):
-            _line(change, _)
-            step = change.step - 1
-            if not change.refused and _can_go_back(run) and run.checkpoint(f"before-{step}"):
-                st.button(
-                    _("Go back to step {step}").format(step=step),
-                    icon=":material/undo:",
-                    key=f"back_{number}",
-                    on_click=_go_back,
-                    args=(run.id, step),
-                    help=_("Training resumes from the checkpoint before this change; everything after it is discarded."),
-                )
+    for number, change in enumerate(steered):
+        _change(run, change, f"change_{number}", _)
+    _refused(_)
+
+
+def newest(run: Run, _: Translate) -> None:
+    """The last change, beside the sliders; the others are in the log."""
+    steered = jobs().snapshot(run.id).series.steered
+    if steered:
+        _change(run, steered[-1], "newest", _)
+    _refused(_)
+
+
+def _change(run: Run, change: Steered, key: str, _: Translate) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", key=key, gap="small"):
+        _line(change, _)
+        step = change.step - 1
+        if not change.refused and _can_go_back(run) and run.checkpoint(f"before-{step}"):
+            st.button(
+                _("Go back to step {step}").format(step=step),
+                icon=":material/undo:",
+                key=f"back_{key}",
+                on_click=_go_back,
+                args=(run.id, step),
+                help=_("Training resumes from the checkpoint before this change; everything after it is discarded."),
+            )
+
+
+def _refused(_: Translate) -> None:
     if refused := st.session_state.pop("back_refused", None):
         st.error(plain(refused.text(_)), icon=":material/error:")
 

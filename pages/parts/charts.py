@@ -1,50 +1,107 @@
-"""The charts of one run by step: training losses, validation metrics, loss weights."""
+"""The curves of one run by step, a small chart a task: losses, metrics of the validation split, or weights."""
+
+from collections.abc import Mapping
 
 import streamlit as st
 
 from mtl_core import plots
-from mtl_core.base.messages import Translate
+from mtl_core.base.messages import N_, Translate
 from mtl_core.jobs import jobs
 from mtl_core.tasks import lower_is_better
-from mtl_core.tracking.runs import run
+from mtl_core.tasks.base import TaskKind
+from mtl_core.tracking.runs import Run, Series, run
 from pages.parts import changes, report
 from pages.parts.frame import language, workspace
 from pages.parts.text import plain
+from pages.parts.url import keep
 
 PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
+SMALL = {"displayModeBar": False}  # its buttons would cover a small chart; a double click resets the zoom
+WHAT = {"loss": N_("Loss"), "metric": N_("Metric"), "weight": N_("Weights")}
+MEANING = {
+    "loss": N_("Solid: training. Dashed: validation. Dotted: validation before training. Star: best value. ▼: changed by a person."),
+    "metric": N_("On the validation split. Dotted: before training. Star: best value. ▼: changed by a person."),
+    "weight": N_("As set. Dotted: the factor of the task's gradient in the update of the shared encoder. ▼: changed by a person."),
+}
+GAP = 16
+HEIGHT = 430
+"""Of the charts of a run together, in pixels; more tasks than fit scroll."""
+MOST = 9
+"""Tasks whose charts fit."""
 
 
 def curves(run_id: str, _: Translate) -> None:
-    """A fragment: losses and validation metrics by step."""
-    series = jobs().snapshot(run_id).series
-    if not series.tasks:
-        return
-    infos = report.kinds(run(workspace(), run_id))
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        shown = st.pills(
-            _("Tasks"), series.tasks, selection_mode="multi", default=series.tasks, key=f"shown.{run_id}", format_func=plain, wrap=True
+    """A fragment: a small chart a task, of what is chosen."""
+    now = jobs().snapshot(run_id)
+    series = now.series
+    found = run(workspace(), run_id)
+    infos = report.kinds(found)
+    shown, metric, smoothing, tasks = _chosen(found, infos, _)
+    columns = 1 if len(tasks) == 1 else 2 if len(tasks) <= 4 else 3
+    rows = -(-len(tasks) // columns)
+    height = max(HEIGHT // min(rows, -(-MOST // columns)) - GAP, 140)
+    marks, labels = changes.marks(series, _), {m.name: _(m.label) for kind in infos.values() for m in kind.metrics}
+    with st.container(height=HEIGHT if len(tasks) > MOST else "content", border=False):
+        if not series.step and not series.validations:
+            with st.container(height=HEIGHT, border=False):
+                st.caption(_("The curves begin with the first evaluation."))
+            return
+        with st.grid(columns, min_column_width=200, gap="small", row_height=height):
+            for task in tasks:
+                name = metric if metric != "main" else infos[task].primary
+                what = name if shown == "metric" else shown
+                figure = plots.small(
+                    series,
+                    task,
+                    what,
+                    _,
+                    smoothing,
+                    labels.get(name, name) if shown == "metric" else "",
+                    lower_is_better(),
+                    series.n_steps,
+                    height,
+                )
+                if figure is None:
+                    st.caption(_("{task}: no value yet").format(task=plain(task)))
+                else:
+                    alt = _("{what} of {task} by step").format(what=_(WHAT[shown]), task=task)
+                    plots.mark(figure, marks, words=0)
+                    st.plotly_chart(figure, key=f"curve.{run_id}.{shown}.{task}", alt=alt, config=SMALL)
+    st.caption(_(MEANING[shown]))
+    _notes(series, _)
+
+
+def _chosen(found: Run, infos: Mapping[str, TaskKind], _: Translate) -> tuple[str, str, float, list[str]]:
+    """What is drawn, which metric ("main": each task's own), how smooth, and of which tasks."""
+    keep("curve", "loss", list(WHAT))
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        shown = st.segmented_control(
+            _("Curves"), list(WHAT), format_func=lambda w: _(WHAT[w]), key="curve", required=True, label_visibility="collapsed"
         )
-        names = {"main": _("Main metric"), "loss": _("Loss")} | {m.name: _(m.label) for kind in infos.values() for m in kind.metrics}
-        key = f"curve.{language()}"  # a selectbox goes by its labels: another language is another widget, with the same choice
-        st.session_state.setdefault(key, st.session_state.get("kept.curve", "main"))
-        metric = st.selectbox(_("Validation curve"), list(names), format_func=lambda m: plain(names[m]), key=key, width=200)
-        st.session_state["kept.curve"] = metric
-        smoothing = st.slider(_("Smoothing"), 0.0, 0.99, 0.6, 0.01, key="smoothing", width=200, persist_state="session")
-    judged: str | dict[str, str] = {task: kind.primary for task, kind in infos.items()} if metric == "main" else metric
-    left, right = st.columns(2)
-    marks = changes.marks(series, _)
-    with left:
-        figure = plots.mark(plots.training_curves(series, smoothing, shown, translate=_), marks)
-        st.plotly_chart(figure, key=f"training.{run_id}", alt=_("Training loss of each task by step"), config=PLOTLY)
-    with right:
-        figure = plots.mark(plots.validation_curves(series, judged, _, shown, names, lower_is_better()), marks)
-        ends = series.n_steps or max(series.step, 1)
-        figure.update_xaxes(range=[-0.02 * ends, 1.02 * ends])
-        st.plotly_chart(figure, key=f"validation.{run_id}", alt=_("Validation metric of each task by step"), config=PLOTLY)
-    if series.effective:
-        figure = plots.mark(plots.effective_weights(series, smoothing, shown, translate=_), marks)
-        st.plotly_chart(figure, key=f"effective.{run_id}", alt=_("Effective weight of each task by step"), config=PLOTLY)
-        st.caption(_("Effective weights: the factor of each task's gradient in the update of the shared encoder."))
+        with st.popover(_("View"), icon=":material/tune:"):
+            names = {"main": _("Main metric of each task")} | {m.name: _(m.label) for kind in infos.values() for m in kind.metrics}
+            key = f"metric.{language()}"  # a selectbox goes by its labels: another language is another widget, with the same choice
+            st.session_state.setdefault(key, st.session_state.get("kept.metric", "main"))
+            if st.session_state[key] not in names:
+                st.session_state[key] = "main"
+            metric = st.selectbox(_("Validation metric"), list(names), format_func=lambda m: plain(names[m]), key=key)
+            st.session_state["kept.metric"] = metric
+            smoothing = st.slider(_("Smoothing of the training loss"), 0.0, 0.99, 0.6, 0.01, key="smoothing", persist_state="session")
+            tasks = st.pills(
+                _("Tasks"),
+                list(infos),
+                selection_mode="multi",
+                default=list(infos),
+                key=f"shown.{found.id}",
+                format_func=plain,
+                wrap=True,
+                persist_state="session",
+            )
+    return shown or "loss", metric, smoothing, [task for task in infos if task in tasks] or list(infos)
+
+
+def _notes(series: Series, _: Translate) -> None:
+    """What the curves do not say of themselves."""
     if series.fell_back:
         st.caption(
             _("Steps in which the strategy found no solution and the loss weights alone were used: {n}").format(n=f"{series.fell_back:,}")
@@ -63,11 +120,3 @@ def curves(run_id: str, _: Translate) -> None:
     if series.left_out:
         counts = ", ".join(f"{plain(task)} {n:,}" for task, n in series.left_out.items())
         st.caption(_("Steps that skipped a task because its gradient was zero or not finite: {counts}").format(counts=counts))
-
-
-def weights(run_id: str, _: Translate) -> None:
-    """The loss weights by step. Drawn anew when they change, with the whole page."""
-    series = jobs().snapshot(run_id).series
-    if series.weights:
-        figure = plots.mark(plots.weights(series, translate=_, until=series.n_steps), changes.marks(series, _))
-        st.plotly_chart(figure, key=f"weights.{run_id}", alt=_("Loss weight of each task by step"), config=PLOTLY)

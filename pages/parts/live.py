@@ -6,7 +6,8 @@ import streamlit as st
 
 from mtl_core.base.messages import Translate
 from mtl_core.jobs import Snapshot, jobs
-from pages.parts import problems, states
+from mtl_core.tracking.runs import Run
+from pages.parts import afterwards, problems, states
 from pages.parts.text import clock, duration, plain
 
 FEW_CORES = 4
@@ -27,39 +28,61 @@ def pace(now: Snapshot) -> tuple[float | None, float | None]:
 def show(run_id: str, _: Translate) -> None:
     """A fragment: what changes while a run is at work. When training begins, is steered or ends, the whole page is drawn once more."""
     now = jobs().snapshot(run_id)
-    live = now.state.live
-    phase = (run_id, live, now.series.started is None, [change.step for change in now.series.steered], pace(now))
+    phase = (run_id, now.state.live, now.series.started is None, [change.step for change in now.series.steered], pace(now))
     before = st.session_state.get("phase", phase)
     st.session_state.phase = phase
     if before[0] == run_id and before != phase:
         st.rerun()
-    _progress(now, _)
-    if live:
-        _handles(now, _)
+    with st.container(gap="xsmall"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            _state(now, _)
+            _handles(now, _)
+        st.progress(now.making_ready[1] if now.making_ready else now.progress or 0.0)
+        _readout(now, _)
+
+
+def ended(run: Run, now: Snapshot, _: Translate) -> None:
+    """How a run ended, and what to do next with it."""
+    with st.container(gap="xsmall"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            _state(now, _)
+            afterwards.show(run, _)
+        _readout(now, _)
+    afterwards.refused(_)
     _trouble(now, _)
-    _readout(now, _)
 
 
-def _progress(now: Snapshot, _: Translate) -> None:
+def _state(now: Snapshot, _: Translate) -> None:
     series = now.series
-    waiting = jobs().active() if now.position else []
-    before = waiting.index(now.run_id) if now.run_id in waiting else 0
-    with st.container(horizontal=True, vertical_alignment="center"):
-        states.badge(now.state, _)
-        if any(not change.refused for change in series.steered):
-            states.steered(_)
-        if before:
-            st.caption(_("Queued. Runs ahead of it: {n}").format(n=before), width="content")
-        elif now.preparing or now.state == "queued":
-            st.caption(_("Preparing: reading tables, tokenising texts, loading the encoder …"), width="content")
-        elif series.n_steps:
-            st.caption(_("Step {step} of {total}").format(step=series.step, total=series.n_steps), width="content")
-            if now.state.live and series.step >= series.n_steps:
-                st.caption(_("Final evaluation …"), width="content")
-            elif now.state.live and now.seconds_left is not None:
-                st.caption(_("{time} left").format(time=duration(now.seconds_left, _)), width="content")
-    if now.state.live:
-        st.progress(now.progress or 0.0)
+    states.badge(now.state, _)
+    if any(not change.refused for change in series.steered):
+        states.steered(_)
+    st.caption(plain(_doing(now, _)), width="content")
+
+
+def _doing(now: Snapshot, _: Translate) -> str:
+    """What a run is at, in a few words of one line."""
+    series = now.series
+    if now.position:
+        waiting = jobs().active()
+        ahead = waiting.index(now.run_id) if now.run_id in waiting else 0
+        return _("Queued. Runs ahead of it: {n}").format(n=ahead)
+    if now.preparing or now.state == "queued":
+        return f"{now.making_ready[0].text(_)} …" if now.making_ready else _("Preparing …")
+    if not series.n_steps:
+        return ""
+    text = _("Step {step} of {total}").format(step=series.step, total=series.n_steps)
+    if not now.state.live:
+        return text
+    if now.stopping:
+        return f"{text} · " + _("Stopping: running the final evaluation …")
+    if now.pausing and now.state == "running":
+        return f"{text} · " + _("Pausing after the current step …")
+    if series.step >= series.n_steps:
+        return f"{text} · " + _("Final evaluation …")
+    if series.step == 0:
+        return f"{text} · " + _("Evaluation before training …")
+    return text if now.seconds_left is None else f"{text} · " + _("{time} left").format(time=duration(now.seconds_left, _))
 
 
 def _handles(now: Snapshot, _: Translate) -> None:
@@ -68,25 +91,20 @@ def _handles(now: Snapshot, _: Translate) -> None:
         st.caption(_("This run was started elsewhere: it can be watched here, but not changed."))
         return
     early = now.series.started is None
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if now.pausing:
-            st.button(_("Resume"), icon=":material/play_arrow:", key="go_on", type="primary", on_click=control.resume)
-        else:
-            st.button(_("Pause"), icon=":material/pause:", key="pause", on_click=control.pause, disabled=early)
-        st.button(
-            _("Stop"),
-            icon=":material/stop:",
-            key="stop",
-            on_click=control.stop,
-            disabled=now.stopping,
-            help=_("Stops after the current step, runs the final evaluation and saves a checkpoint."),
-        )
-        idle = early or now.pausing or now.stopping
-        st.button(_("Evaluate now"), icon=":material/fact_check:", key="evaluate", on_click=control.evaluate, disabled=idle)
-        if now.stopping:
-            st.caption(_("Stopping: running the final evaluation …"))
-        elif now.pausing and now.state == "running":
-            st.caption(_("Pausing after the current step …"))
+    if now.pausing:
+        st.button(_("Resume"), icon=":material/play_arrow:", key="go_on", type="primary", on_click=control.resume)
+    else:
+        st.button(_("Pause"), icon=":material/pause:", key="pause", on_click=control.pause, disabled=early)
+    st.button(
+        _("Stop"),
+        icon=":material/stop:",
+        key="stop",
+        on_click=control.stop,
+        disabled=now.stopping,
+        help=_("Stops after the current step, runs the final evaluation and saves a checkpoint."),
+    )
+    idle = early or now.pausing or now.stopping
+    st.button(_("Evaluate now"), icon=":material/fact_check:", key="evaluate", on_click=control.evaluate, disabled=idle)
 
 
 def _trouble(now: Snapshot, _: Translate) -> None:
@@ -103,15 +121,18 @@ def _trouble(now: Snapshot, _: Translate) -> None:
 
 
 def _readout(now: Snapshot, _: Translate) -> None:
+    """One line of figures: what the run is computed on, and how fast."""
     series = now.series
     if series.started is None:
+        st.caption(_("Run {run}").format(run=now.run_id))
         return
     rate, speed = series.learning_rate.last, series.tokens_per_second.last
-    memory = f"{now.memory_bytes / 2**30:.1f} GiB" if now.memory_bytes else "–"
-    precision = _("Computed in {precision}.").format(precision=series.started.precision)
-    with st.grid(5, min_column_width=150):
-        st.metric(_("Device"), series.started.device, border=True, help=precision)
-        st.metric(_("Memory"), memory, border=True, help=_("Peak memory since the last step."))
-        st.metric(_("Tokens per second"), f"{speed[1]:,.0f}" if speed else "–", border=True)
-        st.metric(_("Learning rate"), f"{rate[1]:.1e}" if rate else "–", border=True)
-        st.metric(_("Elapsed time"), clock(series.seconds), border=True)
+    figures = [
+        _("Device {device}").format(device=f"**{plain(series.started.device)}** ({series.started.precision})"),
+        _("Memory {memory}").format(memory=f"**{now.memory_bytes / 2**30:.1f} GiB**" if now.memory_bytes else "–"),
+        _("{speed} tokens per second").format(speed=f"**{speed[1]:,.0f}**" if speed else "–"),
+        _("Learning rate {rate}").format(rate=f"**{rate[1]:.1e}**" if rate else "–"),
+        _("Elapsed {time}").format(time=f"**{clock(series.seconds)}**"),
+        _("Run {run}").format(run=now.run_id),
+    ]
+    st.caption(" · ".join(figures), help=_("Memory: the peak since the last step. Elapsed: without pauses."))

@@ -43,7 +43,7 @@ def wait_for(joint: Run, workspace: Workspace, trials: int) -> None:
 
 
 def test_one_button_from_a_joint_run_to_the_verdicts(opened: Open, joint: Run, workspace: Workspace) -> None:
-    at = opened("train", run=joint.id, trials="2")
+    at = opened("train", run=joint.id, view="alone", trials="2")
     assert at.number_input(key="seeds").value == 3
     assert any("1 of 13 trainings are done" in caption.value for caption in at.caption)
     at.button(key="alone_start").click()
@@ -72,7 +72,7 @@ def test_one_button_from_a_joint_run_to_the_verdicts(opened: Open, joint: Run, w
     assert picker.options[0].startswith("small · 2")
     assert sum("alone: ads" in option for option in picker.options) == 3
     own = next(made for made in list_runs(workspace) if made.purpose)
-    assert not [s for s in opened("train", run=own.id).subheader if s.value == "Single-task or joint training"]
+    assert not [s for s in opened("train", run=own.id, view="alone").subheader if s.value == "Single-task or joint training"]
 
 
 def test_changed_data_is_refused(opened: Open, joint: Run, workspace: Workspace, shop: Path) -> None:
@@ -80,7 +80,7 @@ def test_changed_data_is_refused(opened: Open, joint: Run, workspace: Workspace,
     before = path.read_bytes()
     try:
         path.write_bytes(before.replace(b"buy this", b"try this"))
-        at = opened("train", run=joint.id)
+        at = opened("train", run=joint.id, view="alone")
         at.button(key="alone_start").click()
         no_exception(at.run())
         assert any("has changed since this run" in error.value for error in at.error)
@@ -91,12 +91,12 @@ def test_changed_data_is_refused(opened: Open, joint: Run, workspace: Workspace,
 
 def test_a_run_with_one_task_is_not_asked(opened: Open, description: dict, joint: Run, workspace: Workspace) -> None:
     description["tasks"].pop("department")
-    at = opened("train", run=train_run(description, workspace).id)
+    at = opened("train", run=train_run(description, workspace).id, view="alone")
     assert not [s for s in at.subheader if s.value == "Single-task or joint training"]
 
 
 def test_stopping_leaves_the_rest_and_says_go_on(opened: Open, joint: Run, workspace: Workspace) -> None:
-    at = opened("train", run=joint.id, trials="0")
+    at = opened("train", run=joint.id, view="alone", trials="0")
     at.button(key="alone_start").click()
     no_exception(at.run())
     if [b for b in at.button if b.key == "alone_stop"]:

@@ -28,6 +28,8 @@ from mtl_core.config.experiment import (
     resolve_file,
     widgets,
 )
+from mtl_core.config.parts import DiagnosticsConfig
+from mtl_core.config.tables import store_table
 from mtl_core.data.problems import DataError
 from mtl_core.data.split import SplitConfig
 from mtl_core.data.transactions import TransactionConfig
@@ -395,15 +397,15 @@ def test_a_file_is_looked_for_beside_the_experiment_then_in_the_workspace(tmp_pa
     base.mkdir()
     uploaded = workspace.uploads / "a.csv"
     uploaded.write_text("x")
-    data = DataConfig(file="uploads/a.csv")
-    assert resolve_file(data, base, workspace, contained=True) == uploaded
+    file = "uploads/a.csv"
+    assert resolve_file(file, base, workspace, contained=True) == uploaded
     (base / "uploads").mkdir()
     (base / "uploads" / "a.csv").write_text("y")
-    assert resolve_file(data, base, workspace, contained=False) == base / "uploads" / "a.csv"
-    assert resolve_file(data, base, workspace, contained=True) == uploaded
-    assert resolve_file(data, None, workspace, contained=False) == uploaded
+    assert resolve_file(file, base, workspace, contained=False) == base / "uploads" / "a.csv"
+    assert resolve_file(file, base, workspace, contained=True) == uploaded
+    assert resolve_file(file, None, workspace, contained=False) == uploaded
     with pytest.raises(DataError) as error:
-        resolve_file(DataConfig(file="gone.csv"), base, workspace, contained=False)
+        resolve_file("gone.csv", base, workspace, contained=False)
     assert "gone.csv" in str(error.value)
     assert str(base) in str(error.value)
     assert str(workspace.root) in str(error.value)
@@ -415,12 +417,46 @@ def test_a_browser_reaches_no_file_outside(tmp_path, name):
     secret = tmp_path / "secret.csv"
     secret.write_text("x")
     (workspace.folder() / "link.csv").symlink_to(secret)
-    data = DataConfig(file=name.format(absolute=secret))
+    file = name.format(absolute=secret)
     with pytest.raises(DataError):
-        resolve_file(data, workspace.uploads, workspace, contained=True)
-    assert resolve_file(data, tmp_path / "workspace" / "x", workspace, contained=False) == secret
+        resolve_file(file, workspace.uploads, workspace, contained=True)
+    assert resolve_file(file, tmp_path / "workspace" / "x", workspace, contained=False) == secret
 
 
 def test_the_sample_shop_is_within_a_browsers_reach(tmp_path):
     folder = Path(__file__).parents[2] / "data"
-    assert resolve_file(DataConfig(file="shop.yaml"), folder, Workspace(tmp_path), contained=True) == folder / "shop.yaml"
+    assert resolve_file("shop.yaml", folder, Workspace(tmp_path), contained=True) == folder / "shop.yaml"
+
+
+@pytest.mark.parametrize(
+    ("given", "n_steps", "every", "ahead"),
+    [(None, 150, 18, 4), (None, 20, 15, 5), (None, 5000, 70, 1), (None, 560, 70, 1), (2, 150, 2, 1), (0, 150, 0, 1)],
+)
+def test_short_trainings_measure_conflicts_more_often_and_look_ahead_as_seldom(given: int | None, n_steps: int, every: int, ahead: int):
+    assert DiagnosticsConfig(conflicts_every=given).looks(n_steps) == (every, ahead)
+
+
+def test_files_of_a_split_are_named_exactly_when_it_is_by_files():
+    files = {"by": "files", "validation_file": "b.csv", "test_file": "c.csv"}
+    assert DataConfig(file="a.csv", split=files).split.files == {"validation": "b.csv", "test": "c.csv"}
+    wrong = {"split.by": "files", "split.test_file": "c.csv", "encoding": "klingon", "dates": "first"}
+    for path, value in (*wrong.items(), ("encoding", "hex")):
+        with pytest.raises(ExperimentError) as error:
+            experiment_from_yaml(TEXT, {f"data.shop v1.{path}": value})
+        (fault,) = error.value.faults
+        assert fault.path in (f"data.shop v1.{path}", "data.shop v1.split.validation_file", "data.shop v1.split.by")
+    settings = {"split": files, "encoding": "cp1251", "sheet": "Orders", "dates": "day_first"}
+    experiment = experiment_from_yaml(TEXT, {f"data.shop v1.{path}": value for path, value in settings.items()})
+    table = experiment_from_yaml(experiment.to_yaml()).data["shop v1"]
+    assert (table.encoding, table.sheet, table.dates) == ("cp1251", "Orders", "day_first")
+    assert table.split.files == {"validation": "b.csv", "test": "c.csv"}
+
+
+def test_every_file_of_a_table_stays_inside(tmp_path):
+    workspace = Workspace(tmp_path / "workspace")
+    (workspace.uploads / "a.csv").write_text("text\nred\nblue\n")
+    (tmp_path / "secret.csv").write_text("text\ngreen\n")
+    data = DataConfig(file="uploads/a.csv", split={"by": "files", "test_file": "../secret.csv"})
+    with pytest.raises(DataError, match=r"There is no file “\.\./secret\.csv”"):
+        store_table(data, "a", workspace, None, contained=True)
+    assert store_table(data, "a", workspace, None, contained=False).split_sizes == {"train": 1, "validation": 1, "test": 1}

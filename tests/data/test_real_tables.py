@@ -95,7 +95,8 @@ def test_sessions_with_categories_and_numbers(real_data: Path) -> None:
 
 
 def test_products_in_three_files_with_leaks(real_data: Path, workspace: Workspace) -> None:
-    dataset = store_dataset(real_data / "product_matching_amazon_google", workspace, split=SplitConfig(by="column", column="split"))
+    split = SplitConfig(by="files", validation_file="valid.parquet", test_file="test.parquet")
+    dataset = store_dataset(real_data / "product_matching_amazon_google" / "train.parquet", workspace, split=split)
     assert dataset.split_sizes == {"train": 6_874, "validation": 2_293, "test": 2_293}
     kind, split = KINDS["matching"], dataset.split()
     columns = {f: [f"{side}_{c}" for c in ("title", "manufacturer", "price")] for f, side in (("first", "left"), ("second", "right"))}

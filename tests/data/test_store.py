@@ -1,15 +1,18 @@
 import gzip
 import hashlib
+import json
 import threading
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from mtl_core.base.messages import Message
 from mtl_core.base.workspace import Workspace
-from mtl_core.data.problems import DataError
+from mtl_core.data.problems import DataError, Problem, Severity
 from mtl_core.data.read import read_table
-from mtl_core.data.split import SplitConfig
+from mtl_core.data.split import SplitConfig, check_leaks
 from mtl_core.data.store import load_dataset, store_dataset
 from mtl_core.data.transactions import TransactionConfig
 from tests.opens import opens
@@ -69,7 +72,7 @@ def test_a_file_is_opened_once_to_be_checked_and_once_to_be_stored(name: str, co
     path.write_bytes(content)
     with opens(path) as checked:
         read = read_table(path)
-    assert read.digest == hashlib.sha256(content).hexdigest()
+    assert read.digests == (hashlib.sha256(content).hexdigest(),)
     with opens(path) as stored:
         first = store_dataset(path, workspace)
     with opens(path) as found:
@@ -183,15 +186,80 @@ def test_lists_across_row_groups(tmp_path: Path, workspace: Workspace) -> None:
     assert table.column("history")[-1].as_py() == [f"item {(1999 * 3 + n) % 300}" for n in range(7)]
 
 
-def test_a_folder_with_a_file_for_each_part(tmp_path: Path, workspace: Workspace) -> None:
+PARTS = {
+    "train": [f"red shoe {i}" for i in range(8)],
+    "valid": ["blue hat", "red shoe 3"],
+    "test": ["warm sock", "red shoe 5", "red shoe 7"],
+}
+FILES = SplitConfig(by="files", validation_file="valid.tsv", test_file="test.jsonl")
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Path:
+    """A table in three files, in three formats; texts of the training file stand in the others too."""
     folder = tmp_path / "pairs"
     folder.mkdir()
-    for part, n in (("train", 8), ("valid", 2), ("test", 3)):
-        (folder / f"{part}.csv").write_text("a\n" + "\n".join(f"{part} {i}" for i in range(n)), encoding="utf-8")
-    (folder / "LICENSE.txt").write_text("no table", encoding="utf-8")
-    dataset = store_dataset(folder, workspace, split=SplitConfig(by="column", column="split"))
-    assert dataset.split_sizes == {"train": 8, "validation": 2, "test": 3}
-    (folder / "test.csv").write_text("", encoding="utf-8")
+    (folder / "train.csv").write_text("text,label\n" + "".join(f"{t},1\n" for t in PARTS["train"]), encoding="utf-8")
+    (folder / "valid.tsv").write_text("text\tlabel\n" + "".join(f"{t}\t0\n" for t in PARTS["valid"]), encoding="utf-8")
+    lines = [json.dumps({"label": 1, "text": t}) for t in PARTS["test"]]
+    (folder / "test.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    return folder
+
+
+def test_a_file_for_each_part(parts: Path, workspace: Workspace) -> None:
+    dataset = store_dataset(parts / "train.csv", workspace, split=FILES, name="pairs")
+    assert dataset.split_sizes == {"train": 8, "validation": 2, "test": 3} and dataset.columns == ["text", "label"]
+    texts, split = dataset.table().column("text").to_numpy(), dataset.split()
+    assert {part: texts[split == part].tolist() for part in dataset.split_sizes} == {
+        "train": PARTS["train"],
+        "validation": PARTS["valid"],
+        "test": PARTS["test"],
+    }
+    assert store_dataset(parts / "train.csv", workspace, split=FILES, name="pairs").hash == dataset.hash
+    (parts / "test.jsonl").write_text('{"text": "new", "label": 0}', encoding="utf-8")
+    assert store_dataset(parts / "train.csv", workspace, split=FILES, name="pairs").hash != dataset.hash
+
+
+def test_leaks_across_files_say_the_file_and_its_line(parts: Path, workspace: Workspace) -> None:
+    dataset = store_dataset(parts / "train.csv", workspace, split=FILES, name="pairs")
+    training = dataset.table().filter(pa.array(dataset.split() != "train"))  # so that the first row of a leak is in another file
+    assert Problem(Severity.INFO, "x", Message(""), Message(""), "pairs", training.column("_line")[1].as_py()).where() == (
+        "pairs/validation, line 3"
+    )
+    (leak,) = check_leaks(dataset.table(), dataset.split(), ["text"], file="pairs")
+    assert (leak.code, leak.file, leak.line, leak.count) == ("leak_texts", "pairs", 5, 6)
+
+
+def test_without_a_validation_file_rows_are_drawn_from_training(parts: Path, workspace: Workspace) -> None:
+    split = SplitConfig(by="files", test_file="test.jsonl", validation=0.25)
+    dataset = store_dataset(parts / "train.csv", workspace, split=split)
+    assert dataset.split_sizes == {"train": 6, "validation": 2, "test": 3}
+    assert [p.code for p in dataset.problems] == ["validation_drawn"]
+    split = SplitConfig(by="files", validation_file="valid.tsv")
+    dataset = store_dataset(parts / "train.csv", workspace, split=split)
+    assert dataset.split_sizes == {"train": 8, "validation": 2, "test": 0}
+    assert [p.code for p in dataset.problems] == ["no_test_rows"]
+
+
+def test_files_with_other_columns_are_refused_by_name(parts: Path, workspace: Workspace) -> None:
+    (parts / "valid.tsv").write_text("text\tgrade\nx\t1\n", encoding="utf-8")
+    (parts / "test.jsonl").write_text("", encoding="utf-8")
     with pytest.raises(DataError) as caught:
-        store_dataset(folder, workspace, split=SplitConfig(by="column", column="split"))
-    assert caught.value.problems[0].file == "pairs/test.csv"
+        store_dataset(parts / "train.csv", workspace, split=FILES, name="pairs")
+    found = {p.code: (p.file, str(p.why)) for p in caught.value.problems}
+    assert found["missing_columns"] == ("pairs/validation", "The training file has columns that this file lacks: label.")
+    assert found["additional_columns"] == ("pairs/validation", "This file has columns that the training file lacks: grade.")
+    assert found["empty_file"][0] == "pairs/test"
+    pq.write_table(pa.table({"text": ["x"], "label": [["a", "b"]]}), parts / "test.parquet")
+    pq.write_table(pa.table({"text": ["x"], "label": [1]}), parts / "train.parquet")
+    with pytest.raises(DataError, match="The column holds list<item: string>; in the training file it holds int64"):
+        store_dataset(parts / "train.parquet", workspace, split=SplitConfig(by="files", test_file="test.parquet"))
+
+
+def test_a_file_is_read_in_the_encoding_that_a_person_chose(tmp_path: Path, workspace: Workspace) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("text\nzażółć\n".encode("cp1250"))
+    assert store_dataset(path, workspace, encoding="cp1250").table().column("text").to_pylist() == ["zażółć"]
+    assert store_dataset(path, workspace, encoding="iso-8859-1").table().column("text").to_pylist() != ["zażółć"]
+    with pytest.raises(DataError, match="line 2: This line has bytes that are not utf-8"):
+        store_dataset(path, workspace, encoding="utf-8")

@@ -11,7 +11,7 @@ from pydantic import Field as Setting
 from mtl_core.base.messages import N_, message
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation import metrics, weighed
-from mtl_core.tasks import common, vectors
+from mtl_core.tasks import common, suits, vectors
 from mtl_core.tasks.base import AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.classification import classes
 
@@ -320,6 +320,7 @@ KIND = TaskKind(
     rows=ClassificationRows(),
     report=REPORT,
     load_head=head_of(__name__),
+    suits=suits.classification,
 )
 
 

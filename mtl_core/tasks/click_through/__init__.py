@@ -10,7 +10,7 @@ from pydantic import Field as Setting
 from mtl_core.base.messages import N_, message
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation import metrics, weighed
-from mtl_core.tasks import common, features
+from mtl_core.tasks import common, features, suits
 from mtl_core.tasks.base import AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.click_through import clicks
 
@@ -317,4 +317,5 @@ KIND = TaskKind(
     rows=ClickThroughRows(),
     report=REPORT,
     load_head=head_of(__name__),
+    suits=suits.click_through,
 )

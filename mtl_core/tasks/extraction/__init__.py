@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation import weighed
-from mtl_core.tasks import common
+from mtl_core.tasks import common, suits
 from mtl_core.tasks.base import SPANS, AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.spans import PIECES, Span, apart, lower, objects, occurrences, trimmed
 
@@ -188,6 +188,11 @@ class ExtractionRows(Rows):
         """The attributes."""
         return pa.array([None if r.spans is None else sorted({s.name for s in r.spans}) for r in _rows(table)], pa.list_(pa.string()))
 
+    def read(self, table: pa.Table, options: ExtractionOptions) -> Mapping[str, pa.Array]:
+        """The spans, as “attribute: text”."""
+        found = [None if r.spans is None else [f"{s.name}: {s.text}" for s in r.spans] for r in _rows(table)]
+        return {"label": pa.array(found, pa.list_(pa.string()))}
+
     def fit(self, table: pa.Table, options: ExtractionOptions) -> Spec:
         counts = Counter(span.name for row in _rows(table) for span in row.spans or [])
         return {"attributes": sorted(name for name, n in counts.items() if n >= options.minimum_count)}
@@ -247,6 +252,7 @@ KIND = TaskKind(
     rows=ExtractionRows(),
     report=REPORT,
     load_head=head_of(__name__),
+    suits=suits.extraction,
 )
 
 

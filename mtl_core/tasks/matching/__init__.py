@@ -10,7 +10,7 @@ from pydantic import Field as Setting
 from mtl_core.base.messages import N_
 from mtl_core.data.problems import Problem
 from mtl_core.evaluation import metrics, weighed
-from mtl_core.tasks import common, vectors
+from mtl_core.tasks import common, suits, vectors
 from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 
 SAME, DIFFERENT = N_("same"), N_("different")
@@ -157,4 +157,5 @@ KIND = TaskKind(
     rows=MatchingRows(),
     report=REPORT,
     load_head=head_of(__name__),
+    suits=suits.matching,
 )

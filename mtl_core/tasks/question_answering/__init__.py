@@ -4,7 +4,7 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
@@ -17,7 +17,7 @@ from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation import metrics, weighed
-from mtl_core.tasks import common
+from mtl_core.tasks import common, suits
 from mtl_core.tasks.base import SPANS, AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.spans import PIECES, SPACELESS, lower, objects, occurrences, trimmed
 
@@ -214,6 +214,10 @@ class QuestionAnsweringRows(Rows):
             )
         return [replace(p, column="answer") if p.column == "label" else p for p in findings.problems]
 
+    def read(self, table: pa.Table, options: QuestionAnsweringOptions) -> Mapping[str, pa.Array]:
+        """The answers as they stand in their passages."""
+        return {"answer": pa.array([row.answer for row in _rows(table, options)], pa.string())}
+
     def fit(self, table: pa.Table, options: QuestionAnsweringOptions) -> Spec:
         return {"longest": options.longest_answer, "threshold": options.threshold or 0.0}
 
@@ -287,6 +291,7 @@ KIND = TaskKind(
     rows=QuestionAnsweringRows(),
     report=REPORT,
     load_head=head_of(__name__),
+    suits=suits.question_answering,
 )
 
 

@@ -1,7 +1,7 @@
 """Response selection: a dialogue so far and a reply → how well the reply goes on from there; the right one among candidates."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation import metrics, weighed
-from mtl_core.tasks import common
+from mtl_core.tasks import common, suits
 from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 
 LARGEST_SCALE = 100.0  # of the cosine, as in CLIP
@@ -177,6 +177,10 @@ class ResponseSelectionRows(Rows):
             )
         return findings.problems
 
+    def read(self, table: pa.Table, options: ResponseOptions) -> Mapping[str, pa.Array]:
+        """The turns."""
+        return {"dialogue": pa.array([turns for turns, _ in _dialogues(table)], pa.list_(pa.string()))}
+
     def fit(self, table: pa.Table, options: ResponseOptions) -> Spec:
         return {"candidates": options.candidates}
 
@@ -234,6 +238,7 @@ KIND = TaskKind(
     rows=ResponseSelectionRows(),
     report=REPORT,
     load_head=head_of(__name__),
+    suits=suits.response_selection,
 )
 
 

@@ -1,0 +1,87 @@
+"""What a table is good for: kinds of task with their columns and split, the best first, each with why. Loads no torch.
+
+`python -m mtl_core suggest FILE`, `mtl.suggest(table)` and the page *Data* show the same.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from mtl_core.base.messages import Message
+from mtl_core.data.profile import Columns
+from mtl_core.data.split import SplitConfig
+from mtl_core.data.transactions import TransactionConfig
+from mtl_core.tasks import KINDS
+from mtl_core.tasks.base import TaskKind
+from mtl_core.tasks.suiting import Proposal
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A task that a table suits.
+
+    kind: its name in KINDS; score: in [0, 1], how well it suits; why: one sentence; columns: field → columns; split: by what rows should
+    be divided; transactions: where the table is a log, whose columns `data.transactions` makes (columns are then of the made table).
+    """
+
+    kind: str
+    score: float
+    why: Message
+    columns: dict[str, list[str]]
+    split: SplitConfig
+    transactions: TransactionConfig | None = None
+
+    @property
+    def split_text(self) -> str:
+        """As options of the command line have it: `by=group column=query`."""
+        return f"by={self.split.by}" + (f" column={self.split.column}" if self.split.column else "")
+
+    def to_json(self) -> dict[str, Any]:
+        """As `suggest --json` says it: one column as a string, several as a list."""
+        columns = {field: names[0] if len(names) == 1 else names for field, names in self.columns.items()}
+        split = {"by": self.split.by} | ({"column": self.split.column} if self.split.column else {})
+        found = {"kind": self.kind, "why": str(self.why), "score": round(self.score, 3), "columns": columns, "split": split}
+        return found | ({"transactions": self.transactions.model_dump(mode="json", exclude_none=True)} if self.transactions else {})
+
+
+def suggestions(table: pa.Table, kinds: Mapping[str, TaskKind] = KINDS, most: int = 5) -> list[Suggestion]:
+    """At most `most` tasks that the table suits, the best first; an empty list where it suits none.
+
+    table: as read, all rows: distinct values are counted in all of them, the rest is seen from 2,000. kinds: those that are wanted, such
+    as `{"search": KINDS["search"]}` for the best columns of one kind.
+    """
+    if not table.num_rows or not [c for c in table.column_names if not c.startswith("_")]:
+        return []
+    columns = Columns(table)
+    found = [(proposal, kind) for kind in kinds.values() for proposal in kind.suits(columns) if _complete(proposal, kind)]
+    found.sort(key=lambda pair: -pair[0].score)
+    result: list[Suggestion] = []
+    for proposal, kind in found:
+        mapped = {f.name: list(names) for f in kind.fields if (names := proposal.columns.get(f.name))}
+        if all((kind.name, mapped.get("label")) != (s.kind, s.columns.get("label")) or proposal.log for s in result):
+            log = TransactionConfig(**proposal.log) if proposal.log else None
+            result.append(Suggestion(kind.name, proposal.score, proposal.why, mapped, _split(columns, proposal, kind, mapped), log))
+    return result[:most]
+
+
+def _complete(proposal: Proposal, kind: TaskKind) -> bool:
+    return all(proposal.columns.get(f.name) for f in kind.fields if f.required)
+
+
+def _split(columns: Columns, proposal: Proposal, kind: TaskKind, mapped: Mapping[str, Sequence[str]]) -> SplitConfig:
+    """A given split as it is given; what has a time by time; rows that belong together stay together; classes evenly; else at random."""
+    used = {name for names in mapped.values() for name in names}
+    times = [c.name for c in columns.of("time") if c.name not in used]
+    if proposal.log:
+        return SplitConfig(by="time", column=proposal.log["time"])
+    if columns.split:
+        return SplitConfig(by="column", column=columns.split.name)
+    if proposal.group:
+        return SplitConfig(by="group", column=proposal.group)
+    if times:
+        return SplitConfig(by="time", column=times[0])
+    if proposal.label:
+        return SplitConfig(by="stratified", column=proposal.label)
+    return SplitConfig()

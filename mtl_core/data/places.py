@@ -1,0 +1,26 @@
+"""Where a row comes from: the line in its file, and which file, where train, validation and test are files of one table."""
+
+from typing import TypeVar
+
+import numpy as np
+
+from mtl_core.base.messages import N_
+
+PARTS = (N_("train"), N_("validation"), N_("test"))
+
+LINE = "_line"
+"""Column with the line in the source file at which a row begins, counted from 1 (Parquet: the row); see `in_file`."""
+
+_FILE = 1 << 40  # more lines than a file has
+
+Lines = TypeVar("Lines", int, np.ndarray)
+
+
+def in_file(lines: Lines, part: int) -> Lines:
+    """Lines of the file of a part (its number in `PARTS`) as `LINE` has them: those of the training file as they are."""
+    return lines + part * _FILE
+
+
+def place(lines: Lines) -> tuple[Lines, Lines]:
+    """(the part's number in `PARTS`, the line in its file); the inverse of `in_file`."""
+    return lines // _FILE, lines % _FILE

@@ -1,0 +1,262 @@
+"""What `tasks.suits` stands on: what columns are called in the wild, and what several kinds look for in a table."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mtl_core.base.messages import Message
+from mtl_core.data.profile import Column, Columns, called_id
+
+LABELS = (
+    "label",
+    "labels",
+    "class",
+    "target",
+    "intent",
+    "category",
+    "sentiment",
+    "polarity",
+    "y",
+    "outcome",
+    "topic",
+    "emotion",
+    "标签",
+    "类别",
+    "意图",
+    "情感",
+)
+CLICKS = (
+    "click",
+    "clicked",
+    "clicks",
+    "is_click",
+    "conversion",
+    "converted",
+    "revenue",
+    "purchase",
+    "purchased",
+    "bought",
+    "churn",
+    "exited",
+    "点击",
+)
+CONVERSIONS = ("conversion", "converted", "purchase", "purchased", "bought", "购买")
+RATINGS = (
+    "rating",
+    "ratings",
+    "score",
+    "scores",
+    "stars",
+    "star",
+    "overall",
+    "grade",
+    "quality",
+    "points",
+    "review_rating",
+    "评分",
+    "星级",
+)
+PRICES = ("price", "saleprice", "amount", "cost", "value", "sales", "价格", "销量")
+QUERIES = ("query", "search", "search_term", "keyword", "keywords", "search_query", "question", "搜索词", "查询")
+FOUND = (
+    "product",
+    "candidate",
+    "passage",
+    "document",
+    "doc",
+    "item",
+    "product_title",
+    "result",
+    "title",
+    "positive",
+    "pos",
+    "商品",
+    "商品标题",
+)
+GRADES = ("relevance", "relevant", "grade", "gain", "score", "label", "rating", "相关性")
+DIALOGUES = ("dialogue", "dialog", "conversation", "context", "turns", "utterances", "messages", "对话")
+REPLIES = ("reply", "response", "answer", "agent_reply", "utterance", "positive", "pos", "completion", "回复")
+HISTORIES = ("history", "past_items", "viewed", "basket", "clicked_items", "purchases", "sequence", "历史")
+SOURCES = (
+    "source",
+    "article",
+    "document",
+    "input",
+    "prompt",
+    "instruction",
+    "data",
+    "facts",
+    "attributes",
+    "text",
+    "dialogue",
+    "body",
+    "原文",
+)
+TARGETS = ("target", "output", "summary", "highlights", "response", "reply", "description", "completion", "headline", "text", "摘要")
+TAGS = ("tags", "labels", "tag", "themes", "topics", "aspects", "genres", "categories", "keywords", "标签")
+SPANS = ("attributes", "spans", "entities", "target_scores", "annotations", "ner", "aspects", "label", "labels")
+TITLES = ("title", "name", "headline", "subject", "summary", "description", "标题", "名称", "描述")
+BODIES = (
+    "text",
+    "message",
+    "utterance",
+    "review",
+    "body",
+    "content",
+    "comment",
+    "sentence",
+    "tweet",
+    "question",
+    "input",
+    "评论",
+    "内容",
+    "文本",
+)
+USERS = ("user", "customer", "client", "member", "account", "buyer", "visitor", "session", "reviewer", "用户", "客户", "会员", "买家")
+ITEMS = (
+    "item",
+    "product",
+    "stock",
+    "sku",
+    "asin",
+    "article",
+    "goods",
+    "movie",
+    "book",
+    "track",
+    "song",
+    "artist",
+    "video",
+    "news",
+    "ad",
+    "商品",
+    "产品",
+    "物品",
+)
+ANSWERS = ("answer", "answers", "answer_text", "span")
+PASSAGES = ("passage", "context", "paragraph", "document")
+SIDES = (
+    ("left", "right"),
+    ("a", "b"),
+    ("1", "2"),
+    ("first", "second"),
+    ("one", "two"),
+    ("l", "r"),
+    ("ltable", "rtable"),
+    ("premise", "hypothesis"),
+)
+LONG = 12
+"""Words from which a text is somebody's own (a review, a message) rather than the copy of an ad."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Columns for the fields of a kind. score: in [0, 1]; group, time: the column that a split should be made by; label: what it should
+    be stratified by; log: role of a transaction log → column."""
+
+    score: float
+    columns: Mapping[str, Sequence[str]]
+    why: Message
+    group: str = ""
+    label: str = ""
+    log: Mapping[str, str] = field(default_factory=dict)
+
+
+# -- names --------------------------------------------------------------------------------------------------------------------
+
+
+def called(column: Column, words: Sequence[str]) -> float:
+    """1 where the column is called like one of the words, 0.5 where one of them is a word of its name, else 0."""
+    name = re.sub(r"[\W_]+", "", column.name.casefold())
+    if name in (w.replace("_", "") for w in words):
+        return 1.0
+    return 0.5 if set(_name_words(column.name)) & set(words) or any(w in column.name for w in words if not w.isascii()) else 0.0
+
+
+def _name_words(name: str) -> list[str]:
+    return [w.lower() for w in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^\W\d_a-zA-Z]+", name)]
+
+
+def best(columns: Iterable[Column], words: Sequence[str]) -> Column | None:
+    """The one that is called most like the words; of equals the one with the most words in a value."""
+    return max(columns, key=lambda c: (called(c, words), c.words), default=None)
+
+
+def sides(columns: Sequence[Column]) -> tuple[list[Column], list[Column]]:
+    """Columns that come in twos (left_title and right_title, question1 and question2), apart; two empty lists where none do."""
+    for left, right in SIDES:
+        first, second = [], []
+        for c in columns:
+            words = _name_words(c.name)
+            for at, word in enumerate(words):
+                other = [*words[:at], right, *words[at + 1 :]]
+                if word == left and (twin := next((d for d in columns if _name_words(d.name) == other), None)):
+                    first.append(c)
+                    second.append(twin)
+                    break
+        third = {"1": "3", "a": "c"}.get(left)
+        more = any(third in _name_words(c.name) for c in columns) if third else False  # C1, C2, C3 … are no two sides
+        if any(c.role == "text" for c in first) and not more:
+            return first, second
+    return [], []
+
+
+# -- what several kinds look for ----------------------------------------------------------------------------------------------
+
+
+def texts(columns: Columns) -> list[Column]:
+    return columns.of("text")
+
+
+def joined(found: Sequence[Column], main: Column) -> list[str]:
+    """The main text with the title or description that stands beside it, in the order of the table."""
+    return [c.name for c in found if c is main or (called(c, TITLES) and not called(c, ("label", "answer", "user", "author")))]
+
+
+def main_text(columns: Columns) -> Column | None:
+    found = texts(columns)
+    return max(found, key=lambda c: (called(c, BODIES) == 1 and c.words >= 3, called(c, (*BODIES, *TITLES)) > 0, c.words), default=None)
+
+
+def classes(columns: Columns) -> list[Column]:
+    """Columns that may be classes, the likeliest first: by name, then the last column of the table, then the fewest values."""
+    found = [c for c in columns.of("category", "flag") if c.few]
+    found += [c for c in columns.of("number") if c.few and c.whole_numbers and c.distinct <= 200 and c.repeats >= 5 and c.low >= -10]
+    if not found:
+        found = [c for c in columns.of("id") if c.few and c.distinct <= 200 and called(c, LABELS)]
+    last, first = columns.all[-1].name, columns.all[0].name
+    order = {w: i for i, w in enumerate(LABELS)}
+
+    def likely(c: Column) -> tuple[float, float, float, int]:
+        place = -min((order[w] for w in (re.sub(r"[\W_]+", "", c.name.casefold()), *_name_words(c.name)) if w in order), default=99)
+        return called(c, (*LABELS, *CLICKS)), place, float(c.name == last) + 0.5 * (c.name == first), -c.distinct
+
+    return sorted(found, key=likely, reverse=True)
+
+
+def is_rating(c: Column) -> bool:
+    """Whether whole or half numbers of a few steps from 0 or 1 to 5 or 10 are called like a rating, or look like stars."""
+    if c.role != "number":
+        return False
+    steps = c.low in (0, 1) and c.high in (5, 10) and 4 <= c.distinct <= 21
+    return called(c, RATINGS) > 0 or (steps and c.low == 1)
+
+
+def features(columns: Columns, label: Column, *others: Column | None) -> dict[str, list[str]]:
+    """Categories and numbers beside a label: neither ids nor what only names a row, nor a second flag that is called like an outcome."""
+    left_out = {label.name, *(c.name for c in others if c)}
+    categories = [
+        c.name for c in columns.of("category", "flag") if c.name not in left_out and (c.role != "flag" or not called(c, (*CLICKS, *LABELS)))
+    ]
+    categories += [c.name for c in columns.of("id") if not called_id(c.name) and c.repeats >= 5 and c.name not in left_out]
+    numbers = [c.name for c in columns.of("number") if c.name not in left_out]
+    found = {"categories": [c.name for c in columns.all if c.name in categories], "numbers": numbers}
+    return {name: names for name, names in found.items() if names}
+
+
+def group_of(columns: Columns, text: Column) -> str:
+    """The column that says which rows have this text in common: an id that determines it and is determined by it, else the text."""
+    for c in [*columns.of("id"), *columns.of("number")]:
+        if c.repeats > 1.2 and c.distinct >= 0.9 * text.distinct and columns.determines(c.name, text.name):
+            return c.name
+    return text.name

@@ -1,0 +1,81 @@
+"""What is suggested for tables as people have them: the right kind first, and in its columns what a person would have chosen."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from mtl_core.config.suggestions import Suggestion, suggestions
+from mtl_core.data.read import read_table
+from tests.config.shapes import SHAPES
+
+ROOT = Path(__file__).parents[2]
+SHARED = ROOT.parent / "shared" / "data"
+
+SHOP = {
+    "ads.csv": ("click_through", {"label": "click", "text": "ad_text"}, "stratified"),
+    "ads_conversions.csv": ("click_through", {"label": "click", "conversion": "conversion"}, "stratified"),
+    "catalogue.csv": ("classification", {"text": "title", "label": "category"}, "stratified"),
+    "descriptions.csv": ("generation", {"source": "facts", "label": "description"}, "random"),
+    "dialogues.csv": ("response_selection", {"dialogue": "dialogue", "reply": "reply"}, "column"),
+    "messages.csv": ("classification", {"text": "message", "label": "intent"}, "column"),
+    "offers.csv": ("matching", {"first": "offer_a", "second": "offer_b", "label": "same"}, "group"),
+    "products.csv": ("classification", {"text": ["title", "description"], "label": "category"}, "stratified"),
+    "questions.csv": ("question_answering", {"question": "question", "passage": "passage", "answer": "answer"}, "column"),
+    "reviews.csv": ("multilabel", {"label": "themes"}, "column"),
+    "searches.csv": ("search", {"query": "query", "product": "title", "label": "relevance"}, "group"),
+    "shop_texts.csv": ("masked_language_modelling", {"text": "text"}, "random"),
+    "titles.csv": ("extraction", {"text": "title", "label": "attributes"}, "random"),
+    "transactions.csv": ("recommendation", {}, "time"),
+}
+REAL = {
+    "asap_reviews_zh/reviews.parquet": ("regression", {"text": "reviewbody", "label": "star"}, "column"),
+    "bitext_customer_service/train.csv": ("classification", {"text": "utterance", "label": "intent", "parent": "category"}, "stratified"),
+    "clinc150/clinc150_full.parquet": ("classification", {"text": "text", "label": "intent", "parent": "domain"}, "column"),
+    "epqa_dev/dev.parquet": ("search", {"query": "question", "product": "candidate", "label": "label", "group": "qid"}, "group"),
+    "oa_mine_attributes/train.parquet": ("extraction", {"text": "input", "label": "target_scores"}, "random"),
+    "online_retail_uk/online_retail.parquet": ("recommendation", {}, "time"),
+    "online_shoppers_intention/online_shoppers_intention.csv": ("click_through", {"label": "Revenue"}, "stratified"),
+    "pricerunner/pricerunner_aggregate.parquet": ("classification", {"text": "product_title", "label": "category_label"}, "stratified"),
+    "product_matching_amazon_google/train.parquet": ("matching", {"label": "label"}, "group"),
+    "semipqa/attribute_ranking_dev.parquet": ("search", {"query": "question", "product": "candidate", "label": "label"}, "group"),
+    "semipqa/data_to_text_train.parquet": ("generation", {"source": "data", "label": "text"}, "random"),
+    "womens_clothing_reviews/reviews.parquet": ("regression", {"text": ["Title", "Review Text"], "label": "Rating"}, "random"),
+}
+
+
+def first(table: pa.Table) -> Suggestion:
+    found = suggestions(table)
+    assert found, "nothing is suggested"
+    assert found[0].why.text() and [s.score for s in found] == sorted((s.score for s in found), reverse=True)
+    return found[0]
+
+
+def is_right(found: Suggestion, kind: str, columns: dict[str, str | list[str]], by: str) -> None:
+    assert found.kind == kind
+    given = found.to_json()["columns"]
+    assert {field: given.get(field) for field in columns} == columns
+    assert found.split.by == by
+
+
+@pytest.mark.parametrize("name", SHOP)
+def test_the_tables_of_the_sample_shop(name: str) -> None:
+    is_right(first(read_table(ROOT / "data" / name).table), *SHOP[name])
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the real tables of ../shared/data are not here")
+@pytest.mark.parametrize("name", REAL)
+def test_real_tables(name: str) -> None:
+    is_right(first(read_table(SHARED / name).table), *REAL[name])
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_shapes_of_public_tables(name: str) -> None:
+    columns, kind, fields, by = SHAPES[name]
+    found = first(pa.table(columns))
+    assert found.kind in ((kind,) if isinstance(kind, str) else kind)
+    given = found.to_json()["columns"]
+    assert {field: given.get(field) for field in fields} == fields
+    assert found.split.by in ((by,) if isinstance(by, str) else by)
+    inputs = {c for field, names in found.columns.items() for c in names if field not in ("label", "group", "user", "list")}
+    assert not inputs & {"id", "Id", "qid", "review_id", "filename", "link", "customerID", "user_id"}, "what only names a row is no input"
