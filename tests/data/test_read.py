@@ -53,7 +53,7 @@ def test_csv_in_the_encodings_and_delimiters_of_shops(write, encoding: str, deli
     table = read_table(path)
     assert rows(table) == [{"标题": "红色, 运动鞋;好", "价格": "3", "_line": 2}]
     assert table.delimiter == delimiter
-    assert table.problems == []
+    assert [p.code for p in table.problems] == ["guessed_encoding"] * (encoding == "gb18030")
 
 
 def test_western_csv(write) -> None:
@@ -253,7 +253,7 @@ def test_faults_are_reported_together(write) -> None:
         ("3,鞋子\n".encode("gb18030"), 100, "gb18030", []),
         (b"3\n4,5\n6,\0\n", 90_000, "utf-8", ["nul_bytes", "ragged_rows"]),
         (b'3,"a', 100_000, "utf-8", ["open_quote"]),
-        ("3,鞋".encode()[:-1], 100_000, "cp1252", []),
+        ("3,schön".encode("cp1252"), 100_000, "cp1252", []),
     ],
 )
 def test_a_fault_late_in_a_file_that_began_well(write, row: bytes, at: int, encoding: str, codes: list[str]) -> None:
