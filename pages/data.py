@@ -1,12 +1,31 @@
-"""Data: a table is uploaded, looked at, mapped to a task kind, checked, and becomes a task of the experiment."""
+"""Data: tables are brought in and looked at, and become tasks of the experiment; all of them together, or one opened."""
 
-from pages.parts import draft, table, task
+import streamlit as st
+
+from pages.parts import look, owned, problems, table, tables, task, undo, upload
+from pages.parts.background import follow, ready, settle
 from pages.parts.frame import begin
 
 _ = begin("data")
 
-chosen = table.choose(_)
-read = table.read(chosen, _) if chosen else None
-if chosen and read:
-    task.build(chosen, read, _)
-draft.show(_)
+editing = table.opened_task()
+chosen = editing[1] if editing else table.opened()
+if chosen:
+    st.button(_("All tables"), icon=":material/arrow_back:", key="back", type="tertiary", on_click=task.close)
+elif table.source(_) == "sample":
+    chosen = table.of_the_shop(_)
+else:
+    upload.show(_)
+    undo.show(owned.restore, _)
+    tables.show(_)
+    owned.trash(_)
+
+if chosen:
+    work = look.ask(chosen)
+    follow(settle([work]), _("Reading the table … {seconds} s"))
+    if looked := ready(work):
+        look.preview(chosen, looked, _)
+        problems.show(looked.problems, _)
+        if looked.head is not None and looked.proposal is not None:
+            name, start = (editing[0], editing[2]) if editing else (None, looked.proposal)
+            task.build(chosen, looked.head, start, _, changes=name)

@@ -1,8 +1,9 @@
-"""`mtl_core.check`: a table looked at as a task of some kind would, with everything that is wrong with it."""
+"""`mtl_core.suggest` and `mtl_core.check`: a table looked at as a task of some kind would, with everything that is wrong with it."""
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from dataclasses import field as default
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from mtl_core.api.tables import Table, write_parquet
 from mtl_core.base.faults import ExperimentError, Fault, found_value, nearest, pydantic_faults
 from mtl_core.base.messages import message
 from mtl_core.config.parts import DataConfig
+from mtl_core.config.suggestions import Suggestion, suggestions
 from mtl_core.config.tables import map_fields
-from mtl_core.data.mapping import suggest
+from mtl_core.config.understood import Understood, understood, understood_times
+from mtl_core.data import mapping as by_name
 from mtl_core.data.problems import DataError, Problem, Severity, has_errors
 from mtl_core.data.read import read_files
 from mtl_core.data.split import SplitConfig
@@ -37,7 +40,11 @@ class CheckResult:
         rows: of the table, or of what becomes of a transaction log; 0 for one that cannot be read.
         columns: field → its columns, as given or as suggested.
         suggested: whether they were suggested.
+        suggestion: what the kind was taken from, where none was asked for.
         found: every problem, errors first; translate `why` and `remedy` as they stand.
+        encoding: of the file; None where its format has none, or it cannot be read.
+        understood: field → what a task would learn from it: distinct values, rows without one, the most frequent values, the first rows;
+            also `time`, where a time orders the rows. Empty where the columns have errors.
     """
 
     kind: str
@@ -45,6 +52,9 @@ class CheckResult:
     columns: dict[str, list[str]]
     suggested: bool
     found: list[Problem]
+    suggestion: Suggestion | None = None
+    encoding: str | None = None
+    understood: dict[str, Understood] = default(default_factory=dict)
 
     @property
     def usable(self) -> bool:
@@ -60,9 +70,38 @@ class CheckResult:
         return pd.DataFrame(rows, columns=columns).astype({"line": "Int64"})
 
 
+def suggest(table: Table, most: int = 5, *, encoding: str | None = None, sheet: str | None = None) -> list[Suggestion]:
+    """What a table is good for: task kinds with their columns and split, the best first, each with why. Nothing is stored.
+
+    Args:
+        table: a DataFrame, an Arrow table, or the path of a file.
+        most: so many at most.
+        encoding, sheet: as for `check`.
+
+    Returns:
+        Each has `kind`, `why` (a sentence), `columns`, `split`, `transactions`; `to_json()` gives them as an experiment file has them.
+
+    Raises:
+        DataError: a file that cannot be read.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path, name = _file(table, folder)
+        return suggestions(read_files(path, {}, name=name, encoding=encoding, sheet=sheet).table, most=most)
+
+
+def _file(table: Table, folder: str) -> tuple[Path, str]:
+    """Where a table lies, written to the folder if it is a frame; its name for people."""
+    if isinstance(table, str | Path):
+        path = Path(table).expanduser()
+        return path, path.name
+    path = Path(folder, "table.parquet")
+    write_parquet(table, path, "table")
+    return path, "table"
+
+
 def check(
     table: Table,
-    kind: str,
+    kind: str | None = None,
     columns: Mapping[str, str | Sequence[str]] | None = None,
     split: Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
@@ -78,7 +117,8 @@ def check(
 
     Args:
         table: a DataFrame, an Arrow table, or the path of a file.
-        kind: classification, search … (`python -m mtl_core kinds` lists them with their fields).
+        kind: classification, search … (`python -m mtl_core kinds` lists them with their fields); None: the first of `suggest`, with its
+            columns, split and transactions where these are not given.
         columns: field → column or columns; None: as suggested by names and content.
         split: as in an experiment file, such as `{"by": "group", "column": "query"}`; None: at random.
         options: of the kind, as in an experiment file.
@@ -92,6 +132,19 @@ def check(
     Raises:
         ExperimentError: an unknown kind, field or option, or a value that does not fit; all of them together.
     """
+    if kind is None:
+        try:
+            first = next(iter(suggest(table, encoding=encoding, sheet=sheet)), None)
+        except DataError as error:
+            return CheckResult("", 0, {}, True, error.problems)
+        if first is None:
+            raise ExperimentError([Fault("kind", message("a table that suits no kind"), nearest("", KINDS))])
+        made = first.transactions.model_dump(exclude_none=True) if first.transactions and not columns else None
+        if not split and not validation and not test:
+            split = first.split.model_dump(exclude_defaults=True)
+        files = {"validation": validation, "test": test, "encoding": encoding, "sheet": sheet, "dates": dates}
+        done = check(table, first.kind, columns or first.columns, split, options, transactions or made, **files)  # type: ignore[arg-type]
+        return replace(done, suggested=not columns, suggestion=first)
     if kind not in KINDS:
         raise ExperimentError([Fault("kind", found_value(kind), nearest(kind, KINDS))])
     of = KINDS[kind]
@@ -106,25 +159,28 @@ def check(
     kind_options = _typed(of.Options, options or {}, "options", faults)
     if faults:
         raise ExperimentError(faults)
-    rows, suggested = 0, not mapping
+    rows, suggested, read_as, learned = 0, not mapping, None, dict[str, Understood]()
     with tempfile.TemporaryDirectory() as folder:
         try:
-            path = Path(table).expanduser() if isinstance(table, str | Path) else Path(folder, "table.parquet")
-            name = path.name if isinstance(table, str | Path) else "table"
-            if not isinstance(table, str | Path):
-                write_parquet(table, path, name)
+            path, name = _file(table, folder)
             read = read_files(path, others, name=name, encoding=encoding, sheet=sheet)
+            read_as = read.encoding
+            time = log.time if log else split_options.column if split_options.by == "time" else None
+            if time in read.table.column_names:
+                learned["time"] = understood_times(read.table.column(time), dates)
             found, parts, more = divide(read.table, split_options, log, name, dates)
             problems = [*read.problems, *more]
             if suggested:
                 first = found.slice(0, _SUGGESTED_FROM)
-                mapping = {field: one.columns for field, one in suggest(first, of.fields).items() if one.columns}
+                mapping = {field: one.columns for field, one in by_name.suggest(first, of.fields).items() if one.columns}
             rows = found.num_rows
-            problems += map_fields(of, found, parts, mapping, kind_options, name).problems
+            mapped = map_fields(of, found, parts, mapping, kind_options, name)
+            problems += mapped.problems
+            learned = understood(mapped, mapping, kind_options) | learned
         except DataError as error:
             problems = error.problems
     problems.sort(key=lambda p: list(Severity).index(p.severity))
-    return CheckResult(kind, rows, mapping, suggested, problems)
+    return CheckResult(kind, rows, mapping, suggested, problems, encoding=read_as, understood=learned)
 
 
 def _unknown(mapping: Mapping[str, list[str]], kind: TaskKind) -> Iterator[Fault]:

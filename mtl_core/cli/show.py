@@ -1,13 +1,44 @@
-"""The commands that show what there is: kinds, strategies, runs, report, conflicts, gates."""
+"""The commands that show what there is: suggestions, kinds, strategies, runs, report, conflicts, gates."""
 
 import argparse
 import json
+import shlex
+import sys
+from pathlib import Path
 from typing import Any
 
 from mtl_core.base.workspace import Workspace
-from mtl_core.cli.text import OK, CallError, print_json, print_metrics, print_panel, print_table, whole_seconds
+from mtl_core.cli.text import FAILED, OK, CallError, print_json, print_metrics, print_panel, print_table, whole_seconds
+from mtl_core.config.experiment import Experiment
+from mtl_core.data.problems import DataError
 from mtl_core.tasks.base import Field, TaskKind
 from mtl_core.tracking.runs import list_runs, run
+
+
+def estimate(experiment: Experiment, base: Path, workspace: Workspace, n_runs: int, as_json: bool) -> int:
+    """What `train --estimate` prints. n_runs: one a seed."""
+    from mtl_core.jobs import quiet_libraries
+    from mtl_core.model.packaged import EncoderError
+    from mtl_core.studies.estimates import measure
+    from mtl_core.training.estimate import estimate as reckoned
+
+    quiet_libraries()
+    try:
+        found = reckoned(experiment, measure(experiment, workspace, base))
+    except (DataError, EncoderError) as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    if as_json:
+        print_json({**vars(found), "runs": n_runs})
+        return OK
+    minutes, seconds = divmod(round(found.seconds), 60)
+    print(f"{found.steps:,} steps of {experiment.training.batch_size} rows: {found.examples:,} rows, {found.passes:.3g} passes.")
+    print(
+        f"About {minutes} min {seconds:02d} s on {found.device} with nothing else running, {found.memory_bytes / 2**30:.1f} GiB of memory."
+    )
+    if n_runs > 1:
+        print(f"That is one of {n_runs} runs, one a seed.")
+    return OK
 
 
 def kinds(args: argparse.Namespace, workspace: Workspace) -> int:
@@ -29,6 +60,32 @@ def kinds(args: argparse.Namespace, workspace: Workspace) -> int:
         print_table(columns, [[_cell(row.get(column)) for column in columns] for row in kind.example])
         print()
     return OK
+
+
+def suggest(args: argparse.Namespace, workspace: Workspace) -> int:
+    from mtl_core.api import checking
+
+    path = Path(args.file)
+    if not path.is_file():
+        raise CallError(f"There is no file {path}.")
+    try:
+        found = checking.suggest(path)
+    except DataError as error:
+        for problem in error.problems:
+            print(f"{problem.severity}: {' '.join(str(problem).split())}", file=sys.stderr)
+        return FAILED
+    for place, one in enumerate([] if args.json else found, 1):
+        print(f"{place}. {one.kind}: {one.why}")
+        print("   --map " + " ".join(f"{f}={shlex.quote(c)}" for f, names in one.columns.items() for c in names))
+        print(f"   --split {one.split_text}")
+        if one.transactions:
+            roles = one.transactions.model_dump(exclude_unset=True)
+            print("   --transactions " + " ".join(f"{role}={shlex.quote(str(c))}" for role, c in roles.items()))
+    if args.json:
+        print_json({"suggestions": [one.to_json() for one in found]})
+    elif not found:
+        print("The table suits no task kind: there are no texts, labels or transactions in it.")
+    return OK if found else FAILED
 
 
 def _cell(value: Any) -> str:

@@ -472,14 +472,28 @@ class TrainingConfig(Config):
     )
 
 
+MEASURED, OFTEN, SELDOM = 8, 15, 70
+"""Of gradient conflicts by default: measurements in a short run, and the fewest and most steps between two."""
+
+
 class DiagnosticsConfig(Config):
     """What is looked at on the way."""
 
-    conflicts_every: int = Field(
-        70,
+    conflicts_every: int | None = Field(
+        None,
         ge=0,
         le=1_000_000,
         title=N_("Gradient conflict interval"),
-        description=N_("Steps between measurements of gradient conflicts, each of which takes as long as about three steps; 0: never."),
-        json_schema_extra={"stops": [0, 10, 20, 50, 70, 100, 200, 500, 1000], "zero": N_("never")},
+        description=N_(
+            "Steps between measurements of gradient conflicts, which take one to three steps each; 0: never; empty: eight in a run, 15 to "
+            "70 steps apart."
+        ),
+        json_schema_extra={"zero": N_("never")},
     )
+
+    def looks(self, n_steps: int) -> tuple[int, int]:
+        """Steps between measurements of a training of `n_steps` (0: never), and how many measurements there are to a look ahead."""
+        if self.conflicts_every is not None:
+            return self.conflicts_every, 1
+        every = min(max(n_steps // MEASURED, OFTEN), SELDOM)
+        return every, -(-SELDOM // every)

@@ -33,6 +33,11 @@ class Suggestion:
     split: SplitConfig
     transactions: TransactionConfig | None = None
 
+    @property
+    def split_text(self) -> str:
+        """As options of the command line have it: `by=group column=query`."""
+        return f"by={self.split.by}" + (f" column={self.split.column}" if self.split.column else "")
+
     def to_json(self) -> dict[str, Any]:
         """As `suggest --json` says it: one column as a string, several as a list."""
         columns = {field: names[0] if len(names) == 1 else names for field, names in self.columns.items()}

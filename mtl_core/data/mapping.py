@@ -226,6 +226,8 @@ def _converted(
     if kind == "number" or field.holds == "number":
         numbers = [_numbers(table, c, problems, file) for c in chosen]
         return numbers[0] if len(numbers) == 1 else _side_by_side(numbers, pa.float64())
+    if field.holds == "tags" and len(chosen) > 1:
+        return _marked(table, chosen)
     if field.holds == "tags":
         return first if pa.types.is_list(first.type) else as_text(first)
     if kind == "label":
@@ -261,6 +263,16 @@ def _numbers(table: pa.Table, column: str, problems: list[Problem], file: str | 
         line = table.column("_line")[int(np.argmax(rows))].as_py() if "_line" in table.column_names else None
         problems.append(Problem(severity, code, why, remedy, file, line, column, int(rows.sum())))
     return found.values
+
+
+def _marked(table: pa.Table, columns: list[str]) -> pa.Array:
+    """The names of the columns that say yes, a list a row; null where none of them has a value."""
+    labels = [as_label(table.column(c)) for c in columns]
+    words = {"yes", "y", "t", "true", "是"}
+    values = [[v is not None and (str(v).lower() in words or v == 1) for v in c.to_pylist()] for c in labels]
+    known = np.any([c.is_valid().to_numpy() for c in labels], axis=0)
+    rows = ([name for name, yes in zip(columns, row, strict=True) if yes] for row in zip(*values, strict=True))
+    return pa.array([row if k else None for row, k in zip(rows, known, strict=True)], pa.list_(pa.string()))
 
 
 def _side_by_side(columns: list[pa.ChunkedArray], value_type: pa.DataType) -> pa.ListArray:

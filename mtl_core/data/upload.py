@@ -1,9 +1,13 @@
-"""An upload goes to disk as a stream, under a name of ours: of the name that a browser sends only the format is kept."""
+"""An upload goes to disk as a stream, under a name of ours: of the name that a browser sends only the format is kept.
 
+What the person calls it stands beside it, in `<stored name>.json`, and is shown wherever the table is.
+"""
+
+import json
 from pathlib import Path
 from typing import BinaryIO
 
-from mtl_core.base.files import replaced
+from mtl_core.base.files import replaced, write_atomically
 from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace, new_id
 from mtl_core.data.problems import DataError, Problem, Severity
@@ -14,7 +18,8 @@ _CHUNK = 1 << 20
 
 
 def save_upload(stream: BinaryIO, filename: str, workspace: Workspace, max_bytes: int = MAX_BYTES) -> Path:
-    """Writes the stream into the workspace's uploads and returns the path: 12 hexadecimal digits and the suffix of `filename`.
+    """Writes the stream into the workspace's uploads and returns the path: 12 hexadecimal digits and the suffix of `filename`, which
+    is kept as its `upload_name`.
 
     Raises DataError: a suffix that is not one of `read.SUFFIXES`, more than `max_bytes`, nothing in it. Then nothing is kept.
     """
@@ -36,7 +41,36 @@ def save_upload(stream: BinaryIO, filename: str, workspace: Workspace, max_bytes
         if not size:
             remedy = message("Export the table again, with a header and rows.")
             raise DataError([Problem(Severity.ERROR, "empty_file", message("The file is empty."), remedy, name)])
+    name_upload(path, name)
     return path
+
+
+def uploads(workspace: Workspace) -> list[Path]:
+    """The tables of the workspace, oldest first."""
+    found = [p for p in workspace.inside("uploads").glob("*") if p.name[0] != "." and p.name.lower().endswith((*SUFFIXES, ".zip"))]
+    return sorted(found, key=lambda p: (p.stat().st_mtime_ns, p.name))
+
+
+def upload_name(path: Path) -> str:
+    """What the person calls an upload; where nothing says so, the name of the file."""
+    try:
+        return shown_name(str(json.loads(_beside(path).read_text(encoding="utf-8"))["name"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return path.name
+
+
+def name_upload(path: Path, name: str) -> None:
+    """Keeps the name of an upload, as `shown_name` makes it."""
+    write_atomically(_beside(path), json.dumps({"name": shown_name(name)}, ensure_ascii=False))
+
+
+def forget_name(path: Path) -> None:
+    """After the upload was deleted."""
+    _beside(path).unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name + ".json")
 
 
 def shown_name(filename: str) -> str:

@@ -1,7 +1,6 @@
 """What the tasks do to each other: how their gradients stand, over several measurements, and one sentence that says it."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Protocol
@@ -13,6 +12,12 @@ from mtl_core.evaluation.statistics import t_interval
 
 N_MEASUREMENTS = 8
 """Of the last ones, that a mean is taken over."""
+LEAST_MEASUREMENTS = 5
+"""Of a pair of tasks, below which nothing is said of it."""
+LEAST_COSINE = 0.1
+"""A mean cosine nearer to 0 is nothing, however well it is known."""
+N_NORMS = 3
+"""Of the last measurements, that a task's gradient norm is taken from: it changes faster than the cosines."""
 
 
 class Measurement(Protocol):
@@ -36,7 +41,7 @@ class Measurement(Protocol):
 class Agreement:
     """tasks: K names; cosine, low, high: (K, K), mean over the measurements and its interval; share: (K,) of the sum of gradient lengths.
 
-    A cosine is significant where its interval does not hold 0. nan: never seen together, or a gradient was zero. measurements: how many.
+    nan: never seen together, or a gradient was zero. measurements: how many; counts: (K, K) in which both gradients were not zero.
     """
 
     step: int
@@ -46,11 +51,51 @@ class Agreement:
     high: np.ndarray
     share: np.ndarray
     measurements: int
+    counts: np.ndarray
 
     @property
     def significant(self) -> np.ndarray:
-        """(K, K) bool: whether the cosine is significant."""
-        return (self.low > 0) | (self.high < 0)
+        """(K, K) bool: whether the cosine says something: LEAST_MEASUREMENTS of it, at least LEAST_COSINE, 0 outside of its interval."""
+        told = (self.low > 0) | (self.high < 0)
+        return told & (np.abs(self.cosine) >= LEAST_COSINE) & (self.counts >= LEAST_MEASUREMENTS)
+
+    @property
+    def pairs(self) -> "list[Pair]":
+        """Every two tasks with a cosine, from those that pull apart to those that agree."""
+        found = [
+            Pair(
+                self.tasks[i],
+                self.tasks[j],
+                float(self.cosine[i, j]),
+                float(self.high[i, j] - self.cosine[i, j]),
+                int(self.counts[i, j]),
+                bool(self.significant[i, j]),
+            )
+            for i, j in combinations(range(len(self.tasks)), 2)
+            if np.isfinite(self.cosine[i, j])
+        ]
+        return sorted(found, key=lambda pair: pair.cosine)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two tasks: the mean cosine of their gradients ± half its interval, over how many measurements, and whether that says something."""
+
+    first: str
+    second: str
+    cosine: float
+    half: float
+    measurements: int
+    significant: bool
+
+    @property
+    def apart(self) -> bool:
+        return self.significant and self.cosine < 0
+
+    @property
+    def text(self) -> str:
+        """-0.31 ± 0.08"""
+        return f"{self.cosine:.2f} ± {self.half:.2f}" if np.isfinite(self.half) else f"{self.cosine:.2f}"
 
 
 def agreement(measurements: Sequence[Measurement], step: int | None = None, layer: str | None = None) -> Agreement | None:
@@ -68,7 +113,7 @@ def agreement(measurements: Sequence[Measurement], step: int | None = None, laye
     with np.errstate(invalid="ignore", divide="ignore"):
         lengths = np.nansum(norms, 0) / np.isfinite(norms).sum(0)
         share = lengths / lengths.sum()  # nan before any head has learned to hand a gradient on
-    return Agreement(chosen[-1].step, tasks, *_mean(values), share, len(chosen))
+    return Agreement(chosen[-1].step, tasks, *_mean(values), share, len(chosen), np.isfinite(values).sum(0))
 
 
 def _mean(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -116,27 +161,55 @@ def affinity(measurements: Sequence[Measurement], step: int | None = None) -> Af
 
 
 def sentence(measurements: Sequence[Measurement]) -> Message | None:
-    """The strongest conflict that is significant now, and since when; or that there is none. None: too few measurements to say."""
+    """The two tasks that pull apart most and since when, or that none do. None: too few measurements of every pair to say."""
     now = agreement(measurements)
-    if now is None or now.measurements < 3:
+    known = [pair for pair in now.pairs if pair.measurements >= LEAST_MEASUREMENTS] if now else []
+    if not known:
         return None
-    pairs = [(now.cosine[i, j], i, j) for i, j in combinations(range(len(now.tasks)), 2) if now.high[i, j] < 0]
-    if not pairs:
-        return message("No gradient conflicts: every cosine similarity is above 0 or not significant.")
-    cosine, i, j = min(pairs)
-    first, second = now.tasks[i], now.tasks[j]
-    since = now.step
+    apart = [pair for pair in known if pair.apart]
+    if not apart:
+        return message(
+            "No two tasks pull apart. The lowest cosine similarity is that of “{first}” and “{second}”: {cosine}.",
+            first=known[0].first,
+            second=known[0].second,
+            cosine=known[0].text,
+        )
+    worst = apart[0]
+    since = measurements[-1].step
     for measurement in reversed(measurements):
         then = agreement(measurements, measurement.step)
-        if then is None or first not in then.tasks or second not in then.tasks:
-            break
-        if not then.high[then.tasks.index(first), then.tasks.index(second)] < 0:
+        if then is None or not any((p.first, p.second) == (worst.first, worst.second) and p.apart for p in then.pairs):
             break
         since = measurement.step
     return message(
-        "The gradients of “{first}” and “{second}” have been in conflict since step {since}: cosine similarity {cosine}.",
-        first=first,
-        second=second,
+        "“{first}” and “{second}” pull apart since step {since}: cosine similarity {cosine}.",
+        first=worst.first,
+        second=worst.second,
         since=since,
-        cosine=f"{cosine:.2f}" if math.isfinite(cosine) else "–",
+        cosine=worst.text,
     )
+
+
+def gradient_norms(measurements: Sequence[Measurement]) -> dict[str, float]:
+    """Task → the norm of its gradient on what is shared, without weight: the mean of the last N_NORMS in which it was not zero.
+
+    A gradient is zero before the head has learned anything; a task that had no other yet is left out.
+    """
+    found: dict[str, list[float]] = {}
+    for measurement in measurements:
+        for task, norm in zip(measurement.tasks, measurement.norms, strict=True):
+            if norm > 0 and np.isfinite(norm):
+                found.setdefault(task, []).append(norm)
+    return {task: float(np.mean(norms[-N_NORMS:])) for task, norms in found.items()}
+
+
+def update_shares(norms: Mapping[str, float], weights: Mapping[str, float]) -> dict[str, float]:
+    """Task → its share of the update, w_k · ‖g_k‖ / Σ_j w_j · ‖g_j‖, in [0, 1]. Empty while a task with a weight above 0 has no norm.
+
+    norms: as `gradient_norms`; weights: the factor of each task's gradient, its loss weight or what a strategy made of it.
+    """
+    if any(weight > 0 and task not in norms for task, weight in weights.items()):
+        return {}
+    parts = {task: weight * norms.get(task, 0.0) for task, weight in weights.items()}
+    whole = sum(parts.values())
+    return {task: part / whole for task, part in parts.items()} if whole > 0 else {}

@@ -194,7 +194,9 @@ def sides(columns: Sequence[Column]) -> tuple[list[Column], list[Column]]:
                     first.append(c)
                     second.append(twin)
                     break
-        if any(c.role == "text" or c.role == "category" for c in first):
+        third = {"1": "3", "a": "c"}.get(left)
+        more = any(third in _name_words(c.name) for c in columns) if third else False  # C1, C2, C3 … are no two sides
+        if any(c.role == "text" for c in first) and not more:
             return first, second
     return [], []
 

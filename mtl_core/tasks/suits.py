@@ -132,7 +132,7 @@ def search(columns: Columns) -> Iterator[Proposal]:
             others = [c for c in columns.of("text", "facts") if c is not query and not called(c, QUERIES) and not called(c, ANSWERS)]
             others = [c for c in others if not columns.determines(query.name, c.name)] if query.repeats >= 1.5 else others
             named = called(query, QUERIES)
-            if not others or (query.role == "category" and named < 1) or query.words > LONG * 2:
+            if not others or (query.role == "category" and named < 1 and not _phrases(query)) or query.words > LONG * 2:
                 continue
             product = best(others, FOUND)
             assert product is not None
@@ -162,6 +162,11 @@ def search(columns: Columns) -> Iterator[Proposal]:
             is_product = called(product, ("product", "item", *described))
             more = [c.name for c in others if c is product or (is_product and called(c, described))]
             yield Proposal(score, {"query": [query.name], "product": more, "label": [label.name], **given}, why, group=group)
+
+
+def _phrases(c: Column) -> bool:
+    """Whether a column of few values holds searches rather than classes: of two words or more, each in a few dozen rows at most."""
+    return c.words >= 1.8 and c.distinct > 12 and c.repeats <= 60 and not called(c, LABELS)
 
 
 def matching(columns: Columns) -> Iterator[Proposal]:

@@ -87,7 +87,7 @@ def train(
     """
     control = control or Control()
     try:
-        while (back := (yield from _Trainer(experiment, prepared, control, folder, resume).run())) is not None and folder:
+        while (back := (yield from Trainer(experiment, prepared, control, folder, resume).run())) is not None and folder:
             restore_before(folder, back)
             resume = True
         return
@@ -108,7 +108,9 @@ class NotFinite(Exception):
         self.step, self.task = step, task
 
 
-class _Trainer:
+class Trainer:
+    """What `train` and a probe of it drive."""
+
     def __init__(self, experiment: Experiment, prepared: Prepared, control: Control, folder: Path | None, resume: bool):
         self.experiment, self.prepared, self.control, self.folder = experiment, prepared, control, folder
         self.options = experiment.training
@@ -260,7 +262,7 @@ class _Trainer:
         drawn = self.drawing.draw(state.step, state.step / state.n_steps, resting)
         for name, n in drawn.rows.items():
             state.drawn[name] = state.drawn.get(name, 0) + n - drawn.guessed.get(name, 0)
-        interval = self.experiment.diagnostics.conflicts_every
+        interval, _ = self.experiment.diagnostics.looks(state.n_steps)
         if interval and state.step % interval == 0 and sum(state.weights[name] > 0 for name in drawn.blocks) > 1 and self.model.shared():
             yield from self._compare(drawn.blocks, seed)
             torch.manual_seed(seed)  # a look changes nothing
@@ -317,8 +319,9 @@ class _Trainer:
         batches = [
             assemble(p, self.stores, self.template, budget, self.device, n, True, salt) for p in self.joint.parts(blocks, apart=True)
         ]
-        step, every = self.state.step, self.experiment.diagnostics.conflicts_every
-        yield self.joint.compare(batches, self.state.weights, step, self.optimizer.rate(step), step // every)
+        step, (every, ahead) = self.state.step, self.experiment.diagnostics.looks(self.state.n_steps)
+        look, between = divmod(step // every, ahead)
+        yield self.joint.compare(batches, self.state.weights, step, 0.0 if between else self.optimizer.rate(step), look)
 
     def _flush(self) -> Iterator[Event]:
         if self.pending is None:

@@ -1,6 +1,7 @@
 """A table as one task would use it: checked, split, counted; and what of that is shown."""
 
 import json
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,20 @@ import streamlit as st
 from mtl_core import plots
 from mtl_core.base.messages import N_, Translate
 from mtl_core.base.program import SAMPLE_SHOP
+from mtl_core.base.workspace import Workspace
+from mtl_core.config import understood
+from mtl_core.config.drafts import files_of, unused_name
 from mtl_core.config.experiment import DataConfig, TaskConfig
 from mtl_core.config.tables import map_task, store_table
 from mtl_core.data.describe import histogram, label_counts, token_lengths
 from mtl_core.data.problems import DataError, Problem, has_errors
-from mtl_core.data.read import Table
 from mtl_core.model.packaged import minilm_token_counts
+from mtl_core.tasks.base import TaskKind
 from pages.parts import problems
+from pages.parts import understood as understood_table
+from pages.parts.background import desk
 from pages.parts.frame import workspace
+from pages.parts.look import Chosen, read
 
 PARTS = {"train": N_("Training"), "validation": N_("Validation"), "test": N_("Test")}
 
@@ -32,40 +39,50 @@ class Checked:
     labels: list[dict[str, Any]] = field(default_factory=list)
     n_labels: int = 0
     lengths: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    understood: dict[str, understood.Understood] = field(default_factory=dict)
+    kind: TaskKind | None = None
 
     @property
     def usable(self) -> bool:
         return not has_errors(self.problems)
 
 
-def of(path: Path, read: Table, name: str, data: dict[str, Any], task: dict[str, Any]) -> Checked:
-    """Stores the table, which was `read` from `path`, as a dataset, and looks at it as the task would.
+def ask(chosen: Chosen, data: dict[str, Any], task: dict[str, Any], instead_of: str | None = None) -> "Future[Checked]":
+    """Stores the table as a dataset, and looks at it as the task would; again only when something that it depends on has changed.
 
-    name: of the table; data, task: as in an experiment.
+    data, task: as in an experiment; instead_of: as in `Desk.ask`.
     """
-    return _of(path, path.stat().st_mtime_ns, name, json.dumps(data, sort_keys=True), json.dumps(task, sort_keys=True), read)
+    where = workspace()
+    paths = [chosen.path, *(place / file for file in files_of(data) for place in (where.root, SAMPLE_SHOP))]
+    changed = [path.stat().st_mtime_ns for path in paths if path.is_file()]
+    key = ("check", where, chosen.path, chosen.name, json.dumps([changed, data, task], sort_keys=True))
+    return desk().ask(key, lambda: _check(chosen, changed[0], data, task, where), instead_of)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _of(path: Path, changed: int, name: str, data_json: str, task_json: str, _read: Table) -> Checked:
-    data, task = DataConfig.model_validate_json(data_json), TaskConfig.model_validate_json(task_json)
+def _check(chosen: Chosen, changed: int, data_values: dict[str, Any], task_values: dict[str, Any], where: Workspace) -> Checked:
+    name = unused_name(Path(chosen.name).stem, {})
+    data, task = DataConfig.model_validate(data_values), TaskConfig.model_validate({**task_values, "data": name})
     try:
-        dataset = store_table(data, name, workspace(), SAMPLE_SHOP, contained=True, read=_read)
+        table = read(chosen.path, chosen.name, changed, data.encoding, data.sheet)
+        dataset = store_table(data, name, where, SAMPLE_SHOP, contained=True, read=table)
     except DataError as error:
         return Checked(error.problems)
     mapped = map_task(task, dataset)
     found = [*dataset.problems, *mapped.problems]
+    learned = understood.understood(mapped, task.columns, task.options)
     if has_errors(found):
-        return Checked(found, dataset.split_sizes)
+        return Checked(found, dataset.split_sizes, understood=learned, kind=mapped.kind)
     texts = [f.name for f in mapped.kind.fields if f.type in ("text", "texts") and f.name in mapped.table.column_names]
     lengths = [token_lengths(mapped.table.column(name), minilm_token_counts) for name in texts]
     labels = mapped.kind.rows.counted(mapped.table, task.options)
     rows, n_labels = ([], 0) if labels is None else label_counts(labels, mapped.split)
-    return Checked(found, dataset.split_sizes, rows, n_labels, dict(zip(texts, histogram(lengths), strict=True)))
+    return Checked(found, dataset.split_sizes, rows, n_labels, dict(zip(texts, histogram(lengths), strict=True)), learned, mapped.kind)
 
 
 def show(checked: Checked, _: Translate) -> None:
     problems.show(checked.problems, _)
+    if checked.kind:
+        understood_table.show(checked.understood, checked.kind, _)
     if not checked.usable:
         return
     if not checked.problems:

@@ -4,21 +4,52 @@ import streamlit as st
 
 from mtl_core import plots
 from mtl_core.base.messages import Translate
-from mtl_core.evaluation.conflicts import affinity, agreement, sentence
+from mtl_core.evaluation.conflicts import LEAST_COSINE, LEAST_MEASUREMENTS, Pair, affinity, agreement, sentence
 from mtl_core.jobs import jobs
+from mtl_core.training.events import Compared
 from pages.parts.charts import PLOTLY
 from pages.parts.frame import language
 from pages.parts.text import plain
 
+MOST_PAIRS = 5
+"""That pull apart and are named, the strongest first."""
+
 
 def show(run_id: str, _: Translate) -> None:
-    """A fragment; nothing until the tasks' gradients were compared for the first time."""
-    measurements = list(jobs().snapshot(run_id).series.conflicts)
-    if not measurements:
+    """A fragment: in words first; the charts are folded while they say nothing."""
+    now = jobs().snapshot(run_id)
+    measurements = list(now.series.conflicts)
+    agreed = agreement(measurements)
+    if agreed is None:
+        st.caption(_("The tasks' gradients have not been compared yet, or the run has a single task, or the interval is 0: never."))
         return
-    st.subheader(_("Task interactions"))
     said = sentence(measurements)
-    st.markdown(plain(said.text(_)) if said else _("Not enough measurements yet."))
+    apart = [pair for pair in agreed.pairs if pair.apart]
+    if said is None:
+        most = max((pair.measurements for pair in agreed.pairs), default=0)
+        text = _("Nothing to say yet: {n} of at least {least} measurements.")
+        st.markdown(text.format(n=most, least=LEAST_MEASUREMENTS))
+    elif not apart:
+        st.markdown(f":material/check: {plain(said.text(_))}")
+    else:
+        st.markdown(f":material/call_split: **{plain(said.text(_))}**")
+        for pair in apart[1:MOST_PAIRS]:
+            st.markdown(":material/call_split: " + plain(apart_in_words(pair, _)))
+        if len(apart) > MOST_PAIRS:
+            st.caption(_("And {n} more.").format(n=len(apart) - MOST_PAIRS))
+    rule = _("Mean of the last {n} measurements ± half the 95 % confidence interval. Below {least} in either direction it is nothing.")
+    st.caption(rule.format(n=agreed.measurements, least=LEAST_COSINE))
+    with st.expander(_("Charts"), icon=":material/grid_on:", expanded=bool(apart)):
+        _charts(run_id, measurements, _)
+
+
+def apart_in_words(pair: Pair, _: Translate) -> str:
+    """search and intent pull apart: cosine similarity -0.31 ± 0.08"""
+    words = _("{first} and {second} pull apart: cosine similarity {cosine}")
+    return words.format(first=pair.first, second=pair.second, cosine=pair.text)
+
+
+def _charts(run_id: str, measurements: list[Compared], _: Translate) -> None:
     steps = [measurement.step for measurement in measurements]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         step = _step(steps, f"measurement.{run_id}", _)
@@ -36,7 +67,7 @@ def show(run_id: str, _: Translate) -> None:
         figure = plots.agreement(now.tasks, now.cosine, now.significant, _)
         st.plotly_chart(figure, key=f"cosines.{run_id}", alt=_("Cosine similarity of task gradients"), config=PLOTLY)
         st.caption(
-            _("Blue: gradients agree. Orange: gradients conflict. Grey: not significant over the last {n} measurements.").format(
+            _("Blue: gradients agree. Orange: gradients conflict. Grey: nothing that can be said over the last {n} measurements.").format(
                 n=now.measurements
             )
         )

@@ -1,6 +1,7 @@
 """A transaction log: which column is who, what and when, and how rows are made of it."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -20,23 +21,23 @@ ROLES = {
 }
 
 
-def choose(columns: Sequence[str], key: str, _: Translate) -> TransactionConfig | None:
-    """None while a column is missing."""
-    fields, proposed = TransactionConfig.model_fields, suggest_roles(columns)
+def choose(columns: Sequence[str], given: dict[str, Any], key: str, _: Translate) -> TransactionConfig | None:
+    """None while a column is missing. given: what to begin with, as in an experiment; columns that are not named are suggested."""
+    fields, proposed = TransactionConfig.model_fields, given or suggest_roles(columns)
     values: dict[str, object] = {}
     with st.grid(3, min_column_width=220):
         for name, label in ROLES.items():
             values[name] = st.selectbox(
                 _(label),
                 columns,
-                index=list(columns).index(proposed[name]) if name in proposed else None,
+                index=list(columns).index(proposed[name]) if proposed.get(name) in columns else None,
                 key=f"{key}.{name}",
                 placeholder=_("Choose a column"),
                 help=plain(_(str(fields[name].description))),
                 persist_state="session",
             )
     with st.expander(_("How rows are made from the log"), icon=":material/tune:"):
-        rest = [s for s in widgets(TransactionConfig) if s.path not in ROLES and settings.drawable(s)]
+        rest = [s for s in widgets(settings.begun(TransactionConfig, given)) if s.path not in ROLES and settings.drawable(s)]
         values |= settings.draw_all(rest, key, _)
     if not all(values[name] for name in ("user", "item", "text", "time")):
         st.caption(_("Choose the columns for user, item, item text and time."))

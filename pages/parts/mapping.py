@@ -10,10 +10,11 @@ from mtl_core.data.mapping import suggest
 from pages.parts.text import plain
 
 
-def choose(kind: Any, sample: pa.Table, key: str, _: Translate) -> dict[str, str | list[str]]:
+def choose(kind: Any, sample: pa.Table, given: dict[str, Any] | None, key: str, _: Translate) -> dict[str, str | list[str]]:
     """One widget a field of `kind`. Returns field → column or columns; fields without a column are left out.
 
-    sample: the first rows of the table. key: changes with the table and kind, so that a new table gets new suggestions.
+    sample: the first rows of the table. given: field → column or columns to begin with; None: as suggested. key: changes with the
+    table and kind, so that a new table gets new suggestions.
     """
     suggestions = suggest(sample, kind.fields)
     columns = [name for name in sample.column_names if name != "_line"]
@@ -21,7 +22,8 @@ def choose(kind: Any, sample: pa.Table, key: str, _: Translate) -> dict[str, str
     with st.grid(2, min_column_width=300):
         for field in kind.fields:
             found = suggestions.get(field.name)
-            proposed = [c for c in found.columns if c in columns] if found else []
+            begin = given.get(field.name, []) if given is not None else found.columns if found else []
+            proposed = [c for c in ([begin] if isinstance(begin, str) else begin) if c in columns]
             called = plain(_(field.label or field.name))
             label = called if field.required else _("{field} (optional)").format(field=called)
             name = f"{key}_{field.name}"
@@ -33,7 +35,7 @@ def choose(kind: Any, sample: pa.Table, key: str, _: Translate) -> dict[str, str
                 else:
                     st.session_state.setdefault(name, proposed[0] if proposed else None)
                     chosen = st.selectbox(label, columns, key=name, index=None, placeholder=_("Choose a column"), persist_state="session")
-                reason = " " + _("Suggested: {reason}").format(reason=found.reason.text(_)) if found and proposed else ""
+                reason = " " + _("Suggested: {reason}").format(reason=found.reason.text(_)) if found and proposed == found.columns else ""
                 st.caption(plain(_(field.help) + reason))
             if chosen:
                 mapping[field.name] = chosen[0] if isinstance(chosen, list) and len(chosen) == 1 else chosen

@@ -1,8 +1,9 @@
-"""The weights of a running training, and what can be done with a run that has ended."""
+"""The weights of a running training, and the other settings that can be changed while it runs."""
 
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from mtl_core.balancing import BALANCING
 from mtl_core.base.faults import ExperimentError
@@ -10,11 +11,12 @@ from mtl_core.base.messages import Translate
 from mtl_core.base.settings import set_path, widgets
 from mtl_core.config.experiment import Experiment
 from mtl_core.config.steering import STEERABLE, differing, steered
-from mtl_core.jobs import Snapshot, jobs, resumable
-from mtl_core.tracking.runs import Run, RunError, run
-from pages.parts import changes as changes_made
-from pages.parts import replay
-from pages.parts.frame import page, workspace
+from mtl_core.evaluation.conflicts import agreement, gradient_norms, update_shares
+from mtl_core.jobs import Snapshot, jobs
+from mtl_core.tracking.runs import RunError, run
+from pages.parts import changes as made
+from pages.parts.conflicts import apart_in_words
+from pages.parts.frame import workspace
 from pages.parts.settings import draw_all, drawable, weight_slider, with_keys
 from pages.parts.source import show_faults
 from pages.parts.text import plain
@@ -32,16 +34,25 @@ def show(run_id: str, _: Translate) -> None:
         return
     current = jobs().experiment_now(run(workspace(), run_id))
     strategy = BALANCING[current.balancing.name]
-    moved, wanted = [], {}
-    st.markdown(f"**{_('Loss weights')}**", help=_(strategy.slider) + " " + _("At 0 the shared encoder does not learn from this task."))
+    norms, effective = gradient_norms(list(now.series.conflicts)), now.series.effective
+    moved: list[str] = []
+    wanted: dict[str, Any] = {}
+    lines: dict[str, DeltaGenerator] = {}
+    hint = _(strategy.slider) + " " + _("At 0 the shared encoder does not learn from this task.")
+    share = _("In per cent: the task's share of the update, its gradient norm times its weight, as last measured → as it would be.")
+    st.markdown(f"**{_('Loss weights')}** :small[{_('and shares of the update')}]", help=f"{hint}\n\n{share}")
     with st.container(height=ROW * ROOM if len(current.tasks) > ROOM else "content", border=False, gap="xxsmall"):
         for task, part in current.tasks.items():
             moved += [plain(task)] if _follow(f"steer.{run_id}.{task}", part.weight) else []
             name, slider = st.columns([9, 11], gap="small", vertical_alignment="center")
+            lines[task] = name.empty()
             with slider:
                 wanted[f"tasks.{task}.weight"] = weight_slider(task, part.weight, f"steer.{run_id}.{task}", _, strategy.slider, bare=True)
-            with name:
-                st.markdown(plain(task))
+    factors = {task: curve.last[1] for task, curve in effective.items() if curve.last} or {t: p.weight for t, p in current.tasks.items()}
+    shares = update_shares(norms, factors)
+    then = {} if effective else update_shares(norms, {task: wanted[f"tasks.{task}.weight"] for task in current.tasks})
+    for task, line in lines.items():
+        line.markdown(f":small[{plain(task)}]  \n:small[:gray[{_share(shares.get(task), then.get(task))}]]")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         place = st.container(width="content")
         with st.popover(_("More settings"), icon=":material/tune:", help=_("Learning rate, sampling, patience")):
@@ -60,7 +71,17 @@ def show(run_id: str, _: Translate) -> None:
             st.error(plain(error.message.text(_) if isinstance(error, RunError) else error), icon=":material/error:")
     if moved:
         st.info(_("Changed elsewhere meanwhile: {what}").format(what=", ".join(moved)), icon=":material/group:")
-    changes_made.newest(run(workspace(), run_id), _)
+    if (agreed := agreement(list(now.series.conflicts))) and agreed.pairs and agreed.pairs[0].apart:
+        st.caption(":material/call_split: " + plain(apart_in_words(agreed.pairs[0], _)))
+    made.newest(run(workspace(), run_id), _)
+
+
+def _share(now: float | None, then: float | None) -> str:
+    """34 % → 51 %; an en dash while nothing was measured."""
+    if now is None:
+        return "–"
+    measured, wanted = f"{now:.0%}", f"{now if then is None else then:.0%}"
+    return measured if wanted == measured else f"{measured} → **{wanted}**"
 
 
 def _last(now: Snapshot, _: Translate) -> None:
@@ -100,39 +121,6 @@ def _follow(key: str, value: Any) -> bool:
     return bool(stood != value)
 
 
-def afterwards(run: Run, _: Translate) -> None:
-    """What to do next with a run that has ended: buttons of one row."""
-    if _resumable(run):
-        st.button(_("Resume"), type="primary", icon=":material/resume:", key="resume", on_click=_resume, args=(run.id,))
-    st.page_link(page("compare"), label=_("Compare"), icon=":material/compare_arrows:", query_params={"runs": run.id})
-    if run.checkpoint("best"):
-        st.page_link(page("predict"), label=_("Predict"), icon=":material/online_prediction:", query_params={"run": run.id})
-    if run.steered:
-        help_text = _("Trains the run again from its recorded events, including everything that was changed, and compares the values.")
-        st.button(_("Replay"), icon=":material/replay:", key="replay", on_click=replay.start, args=(run.id,), help=help_text)
-
-
-def refused(_: Translate) -> None:
-    """Why what was asked of an ended run was not done."""
-    if why := st.session_state.pop("resume_refused", None):
-        st.error(plain(why.text(_)), icon=":material/error:")
-
-
-def _resumable(run: Run) -> bool:
-    try:
-        resumable(run)
-    except RunError:
-        return False
-    return True
-
-
 def leave() -> None:
     """Back to a new experiment."""
     st.session_state.run = None
-
-
-def _resume(run_id: str) -> None:
-    try:
-        jobs().resume(run_id)
-    except RunError as error:
-        st.session_state.resume_refused = error.message

@@ -1,110 +1,150 @@
-"""A task out of a table: its kind, columns, split and name; checked, then added to the experiment."""
+"""A task out of a table: its kind, columns, options, split and name; checked by itself, then added to the experiment, or changed in it."""
 
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import streamlit as st
 
 from mtl_core.base.messages import Translate
 from mtl_core.base.settings import widgets
+from mtl_core.base.workspace import new_id
 from mtl_core.config import drafts
-from mtl_core.data.mapping import suitability
-from mtl_core.data.read import Table
-from mtl_core.data.transactions import looks_like_log
 from mtl_core.tasks import KINDS
 from pages.parts import check, log, mapping, settings, splitting
+from pages.parts.background import follow, ready, settle
 from pages.parts.frame import workspace
-from pages.parts.table import Chosen, columns
+from pages.parts.look import LOG_COLUMNS, Chosen, Proposal, propose
 from pages.parts.text import plain
 from pages.parts.url import keep
 
-LOG_COLUMNS = ("user", "history", "item", "item_id", "label", "time", "list")
-"""Of the recommendation table that a transaction log becomes; fields of the same name are filled by them."""
-SPLIT_NAMES = ("split", "part", "subset", "fold", "划分")
-"""What a column with a given split is called."""
+
+def build(chosen: Chosen, head: pa.Table, start: Proposal, _: Translate, changes: str | None = None) -> None:
+    """The form on the left, what it leads to on the right; what is missing is said where it is missing.
+
+    head: the first rows; start: what to begin with; changes: the task of the draft that is edited.
+    """
+    if st.session_state.get("form_of", (chosen.file, changes)) != (chosen.file, changes):
+        st.session_state.kind = start.task["kind"]  # another table
+    st.session_state.form_of = (chosen.file, changes)
+    keep("kind", start.task["kind"], list(KINDS))
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader(_("Change the task") if changes else _("Create a task"), anchor=False)
+        form = _form(chosen, head, start, _edited(changes) if changes else "", _)
+    with right:
+        st.subheader(_("Check"), anchor=False)
+        if form is None:
+            st.caption(_("Runs as soon as every field on the left that is not optional has a column."))
+        else:
+            _checked(chosen, *form, changes, _)
 
 
-def build(chosen: Chosen, table: Table, _: Translate) -> None:
-    """The form from top to bottom; what is missing is said where it is missing."""
-    st.subheader(_("Create a task"), anchor=False)
-    names = columns(table)
-    is_log = looks_like_log(names)
-    if st.session_state.get("kind_proposed_for") != chosen.file:
-        if "kind_proposed_for" in st.session_state or "kind" not in st.query_params:  # another table, or none was asked for
-            st.session_state.kind = _likely_kind(table, is_log)
-        st.session_state.kind_proposed_for = chosen.file
-    keep("kind", next(iter(KINDS)), list(KINDS))
-    st.segmented_control(_("Task kind"), list(KINDS), key="kind", required=True, wrap=True, format_func=lambda k: _(KINDS[k].label))
+def _form(chosen: Chosen, head: pa.Table, start: Proposal, prefix: str, _: Translate) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """(data, task) as in an experiment; None while something is missing."""
+    names = [c for c in head.column_names if not c.startswith("_")]
+    st.selectbox(_("Task kind"), list(KINDS), key="kind", format_func=lambda k: _(KINDS[k].label))
     kind = KINDS[st.session_state.kind]
     st.caption(plain(_(kind.help)))
-    key = f"{chosen.file}.{kind.name}"
-    transactions = None
+    if start.task["kind"] != kind.name:
+        start = propose(head, kind.name)
+    key = f"{prefix}{chosen.file}.{kind.name}"
+    transactions, given_log = None, start.data.get("transactions")
     if kind.takes_logs and st.toggle(
         _("The table is a transaction log (one row per transaction: user, item, time)"),
-        is_log,
+        bool(given_log),
         key=f"{key}.is_log",
         persist_state="session",
     ):
-        transactions = log.choose(names, f"{key}.log", _)
+        transactions = log.choose(names, given_log or {}, f"{key}.log", _)
         if transactions is None:
-            return
+            return None
         names = ["user", "item_id", "time"]
         mapped: dict[str, Any] = {f.name: f.name for f in kind.fields if f.name in LOG_COLUMNS}
     else:
-        mapped = mapping.choose(kind, table.table.slice(0, 1000), key, _)
+        mapped = mapping.choose(kind, head, None if given_log else start.task["columns"], key, _)
     options: dict[str, Any] = {}
-    if own := [s for s in widgets(kind.Options) if settings.drawable(s)]:
+    if own := [s for s in widgets(settings.begun(kind.Options, start.task.get("options", {}))) if settings.drawable(s)]:
         with st.expander(_("Task options"), icon=":material/tune:"):
             options = settings.draw_all(own, f"{key}.options", _)
-    given = next((name for name in names if name.lower() in SPLIT_NAMES), None)
+    given = start.data["split"]
     group = kind.grouped_by([name for name, column in mapped.items() if column])
-    likely = {"column": given, "group": mapped.get(group or ""), "stratified": mapped.get("label"), "time": "time"}
-    split = splitting.choose(names, {way: c for way, c in likely.items() if isinstance(c, str)}, f"{key}.split", _)
+    likely = {"group": mapped.get(group or ""), "stratified": mapped.get("label"), "time": "time"}
+    split = splitting.choose(names, {way: c for way, c in likely.items() if isinstance(c, str)}, given, f"{key}.split", _)
     if lacking := mapping.missing(kind, mapped, _):
         st.caption(_("Fields without a column: {fields}").format(fields=plain(", ".join(lacking))))
-        return
+        return None
     if split is None:
-        return
+        return None
     data = {"file": chosen.file, "split": split.model_dump(mode="json", exclude_none=True)}
     if transactions is not None:
         data["transactions"] = transactions.model_dump(mode="json", exclude_none=True)
-    _check_and_add(chosen, table, data, {"kind": kind.name, "columns": mapped, "options": options}, _)
+    return data, {"kind": kind.name, "columns": mapped, "options": options}
 
 
-def _likely_kind(table: Table, is_log: bool) -> str:
-    """The kind that the names of the columns suit best."""
-    if is_log and (kind := next((name for name, kind in KINDS.items() if kind.takes_logs), None)):
-        return kind
-    sample = table.table.slice(0, 1000)
-    return max(KINDS, key=lambda name: suitability(sample, KINDS[name].fields))
-
-
-def _check_and_add(chosen: Chosen, read: Table, data: dict[str, Any], task: dict[str, Any], _: Translate) -> None:
-    draft = drafts.load(workspace())
-    table = next((n for n, d in draft.data.items() if d == data), drafts.unused_name(Path(chosen.name).stem, draft.data))
-    if st.button(_("Check the table"), key="check", icon=":material/fact_check:", type="primary"):
-        st.session_state.checked = (data, task)
-    if st.session_state.get("checked") != (data, task):
-        st.caption(_("Shows the split, labels, text lengths, duplicates and leaks. Then the task can be added."))
+def _checked(chosen: Chosen, data: dict[str, Any], task: dict[str, Any], changes: str | None, _: Translate) -> None:
+    work = check.ask(chosen, data, task, st.session_state.setdefault("form", new_id()))
+    follow(settle([work]), _("Checking the table … {seconds} s"))
+    checked = ready(work)
+    if checked is None:
         return
-    with st.spinner(_("Checking the table …")):
-        checked = check.of(chosen.path, read, table, data, {**task, "data": table})
+    if checked.usable:
+        _name(chosen, data, task, changes, _)
     check.show(checked, _)
-    if not checked.usable:
-        return
+
+
+def _name(chosen: Chosen, data: dict[str, Any], task: dict[str, Any], changes: str | None, _: Translate) -> None:
+    """What to call it, and the button that adds it."""
+    draft = drafts.load(workspace())
+    table = draft.table_of(data) or drafts.unused_name(Path(chosen.name).stem, draft.data)
+    taken = draft.tasks.keys() - {changes}
+    wish = changes or drafts.unused_name(table if table not in draft.tasks else f"{table} {task['kind']}", taken)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        wish = drafts.unused_name(table if table not in draft.tasks else f"{table} {task['kind']}", draft.tasks)
-        name = st.text_input(_("Task name"), value=wish, key=f"name.{chosen.file}.{task['kind']}", max_chars=64, width=320)
+        key = f"name.{chosen.file}.{changes or task['kind']}"
+        name = st.text_input(_("Task name"), value=wish, key=key, max_chars=64, width="stretch")
+        called = drafts.unused_name(name or wish, {})
         st.button(
-            _("Add task"),
+            _("Save changes") if changes else _("Add task"),
             key="add_task",
             type="primary",
-            icon=":material/add:",
+            icon=":material/check:" if changes else ":material/add:",
+            disabled=called in taken,
             on_click=_add,
-            args=(drafts.unused_name(name or wish, {}), task, table, data, _("Task added: {name}")),
+            args=(called, task if changes else {**task, "weight": 1.0}, table, data, changes, _),
         )
+    if called in taken:
+        st.caption(_("There is a task of this name. Choose another, or change that one."))
 
 
-def _add(name: str, task: dict[str, Any], table: str, data: dict[str, Any], done: str) -> None:
-    drafts.add_task(workspace(), name, {**task, "weight": 1.0}, table, data)
+def _add(name: str, task: dict[str, Any], table: str, data: dict[str, Any], changes: str | None, _: Translate) -> None:
+    drafts.update(workspace(), lambda draft: draft.with_task(name, task, table, data, changes))
+    done = _("Task changed: {name}") if changes else _("Task added: {name}")
     st.toast(done.format(name=plain(name)), icon=":material/check:")
+    close()
+
+
+def open_table(stored: str) -> None:
+    """The form for a table of the workspace, by its stored name."""
+    close()
+    st.session_state.table = st.query_params["table"] = stored
+
+
+def open_task(name: str) -> None:
+    """The form for a task of the draft, as it stands there."""
+    close()
+    for key in [k for k in st.session_state if isinstance(k, str) and k.startswith(_edited(name))]:
+        del st.session_state[key]
+    st.session_state.task = st.query_params["task"] = name
+
+
+def close() -> None:
+    """Back to the list of tables."""
+    st.session_state.pop("form_of", None)
+    for key in ("table", "task", "kind"):
+        st.session_state.pop(key, None)
+        st.query_params.pop(key, None)
+
+
+def _edited(name: str) -> str:
+    """What the keys of the form for a task of the draft begin with."""
+    return f"edit.{name}."

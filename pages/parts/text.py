@@ -42,6 +42,14 @@ def clock(seconds: float) -> str:
     return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
+def counted(rows: int, columns: int, translate: Translate) -> list[str]:
+    """How large a table is, in words."""
+    return [
+        translate("{rows:,} rows").format(rows=rows) if rows != 1 else translate("1 row"),
+        translate("{n} columns").format(n=columns) if columns != 1 else translate("1 column"),
+    ]
+
+
 def size(n_bytes: int) -> str:
     """Bytes as a person reads them, by thousands: 999 B, 1.2 kB, 34 MB, 5.6 GB."""
     value, unit = float(n_bytes), "B"

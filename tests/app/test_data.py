@@ -1,89 +1,260 @@
-"""The page Data: a table is uploaded, looked at, mapped, checked, and becomes a task."""
+"""The page Data: tables are brought in, looked at, become tasks; renamed, changed, replaced, deleted, restored."""
+
+import shutil
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from mtl_core.base.trash import list_trash
 from mtl_core.base.workspace import Workspace
 from mtl_core.config import drafts
+from mtl_core.data.upload import upload_name, uploads
 from tests.app.conftest import ROOT, Open, no_exception
 from tests.opens import opens
 
-REVIEWS = "review,stars\n" + "".join(f"<b>bad</b> thing number {i},no\ngood thing number {i},yes\n" for i in range(30))
+REVIEWS = "review,sentiment\n" + "".join(f"<b>bad</b> thing number {i},no\ngood thing number {i},yes\n" for i in range(30))
+OTHER = "message,intent\n" + "".join(f"send my money back {i},refund\nwhere is my parcel {i},delivery\n" for i in range(30))
 
 
-def uploaded(at: AppTest, name: str, content: bytes) -> AppTest:
-    at.file_uploader(key="upload").upload(name, content).run()
-    return no_exception(at)
+def settled(at: AppTest) -> AppTest:
+    """Drawn again until nothing is on its way, as a browser does by itself."""
+    while any("hourglass_top" in caption.value for caption in no_exception(at).caption):
+        at.run()
+    return at
+
+
+def uploaded(at: AppTest, *files: tuple[str, str | bytes]) -> AppTest:
+    contents = [(name, c.encode() if isinstance(c, str) else c, "application/octet-stream") for name, c in files]
+    return settled(at.file_uploader[0].set_value(contents).run())
+
+
+def reopened(opened: Open, **query: str) -> AppTest:
+    return settled(opened("data", **query))
+
+
+def clicked(at: AppTest, key: str) -> AppTest:
+    return settled(at.button(key=key).click().run())
+
+
+def menu(at: AppTest, stored: str, action: str) -> AppTest:
+    return settled(at.menu_button(key=f"menu_{stored}").click(action).run())
 
 
 def problems(at: AppTest) -> str:
     return " ".join(str(cell) for table in at.table for cell in table.value.to_numpy().ravel())
 
 
+def text(at: AppTest) -> str:
+    return " ".join(m.value for m in [*at.markdown, *at.caption, *at.error]).replace("\\", "")
+
+
+def keys(at: AppTest) -> set[str | None]:
+    return {button.key for button in at.button}
+
+
+def stored(workspace: Workspace) -> dict[str, str]:
+    """What the person calls a table → the file it is stored as."""
+    return {upload_name(path): path.name for path in uploads(workspace)}
+
+
 def test_without_a_table_says_what_to_do(opened: Open) -> None:
-    at = opened("data")
-    assert any("Upload a table" in caption.value for caption in at.caption)
-    assert any("None yet" in caption.value for caption in at.caption)
+    at = reopened(opened)
+    assert "Upload one table or several" in text(at)
+    assert not keys(at) & {"add_all", "train", "empty_trash"}
 
 
-def test_upload_map_check_add(opened: Open, workspace: Workspace) -> None:
-    at = uploaded(opened("data"), "../../my reviews.csv", REVIEWS.encode())
-    assert list(at.dataframe[0].value.columns) == ["review", "stars"]
+def test_one_table_is_opened_checked_by_itself_and_added(opened: Open, workspace: Workspace) -> None:
+    at = uploaded(opened("data"), ("../../my reviews.csv", REVIEWS))
+    assert list(at.dataframe[0].value.columns) == ["review", "sentiment"]
     assert at.dataframe[0].value["review"][0] == "<b>bad</b> thing number 0"
     file = f"uploads/{at.query_params['table']}"
-    assert [p.parent for p in workspace.uploads.iterdir()] == [workspace.uploads]
-    at.button_group(key="kind").set_value("classification").run()
+    assert {p.parent for p in workspace.uploads.iterdir()} == {workspace.uploads}
+    settled(at.selectbox(key="kind").set_value("classification").run())
     key = f"{file}.classification"
     at.multiselect(key=f"{key}_text").set_value(["review"])
-    at.selectbox(key=f"{key}_label").set_value("stars").run()
-    at.button(key="check").click().run()
-    no_exception(at)
+    settled(at.selectbox(key=f"{key}_label").set_value("sentiment").run())
     assert [metric.value for metric in at.metric] == ["48", "6", "6"]
     assert len(at.get("plotly_chart")) == 1
     at.text_input(key=f"name.{file}.classification").set_value("stars of reviews").run()
-    at.button(key="add_task").click().run()
-    no_exception(at)
+    clicked(at, "add_task")
     draft = drafts.load(workspace)
-    assert draft.tasks["stars of reviews"]["columns"] == {"text": "review", "label": "stars"}
+    assert draft.tasks["stars of reviews"]["columns"] == {"text": "review", "label": "sentiment"}
     assert draft.data[draft.tasks["stars of reviews"]["data"]]["file"] == file
-    at.button(key="remove_stars of reviews").click().run()
-    no_exception(at)
+    assert "table" not in at.query_params
+    clicked(at, "remove_stars of reviews")
     assert not drafts.load(workspace).tasks
+
+
+def test_several_tables_become_tasks_with_one_click(opened: Open, workspace: Workspace) -> None:
+    at = uploaded(opened("data"), ("reviews.csv", REVIEWS), ("messages.csv", OTHER), ("one.csv", "a,b\n1,2\n"), ("no.csv", ""))
+    assert "no.csv" in problems(at).replace("\\", "")
+    assert set(stored(workspace)) == {"reviews.csv", "messages.csv", "one.csv"}
+    assert not at.file_uploader[0].value
+    names = stored(workspace)
+    assert {f"add_{names['reviews.csv']}", f"add_{names['messages.csv']}"} <= keys(at)
+    assert f"add_{names['one.csv']}" not in keys(at)
+    clicked(at, "add_all")
+    assert {name: task["kind"] for name, task in drafts.load(workspace).tasks.items()} == {
+        "reviews": "classification",
+        "messages": "classification",
+    }
+    assert "add_all" not in keys(at)
+    assert "train" in keys(at)
+    assert "no.csv" not in problems(reopened(opened)).replace("\\", "")
+
+
+def test_a_task_is_changed_as_it_stands(opened: Open, workspace: Workspace) -> None:
+    at = clicked(uploaded(opened("data"), ("reviews.csv", REVIEWS)), "add_task")
+    drafts.update(workspace, lambda draft: draft.with_task("reviews", {"weight": 2.5}, "reviews", draft.data["reviews"]))
+    for _again in range(2):
+        clicked(at, "change_reviews")
+        assert at.selectbox(key="kind").value == "classification"
+        file = drafts.load(workspace).data["reviews"]["file"]
+        key = f"edit.reviews.{file}.classification"
+        assert at.multiselect(key=f"{key}_text").value == ["review"]
+        at.slider(key=f"{key}.split.test").set_value(0.3).run()
+        clicked(at, "back")
+    assert drafts.load(workspace).data["reviews"]["split"].get("test", 0.1) == 0.1
+    at = reopened(opened, task="reviews")
+    settled(at.slider(key=f"{key}.split.test").set_value(0.25).run())
+    at.text_input(key=f"name.{file}.reviews").set_value("stars").run()
+    clicked(at, "add_task")
+    draft = drafts.load(workspace)
+    assert (draft.tasks["stars"]["weight"], draft.data["reviews"]["split"]["test"]) == (2.5, 0.25)
+    assert list(draft.tasks) == ["stars"]
+
+
+def test_a_name_of_another_task_is_not_taken(opened: Open, workspace: Workspace) -> None:
+    at = clicked(uploaded(opened("data"), ("reviews.csv", REVIEWS), ("messages.csv", OTHER)), "add_all")
+    clicked(at, "change_reviews")
+    file = drafts.load(workspace).data["reviews"]["file"]
+    at.text_input(key=f"name.{file}.reviews").set_value("messages").run()
+    assert at.button(key="add_task").disabled
+    assert "There is a task of this name" in text(at)
+
+
+def test_rename_outlives_a_reload(opened: Open, workspace: Workspace) -> None:
+    at = clicked(clicked(uploaded(opened("data"), ("reviews.csv", REVIEWS)), "back"), "add_all")
+    (file,) = stored(workspace).values()
+    menu(at, file, "rename")
+    at.text_input(key=f"rename_{file}").set_value("评论 2024.csv")
+    clicked(at, "rename_now")
+    assert "评论 2024.csv" in text(reopened(opened))
+    assert list(drafts.load(workspace).data) == ["评论 2024"]
+
+
+def test_delete_says_what_uses_it_and_can_be_undone(opened: Open, workspace: Workspace) -> None:
+    at = clicked(uploaded(opened("data"), ("reviews.csv", REVIEWS), ("messages.csv", OTHER)), "add_all")
+    before = drafts.load(workspace)
+    for name in stored(workspace).values():
+        at.checkbox(key=f"select_{name}").set_value(True)
+    clicked(at.run(), "delete_selected")
+    assert "deleted with it: reviews" in text(at)
+    clicked(at, "delete_now")
+    assert not stored(workspace)
+    assert not drafts.load(workspace).tasks
+    clicked(at, "undo_deleted")
+    assert drafts.load(workspace) == before
+    assert not list_trash(workspace)
+
+    menu(at, stored(workspace)["reviews.csv"], "delete")
+    clicked(at, "delete_now")
+    at.switch_page("pages/home.py").run()
+    at.switch_page("pages/data.py")
+    settled(at.run())
+    assert "undo_deleted" not in keys(at)
+    (entry,) = list_trash(workspace)
+    clicked(at, f"restore_{entry.id}")
+    assert drafts.load(workspace).tasks.keys() == before.tasks.keys()
+
+
+def test_emptying_the_trash_asks(opened: Open, workspace: Workspace) -> None:
+    at = clicked(uploaded(opened("data"), ("reviews.csv", REVIEWS)), "back")
+    menu(at, stored(workspace)["reviews.csv"], "delete")
+    clicked(at, "delete_now")
+    clicked(at, "empty_trash")
+    assert list_trash(workspace)
+    clicked(at, "empty_now")
+    assert not list_trash(workspace)
+
+
+def test_a_name_in_use_is_asked_about(opened: Open, workspace: Workspace) -> None:
+    at = clicked(clicked(uploaded(opened("data"), ("reviews.csv", REVIEWS)), "back"), "add_all")
+    (old,) = stored(workspace).values()
+    new = REVIEWS.replace("review,sentiment", "review,sentiment,shop").replace(",no", ",no,a").replace(",yes", ",good,a")
+    uploaded(at, ("reviews.csv", new + "more,good,a\n"))
+    assert set(stored(workspace)) == {"reviews.csv", "reviews (2).csv"}
+    second = stored(workspace)["reviews (2).csv"]
+    clicked(at, f"instead_{second}")
+    said = text(at)
+    for part in (
+        "Rows: 60 → 61",
+        "New columns: shop",
+        "Values of sentiment that are gone: yes",
+        "New values of sentiment: good",
+        "works with it",
+    ):
+        assert part in said
+    clicked(at, "replace_now")
+    assert stored(workspace) == {"reviews.csv": second}
+    draft = drafts.load(workspace)
+    assert draft.data[draft.tasks["reviews"]["data"]]["file"] == f"uploads/{second}"
+    clicked(at, "undo_deleted")
+    assert stored(workspace) == {"reviews.csv": old, "reviews (2).csv": second}
+    assert drafts.load(workspace).data["reviews"]["file"] == f"uploads/{old}"
+
+    uploaded(at, ("messages.csv", OTHER), ("messages.csv", OTHER))
+    second = stored(workspace)["messages (2).csv"]
+    clicked(at, f"both_{second}")
+    assert f"both_{second}" not in keys(at)
+    assert {"messages.csv", "messages (2).csv"} <= set(stored(workspace))
+
+
+def test_a_replacement_says_which_tasks_break(opened: Open, workspace: Workspace) -> None:
+    at = clicked(clicked(uploaded(opened("data"), ("reviews.csv", REVIEWS)), "back"), "add_all")
+    uploaded(at, ("reviews.csv", OTHER))
+    clicked(at, f"instead_{stored(workspace)['reviews (2).csv']}")
+    assert "The task **reviews** does not work with it" in text(at)
+    assert "Columns that are gone: review, sentiment" in text(at)
 
 
 def test_a_table_is_read_once_and_stored_from_what_was_read(opened: Open, workspace: Workspace) -> None:
     shoes = workspace.uploads / "0123456789ab.csv"
     shoes.write_text(REVIEWS.replace("thing", "shoe"), "utf-8")
     with opens(shoes) as n:
-        at = opened("data", table=shoes.name, kind="classification")
-        at.button(key="check").click().run()
-        no_exception(at)
+        at = reopened(opened, table=shoes.name, kind="classification")
         assert [metric.value for metric in at.metric] == ["48", "6", "6"]
+        at.run()
     assert n == [1]
 
 
-def test_a_changed_mapping_must_be_checked_again(opened: Open) -> None:
-    at = uploaded(opened("data"), "a.csv", REVIEWS.encode())
+def test_a_changed_form_is_checked_again(opened: Open) -> None:
+    at = uploaded(opened("data"), ("a.csv", REVIEWS))
     key = f"uploads/{at.query_params['table']}.classification"
-    at.button_group(key="kind").set_value("classification").run()
-    at.multiselect(key=f"{key}_text").set_value(["review"])
-    at.selectbox(key=f"{key}_label").set_value("stars").run()
-    at.button(key="check").click().run()
-    assert [b for b in at.button if b.key == "add_task"]
-    at.slider(key=f"{key}.split.test").set_value(0.2).run()
-    no_exception(at)
-    assert not [b for b in at.button if b.key == "add_task"]
+    assert [metric.value for metric in at.metric] == ["48", "6", "6"]
+    settled(at.slider(key=f"{key}.split.test").set_value(0.2).run())
+    assert [metric.value for metric in at.metric] == ["42", "6", "12"]
+    at.selectbox(key=f"{key}_label").set_value(None).run()
+    assert not keys(at) & {"add_task"}
+    assert "not optional" in text(at)
 
 
 def test_the_table_outlives_a_reload(opened: Open) -> None:
-    name = uploaded(opened("data"), "a.csv", REVIEWS.encode()).query_params["table"]
-    at = opened("data", table=name)
-    assert list(at.dataframe[0].value.columns) == ["review", "stars"]
+    name = uploaded(opened("data"), ("a.csv", REVIEWS)).query_params["table"]
+    at = reopened(opened, table=name)
+    assert list(at.dataframe[0].value.columns) == ["review", "sentiment"]
+    assert "**a.csv**" in text(at)
 
 
-def test_a_name_out_of_the_workspace_is_no_table(opened: Open) -> None:
-    at = opened("data", table="../draft.yaml")
-    assert any("Upload a table" in caption.value for caption in at.caption)
+@pytest.mark.parametrize("query", [{"table": "../draft.yaml"}, {"table": "gone.csv"}, {"task": "gone"}])
+def test_what_is_no_table_or_task_shows_the_list(opened: Open, query: dict[str, str]) -> None:
+    assert "Upload one table or several" in text(reopened(opened, **query))
+
+
+def test_empty_cells_are_empty(opened: Open) -> None:
+    at = uploaded(opened("data"), ("a.csv", "a,b\n1,\n,2\n"))
+    assert at.dataframe[0].value.to_numpy().tolist() == [["1", ""], ["", "2"]]
 
 
 @pytest.mark.parametrize(
@@ -98,20 +269,35 @@ def test_a_name_out_of_the_workspace_is_no_table(opened: Open) -> None:
     ],
 )
 def test_bad_files_say_what_is_wrong(opened: Open, name: str, content: bytes, says: str) -> None:
-    at = uploaded(opened("data"), name, content)
+    at = uploaded(opened("data"), (name, content))
     assert at.error
     assert says in problems(at).replace("\\", "")
     assert name in problems(at).replace("\\", "")
-    assert not [b for b in at.button if b.key == "check"]
+    assert "add_task" not in keys(at)
+
+
+def test_what_was_wrong_with_a_file_is_not_said_of_the_next(opened: Open) -> None:
+    at = uploaded(opened("data"), ("empty.csv", b""))
+    assert at.error
+    uploaded(at, ("a.csv", REVIEWS), ("b.csv", OTHER))
+    assert not at.error
 
 
 def test_a_table_that_cannot_be_learned_from_cannot_be_added(opened: Open) -> None:
-    at = uploaded(opened("data"), "one.csv", b"text,label\n" + b"".join(b"text %d,same\n" % i for i in range(30)))
-    at.button_group(key="kind").set_value("classification").run()
-    at.button(key="check").click().run()
-    no_exception(at)
+    at = uploaded(opened("data"), ("one.csv", "text,label\n" + "".join(f"text {i},same\n" for i in range(30))))
+    settled(at.selectbox(key="kind").set_value("classification").run())
     assert at.error
-    assert not [b for b in at.button if b.key == "add_task"]
+    assert "add_task" not in keys(at)
+
+
+def test_a_task_whose_file_is_gone_is_listed(opened: Open, workspace: Workspace) -> None:
+    task = {"kind": "classification", "columns": {"text": "a", "label": "b"}}
+    drafts.add_task(workspace, "lost", task, "lost", {"file": "uploads/lost.csv"})
+    at = reopened(opened)
+    assert "change_lost" in keys(at)
+    clicked(at, "change_lost")
+    clicked(at, "remove_lost")
+    assert not drafts.load(workspace).tasks
 
 
 @pytest.mark.parametrize(
@@ -119,38 +305,46 @@ def test_a_table_that_cannot_be_learned_from_cannot_be_added(opened: Open) -> No
     [("searches.csv", "search"), ("ads.csv", "click_through"), ("messages.csv", "classification"), ("products.csv", "classification")],
 )
 def test_the_sample_shop_is_mapped_as_suggested(opened: Open, table: str, kind: str) -> None:
-    at = opened("data", source="sample", sample=table)
-    assert at.button_group(key="kind").value == kind
-    at.button(key="check").click().run()
-    no_exception(at)
+    at = reopened(opened, source="sample", sample=table)
+    assert at.selectbox(key="kind").value == kind
     assert not at.error, problems(at)
-    at.button(key="add_task").click().run()
-    no_exception(at)
+    clicked(at, "add_task")
 
 
 def test_a_transaction_log_becomes_a_recommendation_task(opened: Open, workspace: Workspace) -> None:
-    at = opened("data", source="sample", sample="transactions.csv")
+    at = reopened(opened, source="sample", sample="transactions.csv")
     key = "transactions.csv.recommendation"
     assert at.toggle(key=f"{key}.is_log").value
     chosen = {name: at.selectbox(key=f"{key}.log.{name}").value for name in ("user", "item", "text", "time", "quantity", "rating")}
     assert chosen == {"user": "user", "item": "item_id", "text": "item_text", "time": "time", "quantity": "quantity", "rating": None}
-    at.button_group(key=f"{key}.split.by").set_value("time").run()
-    at.button(key="check").click().run()
-    no_exception(at)
+    settled(at.button_group(key=f"{key}.split.by").set_value("time").run())
     assert not at.error, problems(at)
-    at.button(key="add_task").click().run()
-    no_exception(at)
+    clicked(at, "add_task")
     draft = drafts.load(workspace)
     assert draft.data["transactions"]["split"]["by"] == "time"
     assert draft.tasks["transactions"]["columns"]["history"] == "history"
     assert (ROOT / "data" / draft.data["transactions"]["file"]).is_file()
+    at = reopened(opened, task="transactions")
+    key = "edit.transactions." + key
+    assert at.toggle(key=f"{key}.is_log").value
+    assert at.button_group(key=f"{key}.split.by").value == "time"
+    assert not at.error, problems(at)
 
 
 def test_a_kind_in_the_url_stays_and_another_table_gets_its_own(opened: Open) -> None:
-    at = opened("data", source="sample", sample="messages.csv", kind="search")
-    assert at.button_group(key="kind").value == "search"
-    at.selectbox(key="sample").set_value("ads.csv").run()
-    no_exception(at)
-    assert at.button_group(key="kind").value == "click_through"
-    at.button_group(key="kind").set_value("classification").run()
-    assert at.button_group(key="kind").value == "classification"
+    at = reopened(opened, source="sample", sample="messages.csv", kind="search")
+    assert at.selectbox(key="kind").value == "search"
+    settled(at.selectbox(key="sample").set_value("ads.csv").run())
+    assert at.selectbox(key="kind").value == "click_through"
+    settled(at.selectbox(key="kind").set_value("classification").run())
+    assert at.selectbox(key="kind").value == "classification"
+
+
+def test_twenty_tables(opened: Open, workspace: Workspace) -> None:
+    first = Path(uploads(workspace)[0]) if uploads(workspace) else workspace.uploads / "0.csv"
+    first.write_text(REVIEWS, "utf-8")
+    for number in range(1, 20):
+        shutil.copy(first, workspace.uploads / f"{number}.csv")
+    at = clicked(reopened(opened), "add_all")
+    assert len(drafts.load(workspace).tasks) == 20
+    assert "add_all" not in keys(at)

@@ -90,7 +90,7 @@ def stop(tab: Page) -> None:
 
 def step_shown(tab: Page) -> int:
     """The step that the page says the run is at."""
-    text = tab.get_by_text(re.compile(r"^Step [\d,]+ of [\d,]+$")).inner_text()
+    text = tab.get_by_text(re.compile(r"^Step [\d,]+ of [\d,]+")).first.inner_text()
     return int(text.split()[1].replace(",", ""))
 
 

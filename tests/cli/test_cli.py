@@ -374,6 +374,19 @@ class TestCheck:
         result = last_json(capsys)
         assert (result["usable"], result["rows"], result["columns"]) == (True, 60, {"text": ["text"], "label": ["kind"]})
 
+    def test_what_a_table_is_good_for(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        rows = [f"my parcel {i} is late,{('delivery', 'refund', 'size')[i % 3]}" for i in range(60)]
+        (tmp_path / "t.csv").write_text("sentence,label\n" + "\n".join(rows), encoding="utf-8")
+        assert main(["suggest", str(tmp_path / "t.csv"), "--json"]) == 0
+        first = json.loads(capsys.readouterr().out.splitlines()[-1])["suggestions"][0]
+        assert (first["kind"], first["columns"]) == ("classification", {"text": "sentence", "label": "label"})
+        assert first["split"] == {"by": "stratified", "column": "label"} and first["why"]
+        assert main(["check", str(tmp_path / "t.csv"), "--json"]) == 0
+        out, err = capsys.readouterr()
+        assert json.loads(out.splitlines()[-1])["kind"] == "classification" and "Kind as suggested: classification." in err
+        assert main(["suggest", str(tmp_path / "t.csv")]) == 0
+        assert "--split by=stratified column=label" in capsys.readouterr().out
+
     def test_a_table_with_errors_says_where_why_and_how_to_mend(self, experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
         file = experiment.parent / "clicks.csv"
         assert main(["check", str(file), "--kind", "click_through", "--map", "numbers=price", "label=site"]) == 1

@@ -28,6 +28,7 @@ from mtl_core.config.experiment import (
     resolve_file,
     widgets,
 )
+from mtl_core.config.parts import DiagnosticsConfig
 from mtl_core.config.tables import store_table
 from mtl_core.data.problems import DataError
 from mtl_core.data.split import SplitConfig
@@ -425,6 +426,14 @@ def test_a_browser_reaches_no_file_outside(tmp_path, name):
 def test_the_sample_shop_is_within_a_browsers_reach(tmp_path):
     folder = Path(__file__).parents[2] / "data"
     assert resolve_file("shop.yaml", folder, Workspace(tmp_path), contained=True) == folder / "shop.yaml"
+
+
+@pytest.mark.parametrize(
+    ("given", "n_steps", "every", "ahead"),
+    [(None, 150, 18, 4), (None, 20, 15, 5), (None, 5000, 70, 1), (None, 560, 70, 1), (2, 150, 2, 1), (0, 150, 0, 1)],
+)
+def test_short_trainings_measure_conflicts_more_often_and_look_ahead_as_seldom(given: int | None, n_steps: int, every: int, ahead: int):
+    assert DiagnosticsConfig(conflicts_every=given).looks(n_steps) == (every, ahead)
 
 
 def test_files_of_a_split_are_named_exactly_when_it_is_by_files():

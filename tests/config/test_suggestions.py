@@ -7,6 +7,7 @@ import pytest
 
 from mtl_core.config.suggestions import Suggestion, suggestions
 from mtl_core.data.read import read_table
+from tests.config.shapes import SHAPES
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data"
@@ -66,3 +67,15 @@ def test_the_tables_of_the_sample_shop(name: str) -> None:
 @pytest.mark.parametrize("name", REAL)
 def test_real_tables(name: str) -> None:
     is_right(first(read_table(SHARED / name).table), *REAL[name])
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_shapes_of_public_tables(name: str) -> None:
+    columns, kind, fields, by = SHAPES[name]
+    found = first(pa.table(columns))
+    assert found.kind in ((kind,) if isinstance(kind, str) else kind)
+    given = found.to_json()["columns"]
+    assert {field: given.get(field) for field in fields} == fields
+    assert found.split.by in ((by,) if isinstance(by, str) else by)
+    inputs = {c for field, names in found.columns.items() for c in names if field not in ("label", "group", "user", "list")}
+    assert not inputs & {"id", "Id", "qid", "review_id", "filename", "link", "customerID", "user_id"}, "what only names a row is no input"

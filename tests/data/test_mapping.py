@@ -170,3 +170,11 @@ def test_values_that_are_no_numbers() -> None:
         ("not_a_number", "error", 2, "m", 4),
     ]
     assert "“much”" in str(problems[0].why)
+
+
+def test_tags_in_columns_of_0_and_1_are_the_names_of_those_that_say_yes() -> None:
+    rows = table(toxic=[1, 0, None], threat=["yes", "no", None], insult=["true", "false", "true"])
+    found, problems = map_columns(rows, (Field("label", "label", many=True, holds="tags"),), {"label": ["toxic", "threat", "insult"]})
+    assert not problems and found["label"].to_pylist() == [["toxic", "threat", "insult"], [], ["insult"]]
+    none, _ = map_columns(table(a=[None, 1], b=[None, 0]), (Field("label", "label", many=True, holds="tags"),), {"label": ["a", "b"]})
+    assert none["label"].to_pylist() == [None, ["a"]], "a row without any value has no label"

@@ -4,7 +4,7 @@ import pytest
 
 from mtl_core.base.workspace import Workspace
 from mtl_core.data.problems import DataError
-from mtl_core.data.upload import save_upload, shown_name
+from mtl_core.data.upload import forget_name, name_upload, save_upload, shown_name, upload_name, uploads
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,9 @@ def test_only_the_format_of_the_name_is_kept(workspace: Workspace, filename: str
     assert path.parent == workspace.uploads
     assert len(path.name.removesuffix(suffix)) == 12
     assert path.read_bytes() == b"a\n1\n"
-    assert [p.name for p in workspace.root.rglob("*") if p.is_file()] == [path.name]
+    assert sorted(p.name for p in workspace.root.rglob("*") if p.is_file()) == [path.name, path.name + ".json"]
+    assert uploads(workspace) == [path]
+    assert upload_name(path) == shown_name(filename)
 
 
 def test_two_uploads_of_one_name(workspace: Workspace) -> None:
@@ -60,3 +62,17 @@ def test_the_stream_is_left_at_the_limit(workspace: Workspace) -> None:
 )
 def test_shown_name(filename: str, shown: str) -> None:
     assert shown_name(filename) == shown
+
+
+def test_the_name_of_an_upload_is_kept_changed_and_forgotten(workspace: Workspace) -> None:
+    path = save_upload(io.BytesIO(b"a"), "../评论 (1).csv", workspace)
+    assert upload_name(path) == "评论 (1).csv"
+    name_upload(path, "x/../订单.csv")
+    assert upload_name(path) == "订单.csv"
+    for broken in ("", "[1]", "{}", "{"):
+        path.with_name(path.name + ".json").write_text(broken)
+        assert upload_name(path) == path.name
+    forget_name(path)
+    forget_name(path)
+    assert upload_name(path) == path.name
+    assert [p.name for p in workspace.uploads.iterdir()] == [path.name]

@@ -1,6 +1,6 @@
 """Multilabel: a text, or two texts read together → a set of tags."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -87,7 +87,8 @@ FIELDS = (
     Field(
         "label",
         "label",
-        N_("The tags, several in one cell or as a list."),
+        N_("The tags, several in one cell or as a list; or several columns of 0 and 1, each called like its tag."),
+        many=True,
         aliases=("label", "tags", "labels", "tag", "themes", "topics", "aspects", "keywords", "标签"),
         holds="tags",
         label=N_("Label"),
@@ -250,8 +251,13 @@ class MultilabelRows(Rows):
         """The tags, as most rows spell them."""
         cells = _cells(table["label"], options)
         found = _tags(cells, _separators(cells, options)).drop_duplicates(["row", "key"])
-        tags = found.assign(tag=found["key"].map(_counted(found)[0])).groupby("row")["tag"].agg(list)
-        return pa.array(tags.reindex(range(len(cells))).tolist(), pa.list_(pa.string()), from_pandas=True)
+        tags = found["key"].map(_counted(found)[0]).astype(str)
+        ends = np.cumsum(np.bincount(found["row"], minlength=len(cells)))
+        offsets = pa.array(np.append(0, ends).astype(np.int32))
+        return pa.ListArray.from_arrays(offsets, pa.array(tags, pa.string()), mask=pa.array(common.nulls(cells)))
+
+    def read(self, table: pa.Table, options: MultilabelOptions) -> Mapping[str, pa.Array]:
+        return {"label": self.counted(table, options)}
 
     def fit(self, table: pa.Table, options: MultilabelOptions) -> Spec:
         """tags: by name, as most rows spell them; shares: of the rows that have them; weights: of these rows, against those without;

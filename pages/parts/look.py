@@ -1,0 +1,126 @@
+"""A table looked at: what it holds, what is wrong with it, and the task that it is probably for."""
+
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import streamlit as st
+
+from mtl_core.base.messages import Message, Translate
+from mtl_core.config.suggestions import Suggestion, suggestions
+from mtl_core.data.mapping import suggest
+from mtl_core.data.problems import DataError, Problem
+from mtl_core.data.read import Table, read_table
+from mtl_core.tasks import KINDS
+from pages.parts.background import desk
+from pages.parts.text import counted, plain
+
+SAMPLE = 1000
+"""Rows that suggestions are made from."""
+SHOWN = 50
+"""Rows of the preview."""
+LOG_COLUMNS = ("user", "history", "item", "item_id", "label", "time", "list")
+"""Of the recommendation table that a transaction log becomes; fields of the same name are filled by them."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """path: where it lies; name: what the person calls it; file: what an experiment says; parts: of the split → their files."""
+
+    path: Path
+    name: str
+    file: str
+    parts: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """data: as in an experiment, without the file; task: likewise, without its table. complete: whether all that it needs has a column."""
+
+    data: dict[str, Any]
+    task: dict[str, Any]
+    complete: bool = True
+    why: Message | None = None
+
+
+@dataclass(frozen=True)
+class Looked:
+    """head: the first rows; None where the table cannot be read."""
+
+    problems: list[Problem]
+    rows: int = 0
+    columns: tuple[str, ...] = ()
+    encoding: str | None = None
+    head: pa.Table | None = None
+    proposals: list[Proposal] = field(default_factory=list)
+
+    @property
+    def proposal(self) -> Proposal | None:
+        """The best."""
+        return self.proposals[0] if self.proposals else None
+
+
+def ask(chosen: Chosen, encoding: str | None = None, sheet: str | None = None) -> "Future[Looked]":
+    path, name, changed = chosen.path, chosen.name, chosen.path.stat().st_mtime_ns
+    return desk().ask(("look", path, name, changed, encoding, sheet), lambda: _look(path, name, changed, encoding, sheet))
+
+
+@lru_cache(maxsize=2)  # whole tables, in memory
+def read(path: Path, name: str, changed: int, encoding: str | None = None, sheet: str | None = None) -> Table:
+    """Raises DataError."""
+    return read_table(path, name=name, encoding=encoding, sheet=sheet)
+
+
+def _look(path: Path, name: str, changed: int, encoding: str | None, sheet: str | None) -> Looked:
+    try:
+        table = read(path, name, changed, encoding, sheet)
+    except DataError as error:
+        return Looked(error.problems)
+    head = table.table.take(pa.array(range(min(SAMPLE, table.table.num_rows))))  # a slice would keep the whole table in memory
+    columns = tuple(c for c in head.column_names if not c.startswith("_"))
+    found = [_proposal(suggestion) for suggestion in suggestions(table.table, most=2)] or [propose(head, next(iter(KINDS)))]
+    return Looked(table.problems, table.table.num_rows, columns, table.encoding, head, found)
+
+
+def propose(head: pa.Table, kind: str) -> Proposal:
+    """A task of `kind`: as suggested, else what its fields have columns for."""
+    if found := suggestions(head, {kind: KINDS[kind]}, most=1):
+        return _proposal(found[0])
+    columns = {field: one.columns for field, one in suggest(head, KINDS[kind].fields).items() if one.columns}
+    return Proposal({"split": {"by": "random"}}, {"kind": kind, "columns": _shortest(columns)}, complete=False)
+
+
+def _proposal(found: Suggestion) -> Proposal:
+    data = {"split": found.split.model_dump(mode="json", exclude_defaults=True)}
+    if found.transactions:
+        data["transactions"] = found.transactions.model_dump(mode="json", exclude_none=True)
+    return Proposal(data, {"kind": found.kind, "columns": _shortest(found.columns)}, why=found.why)
+
+
+def _shortest(columns: dict[str, list[str]]) -> dict[str, Any]:
+    """As the form says it: one column as a string."""
+    return {field: names[0] if len(names) == 1 else names for field, names in columns.items()}
+
+
+def preview(chosen: Chosen, looked: Looked, _: Translate) -> None:
+    """What the table is, and its first rows."""
+    if looked.head is None:
+        return
+    facts = counted(looked.rows, len(looked.columns), _)
+    facts += [looked.encoding] if looked.encoding else []
+    with st.container(border=True):
+        st.markdown(f"**{plain(chosen.name)}** · " + plain(" · ".join(facts)))
+        st.dataframe(_shortened(looked.head.slice(0, SHOWN)), height=200, alt=_("The first rows of the table"), key="preview")
+
+
+def _shortened(rows: pa.Table) -> pa.Table:
+    """Long texts cut for the screen, empty cells empty."""
+    for i, column in enumerate(rows.columns):
+        if pa.types.is_string(column.type):
+            cut = pc.utf8_slice_codeunits(column, 0, 300)
+            rows = rows.set_column(i, rows.column_names[i], pc.fill_null(cut, ""))
+    return rows.drop_columns([n for n in rows.column_names if n.startswith("_")])

@@ -1,0 +1,139 @@
+"""The tables and tasks of a person, together: what each table holds, the task that it is probably for, the tasks on it."""
+
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.api.own_tables import OwnTable, own_tables
+from mtl_core.base.messages import Translate
+from mtl_core.config import drafts
+from mtl_core.data.problems import Severity
+from pages.parts import check, draft, look, owned, task, upload
+from pages.parts.background import follow, ready, settle
+from pages.parts.check import Checked
+from pages.parts.frame import page, workspace
+from pages.parts.look import Chosen, Looked
+from pages.parts.text import counted, plain, size
+
+
+@dataclass
+class Row:
+    """looked, checked: None while they are on their way, or where there is nothing to check."""
+
+    table: OwnTable
+    chosen: Chosen
+    looked: Looked | None = None
+    checked: Checked | None = None
+
+    @property
+    def proposed(self) -> bool:
+        """Whether the suggestion stands to be accepted as it is."""
+        return self.checked is not None and self.checked.usable and not self.table.tasks
+
+
+def show(_: Translate) -> None:
+    tables, in_use = own_tables(workspace()), {new.path.name for new, _old in upload.asked()}
+    rows = [Row(table, Chosen(table.path, table.name, table.file)) for table in tables]
+    pending = _look([row for row in rows if row.table.path.name not in in_use])
+    found = drafts.load(workspace())
+    elsewhere = [name for name, t in found.tasks.items() if not any(name in table.tasks for table in tables)]
+    st.subheader(_("Your tables and tasks"), anchor=False)
+    if not rows and not elsewhere:
+        st.caption(_("None yet. Upload one table or several: each gets a suggested task that you accept, change or leave."))
+        return
+    _together([row for row in rows if row.proposed], bool(found.tasks), rows, _)
+    follow(pending, _("Looking at the tables … {seconds} s"))
+    for row in rows:
+        _row(row, found, _)
+    if elsewhere:
+        with st.container(border=True):
+            st.caption(_("On other tables, of the sample shop or from elsewhere"))
+            for name in elsewhere:
+                draft.line(name, found, _)
+
+
+def _look(rows: list[Row]) -> list["Future[Any]"]:
+    """Fills in what is known of each table. Returns what is still on its way."""
+    looks = [look.ask(row.chosen) for row in rows]
+    pending: list[Future[Any]] = settle(looks)
+    checks: list[tuple[Row, Future[Checked]]] = []
+    for row, look_work in zip(rows, looks, strict=True):
+        row.looked = ready(look_work)
+        if row.looked and (proposal := row.looked.proposal) and proposal.complete and not row.table.tasks:
+            checks.append((row, check.ask(row.chosen, {"file": row.table.file, **proposal.data}, proposal.task)))
+    pending += settle(work for _row, work in checks)
+    for row, work in checks:
+        row.checked = ready(work)
+    return pending
+
+
+def _together(proposed: list[Row], has_tasks: bool, rows: list[Row], _: Translate) -> None:
+    """What is done to several at once, and the way on."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if proposed:
+            text = _("Add {n} suggested tasks").format(n=len(proposed)) if len(proposed) > 1 else _("Add the suggested task")
+            st.button(text, key="add_all", type="primary", icon=":material/playlist_add:", on_click=_accept, args=(proposed, _))
+        if has_tasks:
+            go = st.button(
+                _("Train these tasks"), key="train", type="secondary" if proposed else "primary", icon=":material/model_training:"
+            )
+            if go:
+                st.switch_page(page("train"), query_params={"from": "draft"})
+        owned.several([row.table for row in rows if st.session_state.get(f"select_{row.table.path.name}")], _)
+
+
+def _row(row: Row, found: drafts.Draft, _: Translate) -> None:
+    table, stored = row.table, row.table.path.name
+    with st.container(border=True, key=f"row_{stored}"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            select = _("Select {table}").format(table=plain(table.name))
+            st.checkbox(select, key=f"select_{stored}", label_visibility="collapsed", width="content")
+            lines = [f"**{plain(table.name)}**  :small[{_facts(row, _)}]", *([] if table.tasks else _suggestion(row, _))]
+            st.markdown("  \n".join(lines), width="stretch")
+            if row.proposed:
+                st.button(_("Add task"), key=f"add_{stored}", icon=":material/add:", on_click=_accept, args=([row], _))
+            label = _("New task") if table.tasks else _("Open")
+            st.button(label, key=f"open_{stored}", type="tertiary", on_click=task.open_table, args=(stored,))
+            owned.menu(table, _)
+        for name in table.tasks:
+            draft.line(name, found, _)
+
+
+def _facts(row: Row, _: Translate) -> str:
+    facts = [size(row.table.n_bytes)]
+    if row.looked and row.looked.rows:
+        facts = [*counted(row.looked.rows, len(row.looked.columns), _), *facts]
+    if row.table.runs:
+        facts.append(_("runs: {n}").format(n=len(row.table.runs)))
+    return plain(" · ".join(facts))
+
+
+def _suggestion(row: Row, _: Translate) -> list[str]:
+    """The task that the table is probably for, or what is in its way, as lines of Markdown."""
+    if row.looked is None:
+        return []
+    proposal = row.looked.proposal
+    found = [*row.looked.problems, *(row.checked.problems if row.checked else [])]
+    lines = []
+    if proposal and proposal.complete:
+        lines.append(":material/lightbulb: " + draft.described(proposal.task, proposal.data, _))
+    elif proposal:
+        lines.append(":material/help: " + _("No task is obvious for these columns: open the table and choose."))
+    if errors := [p for p in found if p.severity is Severity.ERROR]:
+        more = " " + _("And {n} more.").format(n=len(errors) - 1) if len(errors) > 1 else ""
+        lines.append(f":red[:material/error:] {plain(errors[0].why.text(_))}{more}")
+    elif n := sum(p.severity is Severity.WARNING for p in found):
+        lines[-1] += " :orange-badge[:material/warning: " + _("Warnings: {n}").format(n=n) + "]"
+    return lines
+
+
+def _accept(rows: list[Row], _: Translate) -> None:
+    """The suggestions become tasks as they stand."""
+    for row in rows:
+        assert row.looked is not None
+        assert row.looked.proposal is not None
+        proposal = row.looked.proposal
+        draft.add(row.chosen, {"file": row.table.file, **proposal.data}, {**proposal.task, "weight": 1.0})
+    st.toast(_("Tasks added: {n}").format(n=len(rows)), icon=":material/check:")
