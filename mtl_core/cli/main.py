@@ -19,6 +19,7 @@ from mtl_core.base.faults import CheckpointError, ExperimentError
 from mtl_core.base.program import SCREEN
 from mtl_core.base.workspace import Workspace
 from mtl_core.cli import alone as cli_alone
+from mtl_core.cli import compare as cli_compare
 from mtl_core.cli import efficiency as cli_efficiency
 from mtl_core.cli import show as cli_show
 from mtl_core.cli import tables as cli_tables
@@ -102,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--task", help="this task only")
     conflicts = command("conflicts", cli_show.conflicts, "Show the gradient conflicts of a run's tasks.", as_json)
     conflicts.add_argument("run", metavar="RUN")
+    cli_compare.options(command("compare", cli_compare.compare, cli_compare.HELP, as_json))
     cli_alone.options(command("alone", cli_alone.alone, cli_alone.HELP, as_json))
     cli_efficiency.options(command("efficiency", cli_efficiency.efficiency, cli_efficiency.HELP, as_json))
     gates = command("gates", cli_show.gates, "Show the gate weights of a run's tasks.", as_json)
