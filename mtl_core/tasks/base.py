@@ -123,6 +123,13 @@ class MetricInfo:
     help: str
     higher_is_better: bool = True
 
+    def full(self, value: float) -> bool:
+        """Whether a value before training leaves nothing to gain: FULL or more of a metric whose best is 1."""
+        return self.higher_is_better and FULL <= value <= 1
+
+
+FULL = 0.999
+
 
 @dataclass(frozen=True)
 class Mining:
