@@ -13,8 +13,8 @@ from mtl_core.data.encodings import known_encoding
 from mtl_core.data.pseudo_labels import PseudoLabelsConfig
 from mtl_core.data.shares import SAMPLING
 from mtl_core.data.split import FILE, SplitConfig
+from mtl_core.data.times import Dates
 from mtl_core.data.transactions import TransactionConfig
-from mtl_core.data.values import Dates
 from mtl_core.model.sharing import SHARING
 from mtl_core.tasks import KINDS
 
