@@ -73,7 +73,7 @@ class DataConfig(Config):
     file: str = Field(
         pattern=FILE,
         title=N_("File"),
-        description=N_("The table: CSV, TSV, JSON Lines or Parquet, relative to the experiment file or the workspace."),
+        description=N_("The table: CSV, TSV, JSON Lines, Parquet or Excel, relative to the experiment file or the workspace."),
     )
     encoding: Annotated[str, BeforeValidator(_encoding)] | None = Field(
         None,
