@@ -212,7 +212,7 @@ def test_killed_server_leaves_an_interrupted_run_that_can_be_resumed(tab: Page, 
     server.kill()
     server.start()
     open_page(tab, server, "")
-    expect(badge(tab, "Interrupted")).to_be_visible()
+    expect(tab.get_by_role("gridcell").filter(has_text="Interrupted").first).to_be_attached()
     open_page(tab, server, "train", run=run_id)
     before = len(server.steps(run_id))
     tab.get_by_role("button", name="Resume").click()
