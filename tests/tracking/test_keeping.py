@@ -93,7 +93,7 @@ def test_deleted_and_restored(workspace: Workspace) -> None:
     assert keeping.restore(workspace, found.id) == found.id
     assert {path: path.read_bytes() for path in found.folder.rglob("*") if path.is_file() and path.name != "run.lock"} == files
     assert keeping.in_use(workspace) == found.id
-    with pytest.raises(RunError, match="no run .* in the trash"):
+    with pytest.raises(RunError, match=r"no run .* in the trash"):
         keeping.restore(workspace, found.id)
 
 
