@@ -76,11 +76,12 @@ def _ask(task: str, predictor: "Predictor", values: dict[str, Any], state: dict[
 
 
 def _answer(predictor: "Predictor", task: str, place: str, state: dict[str, Any], _: Translate) -> None:
-    asked = [" · ".join(map(str, v)) if isinstance(v, list) else str(v) for v in state["question"].values() if v]
-    st.caption(_("Asked: {question}").format(question=plain(_short(" | ".join(asked)))))
+    asked = [cell for v in state["question"].values() for cell in (v if isinstance(v, list) else [v]) if cell not in (None, "")]
+    said = " · ".join(f"{cell:g}" if isinstance(cell, float) else str(cell) for cell in asked)
+    st.caption(_("Asked: {question}").format(question=plain(_short(said))))
     if found := state.get("example"):
-        said = ", ".join(f"{plain(column)} = **{plain(_short(text))}**" for column, text in found.labels.items()) or _("no label")
-        st.markdown(_("Row {row} of the table says: {labels}").format(row=f"{found.row:,}", labels=said))
+        labels = ", ".join(f"{plain(column)} = **{plain(_short(text))}**" for column, text in found.labels.items()) or _("no label")
+        st.markdown(_("Row {row} of the table says: {labels}").format(row=f"{found.row:,}", labels=labels))
     if doubt := forms.doubt(state["answer"], _):
         st.info(doubt, icon=":material/help:")
     for field, kept, total, end in state.get("cut", ()):

@@ -30,7 +30,7 @@ def keep(key: str, default: Any = None, options: Collection[Any] | None = None, 
     if options is not None:
         kept = [v for v in (value if many else [value]) if v in options]
         missing = [v for v in (value if many else [value]) if v is not None and v not in options]
-        value = (kept or default) if many and missing else kept if many else kept[0] if kept else default
+        value = kept if many else kept[0] if kept else default
         if value != st.session_state[key]:
             st.session_state[key] = value
         if opened and missing:
