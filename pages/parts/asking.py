@@ -12,7 +12,7 @@ from mtl_core.base.messages import Message, Translate
 from mtl_core.data.problems import InputError
 from mtl_core.tracking import examples
 from mtl_core.tracking.runs import Run, RunError
-from pages.parts import forms
+from pages.parts import doubt, forms
 from pages.parts.text import plain
 
 if TYPE_CHECKING:
@@ -82,8 +82,8 @@ def _answer(predictor: "Predictor", task: str, place: str, state: dict[str, Any]
     if found := state.get("example"):
         labels = ", ".join(f"{plain(column)} = **{plain(_short(text))}**" for column, text in found.labels.items()) or _("no label")
         st.markdown(_("Row {row} of the table says: {labels}").format(row=f"{found.row:,}", labels=labels))
-    if doubt := forms.doubt(state["answer"], _):
-        st.info(doubt, icon=":material/help:")
+    if why := doubt.of(state["answer"], _):
+        st.info(why, icon=":material/help:")
     for field, kept, total, end in state.get("cut", ()):
         text = _("“{field}” is cut: the model reads {kept} of {total} tokens, up to “… {end}”.")
         st.info(text.format(field=plain(field), kept=kept, total=total, end=plain(end)), icon=":material/content_cut:")

@@ -10,8 +10,6 @@ from mtl_core.base.messages import Translate
 from mtl_core.tasks.base import Field, TaskKind
 from pages.parts.text import number, plain, said
 
-UNSURE, CLOSE = 0.5, 0.15
-"""An answer is doubtful below this probability, or when the next class is as near as that."""
 SHORT = 60
 """Characters; a column whose texts are no longer has a line in the form, others an area."""
 LONGEST_TILE = 40
@@ -64,27 +62,6 @@ def fill(values: Mapping[str, Sequence[Any]], fields: Sequence[Field], prefix: s
 def filled(fields: Sequence[Field], columns: dict[str, list[str]], prefix: str) -> dict[str, list[Any]]:
     """What stands in the widgets, as for `fill`."""
     return {f.name: [st.session_state.get(f"{prefix}.{f.name}.{i}") for i in range(len(columns[f.name]))] for f in fields}
-
-
-def doubt(prediction: Mapping[str, Any], _: Translate) -> str | None:
-    """In words, when an answer should not be relied on: out of scope, or two classes that are close. None: there is nothing to say."""
-    if "closest" in prediction:
-        said = _("Out of scope: no class fits well enough. The closest is “{name}”.")
-        return said.format(name=plain(said_name(prediction["closest"], _)))
-    shares = prediction.get("probabilities")
-    if not isinstance(shares, dict) or len(shares) < 2:
-        return None
-    (first, p), (second, q) = sorted(shares.items(), key=lambda item: -item[1])[:2]
-    if p >= UNSURE and p - q >= CLOSE:
-        return None
-    text = _("Not sure: “{first}” ({p}) and “{second}” ({q}) are the most probable, and neither is clearly ahead.")
-    if p - q >= CLOSE:
-        text = _("Not sure: “{first}” ({p}) is the most probable, yet less probable than all others together; next is “{second}” ({q}).")
-    return text.format(first=plain(said_name(first, _)), p=f"{p:.0%}", second=plain(said_name(second, _)), q=f"{q:.0%}")
-
-
-def said_name(name: Any, _: Translate) -> str:
-    return str(said(name, _))
 
 
 def is_empty(values: dict[str, Any]) -> bool:
