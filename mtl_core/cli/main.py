@@ -19,8 +19,10 @@ from mtl_core.base.faults import CheckpointError, ExperimentError
 from mtl_core.base.program import SCREEN
 from mtl_core.base.workspace import Workspace
 from mtl_core.cli import alone as cli_alone
+from mtl_core.cli import compare as cli_compare
 from mtl_core.cli import efficiency as cli_efficiency
 from mtl_core.cli import show as cli_show
+from mtl_core.cli import tables as cli_tables
 from mtl_core.cli.text import FAILED, OK, WRONG_CALL, CallError, print_json, print_metrics
 from mtl_core.config.seeds import seeds_of, with_seeds
 from mtl_core.data.problems import InputError
@@ -94,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command("kinds", cli_show.kinds, "List the task kinds and their fields.", as_json)
     command("strategies", cli_show.strategies, "List how tasks can be balanced, sampled and shared.", as_json)
+    cli_tables.options(command("tables", cli_tables.tables, cli_tables.HELP, as_json))
     runs = command("runs", cli_show.runs, "List the runs, newest first; name, note, delete and restore them.", as_json)
     runs.add_argument("--all", action="store_true", help="also those that were only made to compare")
     runs.add_argument("--rename", nargs=2, metavar=("RUN", "NAME"))
@@ -106,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--task", help="this task only")
     conflicts = command("conflicts", cli_show.conflicts, "Show the gradient conflicts of a run's tasks.", as_json)
     conflicts.add_argument("run", metavar="RUN")
+    cli_compare.options(command("compare", cli_compare.compare, cli_compare.HELP, as_json))
     cli_alone.options(command("alone", cli_alone.alone, cli_alone.HELP, as_json))
     cli_efficiency.options(command("efficiency", cli_efficiency.efficiency, cli_efficiency.HELP, as_json))
     gates = command("gates", cli_show.gates, "Show the gate weights of a run's tasks.", as_json)
