@@ -22,6 +22,7 @@ from mtl_core.cli import alone as cli_alone
 from mtl_core.cli import compare as cli_compare
 from mtl_core.cli import efficiency as cli_efficiency
 from mtl_core.cli import show as cli_show
+from mtl_core.cli import tables as cli_tables
 from mtl_core.cli.text import FAILED, OK, WRONG_CALL, CallError, print_json, print_metrics
 from mtl_core.config.seeds import seeds_of, with_seeds
 from mtl_core.data.problems import InputError
@@ -95,7 +96,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     command("kinds", cli_show.kinds, "List the task kinds and their fields.", as_json)
     command("strategies", cli_show.strategies, "List how tasks can be balanced, sampled and shared.", as_json)
-    command("runs", cli_show.runs, "List the runs, newest first.", as_json)
+    cli_tables.options(command("tables", cli_tables.tables, cli_tables.HELP, as_json))
+    runs = command("runs", cli_show.runs, "List the runs, newest first; name, note, delete and restore them.", as_json)
+    runs.add_argument("--all", action="store_true", help="also those that were only made to compare")
+    runs.add_argument("--rename", nargs=2, metavar=("RUN", "NAME"))
+    runs.add_argument("--note", nargs=2, metavar=("RUN", "TEXT"), help="an empty text removes the note")
+    runs.add_argument("--delete", metavar="RUN", help="move it to the workspace's trash")
+    runs.add_argument("--restore", metavar="RUN", help="bring it back from the trash")
+    runs.add_argument("--in-use", metavar="RUN", help="the run that Predict opens on; none: no run")
     report = command("report", cli_show.report, "Show the metrics and reports of a run.", as_json)
     report.add_argument("run", metavar="RUN")
     report.add_argument("--task", help="this task only")
