@@ -12,15 +12,17 @@ def test_empty_workspace_says_what_to_do(opened: Open) -> None:
     at = opened("home")
     assert at.title[0].value == "One model for all tasks of your shop"
     assert at.button(key="train_sample").label == "Train the sample shop"
-    assert any(link.label == "Train the whole sample shop" for link in at.page_link)
+    assert at.button(key="train_whole").label == "Train the whole sample shop"
     assert any("No run yet" in caption.value for caption in at.caption)
 
 
 def test_recent_runs_lead_to_their_page(opened: Open, finished: Run) -> None:
     at = opened("home")
     assert not any("No run yet" in caption.value for caption in at.caption)
-    assert any(finished.id in caption.value for caption in at.caption)
-    assert any(link.label == "two tasks" for link in at.page_link)
+    recent = at.dataframe[0].value
+    assert recent["ID"].tolist() == [finished.id] and recent["Name"].tolist() == ["two tasks"]
+    assert recent["State"].tolist() == ["Finished"]
+    assert any(link.label == "All runs: 1" for link in at.page_link)
 
 
 def test_first_paint_loads_no_heavy_package() -> None:
