@@ -78,7 +78,7 @@ def _without_leaks(table: pa.Table, kind: TaskKind, mapped: dict[str, list[str]]
     several = [c for f in kind.fields if f.name in mapped and f.type in ("text", "category", "number") for c in mapped[f.name]]
     if len(label) != 1 or len(several) < 2 or label[0] not in table.column_names:
         return mapped
-    out = {leak.column for leak in find_leaks(table, label[0], several) if leak.certain and leak.how == "value"}
+    out = {leak.column for leak in find_leaks(table, label[0], several, words=False) if leak.certain}
     return {field: left for field, names in mapped.items() if (left := [c for c in names if c not in out or field == "label"])}
 
 
