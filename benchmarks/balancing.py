@@ -39,12 +39,12 @@ from mtl_core.runtime.batches import StepBatch, assemble
 from mtl_core.runtime.prepare import prepare
 from mtl_core.training.control import Control
 from mtl_core.training.joint import Joint
-from mtl_core.training.loop import _Trainer
+from mtl_core.training.loop import Trainer
 
 STRATEGIES = ["fixed", "uncertainty", "dwa", "famo", *(n for n, s in BALANCING.items() if issubclass(s, GradientBalancing))]
 
 
-def of_one_graph(trainer: _Trainer, batch: StepBatch) -> tuple[Tensor, list[Tensor]]:
+def of_one_graph(trainer: Trainer, batch: StepBatch) -> tuple[Tensor, list[Tensor]]:
     """Vectors and losses of all tasks, with the whole graph alive, as others need it."""
     encoder = trainer.model.encoder
     encoder.begin_sparse_rows(batch.token_ids)
@@ -56,7 +56,7 @@ def of_one_graph(trainer: _Trainer, batch: StepBatch) -> tuple[Tensor, list[Tens
     return vectors, losses
 
 
-def torchjd_step(trainer: _Trainer, blocks: dict[str, RowBlock]) -> None:
+def torchjd_step(trainer: Trainer, blocks: dict[str, RowBlock]) -> None:
     batch = assemble(blocks, trainer.stores, trainer.template, trainer.options.max_tokens_per_micro_batch, trainer.device)
     vectors, losses = of_one_graph(trainer, batch)
     shared = trainer.model.encoder.learning()
@@ -64,7 +64,7 @@ def torchjd_step(trainer: _Trainer, blocks: dict[str, RowBlock]) -> None:
     jac_to_grad(shared, UPGrad())
 
 
-def libmtl_step(trainer: _Trainer, blocks: dict[str, RowBlock]) -> None:
+def libmtl_step(trainer: Trainer, blocks: dict[str, RowBlock]) -> None:
     """As LibMTL's `AbsWeighting._get_grads` and `_backward_new_grads`."""
     batch = assemble(blocks, trainer.stores, trainer.template, trainer.options.max_tokens_per_micro_batch, trainer.device)
     _, losses = of_one_graph(trainer, batch)
@@ -92,7 +92,7 @@ def main() -> None:
     names = ["fixed", *(name for name in arguments.only if name != "fixed")]
     with tempfile.TemporaryDirectory() as folder:
         experiment = load_experiment(ROOT / "data" / "shop.yaml", [f"training.batch_size={arguments.rows}", *arguments.set])
-        trainer = _Trainer(experiment, prepare(experiment, Workspace(Path(folder)), ROOT / "data"), Control(), None, False)
+        trainer = Trainer(experiment, prepare(experiment, Workspace(Path(folder)), ROOT / "data"), Control(), None, False)
         joints = {
             name: Joint(trainer.model, trainer.lanes, trainer.prepared.tasks, BalancingConfig.model_validate({"name": name}))
             for name in names

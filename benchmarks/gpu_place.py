@@ -17,7 +17,7 @@ from mtl_core.config.experiment import Experiment, experiment_from_dict, load_ex
 from mtl_core.runtime.batches import StepBatch, assemble
 from mtl_core.runtime.prepare import Prepared, prepare
 from mtl_core.training.control import Control
-from mtl_core.training.loop import _Trainer
+from mtl_core.training.loop import Trainer
 
 SHOP = Path(__file__).resolve().parents[1] / "data"
 TEXTS = ("one", "two", "three")
@@ -109,11 +109,11 @@ class Place:
             self._prepared[key] = prepare(experiment, self.workspace, self.tables)
         return self._prepared[key]
 
-    def trainer(self, experiment: Experiment) -> _Trainer:
-        return _Trainer(experiment, self.prepared(experiment), Control(), None, False)
+    def trainer(self, experiment: Experiment) -> Trainer:
+        return Trainer(experiment, self.prepared(experiment), Control(), None, False)
 
 
-def batches_of(trainer: _Trainer, blocks: Mapping[str, Any], salt: int = 0) -> list[StepBatch]:
+def batches_of(trainer: Trainer, blocks: Mapping[str, Any], salt: int = 0) -> list[StepBatch]:
     """Rows as a step of the trainer sends them through the encoder."""
     budget, joint = trainer.options.max_tokens_per_micro_batch, trainer.joint
     return [

@@ -21,7 +21,7 @@ from mtl_core.model.packing import Packed, kernel_takes, layout, packed_attentio
 from mtl_core.training.control import Commands, Control
 from mtl_core.training.events import CheckpointSaved, Compared, Evaluated, Event, Failed, Finished, Steered, StepDone
 from mtl_core.training.joint import Joint
-from mtl_core.training.loop import _Trainer, train
+from mtl_core.training.loop import Trainer, train
 from mtl_core.training.passes import Pass
 from mtl_core.training.replay import Replay, compare_replay, script_of
 from tests.backbones import FAMILIES, saved
@@ -69,7 +69,7 @@ class _Heads(NamedTuple):
         return result, gradient, device.type == "cuda" and kernel_takes(parts[0][0].transpose(0, 1))
 
 
-def _gradients(trainer: _Trainer, names: list[str] | None = None, rows: int = 6) -> tuple[dict[str, float], Tensor]:
+def _gradients(trainer: Trainer, names: list[str] | None = None, rows: int = 6) -> tuple[dict[str, float], Tensor]:
     """Of one step without dropout: losses, and what the strategy works on: the gradients of all parameters in a row, or one row a task.
 
     Heads begin at 0, where they send nothing back: each is moved a little, everywhere in the same way.
@@ -108,7 +108,7 @@ def backbone(place: Place, family: str) -> Numbers:
     if FAMILIES[family].writer:
         tasks["other"] |= {"kind": "generation", "columns": {"source": "text", "label": "other"}, "options": {"longest_target": 4}}
 
-    def computed(strategy: str, precision: str, device: torch.device) -> tuple[dict[str, float], Tensor, _Trainer]:
+    def computed(strategy: str, precision: str, device: torch.device) -> tuple[dict[str, float], Tensor, Trainer]:
         trainer = place.trainer(
             experiment_from_dict(
                 {

@@ -13,7 +13,7 @@ import torch
 from benchmarks import throughput
 from benchmarks.gpu_place import Numbers, Place, Wrong, batches_of, wants
 from benchmarks.mix import tables
-from mtl_core.training.loop import _Trainer
+from mtl_core.training.loop import Trainer
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Timed:
         return statistics.median(a / b for a, b in zip(self.seconds, other.seconds, strict=True))
 
 
-def timed(place: Place, trainers: Mapping[str, _Trainer]) -> dict[str, Timed]:
+def timed(place: Place, trainers: Mapping[str, Trainer]) -> dict[str, Timed]:
     """Steps of each, round by round. In a step: drawing, packing, forward, back, update; its losses are not read."""
     found, rounds, steps = {name: Timed() for name in trainers}, place.pick(5, 1), place.pick(6, 1)
     cuda = place.device.type == "cuda"

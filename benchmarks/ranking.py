@@ -75,10 +75,10 @@ def measure(folder: Path, users: dict[str, int]) -> dict[str, Any]:
     from mtl_core.runtime.batches import assemble
     from mtl_core.runtime.full_ranking import encode_once, rank_all
     from mtl_core.training.control import Control
-    from mtl_core.training.loop import _Trainer
+    from mtl_core.training.loop import Trainer
 
     found: dict[str, Any] = {}
-    trainers = {scoring: _Trainer(*prepared(folder, scoring, n), Control(), None, False) for scoring, n in users.items()}
+    trainers = {scoring: Trainer(*prepared(folder, scoring, n), Control(), None, False) for scoring, n in users.items()}
     trainer = next(iter(trainers.values()))
     task, lanes, template, budget = (
         trainer.prepared.tasks["next"],

@@ -25,7 +25,7 @@ from mtl_core.config.experiment import load_experiment
 from mtl_core.runtime.batches import assemble
 from mtl_core.runtime.prepare import prepare
 from mtl_core.training.control import Control
-from mtl_core.training.loop import _Trainer
+from mtl_core.training.loop import Trainer
 
 VARIANTS = {
     "hard": ["sharing.name=hard"],
@@ -46,12 +46,12 @@ def main() -> None:
     parser.add_argument("--strategy", default="fixed", help="how the losses or gradients are balanced")
     parser.add_argument("--json", type=Path, help="also write all seconds here")
     arguments = parser.parse_args()
-    trainers: dict[str, _Trainer] = {}
+    trainers: dict[str, Trainer] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, settings in VARIANTS.items():
             common = [f"training.batch_size={arguments.rows}", f"balancing.name={arguments.strategy}"]
             experiment = load_experiment(ROOT / "data" / "shop.yaml", [*common, *settings])
-            trainers[name] = _Trainer(experiment, prepare(experiment, Workspace(Path(folder)), ROOT / "data"), Control(), None, False)
+            trainers[name] = Trainer(experiment, prepare(experiment, Workspace(Path(folder)), ROOT / "data"), Control(), None, False)
         hard = trainers["hard"]
         seconds: dict[str, list[float]] = {name: [] for name in trainers}
         computed: dict[str, list[float]] = {name: [] for name in trainers}

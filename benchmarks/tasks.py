@@ -27,7 +27,7 @@ from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.runtime.prepare import prepare
 from mtl_core.training.control import Control
 from mtl_core.training.events import StepDone
-from mtl_core.training.loop import _Trainer
+from mtl_core.training.loop import Trainer
 
 LABELS = {
     "department": ("classification", "Department Name"),
@@ -82,7 +82,7 @@ def main() -> None:
         trainers = {}
         for name, values in variants(reviews, Path(folder), arguments.rows).items():
             experiment = experiment_from_dict(values)
-            trainers[name] = _Trainer(experiment, prepare(experiment, workspace), Control(), None, False)
+            trainers[name] = Trainer(experiment, prepare(experiment, workspace), Control(), None, False)
         seconds: dict[str, list[float]] = {name: [] for name in trainers}
         tokens: dict[str, list[int]] = {name: [] for name in trainers}
         for number in range(-2, arguments.rounds):  # two rounds to warm up

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from mtl_core import plots
     from mtl_core.api.checking import CheckResult, check, suggest
     from mtl_core.api.comparing import RunComparison, compare
+    from mtl_core.api.estimating import estimate
     from mtl_core.api.runs import Run, load, runs
-    from mtl_core.api.training import TrainingError, train
+    from mtl_core.api.training import TrainingError, train, train_seeds
     from mtl_core.base.faults import ExperimentError
     from mtl_core.base.program import SAMPLE_SHOP
     from mtl_core.base.workspace import Workspace
@@ -40,18 +41,21 @@ __all__ = [
     "Workspace",
     "check",
     "compare",
+    "estimate",
     "load",
     "plots",
     "runs",
     "suggest",
     "train",
+    "train_seeds",
 ]
 
 _HOMES = {
     "api.checking": ("CheckResult", "check", "suggest"),
     "api.comparing": ("RunComparison", "compare"),
+    "api.estimating": ("estimate",),
     "api.runs": ("Run", "load", "runs"),
-    "api.training": ("TrainingError", "train"),
+    "api.training": ("TrainingError", "train", "train_seeds"),
     "base.faults": ("ExperimentError",),
     "base.program": ("SAMPLE_SHOP",),
     "base.workspace": ("Workspace",),

@@ -1,58 +1,74 @@
-"""Two or more runs side by side: weights, parameters, curves, metrics against a baseline, reports. The choices lie in the URL."""
+"""Two or more runs side by side: what was bought with what, metrics with differences, curves, and below what else can be asked for."""
 
 import streamlit as st
 
-from mtl_core.studies.compare import compare_runs, short_names
+from mtl_core.studies import paired
+from mtl_core.studies.compare import Part, compare_runs, groups_of, tested
 from mtl_core.tracking.runs import RunState, list_runs
-from pages.parts import comparison, states
+from pages.parts import answers, compared, comparison, states, verdicts
 from pages.parts.frame import begin, page, workspace
 from pages.parts.url import keep
 
 _ = begin("compare")
 
 ENDED = (RunState.FINISHED, RunState.STOPPED)
-listed = sorted(list_runs(workspace()), key=lambda run: bool(run.purpose))  # those of comparisons with training alone at the end
-runs = {run.id: run for run in listed if run.state in ENDED or run.checkpoint("last")}
-if len(runs) < 2:
+everything = {run.id: run for run in list_runs(workspace()) if run.state in ENDED or run.checkpoint("last")}
+asked = st.session_state.get("runs", st.query_params.get_all("runs"))
+keep("comparisons", False, remember=True)
+runs = {i: run for i, run in everything.items() if not run.purpose or st.session_state.comparisons or i in asked}
+made_to_compare = [i for i, run in everything.items() if run.purpose]
+if len(everything) < 2 or (len(runs) < 2 and not made_to_compare):
     st.info(_("Comparing needs two runs. Train the same tasks twice, for example with different loss weights."), icon=":material/info:")
     st.page_link(page("train"), label=_("Go to Train"), icon=":material/model_training:")
     st.stop()
 
-ended = [i for i, run in runs.items() if run.state in ENDED]
-keep("runs", ended[1::-1], runs, remember=True)  # the last two, the older one first
-with st.container(horizontal=True):
+keep("runs", [i for i, run in runs.items() if run.state in ENDED and not run.purpose][1::-1], runs, remember=True)  # the older one first
+with st.container(horizontal=True, vertical_alignment="bottom"):
     label, hint = _("Runs"), _("Choose two or more runs")
     st.multiselect(
         label, list(runs), key="runs", format_func=lambda i: states.run_label(runs[i]), placeholder=hint, max_selections=6, wrap=True
     )
     chosen = [runs[i] for i in st.session_state.runs]
-    keep("baseline", chosen[0].id if chosen else None, [run.id for run in chosen], remember=True)
+    keep("single", False, remember=True)
+    groups = groups_of(chosen, by_seed=not st.session_state.single)
+    if alike := len(groups) == 1 and len(chosen) > 1:
+        groups = groups_of(chosen, by_seed=False)
+    by_run = {group.runs[0].id: group for group in groups}
+    keep("baseline", next(iter(by_run), None), list(by_run), remember=True)
     if len(chosen) > 1:
-        names = short_names(chosen)
-        st.selectbox(_("Baseline"), list(names), key="baseline", format_func=names.__getitem__, width=300)
+        st.selectbox(_("Baseline"), list(by_run), key="baseline", format_func=lambda i: comparison.name(by_run[i], _), width=260)
+    with st.popover("", icon=":material/tune:", help=_("What is offered and grouped")):
+        st.toggle(_("Also trainings made for comparisons"), key="comparisons", disabled=not made_to_compare)
+        st.toggle(_("Every run by itself, also where only the seed differs"), key="single")
 if len(chosen) < 2:
     st.caption(_("Choose two or more runs."))
     st.stop()
 
-baseline = runs[st.session_state.baseline]
-series = comparison.series(chosen)
-kinds = comparison.kinds(chosen)
-found = compare_runs(chosen, baseline, series)
-comparison.warnings(found, _)
+baseline = by_run[st.session_state.baseline]
+keep("split", "validation", ["validation", "test"] if tested(groups) else ["validation"], remember=True)
+part: Part = "test" if st.session_state.split == "test" else "best"
+found = compare_runs(groups, baseline.name, part)
+pairs = paired.pairs_of(groups, baseline.name, part)
+done, n = paired.ahead(pairs, workspace(), seconds=0.5)
+changes = paired.changes(pairs, workspace(), compute=done == n)
+if done < n:
+    comparison.waiting(pairs, _)
+else:
+    comparison.sentences(changes, st.session_state.split, _)
+comparison.warnings(found, alike, _)
 
-left, right = st.columns(2)
-with left:
-    st.subheader(_("Loss weights"))
-    comparison.weights(series, _)
-with right:
-    st.subheader(_("Settings that differ"))
-    comparison.settings(found, _)
+verdicts.metrics(found, changes, groups, baseline, tested(groups), _)
+comparison.curves(groups, _)
 
-st.subheader(_("Metrics"))
-comparison.metrics(found, kinds, _)
-
-st.subheader(_("Curves"))
-comparison.curves(series, kinds, _)
-
-st.subheader(_("Reports"))
-comparison.reports(chosen, _)
+BELOW = {"rows": _("Rows answered differently"), "settings": _("Settings that differ"), "all": _("All metrics"), "reports": _("Reports")}
+keep("below", "rows", BELOW, remember=True)
+st.segmented_control(_("Details"), list(BELOW), format_func=BELOW.__getitem__, key="below", required=True, label_visibility="collapsed")
+match st.session_state.below:
+    case "rows":
+        answers.show(groups, baseline, st.session_state.split, _)
+    case "settings":
+        compared.settings(groups, _)
+    case "all":
+        compared.all_metrics(found, groups, _)
+    case _:
+        compared.reports(groups, st.session_state.split, _)

@@ -26,12 +26,12 @@ st.markdown(
 
 with st.container(horizontal=True, vertical_alignment="center"):
     start = st.button(_("Train the sample shop"), type="primary", icon=":material/play_arrow:", key="train_sample")
-    st.page_link(page("train"), label=_("Train the whole sample shop"), icon=":material/storefront:", query_params={"from": "whole"})
+    whole = st.button(_("Train the whole sample shop"), icon=":material/storefront:", key="train_whole")
     st.page_link(page("data"), label=_("Use your own tables"), icon=":material/upload:")
 st.caption(_("On a laptop the sample shop, five tasks, trains in about two minutes; the whole shop, a task of every kind, in five to six."))
-if start:
+if start or whole:
     with st.spinner(_("Starting the training …")):
-        run_id = jobs().submit(load_experiment(SHOPS["sample"]), workspace(), SAMPLE_SHOP)
+        run_id = jobs().submit(load_experiment(SHOPS["whole" if whole else "sample"]), workspace(), SAMPLE_SHOP)
     st.switch_page(page("train"), query_params={"run": run_id})
 
 st.subheader(_("Recent runs"))

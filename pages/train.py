@@ -4,7 +4,7 @@ import streamlit as st
 
 from mtl_core.jobs import jobs
 from mtl_core.tracking.runs import list_runs
-from pages.parts import live, setup, states, steer, views
+from pages.parts import launch, live, setup, states, steer, views
 from pages.parts.frame import begin, workspace
 from pages.parts.text import plain
 from pages.parts.url import keep
@@ -29,6 +29,16 @@ if runs:
             label_visibility="collapsed",
         )
         st.button(_("New experiment"), icon=":material/add:", key="new", disabled=run_id is None, on_click=steer.leave)
+        if run_id is not None:
+            hint = _("Opens the settings of this run, to be changed and started as a new one.")
+            st.button(
+                _("Start again with these settings"),
+                icon=":material/restart_alt:",
+                key="again",
+                help=hint,
+                on_click=launch.again,
+                args=(run_id,),
+            )
 
 if run_id is None:
     setup.show(_)

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from dataclasses import field as default
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from mtl_core.config.doubts import doubts
 from mtl_core.config.parts import DataConfig
 from mtl_core.config.suggestions import Suggestion, suggestions
 from mtl_core.config.tables import map_fields
+from mtl_core.config.understood import Understood, understood, understood_times
 from mtl_core.data import mapping as by_name
 from mtl_core.data.problems import DataError, Problem, Severity, has_errors
 from mtl_core.data.read import read_files
@@ -41,6 +43,9 @@ class CheckResult:
         suggested: whether they were suggested.
         suggestion: what the kind was taken from, where none was asked for.
         found: every problem, errors first; translate `why` and `remedy` as they stand.
+        encoding: of the file; None where its format has none, or it cannot be read.
+        understood: field → what a task would learn from it: distinct values, rows without one, the most frequent values, the first rows;
+            also `time`, where a time orders the rows. Empty where the columns have errors.
     """
 
     kind: str
@@ -49,6 +54,8 @@ class CheckResult:
     suggested: bool
     found: list[Problem]
     suggestion: Suggestion | None = None
+    encoding: str | None = None
+    understood: dict[str, Understood] = default(default_factory=dict)
 
     @property
     def usable(self) -> bool:
@@ -153,11 +160,15 @@ def check(
     kind_options = _typed(of.Options, options or {}, "options", faults)
     if faults:
         raise ExperimentError(faults)
-    rows, suggested = 0, not mapping
+    rows, suggested, read_as, learned = 0, not mapping, None, dict[str, Understood]()
     with tempfile.TemporaryDirectory() as folder:
         try:
             path, name = _file(table, folder)
             read = read_files(path, others, name=name, encoding=encoding, sheet=sheet)
+            read_as = read.encoding
+            time = log.time if log else split_options.column if split_options.by == "time" else None
+            if time in read.table.column_names:
+                learned["time"] = understood_times(read.table.column(time), dates)
             found, parts, more = divide(read.table, split_options, log, name, dates)
             problems = [*read.problems, *more]
             if suggested:
@@ -166,12 +177,16 @@ def check(
             rows = found.num_rows
             mapped = map_fields(of, found, parts, mapping, kind_options, name)
             problems += mapped.problems
+<<<<<<< HEAD
             if not has_errors(problems):
                 problems += doubts(found, mapped, mapping, kind_options, name)
+=======
+            learned = understood(mapped, mapping, kind_options) | learned
+>>>>>>> main
         except DataError as error:
             problems = error.problems
     problems.sort(key=lambda p: list(Severity).index(p.severity))
-    return CheckResult(kind, rows, mapping, suggested, problems)
+    return CheckResult(kind, rows, mapping, suggested, problems, encoding=read_as, understood=learned)
 
 
 def _unknown(mapping: Mapping[str, list[str]], kind: TaskKind) -> Iterator[Fault]:

@@ -1,19 +1,23 @@
-"""`mtl_core.compare`: runs side by side, as the page *Compare* shows them. No torch until a main metric is asked for."""
+"""`mtl_core.compare`: runs side by side, as the page *Compare* shows them. No torch until a curve is asked for."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
 from mtl_core.api.runs import Run, load
 from mtl_core.base.messages import N_
 from mtl_core.base.workspace import Workspace
-from mtl_core.studies.compare import compare_runs, short_names
+from mtl_core.studies import paired, sentence
+from mtl_core.studies.compare import Part, compare_runs, groups_of, short_names
 from mtl_core.tracking import runs as record
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+
+_PARTS: dict[str, Part] = {"validation": "best", "test": "test"}
 
 
 class RunComparison:
@@ -21,21 +25,23 @@ class RunComparison:
 
     Attributes:
         runs: short name → run, in the order given.
-        baseline: the short name of the run that the others are compared with.
-        split: where the metrics are measured: test, or validation where not every run was tested.
+        baseline: the short name of the run, or of the first of the runs that differ by their seed, that the others are compared with.
+        split: where the metrics are measured: validation or test.
     """
 
-    def __init__(self, runs: Sequence[Run], baseline: Run):
+    def __init__(self, runs: Sequence[Run], baseline: Run, split: Literal["validation", "test"] = "validation", by_seed: bool = True):
         self.runs = {short: run for run, short in zip(runs, short_names(runs).values(), strict=True)}
-        self.baseline = short_names(runs)[baseline.id]
-        self._series = {short: run.series() for short, run in self.runs.items()}
-        self._found = compare_runs(runs, baseline, self._series)
-        self.split = "test" if self._found.part == "test" else "validation"
+        self.split = split
+        self._groups = groups_of(runs, by_seed)
+        self.baseline = next(group.name for group in self._groups if baseline.id in [run.id for run in group.runs])
+        self._found = compare_runs(self._groups, self.baseline, _PARTS[split])
 
     @property
     def metrics(self) -> pd.DataFrame:
         """A row for each task, metric and run. Columns: task; metric; split; run (short name); value; difference (value less the
-        baseline's; missing for the baseline itself); better (whether that is a gain; missing where it is neither)."""
+        baseline's; missing for the baseline itself); better (whether that is a gain; missing where it is neither).
+
+        Of runs that differ by their seed alone one row, with the mean of their values."""
         rows = [
             (row.task, row.metric, self.split, run, value, row.differences.get(run), row.better.get(run))
             for row in self._found.metrics
@@ -44,11 +50,59 @@ class RunComparison:
         columns = ["task", "metric", "split", "run", "value", "difference", "better"]
         return pd.DataFrame(rows, columns=columns).astype({"difference": "float64", "better": "boolean"})
 
+    @cached_property
+    def differences(self) -> pd.DataFrame:
+        """How well the differences of the main metrics are known: a paired bootstrap over the rows whose predictions both runs keep.
+
+        1,000 draws of rows (of lists, or of groups, where rows belong together), the same for both; with runs of several seeds, the
+        chance of seeds is added. Efron and Tibshirani, "An Introduction to the Bootstrap" (1993); Holm, "A Simple Sequentially Rejective
+        Multiple Test Procedure" (1979). See `mtl_core.evaluation.bootstrap`.
+
+        Columns: task; metric; split; run; seeds; difference (in the metric's unit, value less the baseline's, on the rows that both have);
+        low, high (of its 95 % interval); p (two-sided, by Holm's procedure over the tasks); verdict (better, worse, no significant
+        difference, unknown); n_rows; n_units (what was drawn: rows, lists or groups); why (of unknown). Missing: nothing can be said.
+        """
+        rows = [
+            {
+                "task": one.pair.task,
+                "metric": one.pair.kind.primary,
+                "split": self.split,
+                "run": one.pair.other.name,
+                "seeds": len(one.pair.other.runs),
+                "difference": one.found.value if one.found else None,
+                "low": one.found.low if one.found else None,
+                "high": one.found.high if one.found else None,
+                "p": one.p,
+                "verdict": one.verdict.value,
+                "n_rows": one.found.n_rows if one.found else 0,
+                "n_units": one.found.n_units if one.found else 0,
+                "why": str(one.words) if one.verdict is paired.Verdict.UNKNOWN else "",
+            }
+            for one in self._changes
+        ]
+        columns = ["task", "metric", "split", "run", "seeds", "difference", "low", "high", "p", "verdict", "n_rows", "n_units", "why"]
+        return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(("difference", "low", "high", "p"), "float64"))
+
+    @property
+    def sentences(self) -> dict[str, str]:
+        """Run → in one sentence what was changed, and which tasks it did good or harm."""
+        found: dict[str, list[paired.Change]] = {}
+        for change in self._changes:
+            found.setdefault(change.pair.other.name, []).append(change)
+        return {run: str(sentence.bought(of_run, self.split)) for run, of_run in found.items()}
+
+    @cached_property
+    def _changes(self) -> list[paired.Change]:
+        run = next(iter(self.runs.values()))
+        return paired.changes(paired.pairs_of(self._groups, self.baseline, _PARTS[self.split]), Workspace(run.folder.parents[1]))
+
     @property
     def settings(self) -> pd.DataFrame:
         """What is not the same in all experiments. Index: path (`optimizer.learning_rate`); a column a run; missing: it has no such
         setting."""
-        return pd.DataFrame.from_dict(self._found.settings, orient="index", columns=list(self.runs), dtype=object).rename_axis("path")
+        columns = [group.name for group in self._groups]
+        rows = [[row.get(run) for run in columns] for row in self._found.settings.values()]
+        return pd.DataFrame(rows, pd.Index(self._found.settings, name="path"), columns, dtype=object)
 
     @property
     def warnings(self) -> list[str]:
@@ -64,12 +118,12 @@ class RunComparison:
         from mtl_core import plots
 
         bars = {
-            run: {
-                row.task: row.values[run]
+            group.name: {
+                row.task: row.values[group.name]
                 for row in self._found.metrics
-                if row.metric == (metric or self._main[row.task]) and run in row.values
+                if row.metric == (metric or self._main[row.task]) and group.name in row.values
             }
-            for run in self.runs
+            for group in self._groups
         }
         return plots.metric_bars(bars, title=metric or N_("Main metric"))
 
@@ -86,7 +140,8 @@ class RunComparison:
         """
         from mtl_core import plots
 
-        return plots.overlay(self._series, task, metric or self._main[task], smoothing=smoothing)
+        series = {short: run.series() for short, run in self.runs.items()}
+        return plots.overlay(series, task, metric or self._main[task], smoothing=smoothing)
 
     @property
     def _main(self) -> dict[str, str]:
@@ -97,6 +152,8 @@ def compare(
     runs: Sequence[record.Run | str | Path],
     baseline: record.Run | str | Path | None = None,
     workspace: Workspace | Path | str | None = None,
+    split: Literal["validation", "test"] = "validation",
+    by_seed: bool = True,
 ) -> RunComparison:
     """Puts runs side by side.
 
@@ -104,10 +161,12 @@ def compare(
         runs: at least one, each a `Run`, an ID or a folder.
         baseline: the one of them that the others are compared with; None: the first.
         workspace: of IDs; None: the default one.
+        split: validation, on which choices are made, or test, whose numbers are final.
+        by_seed: whether runs that differ by their seed alone are compared as one.
 
     Raises:
         RunError: there is no such run.
-        ValueError: no runs, the same one twice, or a baseline that is not among them.
+        ValueError: no runs, the same one twice, a baseline that is not among them, another split.
     """
     found = [_loaded(run, workspace) for run in runs]
     ids = [run.id for run in found]
@@ -116,7 +175,9 @@ def compare(
         raise ValueError(
             f"There should be different runs, the baseline among them. Found the runs {', '.join(ids)}, the baseline {wanted}."
         )
-    return RunComparison(found, found[ids.index(wanted)])
+    if split not in _PARTS:
+        raise ValueError(f"split should be one of {', '.join(_PARTS)}. Found {split!r}.")
+    return RunComparison(found, found[ids.index(wanted)], split, by_seed)
 
 
 def _loaded(run: record.Run | str | Path, workspace: Workspace | Path | str | None) -> Run:

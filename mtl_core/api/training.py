@@ -10,6 +10,7 @@ from mtl_core.api.runs import Run
 from mtl_core.api.tables import Table, file_of
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import Experiment, experiment_from_dict, experiment_from_yaml, load_experiment
+from mtl_core.config.seeds import with_seeds
 from mtl_core.jobs import training
 from mtl_core.tracking import runs as record
 
@@ -62,12 +63,39 @@ def train(
         KeyboardInterrupt: the second Ctrl-C; the run is kept and can be resumed (`python -m mtl_core resume`).
     """
     place = Workspace.at(workspace)
-    created = new_run(experiment, place, tables, settings)
+    return _trained(new_run(experiment, place, tables, settings), place, progress)
+
+
+def _trained(created: record.Run, place: Workspace, progress: bool) -> Run:
+    """Raises TrainingError, KeyboardInterrupt: as `train`."""
     done = execute(created, place, training(created, place, resume=False), _stream() if progress else None)
     run = Run(done.folder, done.status, done.described)
     if run.state is record.RunState.FAILED:
         raise TrainingError(run)
     return run
+
+
+def train_seeds(
+    experiment: Described,
+    seeds: int | Sequence[int] = 3,
+    tables: Mapping[str, Table] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    workspace: Workspace | Path | str | None = None,
+    progress: bool = True,
+) -> list[Run]:
+    """Trains an experiment once with each seed, one after another; what the runs differ by is chance.
+
+    Args:
+        seeds: up to five of them, or how many, from 0. The names of the runs say them.
+        others, Raises: as of `train`.
+
+    Returns:
+        The runs, in the order of the seeds.
+    """
+    place = Workspace.at(workspace)
+    described, base = described_by(experiment, place, tables, settings)
+    made = [record.create_run(one, place, base) for one in with_seeds(described, range(seeds) if isinstance(seeds, int) else seeds)]
+    return [_trained(run, place, progress) for run in made]
 
 
 def new_run(
@@ -77,6 +105,17 @@ def new_run(
     settings: Mapping[str, Any] | Sequence[str] | None = None,
 ) -> record.Run:
     """The run that `train` trains, queued. settings: as of `train`, or "path=value" with the value as YAML. Raises as `train`."""
+    described, base = described_by(experiment, workspace, tables, settings)
+    return record.create_run(described, workspace, base)
+
+
+def described_by(
+    experiment: Described,
+    workspace: Workspace,
+    tables: Mapping[str, Table] | None = None,
+    settings: Mapping[str, Any] | Sequence[str] | None = None,
+) -> tuple[Experiment, Path]:
+    """The experiment, and the folder that its relative paths start at. Arguments and errors as of `new_run`."""
     files = {name: str(file_of(table, workspace, name)) for name, table in (tables or {}).items()}
     overrides: Any = settings or {}
     if files:
@@ -92,7 +131,7 @@ def new_run(
         described = experiment_from_yaml(experiment, overrides)
     else:
         described, base = load_experiment(experiment, overrides), Path(experiment).resolve().parent
-    return record.create_run(described, workspace, base)
+    return described, base
 
 
 def _stream() -> TextIO:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from mtl_core.base.messages import N_
 from mtl_core.base.settings import Options
 
 if TYPE_CHECKING:
@@ -28,14 +29,20 @@ WEIGHT_RATES: list[Any] = [0.0001, 0.0003, 0.001, 0.003, 0.005, 0.01, 0.025, 0.0
 """Learning rates that a slider offers for a strategy's own numbers."""
 
 
+GROUPS = {"set": N_("You set them"), "losses": N_("The losses"), "gradients": N_("The gradients")}
+"""Where a strategy has its effective weights from, for people."""
+
+
 class Balancing(ABC):
     """A strategy. What the next step depends on is in `state` (JSON) and goes into checkpoints.
 
+    group: of GROUPS.
     label, help, slider: for people, marked with N_; slider: what the loss weights mean to this strategy.
     source: the paper, its title and link.
     """
 
     name: ClassVar[str]
+    group: ClassVar[str]
     label: ClassVar[str]
     help: ClassVar[str]
     slider: ClassVar[str]
@@ -58,6 +65,7 @@ class Balancing(ABC):
 class LossBalancing(Balancing):
     """Makes one loss of K losses; its derivative by a task's loss is the task's effective weight."""
 
+    group = "losses"
     watches_update: ClassVar[bool] = False
     """Whether `updated` wants the losses of the same rows once more, after the update."""
 
@@ -83,6 +91,8 @@ class Decision:
 
 class GradientBalancing(Balancing):
     """Finds the effective weights from the inner products of the tasks' shared gradients."""
+
+    group = "gradients"
 
     @abstractmethod
     def weigh(self, gramian: np.ndarray, weights: np.ndarray, losses: np.ndarray, tasks: np.ndarray) -> np.ndarray:

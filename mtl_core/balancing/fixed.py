@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 class FixedWeights(LossBalancing):
     name = "fixed"
+    group = "set"
     label = N_("Fixed weights")
     help = N_("Uses the loss weights as set, also when they are changed during training.")
     slider = N_("Multiplies the task's loss.")

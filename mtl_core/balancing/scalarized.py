@@ -20,6 +20,7 @@ class RandomWeights(LossBalancing):
     """Σ_k w_k · z_k · L_k with z = softmax of K standard normal numbers, new in every step."""
 
     name = "random"
+    group = "set"
     label = N_("Random weights (RLW)")
     help = N_("New random weights in every step: a baseline that other strategies should beat.")
     slider = N_("Multiplies the random weight of the task.")
@@ -36,6 +37,7 @@ class GeometricMean(LossBalancing):
     """Π_k L_k^(w_k / Σw): relative, not absolute, improvements count."""
 
     name = "geometric_mean"
+    group = "set"
     label = N_("Geometric mean (GLS)")
     help = N_("Minimises the geometric mean of the losses: a relative improvement counts the same for every task.")
     slider = N_("The task's exponent in the weighted geometric mean.")
@@ -57,6 +59,7 @@ class SmoothTchebycheff(LossBalancing):
     """μ · log Σ_k exp(λ_k · L_k / μ), λ = w / Σw."""
 
     name = "smooth_tchebycheff"
+    group = "set"
     label = N_("Smooth Tchebycheff")
     help = N_("Smoothly minimises the largest weighted loss: the worst task counts most.")
     slider = N_("Preference: the importance of the task's loss relative to the others.")

@@ -1,6 +1,6 @@
 """Sentences for people, kept apart from their language: a template (the English original, the gettext key) and its values."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,18 @@ class Message:
 
     def __str__(self) -> str:
         return self.text()
+
+
+@dataclass(frozen=True)
+class Listed(Message):
+    """Several, one after another. template: what stands between them, marked with N_; values: whatever to what is listed."""
+
+    def text(self, translate: Translate = str) -> str:
+        return translate(self.template).join(v.text(translate) if isinstance(v, Message) else str(v) for v in self.values.values())
+
+
+def listed(parts: Iterable[Message | str], between: str = N_(", ")) -> Listed:
+    return Listed(between, dict(enumerate(parts)))  # type: ignore[arg-type]
 
 
 def message(template: str, /, **values: Any) -> Message:

@@ -19,12 +19,14 @@ from mtl_core.base.faults import CheckpointError, ExperimentError
 from mtl_core.base.program import SCREEN
 from mtl_core.base.workspace import Workspace
 from mtl_core.cli import alone as cli_alone
+from mtl_core.cli import compare as cli_compare
 from mtl_core.cli import efficiency as cli_efficiency
 from mtl_core.cli import show as cli_show
 from mtl_core.cli.text import FAILED, OK, WRONG_CALL, CallError, print_json, print_metrics
+from mtl_core.config.seeds import seeds_of, with_seeds
 from mtl_core.data.problems import InputError
 from mtl_core.jobs import Work, replay_of, replaying, resumable, training
-from mtl_core.tracking.runs import Run, RunError, RunState, run
+from mtl_core.tracking.runs import Run, RunError, RunState, create_run, run
 
 _ROWS_AT_ONCE = 256
 
@@ -78,6 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     train = command("train", _train, "Train from an experiment file.", as_json)
     train.add_argument("experiment", metavar="EXPERIMENT.yaml")
     _pairs_option(train, "--set", "PATH=VALUE", "change the experiment, such as tasks.search.weight=2")
+    train.add_argument("--estimate", action="store_true", help="say what it will take (steps, rows, time, memory), and do not train")
+    train.add_argument("--seeds", metavar="N or A,B", help="one run a seed: how many, from 0, or which (at most five)")
     resume = command("resume", _resume, "Resume a run from its last checkpoint.", as_json)
     resume.add_argument("run", metavar="RUN")
     replay = command(
@@ -97,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--task", help="this task only")
     conflicts = command("conflicts", cli_show.conflicts, "Show the gradient conflicts of a run's tasks.", as_json)
     conflicts.add_argument("run", metavar="RUN")
+    cli_compare.options(command("compare", cli_compare.compare, cli_compare.HELP, as_json))
     cli_alone.options(command("alone", cli_alone.alone, cli_alone.HELP, as_json))
     cli_efficiency.options(command("efficiency", cli_efficiency.efficiency, cli_efficiency.HELP, as_json))
     gates = command("gates", cli_show.gates, "Show the gate weights of a run's tasks.", as_json)
@@ -140,21 +145,30 @@ def _check(args: argparse.Namespace, workspace: Workspace) -> int:
         print(f"{problem.severity}: {' '.join(str(problem).split())}", file=sys.stderr if args.json else sys.stdout)
     if args.json:
         about = {"file": str(path), "kind": result.kind, "rows": result.rows, "columns": result.columns, "usable": result.usable}
-        print_json({**about, "problems": [{**vars(p), "why": str(p.why), "remedy": str(p.remedy)} for p in result.found]})
+        problems = [{**vars(p), "why": str(p.why), "remedy": str(p.remedy)} for p in result.found]
+        learned = {name: one.to_json() for name, one in result.understood.items()}
+        print_json({**about, "encoding": result.encoding, "problems": problems, "understood": learned})
     else:
         print(f"{path.name}: {result.rows:,} rows; {'usable' if result.usable else 'not usable as it is'}.")
     return OK if result.usable else FAILED
 
 
 def _train(args: argparse.Namespace, workspace: Workspace) -> int:
-    from mtl_core.api.training import new_run
+    from mtl_core.api.training import described_by
 
     path = Path(args.experiment)
     try:
-        created = new_run(path, workspace, settings=args.set)
+        described, base = described_by(path, workspace, settings=args.set)
     except OSError as error:
         raise CallError(f"{path}: {error.strerror or error}") from error
-    return _execute(created, workspace, args.json, training(created, workspace, resume=False))
+    try:
+        experiments = with_seeds(described, seeds_of(args.seeds)) if args.seeds else [described]
+    except ValueError as error:  # what is wrong with the seeds themselves is an ExperimentError
+        raise CallError(f"--seeds: should be a number, or numbers with commas between. Found {args.seeds}.") from error
+    if args.estimate:
+        return cli_show.estimate(described, base, workspace, len(experiments), args.json)
+    made = [create_run(experiment, workspace, base) for experiment in experiments]
+    return max(_execute(one, workspace, args.json, training(one, workspace, resume=False)) for one in made)
 
 
 def _resume(args: argparse.Namespace, workspace: Workspace) -> int:

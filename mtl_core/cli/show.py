@@ -9,9 +9,36 @@ from typing import Any
 
 from mtl_core.base.workspace import Workspace
 from mtl_core.cli.text import FAILED, OK, CallError, print_json, print_metrics, print_panel, print_table, whole_seconds
+from mtl_core.config.experiment import Experiment
 from mtl_core.data.problems import DataError
 from mtl_core.tasks.base import Field, TaskKind
 from mtl_core.tracking.runs import list_runs, run
+
+
+def estimate(experiment: Experiment, base: Path, workspace: Workspace, n_runs: int, as_json: bool) -> int:
+    """What `train --estimate` prints. n_runs: one a seed."""
+    from mtl_core.jobs import quiet_libraries
+    from mtl_core.model.packaged import EncoderError
+    from mtl_core.studies.estimates import measure
+    from mtl_core.training.estimate import estimate as reckoned
+
+    quiet_libraries()
+    try:
+        found = reckoned(experiment, measure(experiment, workspace, base))
+    except (DataError, EncoderError) as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    if as_json:
+        print_json({**vars(found), "runs": n_runs})
+        return OK
+    minutes, seconds = divmod(round(found.seconds), 60)
+    print(f"{found.steps:,} steps of {experiment.training.batch_size} rows: {found.examples:,} rows, {found.passes:.3g} passes.")
+    print(
+        f"About {minutes} min {seconds:02d} s on {found.device} with nothing else running, {found.memory_bytes / 2**30:.1f} GiB of memory."
+    )
+    if n_runs > 1:
+        print(f"That is one of {n_runs} runs, one a seed.")
+    return OK
 
 
 def kinds(args: argparse.Namespace, workspace: Workspace) -> int:

@@ -36,11 +36,16 @@ def store(experiment: Experiment, name: str, workspace: Workspace, base: Path | 
     return store_table(data, name, workspace, base, contained)
 
 
+def files_of(data: DataConfig) -> list[str]:
+    """The files of a table as the experiment names them: its own, and those that are parts of its split."""
+    return [data.file, *data.split.files.values()]
+
+
 def store_table(
     data: DataConfig, name: str, workspace: Workspace, base: Path | None, contained: bool, read: Table | None = None
 ) -> Dataset:
     """As `store`. read: the table's own file, where it was read as `data` says."""
-    path, *others = (resolve_file(file, base, workspace, contained) for file in (data.file, *data.split.files.values()))
+    path, *others = (resolve_file(file, base, workspace, contained) for file in files_of(data))
     parts = dict(zip(data.split.files, others, strict=True))
     return store_dataset(path, workspace, name=name, read=read, others=parts, **data.reading)
 

@@ -1,4 +1,4 @@
-"""Which encoding a text file is in: a byte order mark, UTF-8, GB18030, Windows-1252 as last resort.
+"""Which encoding a text file is in: a byte order mark, UTF-8, else what charset-normalizer finds likeliest, which is said to be a guess.
 
 `scan` finds it by reading all of the file, and what is wrong with its bytes. Nearly all files are UTF-8 with nothing wrong: those are
 checked by `PlainText` while they are read for their rows.
@@ -7,6 +7,7 @@ checked by `PlainText` while they are read for their rows.
 import codecs
 import io
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
@@ -240,13 +241,14 @@ def _undecodable(open_stream: Callable[[], BinaryIO], encoding: str, file: str) 
 
 
 def _legacy(open_stream: Callable[[], BinaryIO], file: str) -> tuple[str | None, list[Problem]]:
-    """The encoding of a file that is not UTF-8 as a whole, judged line by line; a mixture is an error that names its first odd line.
+    """The encoding of a file that is not UTF-8 as a whole, and the word on how sure that is; a mixture is an error with its first odd line.
 
-    Chinese text in GB18030 is pairs of high bytes, nearly all in the common GB 2312 set; Western text read so gives rare characters.
+    Chinese text in GB18030 is pairs of high bytes, nearly all in the common GB 2312 set; other text read so gives rare characters.
     A short Chinese word in GB18030 can happen to be valid two-byte UTF-8; three-byte UTF-8 hardly happens by chance.
     """
-    n_other = n_utf8 = n_gb = n_chars = n_common = 0
-    first = {"utf-8": 0, "utf-8 surely": 0, "other": 0, "not gb18030": 0, "not cp1252": 0}
+    n_other = n_utf8 = 0
+    first = {"utf-8": 0, "utf-8 surely": 0, "other": 0}
+    sample = b""
     with open_stream() as stream:
         for number, line in enumerate(stream, start=1):
             if line.isascii():
@@ -257,25 +259,105 @@ def _legacy(open_stream: Callable[[], BinaryIO], file: str) -> tuple[str | None,
                 first["utf-8"] = first["utf-8"] or number
                 if wide:
                     first["utf-8 surely"] = first["utf-8 surely"] or number
-                continue
             except UnicodeDecodeError:
                 n_other += 1
                 first["other"] = first["other"] or number
-            try:
-                characters = [c for c in line.decode("gb18030") if ord(c) > 127]
-                n_gb += 1
-                n_chars += len(characters)
-                n_common += len("".join(characters).encode("gb2312", "ignore")) // 2
-            except UnicodeDecodeError:
-                first["not gb18030"] = first["not gb18030"] or number
-            if any(b in line for b in (b"\x81", b"\x8d", b"\x8f", b"\x90", b"\x9d")):
-                first["not cp1252"] = first["not cp1252"] or number
-    chinese = n_gb > n_other / 2 and n_common > n_chars / 2
-    encoding = "gb18030" if chinese else "cp1252"
-    odd = first["not gb18030"] if chinese else first["not cp1252"]
-    if first["utf-8 surely"] or (n_utf8 and not (chinese and n_utf8 <= n_other)):
+                if len(sample) < _SAMPLE:
+                    sample += line.rstrip(b"\r\n")[:_SAMPLE] + b"\n"
+    likely = fitting_encodings(sample)
+    several_bytes = bool(likely) and likely[0] in _SEVERAL_BYTES
+    odd = None
+    if first["utf-8 surely"] or (n_utf8 and not (several_bytes and n_utf8 <= n_other)):
         odd = first["other"] if n_utf8 >= n_other else first["utf-8 surely"] or first["utf-8"]
-    if not odd:
-        return encoding, []
+    else:
+        for encoding in likely:
+            for name in _WIDER.get(encoding, (encoding,)):
+                wrong = _undecodable(open_stream, name, file)
+                if not wrong:
+                    return name, [_guessed(sample, name, [e for e in likely if e != encoding], file, first["other"])]
+                odd = odd or wrong[0].line
     why = message("The file mixes encodings: this line has another encoding than most.")
-    return None, [Problem(Severity.ERROR, "mixed_encodings", why, message("Save the whole file as UTF-8, then fix this line."), file, odd)]
+    remedy = message("Save the whole file as UTF-8, then fix this line.")
+    return None, [Problem(Severity.ERROR, "mixed_encodings", why, remedy, file, odd or first["other"])]
+
+
+def _guessed(sample: bytes, encoding: str, others: list[str], file: str, line: int) -> Problem:
+    text = sample.split(b"\n", 1)[0].decode(encoding)
+    shown = text if len(text) <= 80 else text[:79] + "…"
+    letters = [c for c in sample.decode(encoding) if ord(c) > 127]
+    sure = encoding == "gb18030" and len(letters) >= _MANY and _share_of_gb2312(letters) > 0.95
+    why = message("The file is not UTF-8; it is read as {encoding}. This line then reads “{text}”.", encoding=encoding, text=shown)
+    names = [name for name in dict.fromkeys((*others, *_USUAL)) if name != encoding]
+    remedy = message("If that is wrong, choose the encoding, such as {others}.", others=", ".join(names[:5]))
+    return Problem(Severity.INFO if sure else Severity.WARNING, "guessed_encoding", why, remedy, file, line)
+
+
+_SAMPLE = 1 << 15
+_MANY = 100
+OFFERED = (
+    "utf-8", "utf-16", "gb18030", "big5", "shift_jis", "euc_jp", "euc_kr", "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255",
+    "cp1256", "cp1257", "cp874", "iso8859_2", "koi8_r", "cp866", "cp850", "mac_roman",
+)  # fmt: skip
+"""What people are offered and a file that is not UTF-8 is tried in: Windows first, of each script."""
+_WIDER = {"big5": ("big5", "cp950", "big5hkscs"), "shift_jis": ("shift_jis", "cp932"), "euc_kr": ("euc_kr", "cp949")}
+_SEVERAL_BYTES = ("gb18030", "big5", "shift_jis", "euc_jp", "euc_kr")
+_USUAL = ("gb18030", "cp1252", "cp1251", "big5", "cp1250")
+_CENTRAL = ("ąćęłńóśźż", "áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "áéíóöőúüű", "ăâîşţ", "čćđšž")  # pl, cs, sk, hu, ro, hr
+_ALPHABETS = {
+    "cp1252": ("éèêëàâçîïôûùüÿœæ", "äöüßé", "áéíóúüñ", "áàâãçéêíóôõúü", "àèéìíòóù", "ëïéèöüá", "åäöé", "æøåéö", "áéíóúýæöþð"),
+    "cp1250": _CENTRAL,
+    "iso8859_2": _CENTRAL,
+    "cp1254": ("çğıöşüâîû",),
+    "cp1257": ("ąčęėįšųūž", "āčēģīķļņšūž", "äõöüšž"),
+}
+"""Letters beyond ASCII of languages; of cp1252 French, German, Spanish, Portuguese, Italian, Dutch, Swedish, Danish, Icelandic."""
+_MARKS = set("’‘“”„–—…€£¥§©®™°·•«»¡¿´¨º\xa0")
+
+
+def fitting_encodings(sample: bytes) -> list[str]:
+    """Encodings in which `sample` (lines that are not UTF-8) can be a text, the likeliest first.
+
+    charset-normalizer ranks them by how much like a language each reads. Stronger than its word: Chinese of the common GB 2312 set, letters
+    that are all of one Western alphabet, and signs inside words, which no language has.
+    """
+    import charset_normalizer
+
+    ranked = [m.encoding for m in charset_normalizer.from_bytes(sample, cp_isolation=list(OFFERED[2:]), threshold=0.5)]
+    texts = {}
+    for encoding in dict.fromkeys((*ranked, "gb18030", *_ALPHABETS)):
+        with suppress(UnicodeDecodeError):
+            texts[encoding] = sample.decode(encoding)
+    ranked = [e for e in ranked if e in texts and (e != "shift_jis" or _has_kana(texts[e]))]
+    ranked.sort(key=lambda e: e not in _SEVERAL_BYTES and _signs_in_words(texts[e]) > 0.02)
+    letters = [c for c in texts.get("gb18030", "") if ord(c) > 127]
+    short = len(letters) < 8
+    if letters and (short or not (ranked and ranked[0] in _SEVERAL_BYTES)) and _share_of_gb2312(letters) > (0.99 if short else 0.5):
+        ranked.insert(0, "gb18030")
+    elif not (ranked and ranked[0] in _SEVERAL_BYTES):
+        ranked = [e for e, alphabets in _ALPHABETS.items() if e in texts and _is_spelled(texts[e], alphabets)] + ranked
+    return list(dict.fromkeys(ranked)) or [e for e in ("cp1252",) if e in texts]
+
+
+def _share_of_gb2312(letters: list[str]) -> float:
+    return len("".join(letters).encode("gb2312", "ignore")) / 2 / len(letters)
+
+
+def _has_kana(text: str) -> bool:
+    """Japanese has; other text read as Shift JIS has rare characters, or kana of half width."""
+    return sum("ぁ" <= c <= "ヿ" for c in text) > 0.1 * sum(ord(c) > 127 for c in text)
+
+
+def _signs_in_words(text: str) -> float:
+    """Share of the characters beyond ASCII that are no letters and stand between two."""
+    beyond = [i for i, c in enumerate(text) if ord(c) > 127]
+    inside = sum(
+        0 < i < len(text) - 1 and text[i - 1].isalpha() and text[i + 1].isalpha()
+        for i in beyond
+        if not text[i].isalpha() and text[i] != "’"
+    )
+    return inside / max(len(beyond), 1)
+
+
+def _is_spelled(text: str, alphabets: tuple[str, ...]) -> bool:
+    beyond = {c for c in text if ord(c) > 127} - _MARKS
+    return any(beyond <= {*letters, *letters.upper()} for letters in alphabets) and not _signs_in_words(text)

@@ -28,12 +28,21 @@ class FileProblems:
 
     file: str
     problems: list[Problem] = field(default_factory=list)
+    several_lines: bool = False  # whether rows of a CSV file go over several lines as they should
     _lines: dict[str, list[int]] = field(default_factory=dict)
     _counts: dict[str, int] = field(default_factory=dict)
     _details: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def add(self, code: str, why: Message, remedy: Message, line: int | None = None, column: str | None = None) -> None:
-        self.problems.append(Problem(Severity.ERROR, code, why, remedy, self.file, line, column))
+    def add(
+        self,
+        code: str,
+        why: Message,
+        remedy: Message,
+        line: int | None = None,
+        column: str | None = None,
+        severity: Severity = Severity.ERROR,
+    ) -> None:
+        self.problems.append(Problem(severity, code, why, remedy, self.file, line, column))
 
     def seen(self, code: str, line: int, **details: Any) -> None:
         """Counts a row with the fault `code`; `finish` makes one problem of them. details: of the first row are kept."""
@@ -42,6 +51,14 @@ class FileProblems:
             lines.append(line)
         self._counts[code] = self._counts.get(code, 0) + 1
         self._details.setdefault(code, details)
+
+    def has_seen(self, *codes: str) -> bool:
+        """Whether a row with one of these faults was found."""
+        return not self._lines.keys().isdisjoint(codes)
+
+    def lines(self, code: str) -> list[int]:
+        """The first lines with a fault."""
+        return self._lines.get(code, [])
 
     @property
     def rows_seen(self) -> bool:
@@ -52,14 +69,30 @@ class FileProblems:
         for code, lines in self._lines.items():
             count, details = self._counts[code], self._details[code]
             why, remedy = _ROW_FAULTS[code]
+            severity = _MILD.get(code, Severity.ERROR)
             shown = ", ".join(map(str, lines)) + (" …" if count > len(lines) else "")
             values = {"count": count, "lines": shown, **details}
             self.problems.append(
-                Problem(Severity.ERROR, code, Message(why.template, values), remedy, self.file, lines[0], details.get("column"), count)
+                Problem(severity, code, Message(why.template, values), remedy, self.file, lines[0], details.get("column"), count)
             )
 
 
+_MILD = {"stray_quotes": Severity.WARNING, "swallowed_rows": Severity.WARNING, "trailing_delimiters": Severity.INFO}
+"""Faults with which a row can be used."""
+
 _ROW_FAULTS = {
+    "stray_quotes": (
+        message("Quotation marks that open no cell: {count} lines (lines {lines}). They are read as characters."),
+        message("If a cell should go over several lines, close its quotation mark, and double those inside."),
+    ),
+    "swallowed_rows": (
+        message("Quoted cells that swallow lines which look like rows: {count} (they begin on lines {lines}; the first ends on {last})."),
+        message("If these are rows, remove the quotation mark, or double it; otherwise no action is needed."),
+    ),
+    "trailing_delimiters": (
+        message("Rows that end with delimiters beyond the header: {count} (lines {lines}). The empty cells are left out."),
+        message("No action needed."),
+    ),
     "ragged_rows": (
         message("The header has {expected} cells; rows with another number: {count} (lines {lines}). The first has {found}."),
         message("Put texts that contain the delimiter or line breaks in double quotes, or add the missing cells."),
@@ -93,17 +126,30 @@ def empty(findings: FileProblems) -> NoReturn:
     raise DataError(findings.problems)
 
 
-def check_names(names: list[str], findings: FileProblems, limits: Limits, line: int | None) -> None:
+_INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u200c\u200d\u200e\u200f\u2060\u00ad"))
+
+
+def visible_names(names: list[str], findings: FileProblems, line: int | None) -> list[str]:
+    """Names without spaces around and without characters that nobody sees (marks, zero-width spaces), which are noted."""
+    clean = [name.translate(_INVISIBLE).strip() for name in names]
+    for i, name in enumerate(clean):
+        if name != names[i].strip():
+            why = message("The name of the column has invisible characters; they are removed.")
+            findings.add("invisible_characters", why, message("No action needed."), line, name or str(i + 1), Severity.INFO)
+    return clean
+
+
+def check_names(names: list[str], findings: FileProblems, limits: Limits, line: int | None) -> bool:
+    """Whether columns may be called so; empty names are for others to judge. What is wrong is added to `findings`."""
+    first: dict[str, int] = {}
+    n_before = len(findings.problems)
     if len(names) > limits.max_columns:
         why = message("The header has {found} columns, more than {limit}.", found=len(names), limit=limits.max_columns)
         findings.add("too_many_columns", why, message("Keep the columns that a task needs."), line)
+        return False
     for i, column in enumerate(names):
-        if not column:
-            why = message("Column {number} has no name.", number=i + 1)
-            remedy = message("Give it a name in the header, or remove it (an index or a delimiter at the end of lines makes such columns).")
-            findings.add("empty_column_name", why, remedy, line, str(i + 1))
-        elif column in names[:i]:
-            why = message("Columns {first} and {second} have the same name.", first=names.index(column) + 1, second=i + 1)
+        if column and column in first:
+            why = message("Columns {first} and {second} have the same name.", first=first[column] + 1, second=i + 1)
             findings.add("duplicate_column", why, message("Give each column a unique name."), line, column)
         elif column == LINE:
             findings.add(
@@ -113,3 +159,5 @@ def check_names(names: list[str], findings: FileProblems, limits: Limits, line: 
                 line,
                 column,
             )
+        first.setdefault(column, i)
+    return len(findings.problems) == n_before

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mtl_core.base.messages import message
 from mtl_core.data.encodings import Scan
-from mtl_core.data.findings import ROWS, FileProblems, Limits, check_names, empty
+from mtl_core.data.findings import ROWS, FileProblems, Limits, check_names, empty, visible_names
 from mtl_core.data.places import LINE
-from mtl_core.data.problems import has_errors
 
 
 def read_jsonl(open_stream: Callable[[], BinaryIO], found: Scan, findings: FileProblems, limits: Limits) -> pa.Table | None:
@@ -21,7 +21,10 @@ def read_jsonl(open_stream: Callable[[], BinaryIO], found: Scan, findings: FileP
     n_rows = 0
     with io.TextIOWrapper(open_stream(), encoding=found.encoding) as text:
         for records, lines in _json_chunks(text, findings):
-            names = dict.fromkeys(key for record in records for key in record)
+            names: dict[str, None] = dict.fromkeys(key for record in records for key in record)
+            if len(names.keys() | columns.keys()) > limits.max_columns:
+                check_names([*columns, *names.keys() - columns.keys()], findings, limits, lines[0])
+                return None
             for name in names:
                 if name not in columns:
                     columns[name] = [pa.nulls(n_rows, pa.string())] if n_rows else []
@@ -30,16 +33,18 @@ def read_jsonl(open_stream: Callable[[], BinaryIO], found: Scan, findings: FileP
                 columns[name].append(pa.nulls(len(records), pa.string()))
             starts.append(pa.array(lines, pa.int64()))
             n_rows += len(records)
-            if len(columns) > limits.max_columns:
-                break
     if not n_rows:
         if not findings.rows_seen:
             empty(findings)
         return None
-    check_names([name.strip() for name in columns], findings, limits, None)
-    if has_errors(findings.problems):
+    shown_names = visible_names(list(columns), findings, None)
+    if not check_names(shown_names, findings, limits, None):
         return None
-    merged = {name.strip(): _merged(arrays) for name, arrays in columns.items()}
+    for number, shown in enumerate(shown_names, start=1):
+        if not shown:
+            why = message("Column {number} has no name.", number=number)
+            findings.add("empty_column_name", why, message("Give each value a name, or remove it."), None, str(number))
+    merged = {name: _merged(arrays) for name, arrays in zip(shown_names, columns.values(), strict=True)}
     return pa.table({**merged, LINE: pa.chunked_array(starts, pa.int64())})
 
 

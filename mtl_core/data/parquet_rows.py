@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 
 from mtl_core.base.messages import message
 from mtl_core.data.encodings import LimitError
-from mtl_core.data.findings import FileProblems, Limits, check_names, empty
+from mtl_core.data.findings import FileProblems, Limits, check_names, empty, visible_names
 from mtl_core.data.places import LINE
-from mtl_core.data.problems import Problem, Severity, has_errors
+from mtl_core.data.problems import Problem, Severity
 
 
 def read_parquet(path: Path, findings: FileProblems, limits: Limits) -> pa.Table | None:
@@ -24,10 +24,10 @@ def read_parquet(path: Path, findings: FileProblems, limits: Limits) -> pa.Table
                 why = message("The content is larger than {limit} MB.", limit=limits.max_bytes >> 20)
                 remedy = message("Split the table into smaller files, or raise the limit.")
                 raise LimitError(Problem(Severity.ERROR, "too_large", why, remedy, findings.file))
-            check_names(file.schema_arrow.names, findings, limits, None)
-            if has_errors(findings.problems):
+            names = visible_names(file.schema_arrow.names, findings, None)
+            if not check_names(names, findings, limits, None):
                 return None
-            table = file.read()
+            table = file.read().rename_columns(names)
     except (pa.ArrowException, OSError) as e:
         why = message("The Parquet file is damaged or cut off: {reason}", reason=str(e).splitlines()[0])
         findings.add("broken_parquet", why, message("Copy or export it again; check that the transfer was complete."))

@@ -203,7 +203,7 @@ def _read_plain(
             hashed = _Hashed(file)
             with _unpacked(hashed, path, packing, name) as stream:
                 text = PlainText(stream, limits.max_bytes, _MAX_LINE_BYTES)
-                table, delimiter = _rows(form, text.open, text.found, path, findings, limits)
+                table, delimiter = _rows(form, text.open, text.found, path, findings, limits, once=True)
                 text.finish()
             while packing != "zip" and hashed.read(CHUNK):
                 pass
@@ -213,10 +213,16 @@ def _read_plain(
 
 
 def _rows(
-    form: str, open_stream: Callable[[], BinaryIO], found: Scan, path: Path, findings: FileProblems, limits: Limits
+    form: str,
+    open_stream: Callable[[], BinaryIO],
+    found: Scan,
+    path: Path,
+    findings: FileProblems,
+    limits: Limits,
+    once: bool = False,
 ) -> tuple[pa.Table | None, str | None]:
     if form == "csv":
-        return read_csv(open_stream, found, path, findings, limits)
+        return read_csv(open_stream, found, path, findings, limits, once)
     return read_jsonl(open_stream, found, findings, limits), None
 
 

@@ -43,6 +43,11 @@ class Sampler:
         self._position = dict.fromkeys(self._rows, 0)  # rows drawn since the start, where they were always the same
         self._permutations: dict[str, tuple[int, np.ndarray]] = {}
 
+    @property
+    def rows(self) -> dict[str, np.ndarray]:
+        """Table → the rows that are drawn of it."""
+        return dict(self._rows)
+
     def change(self, sampling: type[Sampling], options: Any) -> None:
         """Another way of sampling from the next step on; every table goes on where it is. Raises ValueError: as `sampling` does."""
         self.sampling = sampling(list(self._rows), np.array([len(r) for r in self._rows.values()]), options)

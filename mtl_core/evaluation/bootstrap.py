@@ -30,21 +30,30 @@ _CELLS = 2_000_000
 
 @dataclass(frozen=True)
 class Difference:
-    """value: the second less the first; low, high: of its interval at CONFIDENCE; p: two-sided, not adjusted.
+    """first, second: the metric of its trainings; value: the mean of the second less that of the first; low, high: of its interval at
+    CONFIDENCE; p: two-sided, not adjusted.
 
-    n_rows, n_units: rows, and what was drawn of them (lists, users); n_draws: those with a metric; n_seeds: of the first and
-    the second. over_seeds: whether low, high and p count the chance of seeds, too. low, high, p: nan where nothing can be said.
+    n_rows, n_units: rows, and what was drawn of them (lists, users); n_draws: those with a metric. low, high, p: nan where nothing can be
+    said.
     """
 
-    value: float
+    first: tuple[float, ...]
+    second: tuple[float, ...]
     low: float
     high: float
     p: float
     n_rows: int
     n_units: int
     n_draws: int
-    n_seeds: tuple[int, int] = (1, 1)
-    over_seeds: bool = False
+
+    @property
+    def value(self) -> float:
+        return float(np.mean(self.second) - np.mean(self.first))
+
+    @property
+    def over_seeds(self) -> bool:
+        """Whether low, high and p count the chance of seeds, too."""
+        return len(self.first) + len(self.second) > 2
 
     @property
     def known(self) -> bool:
@@ -73,26 +82,27 @@ def paired_difference(
 ) -> Difference:
     """first, second: of each training its metric of the same N rows, several where they differ by the seed alone, each at least one.
     units: (N,) int, rows of one number are drawn together."""
-    n_rows, n_units, n_seeds = len(units), len(np.unique(units)), (len(first), len(second))
+    n_rows, n_units = len(units), len(np.unique(units))
     once = np.ones((1, n_rows))
     values = [np.array([float(one(once)[0]) for one in side]) for side in (first, second)]
+    sides = tuple(values[0].tolist()), tuple(values[1].tolist())
     value = float(values[1].mean() - values[0].mean())
     if n_units < LEAST_UNITS or not math.isfinite(value):
-        return Difference(value, math.nan, math.nan, math.nan, n_rows, n_units, 0, n_seeds)
+        return Difference(*sides, math.nan, math.nan, math.nan, n_rows, n_units, 0)
     found = np.concatenate(
         [np.mean([one(w) for one in second], axis=0) - np.mean([one(w) for one in first], axis=0) for w in draws(units, n_draws, seed)]
     )
     found = found[np.isfinite(found)]
     if len(found) < n_draws / 2:
-        return Difference(value, math.nan, math.nan, math.nan, n_rows, n_units, len(found), n_seeds)
-    if sum(n_seeds) > 2:
+        return Difference(*sides, math.nan, math.nan, math.nan, n_rows, n_units, len(found))
+    if len(first) + len(second) > 2:
         low, high, p = _over_seeds(value, values, float(found.var(ddof=1)), n_units)
     else:
         tail = (1 - CONFIDENCE) / 2
         low, high = map(float, np.quantile(found, (tail, 1 - tail)))
         side = min(np.count_nonzero(found <= 0), np.count_nonzero(found >= 0))
-        p = min(1.0, 2 * (side + 1) / (len(found) + 1))
-    return Difference(value, low, high, p, n_rows, n_units, len(found), n_seeds, sum(n_seeds) > 2)
+        p = float(min(1.0, 2 * (side + 1) / (len(found) + 1)))
+    return Difference(*sides, low, high, p, n_rows, n_units, len(found))
 
 
 def _over_seeds(value: float, values: Sequence[np.ndarray], of_rows: float, n_units: int) -> tuple[float, float, float]:

@@ -150,6 +150,7 @@ class Jobs:
             stopping=live and job.control.stopping,
             device=snapshot.device or job.device,
             preparing=snapshot.state is RunState.RUNNING and recorder.quiet,
+            making_ready=job.control.preparing if live and recorder.quiet else None,
         )
 
     def control(self, run_id: str) -> Control | None:

@@ -3,6 +3,7 @@
 import threading
 from dataclasses import dataclass
 
+from mtl_core.base.messages import Message
 from mtl_core.data.problems import Problem
 from mtl_core.tracking.runs import Run, RunState, Series
 from mtl_core.training.events import Event, Failed
@@ -14,6 +15,7 @@ class Snapshot:
 
     progress: in [0, 1]; seconds_left, memory_bytes, device: None while unknown. position: 1 is next, None when not waiting.
     steerable: whether `jobs().control(run_id)` is there: it is at work, in this process. preparing: at work, before the first step.
+    making_ready: what, and how much of it all is done, in [0, 1]; None while unknown.
     problems: of the data, when that is why it failed. error: translate `message` and `advice` as they stand.
     """
 
@@ -33,6 +35,7 @@ class Snapshot:
     pausing: bool = False
     stopping: bool = False
     preparing: bool = False
+    making_ready: tuple[Message, float] | None = None
 
 
 class Follower:

@@ -42,7 +42,7 @@ def training(target: Run, workspace: Workspace, resume: bool) -> Work:
         from mtl_core.training.loop import train
 
         experiment = target.experiment
-        prepared = prepare(experiment, workspace, target.base, contained=target.contained)
+        prepared = prepare(experiment, workspace, target.base, contained=target.contained, tell=control.tell)
         for event in train(experiment, prepared, control, target.folder, resume=resume):
             if target.purpose and isinstance(event, Finished) and event.state == "finished":
                 for checkpoint in (target.folder / "checkpoints").iterdir():  # a comparison needs its numbers, and has many

@@ -178,15 +178,16 @@ def overlay(
     translate: Translate = str,
     smoothing: float = 0.0,
     title: str | None = None,
+    colors: Mapping[str, str] | None = None,
 ) -> go.Figure:
     """One task in several runs: a colour and a kind of line for each run (its name is the key).
 
     metric: "training" (its loss while training, smoothed), "loss" (on the validation split), or a metric of the task.
-    title: of the axis, when the metric's name will not do.
+    title: of the axis, when the metric's name will not do. colors: of the runs, where several share one.
     """
     titles = {"training": N_("Training loss"), "loss": N_("Validation loss")}
     figure = blank(translate("Step"), title or (translate(titles[metric]) if metric in titles else metric))
-    colors, dashes = run_colors(runs), run_dashes(runs)
+    colors, dashes = colors or run_colors(runs), run_dashes(runs)
     for name, series in runs.items():
         if task not in series.tasks:
             continue

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,14 +51,24 @@ class Prepared:
         return {task.data: task.dataset.hash for task in self.tasks.values()}
 
 
-def prepare(experiment: Experiment, workspace: Workspace, base: Path | None = None, *, contained: bool = False) -> Prepared:
+Tell = Callable[[Message, float], None]
+"""Is told what is being made ready, and how much of it all is done, in [0, 1]."""
+
+
+def prepare(
+    experiment: Experiment, workspace: Workspace, base: Path | None = None, *, contained: bool = False, tell: Tell = lambda what, done: None
+) -> Prepared:
     """base: the folder that files are relative to; contained: take files from the workspace and the sample shop only.
 
     Raises DataError with the errors of all tables, EncoderError.
     """
+    n = len(experiment.data)
+    parts = n + len(experiment.tasks) + 2  # the tokenizer before, the encoder after
+    tell(message("Loading the tokenizer"), 0.0)
     tokenizer = load_tokenizer(experiment.encoder.name)
     datasets, mapped, problems = {}, {}, []
-    for name in experiment.data:
+    for place, name in enumerate(experiment.data):
+        tell(message("Reading the table “{table}”", table=name), (1 + place) / parts)
         try:
             datasets[name] = store(experiment, name, workspace, base, contained)
             problems += datasets[name].problems
@@ -69,12 +80,12 @@ def prepare(experiment: Experiment, workspace: Workspace, base: Path | None = No
             problems += mapped[name].problems
     if has_errors(problems):
         raise DataError(problems)
-    tasks = {
-        name: _prepare_task(
-            experiment.tasks[name], mapped.pop(name), datasets[experiment.tasks[name].data], tokenizer, experiment, workspace
-        )
-        for name in list(mapped)
-    }
+    tasks = {}
+    for place, name in enumerate(list(mapped)):
+        tell(message("Tokenising the texts of “{task}”", task=name), (1 + n + place) / parts)
+        task = experiment.tasks[name]
+        tasks[name] = _prepare_task(task, mapped.pop(name), datasets[task.data], tokenizer, experiment, workspace)
+    tell(message("Loading the encoder"), (parts - 1) / parts)
     pa.default_memory_pool().release_unused()  # the tables are gone, but Arrow keeps what they took
     return Prepared(tasks, tokenizer, problems)
 

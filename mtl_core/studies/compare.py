@@ -1,7 +1,9 @@
 """Runs side by side: metrics with the difference to a baseline run, settings that differ, and what may not be compared with what."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import mean
 from typing import Any, Literal
 
 from mtl_core.base.faults import ExperimentError
@@ -9,7 +11,8 @@ from mtl_core.base.messages import Message, message
 from mtl_core.config.experiment import Experiment
 from mtl_core.studies.differences import settings
 from mtl_core.tasks import KINDS, is_better
-from mtl_core.tracking.runs import Run, Series
+from mtl_core.tracking.runs import Run
+from mtl_core.training.events import Started
 
 Part = Literal["before", "best", "test"]
 
@@ -118,16 +121,16 @@ def _warnings(base: RunResult, run: RunResult, part: Part) -> list[Message]:
     return found
 
 
-def incomparable(task: str, base: RunResult, run: RunResult, part: Part) -> Message | None:
-    """The first reason why the task's numbers of two runs do not mean the same."""
+def incomparable(task: str, base: RunResult, run: RunResult, part: Part, joined: bool = False) -> Message | None:
+    """The first reason why the task's numbers of two runs do not mean the same. joined: only rows that both have are compared."""
     if base.experiment and run.experiment and (why := _differs(task, base, run, base.experiment, run.experiment)):
         return why
     split = "validation" if part != "test" else "test"
     rows = [r.rows.get(task, {}).get(split) for r in (base, run)]
     measured = [set(r.tasks[task].get(part, {})) for r in (base, run)]
-    if None not in rows and rows[0] != rows[1]:
+    if not joined and None not in rows and rows[0] != rows[1]:
         return message("they were measured on {first} and on {second} rows.", first=rows[0], second=rows[1])
-    if measured[0] != measured[1]:
+    if not joined and measured[0] != measured[1]:
         return message("different metrics were measured.")
     return None
 
@@ -146,12 +149,13 @@ def _differs(task: str, base: RunResult, run: RunResult, first: Experiment, seco
 
     if own.kind != other.kind:
         return message("the task has a different kind.")
-    if tables[0].model_dump(exclude={"split"}) != tables[1].model_dump(exclude={"split"}):
-        return message("the data is not the same.")
-    if tables[0].split != tables[1].split:
-        return message("the data is split differently.")
-    if all(hashes) and hashes[0] != hashes[1]:
-        return message("the data has changed in between.")
+    if not all(hashes) or hashes[0] != hashes[1]:  # equal ones have the same rows in the same split, wherever they came from
+        if tables[0].model_dump(exclude={"split"}) != tables[1].model_dump(exclude={"split"}):
+            return message("the data is not the same.")
+        if tables[0].split != tables[1].split:
+            return message("the data is split differently.")
+        if all(hashes):
+            return message("the data has changed in between.")
     if not same_columns("label"):
         return message("the label is another column.")
     if differing := [name for name in kind.measured_by if getattr(own.options, name) != getattr(other.options, name)]:
@@ -161,11 +165,40 @@ def _differs(task: str, base: RunResult, run: RunResult, first: Experiment, seco
     return None
 
 
-def compare_runs(runs: Sequence[Run], baseline: Run, series: Mapping[str, Series]) -> Comparison:
-    """On the test split; on the best validation where a run was not tested. series: short name → curves."""
-    results = [_result(run, name, series[name]) for run, name in zip(runs, short_names(runs).values(), strict=True)]
-    tested = all(parts.get("test") for result in results for parts in result.tasks.values())
-    return compare(results, short_names(runs)[baseline.id], "test" if tested else "best")
+@dataclass(frozen=True)
+class Group:
+    """Runs that are compared as one, because only their seeds differ; or a single run. name: no other group has it."""
+
+    name: str
+    runs: tuple[Run, ...]
+
+
+def groups_of(runs: Sequence[Run], by_seed: bool = True) -> list[Group]:
+    """In the order of their first runs. by_seed: False: each run is by itself."""
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        found.setdefault(_without_seed(run) if by_seed else run.id, []).append(run)
+    names = short_names([members[0] for members in found.values()])
+    return [Group(names[members[0].id], tuple(members)) for members in found.values()]
+
+
+def _without_seed(run: Run) -> str:
+    """Equal for runs that differ by their seed, and their name, alone."""
+    try:
+        values = run.experiment.model_dump(mode="json", exclude={"seed", "name"})
+    except ExperimentError:
+        return run.id
+    return run.id if run.steered else json.dumps([values, run.datasets], sort_keys=True)
+
+
+def compare_runs(groups: Sequence[Group], baseline: str | None = None, part: Part = "best") -> Comparison:
+    """The means of each group's runs. baseline: a group's name; None: the first."""
+    return compare([result_of(group) for group in groups], baseline, part)
+
+
+def tested(groups: Sequence[Group]) -> bool:
+    """Whether there are test results of every run."""
+    return all(run.tested for group in groups for run in group.runs)
 
 
 def short_names(runs: Sequence[Run]) -> dict[str, str]:
@@ -174,11 +207,28 @@ def short_names(runs: Sequence[Run]) -> dict[str, str]:
     return {run.id: run.name if taken.count(run.name) == 1 else f"{run.name} {run.id[:4]}" for run in runs}
 
 
-def _result(run: Run, name: str, series: Series) -> RunResult:
+def result_of(group: Group) -> RunResult:
+    """Its metrics are means over its runs, the rest is the first one's."""
+    run = group.runs[0]
     try:
         experiment = run.experiment
     except ExperimentError:
         experiment = None
-    rows = series.started.rows if series.started else {}
-    examples = series.step * experiment.training.batch_size if experiment else None
-    return RunResult(name, experiment, run.result()["tasks"], run.datasets, rows, examples, run.steered)
+    started = next((event for event in run.events() if isinstance(event, Started)), None)
+    examples = int(run.status.get("step") or 0) * experiment.training.batch_size if experiment else None
+    found = [one.result()["tasks"] for one in group.runs]
+    tasks = {
+        task: {
+            part: {metric: mean(values_of(found, task, part, metric)) for metric in metrics}
+            for part, metrics in parts.items()
+            if all(part in one.get(task, {}) for one in found)
+        }
+        for task, parts in found[0].items()
+    }
+    return RunResult(group.name, experiment, tasks, run.datasets, started.rows if started else {}, examples, run.steered)
+
+
+def values_of(results: Sequence[Mapping[str, Any]], task: str, part: str, metric: str) -> list[float]:
+    """One metric of each result ({"task": {"part": {metric: value}}}) that has it."""
+    found = (result.get(task, {}).get(part, {}).get(metric) for result in results)
+    return [value for value in found if value is not None]

@@ -119,6 +119,13 @@ class MetricInfo:
     help: str
     higher_is_better: bool = True
 
+    def full(self, value: float) -> bool:
+        """Whether a value before training leaves nothing to gain: FULL or more of a metric whose best is 1."""
+        return self.higher_is_better and FULL <= value <= 1
+
+
+FULL = 0.999
+
 
 @dataclass(frozen=True)
 class Mining:
@@ -179,6 +186,11 @@ class Rows(ABC):
         """(N,) what a person is told the number of rows by: the label, or a list of the names in it; None where that would say nothing.
         table: as for `check`, without errors."""
         return table["label"] if "label" in table.column_names else None
+
+    def read(self, table: pa.Table, options: Any) -> Mapping[str, pa.Array | pa.ChunkedArray]:
+        """Field → what the task learns from, (N,) or a list a row, for people; of fields that it reads as they are mapped, nothing.
+        table: as for `counted`."""
+        return {}
 
     @abstractmethod
     def fit(self, table: pa.Table, options: Any) -> Spec:

@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from mtl_core.base.messages import message
 from mtl_core.data.problems import Problem
+from mtl_core.tracking.looks import record_look
 from mtl_core.tracking.runs import Run, RunError
 from mtl_core.tracking.series import Series
 from mtl_core.tracking.status import Owner, RunState, number, plain, problem_to_json, read_status, result_of, write_status
@@ -87,6 +88,8 @@ class Recorder:
             tested = {"tested": time.time()} if event.split == "test" else {}
             result = {"result": result_of(self.series.finished)} if self.series.finished else {}
             self.set_state(self.state, step=event.step, n_steps=self.series.n_steps, **tested, **result)
+            if tested:
+                record_look(self.folder, self.status.get("datasets") or {})
         elif isinstance(event, Finished):
             state = RunState.STOPPED if event.state == "stopped" else RunState.FINISHED
             self.set_state(state, ended=time.time(), step=event.step, result=result_of(event))

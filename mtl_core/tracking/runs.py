@@ -185,11 +185,7 @@ class Run:
         series = self.series()
         if series.finished:
             return result_of(series.finished)
-        tasks: dict[str, dict[str, Any]] = {}
-        for part, evaluated in (("before", series.before), ("best", series.best)):
-            for task, metrics in evaluated.metrics.items() if evaluated else ():
-                tasks.setdefault(task, {})[part] = metrics
-        return {"tasks": tasks}
+        return {"tasks": series.so_far}
 
     def reports(self, split: str = "test") -> dict[str, list[dict[str, Any]]]:
         """task → panels, as last reported for `split`; empty when there is none."""

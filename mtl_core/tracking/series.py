@@ -221,6 +221,15 @@ class Series:
         return {task: Seen(splits.get("train", 0), self._drawn.get(task, 0)) for task, splits in rows.items()}
 
     @property
+    def so_far(self) -> dict[str, dict[str, dict[str, float]]]:
+        """Task → "before" and "best" → metric → value, of a run that has no result yet."""
+        tasks: dict[str, dict[str, dict[str, float]]] = {}
+        for part, evaluated in (("before", self.before), ("best", self.best)):
+            for task, metrics in evaluated.metrics.items() if evaluated else ():
+                tasks.setdefault(task, {})[part] = dict(metrics)
+        return tasks
+
+    @property
     def left_out(self) -> dict[str, int]:
         return {task: int(curve.last[1]) for task, curve in self._left_out.items() if curve.last}
 

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mtl_core.base.messages import Message
+
 
 @dataclass(frozen=True)
 class Commands:
@@ -23,14 +25,20 @@ class Control:
     """Thread-safe. `take` and `wait_while_paused` are for the loop, the rest is for whoever steers.
 
     on_stop: is called after `stop`, by the thread that asks; for whoever keeps a training waiting.
+    preparing: before the first step, what is being made ready, and how much of it is done, in [0, 1].
     """
 
     def __init__(self) -> None:
         self.on_stop: Callable[[], None] = lambda: None
+        self.preparing: tuple[Message, float] | None = None
         self._condition = threading.Condition()
         self._changes: list[dict[str, Any]] = []
         self._back: int | None = None
         self._stop = self._evaluate = self._pause = False
+
+    def tell(self, what: Message, done: float) -> None:
+        """For whoever prepares the training."""
+        self.preparing = what, done
 
     def steer(self, changes: Mapping[str, Any]) -> None:
         """New values of settings from the next step on: path in the experiment → value, such as {"tasks.search.weight": 2.0}.

@@ -87,7 +87,7 @@ def train(
     """
     control = control or Control()
     try:
-        while (back := (yield from _Trainer(experiment, prepared, control, folder, resume).run())) is not None and folder:
+        while (back := (yield from Trainer(experiment, prepared, control, folder, resume).run())) is not None and folder:
             restore_before(folder, back)
             resume = True
         return
@@ -108,7 +108,9 @@ class NotFinite(Exception):
         self.step, self.task = step, task
 
 
-class _Trainer:
+class Trainer:
+    """What `train` and a probe of it drive."""
+
     def __init__(self, experiment: Experiment, prepared: Prepared, control: Control, folder: Path | None, resume: bool):
         self.experiment, self.prepared, self.control, self.folder = experiment, prepared, control, folder
         self.options = experiment.training

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from mtl_core.base.messages import Message
 from mtl_core.training.control import Commands, Control
 from mtl_core.training.events import Evaluated, Event, Failed, Finished, Resumed, Steered, StepDone
 
@@ -59,6 +60,9 @@ class Replay(Control):
     @property
     def stopping(self) -> bool:
         return self._person.stopping
+
+    def tell(self, what: Message, done: float) -> None:
+        self._person.tell(what, done)
 
     def wait_while_paused(self) -> None:
         self._person.wait_while_paused()

@@ -27,8 +27,12 @@ STYLES = {  # verdict → word, sign, how it is written
 
 
 def show(run: Run, _: Translate) -> None:
-    """Nothing for a run that is no finished joint run, or was itself made for a comparison."""
-    if run.state is not RunState.FINISHED or len(run.tasks) < 2 or run.purpose:
+    """Why not, for a run that is no finished joint run, or was itself made for a comparison."""
+    if len(run.tasks) < 2 or run.purpose:
+        st.caption(_("Nothing to compare: the run has a single task, or was itself made for a comparison."))
+        return
+    if run.state is not RunState.FINISHED:
+        st.caption(_("Whether joint training helps can be measured when the run has finished."))
         return
     st.subheader(_("Single-task or joint training"))
     st.caption(_("Does joint training help? Each task is trained alone on the same number of its rows, with the same encoder and seeds."))
@@ -61,6 +65,7 @@ def _body(run: Run, seeds: int, trials: int, was_live: bool, _: Translate) -> No
     outcome = now.verdicts()
     if any(row.tasks for row in outcome.rows):
         _verdicts(now, outcome, _)
+    needed.made(now, "alone", _)
 
 
 def _verdicts(now: AlonePlan, outcome: Verdicts, _: Translate) -> None:

@@ -13,6 +13,7 @@ from mtl_core import plots
 from mtl_core.base.messages import N_, Translate
 from mtl_core.base.program import SAMPLE_SHOP
 from mtl_core.base.workspace import Workspace
+from mtl_core.config import understood
 from mtl_core.config.doubts import doubts
 from mtl_core.config.drafts import files_of, unused_name
 from mtl_core.config.experiment import DataConfig, TaskConfig
@@ -20,7 +21,9 @@ from mtl_core.config.tables import map_task, store_table
 from mtl_core.data.describe import histogram, label_counts, token_lengths
 from mtl_core.data.problems import DataError, Problem, has_errors
 from mtl_core.model.packaged import minilm_token_counts
+from mtl_core.tasks.base import TaskKind
 from pages.parts import mapping, problems
+from pages.parts import understood as understood_table
 from pages.parts.background import desk
 from pages.parts.frame import workspace
 from pages.parts.look import Chosen, read
@@ -38,6 +41,8 @@ class Checked:
     labels: list[dict[str, Any]] = field(default_factory=list)
     n_labels: int = 0
     lengths: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    understood: dict[str, understood.Understood] = field(default_factory=dict)
+    kind: TaskKind | None = None
 
     @property
     def usable(self) -> bool:
@@ -66,14 +71,15 @@ def _check(chosen: Chosen, changed: int, data_values: dict[str, Any], task_value
         return Checked(error.problems)
     mapped = map_task(task, dataset)
     found = [*dataset.problems, *mapped.problems]
+    learned = understood.understood(mapped, task.columns, task.options)
     if has_errors(found):
-        return Checked(found, dataset.split_sizes)
+        return Checked(found, dataset.split_sizes, understood=learned, kind=mapped.kind)
     found += doubts(dataset.table(), mapped, task.columns, task.options, name)
     texts = [f.name for f in mapped.kind.fields if f.type in ("text", "texts") and f.name in mapped.table.column_names]
     lengths = [token_lengths(mapped.table.column(name), minilm_token_counts) for name in texts]
     labels = mapped.kind.rows.counted(mapped.table, task.options)
     rows, n_labels = ([], 0) if labels is None else label_counts(labels, mapped.split)
-    return Checked(found, dataset.split_sizes, rows, n_labels, dict(zip(texts, histogram(lengths), strict=True)))
+    return Checked(found, dataset.split_sizes, rows, n_labels, dict(zip(texts, histogram(lengths), strict=True)), learned, mapped.kind)
 
 
 def show(checked: Checked, _: Translate, form: str = "") -> None:
@@ -82,6 +88,8 @@ def show(checked: Checked, _: Translate, form: str = "") -> None:
     for column in dict.fromkeys(p.leave_out for p in checked.problems if p.leave_out and form):
         label = _("Leave out “{column}”").format(column=plain(column))
         st.button(label, key=f"leave_out.{column}", icon=":material/block:", on_click=mapping.leave_out, args=(column, form))
+    if checked.kind:
+        understood_table.show(checked.understood, checked.kind, _)
     if not checked.usable:
         return
     if not checked.problems:

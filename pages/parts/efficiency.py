@@ -59,6 +59,7 @@ def _body(run: Run, task: str, seeds: int, was_live: bool, _: Translate) -> None
             _("“{task}” has no figure on validation rows: give its table a larger validation share.").format(task=plain(task)),
             icon=":material/info:",
         )
+    needed.made(now, "efficiency", _)
     if all(len(points) < 2 for points in curves.values()):  # the run itself is a point, but no curve
         return
     labels = {info.name: info.label for kind in KINDS.values() for info in kind.metrics}

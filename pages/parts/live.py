@@ -37,7 +37,7 @@ def show(run_id: str, _: Translate) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             _state(now, _)
             _handles(now, _)
-        st.progress(now.progress or 0.0)
+        st.progress(now.making_ready[1] if now.making_ready else now.progress or 0.0)
         _readout(now, _)
 
 
@@ -57,7 +57,7 @@ def _state(now: Snapshot, _: Translate) -> None:
     states.badge(now.state, _)
     if any(not change.refused for change in series.steered):
         states.steered(_)
-    st.caption(_doing(now, _), width="content")
+    st.caption(plain(_doing(now, _)), width="content")
 
 
 def _doing(now: Snapshot, _: Translate) -> str:
@@ -68,7 +68,7 @@ def _doing(now: Snapshot, _: Translate) -> str:
         ahead = waiting.index(now.run_id) if now.run_id in waiting else 0
         return _("Queued. Runs ahead of it: {n}").format(n=ahead)
     if now.preparing or now.state == "queued":
-        return _("Preparing: reading tables, tokenising texts, loading the encoder …")
+        return f"{now.making_ready[0].text(_)} …" if now.making_ready else _("Preparing …")
     if not series.n_steps:
         return ""
     text = _("Step {step} of {total}").format(step=series.step, total=series.n_steps)

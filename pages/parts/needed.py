@@ -9,6 +9,7 @@ from mtl_core.jobs import jobs
 from mtl_core.studies import comparisons
 from mtl_core.studies.comparisons import Needed
 from mtl_core.tracking.runs import RunError
+from pages.parts import states
 from pages.parts.frame import workspace
 from pages.parts.text import duration, plain
 
@@ -38,6 +39,30 @@ def progress(now: Needed, plans: Callable[[], Needed], whole: float, start: str,
         at_work = sum(jobs().snapshot(part.run.id, workspace()).progress or 0.0 for part in live if part.run)
         st.progress(min(1.0, (now.n_done + at_work) / now.n))
         st.caption(_("They are trained one after another in the background; you may close this page."))
+
+
+def made(now: Needed, key: str, _: Translate) -> None:
+    """The trainings that there are of a comparison, folded: they are shown nowhere else."""
+    runs = [(part, part.run) for part in now.distinct if part.run is not None]
+    if not runs:
+        return
+    with st.expander(_("Trainings of this comparison: {n}").format(n=len(runs)), icon=":material/list:"):
+        st.dataframe(
+            {
+                _("Training"): [part.label for part, _run in runs],
+                _("State"): [states.word(run.state, _) for _part, run in runs],
+                _("Seconds"): [run.seconds for _part, run in runs],
+                _("Run"): [f"train?run={run.id}" for _part, run in runs],
+            },
+            hide_index=True,
+            height="content",
+            column_config={
+                _("Run"): st.column_config.LinkColumn(display_text=r"run=(.*)"),
+                _("Seconds"): st.column_config.NumberColumn(format="%.0f"),
+            },
+            key=f"{key}_made",
+            alt=_("Trainings that were made for this comparison"),
+        )
 
 
 def _start(plans: Callable[[], Needed], key: str) -> None:

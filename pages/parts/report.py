@@ -23,12 +23,17 @@ def _reports(folder: Path, split: str, size: int, _run: Run) -> dict[str, list[d
 
 
 def show(run: Run, _: Translate) -> None:
-    tasks = run.result()["tasks"]
+    now = jobs().snapshot(run.id)
+    tasks = now.series.so_far if now.state.live else run.result()["tasks"]
     if not tasks:
-        st.caption(_("No result yet: the run ended before its first evaluation."))
+        early = now.state.live
+        st.caption(_("No result yet: the first evaluation is still to come.") if early else _("No result: it ended before an evaluation."))
         return
+    nothing_to_gain(run, tasks, _)
     metrics(run, tasks, _)
-    seen(jobs().snapshot(run.id).series.seen, _)
+    seen(now.series.seen, _)
+    if now.state.live:
+        return
     size = run.journal.stat().st_size if run.journal.exists() else 0
     reports = _reports(run.folder, "test", size, run) or _reports(run.folder, "validation", size, run)
     if reports:
@@ -42,6 +47,17 @@ def show(run: Run, _: Translate) -> None:
 def kinds(run: Run) -> dict[str, TaskKind]:
     """Task → its kind."""
     return {name: KINDS[task.kind] for name, task in run.tasks.items()}
+
+
+def nothing_to_gain(run: Run, tasks: dict[str, dict[str, dict[str, float]]], _: Translate) -> None:
+    """Metrics that were as good as perfect before training."""
+    words = _("{task}, {metric}: already {value} before training, so this metric can show nothing. Check its lists and labels.")
+    for task, kind in kinds(run).items():
+        before = tasks.get(task, {}).get("before", {})
+        for info in kind.metrics:
+            if info.name in before and info.full(before[info.name]):
+                value = f"{before[info.name]:.4g}"
+                st.warning(plain(words.format(task=task, metric=_(info.label), value=value)), icon=":material/do_not_disturb_on:")
 
 
 def metrics(run: Run, tasks: dict[str, dict[str, dict[str, float]]], _: Translate) -> None:
@@ -60,7 +76,7 @@ def metrics(run: Run, tasks: dict[str, dict[str, dict[str, float]]], _: Translat
         rows,
         hide_index=True,
         height="content",
-        column_config={label: st.column_config.NumberColumn(format="%.4f") for label in parts.values()},
+        column_config={label: st.column_config.NumberColumn(format="%.3f") for label in parts.values()},
         key="results",
         alt=_("Metrics of each task before training, at the best checkpoint and on the test split"),
     )

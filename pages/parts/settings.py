@@ -29,9 +29,9 @@ def begun(model: type[BaseModel], values: Mapping[str, Any]) -> BaseModel | type
         return model
 
 
-def draw_all(settings: Iterable[Widget], prefix: str, _: Translate, width: int = 200) -> dict[str, Any]:
+def draw_all(settings: Iterable[Widget], prefix: str, _: Translate, width: int = 200, columns: int = 4) -> dict[str, Any]:
     """All of them in a grid that folds on a narrow screen. Returns path → value."""
-    with st.grid(4, min_column_width=width, gap=("medium", "small")):
+    with st.grid(columns, min_column_width=width, gap=("medium", "small")):
         return {setting.path: draw(setting, prefix, _) for setting in settings}
 
 
@@ -78,13 +78,16 @@ def _number(setting: Widget, name: str, key: str, _: Translate) -> float:
     return st.number_input(label, min_value=0.0, step=0.5, format="%g", help=plain(_(setting.help)), key=key, persist_state="session")
 
 
-def weight_slider(name: str, value: float, key: str, _: Translate, meaning: str, disabled: bool = False, bare: bool = False) -> float:
+def weight_slider(
+    name: str, value: float, key: str, _: Translate, meaning: str, disabled: bool = False, bare: bool = False, width: int | None = None
+) -> float:
     """The loss weight of a task: 0 to 5 by twentieths, further where the experiment asks for more. meaning: as its strategy says.
 
-    bare: without the words, which stand beside it."""
+    bare: without the words, which stand beside it; they are still read out. width: in pixels; None: all there is."""
     st.session_state.setdefault(key, float(value))
     return st.slider(
-        _("Loss weight of {task}").format(task=plain(name)),
+        _("Loss weight of {task}").format(task=name if bare else plain(name)),
+        width=width or "stretch",
         min_value=0.0,
         max_value=max(5.0, float(value), st.session_state[key]),
         step=0.05,

@@ -1,150 +1,134 @@
-"""A new experiment: a weight for each task, every setting, the experiment as a file, start."""
+"""A new experiment: its tasks line by line, its settings, what of them was changed, and the start, which is always in sight."""
 
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from mtl_core.balancing import BALANCING
+from mtl_core.base.faults import Fault
 from mtl_core.base.messages import Translate
-from mtl_core.base.program import SAMPLE_SHOP
-from mtl_core.base.settings import Widget, set_path, widgets
-from mtl_core.config.experiment import Experiment, ExperimentError, TaskConfig, experiment_from_dict, experiment_from_yaml
+from mtl_core.base.settings import set_path, widgets
+from mtl_core.config.experiment import Experiment, ExperimentError, experiment_from_dict
 from mtl_core.config.parts import OBJECTIVES
-from mtl_core.jobs import jobs
 from mtl_core.model.sharing import SHARING
-from mtl_core.tasks import KINDS
-from pages.parts import settings, source
-from pages.parts.frame import workspace
+from pages.parts import edits, estimated, launch, settings, sizes, source, strategies, task_lines
 from pages.parts.text import plain
 
 OFTEN = (
     "name",
-    "training.epochs",
     "training.steps",
     "training.batch_size",
     "optimizer.learning_rate",
+    "optimizer.head_learning_rate",
     "encoder.name",
     "encoder.trainable",
     "encoder.max_length",
+    "sampling.name",
+    "early_stopping.patience",
 )
-"""Settings that most people look at; all others are in an expander."""
+"""Settings that most people look at, beside weights and strategy; all others are folded, by topic."""
 
 
 def show(_: Translate) -> None:
     """From the choice of tasks to the start of the run."""
-    chosen = source.choose(_)
-    if chosen is None:
+    bar = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+    found = source.choose(bar, _)
+    if found is None:
         return
-    prefix, text = chosen
-    try:
-        experiment = experiment_from_yaml(text)
-    except ExperimentError as error:
-        source.show_faults(error.faults, _)
-        return
+    prefix, began = found.prefix, found.experiment
+    experiment = _as_chosen(began, prefix)
+    below = st.container()
+    left, right = st.columns([3, 2], gap="small")
+    with left:
+        st.caption(_("Loss weight of each task, its share of all weights, and the rows that a step draws of its table."))
+        lines = task_lines.show(experiment, prefix, _)
+        changed = st.container()
+    values, places = experiment.model_dump(mode="json"), {f"tasks.{name}": place for name, place in lines.places.items()}
+    used = {task["data"] for task in lines.tasks.values()}
+    values["data"] = {name: table for name, table in values["data"].items() if name in used}
+    with right:
+        places["balancing"] = st.container()
+        with places["balancing"]:
+            made = strategies.show(experiment, len(lines.tasks), prefix, _)
+        if found.suited:
+            st.caption(_said(found, _), help=_("Chosen for the size of your tables; what you set yourself stays."))
+        often = st.container()
+    made |= _settings(experiment, list(lines.tasks), list(values["data"]), prefix, often, places, _)
+    for path, value in made.items():
+        set_path(values, path, value)
+    values["tasks"] = lines.tasks
+    ready, faults = None, []
+    if lines.tasks:
+        try:
+            ready = experiment_from_dict(values)
+        except ExperimentError as error:
+            faults = error.faults
+    _at_their_field(faults, places, _)
+    rows = sizes.training_rows(ready, found.base, found.contained, _) if ready else {}
+    task_lines.write_shares(lines, ready, rows, _)
+    why = "" if ready else _("Choose at least one task.") if not lines.tasks else "; ".join(_fault(fault, _) for fault in faults)
+    launch.show(ready, found, why, bar, below, _)
+    if ready:
+        others: list[Experiment] = []
+        with changed:
+            edits.show(edits.edits(began, ready), prefix, lambda edit: estimated.effect(edit, ready, found, others, _), _)
+        with below:
+            estimated.show(ready, found, others, _)
+        launch.file(ready, _)
+
+
+def _as_chosen(experiment: Experiment, prefix: str) -> Experiment:
+    """With the strategy, sampling and sharing that are chosen now, which have options of their own."""
     for part, found in (("balancing", experiment.balancing), ("sampling", experiment.sampling), ("sharing", experiment.sharing)):
         name = st.session_state.get(f"{prefix}.{part}.name", found.name)
-        if name != found.name:  # another one has other options
+        if name != found.name:
             experiment = experiment.model_copy(update={part: type(found)(name=name)})
-    st.subheader(_("Tasks and their loss weights"))
-    tasks = _tasks(experiment, prefix, _)
-    balancing = _balancing(experiment, len(tasks), prefix, _)
-    st.subheader(_("Settings"))
-    values = experiment.model_dump(mode="json")
-    used = {experiment.tasks[name].data for name in tasks}
-    values["data"] = {name: table for name, table in values["data"].items() if name in used}
-    for path, value in (balancing | _settings(experiment, list(tasks), list(values["data"]), prefix, _)).items():
-        set_path(values, path, value)
-    values["tasks"] = tasks
-    if not tasks:
-        st.info(_("Choose at least one task."), icon=":material/info:")
-        return
-    try:
-        ready = experiment_from_dict(values)
-    except ExperimentError as error:
-        source.show_faults(error.faults, _)
-        return
-    _start(ready, _)
+    return experiment
 
 
-def _start(experiment: Experiment, _: Translate) -> None:
-    text = experiment.to_yaml()
-    with st.container(horizontal=True):
-        st.button(_("Start training"), type="primary", icon=":material/play_arrow:", key="start", on_click=_submit, args=(experiment,))
-        st.download_button(
-            _("Download experiment"),
-            text,
-            file_name=f"{experiment.name}.yaml",
-            mime="application/yaml",
-            icon=":material/download:",
-            on_click="ignore",
-            key="download",
-        )
-    with st.expander(_("The experiment as a file"), icon=":material/code:"):
-        st.code(text, language="yaml", height=400)
+def _said(found: source.Source, _: Translate) -> str:
+    by_path = {s.path: s for s in widgets(found.experiment)}
+    words = [f"{plain(_(by_path[path].label))} {plain(_(by_path[path].word(value)))}" for path, value in found.suited.items()]
+    return ":material/straighten: " + _("Suits your tables: {settings}").format(settings=", ".join(words))
 
 
-def _submit(experiment: Experiment) -> None:
-    st.session_state.run = jobs().submit(experiment, workspace(), SAMPLE_SHOP)
-
-
-def _tasks(experiment: Experiment, prefix: str, _: Translate) -> dict[str, dict[str, Any]]:
-    """A card for each task. Returns those that take part → what was set of them."""
-    chosen: dict[str, dict[str, Any]] = {}
-    meaning = BALANCING[experiment.balancing.name].slider
-    with st.grid(2, min_column_width=320):
-        for name, task in experiment.tasks.items():
-            with st.container(border=True, height="stretch"):
-                with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-                    used = st.toggle(f"**{plain(name)}**", value=True, key=f"{prefix}.use.{name}", persist_state="session")
-                    st.badge(_(KINDS[task.kind].label), color="gray")
-                weight = settings.weight_slider(name, task.weight, f"{prefix}.weight.{name}", _, meaning, disabled=not used)
-                own = [s for s in widgets(task.options) if settings.drawable(s)]
-                options = {}
-                if own:
-                    with st.expander(_("Task options")):
-                        options = {s.path: settings.draw(s, f"{prefix}.options.{name}", _) for s in own}
-                with st.expander(_("When labels are scarce")):
-                    scarce = {s.path: settings.draw(s, f"{prefix}.scarce.{name}", _) for s in _scarce(task)}
-            if used:
-                chosen[name] = {**task.model_dump(mode="json"), "weight": weight}
-                for path, value in ({f"options.{path}": value for path, value in options.items()} | scarce).items():
-                    set_path(chosen[name], path, value)
-    return chosen
-
-
-def _scarce(task: TaskConfig) -> list[Widget]:
-    """What can be set of any task beside its weight and options, of its kind and columns what has an effect."""
-    kind, left_out = KINDS[task.kind], {"kind", "data", "columns", "weight", "options"}
-    if not kind.report.guesses(task.columns):
-        left_out.add("pseudo_labels")
-    if not kind.varies(task.columns):
-        left_out.add("augmentation")
-    return [s for s in widgets(task) if settings.drawable(s) and s.path.split(".")[0] not in left_out]
-
-
-def _balancing(experiment: Experiment, n_tasks: int, prefix: str, _: Translate) -> dict[str, Any]:
-    """Which strategy for the tasks that take part, and its options. Returns path → value."""
-    values = settings.draw_all([s for s in widgets(experiment.balancing, "balancing") if settings.drawable(s)], prefix, _)
-    strategy = BALANCING[experiment.balancing.name]
-    st.caption(_(strategy.help) + " " + _("What a loss weight means here:") + " " + _(strategy.slider))
-    if n_tasks == 1:
-        st.caption(_("With one task there is nothing to balance: only its loss weight is used, whatever the strategy."))
-    return values
-
-
-def _settings(experiment: Experiment, names: list[str], tables: list[str], prefix: str, _: Translate) -> dict[str, Any]:
-    """Every setting that is not a table's or a task's. names, tables: the tasks that take part, and theirs. Returns path → value."""
+def _settings(
+    experiment: Experiment,
+    names: list[str],
+    tables: list[str],
+    prefix: str,
+    often: DeltaGenerator,
+    places: dict[str, DeltaGenerator],
+    _: Translate,
+) -> dict[str, Any]:
+    """Every setting that is not a table's or a task's. names, tables: the tasks that take part, and theirs. often: where OFTEN stands;
+    places: gets where the others stand. Returns path → value."""
     elsewhere = ("data", "tasks", "balancing")
     everything = [s for s in widgets(experiment) if settings.drawable(s) and s.path.split(".")[0] not in elsewhere]
     everything = settings.with_choices(everything, "early_stopping.objective", "tasks", [*OBJECTIVES, *names], OBJECTIVES)
     everything = settings.with_keys(everything, "data", tables)
     by_path = {s.path: s for s in everything}
-    values = settings.draw_all([by_path[path] for path in OFTEN if path in by_path], prefix, _)
-    with st.expander(_("All other settings"), icon=":material/tune:"):
-        rest = [s for s in everything if s.path not in OFTEN]
-        for group in dict.fromkeys(s.path.split(".")[0] for s in rest):
-            st.markdown(f"**{plain(_(Experiment.model_fields[group].title or group))}**")
+    with often:
+        values = settings.draw_all([by_path[path] for path in OFTEN if path in by_path], prefix, _, width=150, columns=2)
+    places |= dict.fromkeys(OFTEN, often)
+    rest = [s for s in everything if s.path not in OFTEN]
+    for group in dict.fromkeys(s.path.split(".")[0] for s in rest):
+        places[group] = st.expander(_(Experiment.model_fields[group].title or group))
+        with places[group]:
             values |= settings.draw_all([s for s in rest if s.path.split(".")[0] == group], prefix, _)
             if group == "sharing":
                 st.caption(_(SHARING[experiment.sharing.name].help))
     return values
+
+
+def _at_their_field(faults: list[Fault], places: dict[str, DeltaGenerator], _: Translate) -> None:
+    for fault in faults:
+        path = fault.path
+        while path and path not in places:
+            path = path.rpartition(".")[0]
+        if path:
+            places[path].error(_fault(fault, _), icon=":material/error:")
+
+
+def _fault(fault: Fault, _: Translate) -> str:
+    return _("{setting}: expected {wanted}").format(setting=plain(fault.path), wanted=plain(fault.wanted.text(_)))

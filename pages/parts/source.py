@@ -1,41 +1,101 @@
 """Where the tasks of a new experiment come from, and what is wrong with an experiment."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import streamlit as st
 import yaml
+from streamlit.delta_generator import DeltaGenerator
 
-from mtl_core.base.faults import Fault
+from mtl_core.base.faults import ExperimentError, Fault
 from mtl_core.base.messages import N_, Translate
+from mtl_core.base.program import SAMPLE_SHOP
+from mtl_core.base.settings import set_path
 from mtl_core.config import drafts
+from mtl_core.config.experiment import Experiment, experiment_from_yaml
+from mtl_core.config.suited import suited
+from mtl_core.config.tables import files_of
+from mtl_core.tracking.runs import list_runs
+from pages.parts import sizes
 from pages.parts.frame import page, workspace
 from pages.parts.sample import SHOPS
+from pages.parts.text import plain
 from pages.parts.url import keep
 
 SOURCES = {"draft": N_("My tasks"), "sample": N_("Sample shop"), "whole": N_("Whole sample shop"), "file": N_("Experiment file")}
 
 
-def choose(_: Translate) -> tuple[str, str] | None:
-    """Returns a prefix for the widgets' keys and the experiment as YAML; None while there is nothing to show, and says what to do."""
+@dataclass(frozen=True)
+class Source:
+    """An experiment to begin with. prefix: of the widgets' keys; base, contained: as `jobs().submit` takes them.
+
+    suited: path → value, what was chosen for the size of the tables.
+    """
+
+    prefix: str
+    experiment: Experiment
+    base: Path | None
+    contained: bool = True
+    suited: dict[str, Any] = field(default_factory=dict)
+
+
+def choose(bar: DeltaGenerator, _: Translate) -> Source | None:
+    """bar: where the choice stands. None while there is nothing to show, and says what to do."""
     draft = drafts.load(workspace())
-    keep("from", "draft" if draft.tasks else "sample", list(SOURCES))
-    chosen = st.segmented_control(_("Tasks to train"), list(SOURCES), key="from", required=True, format_func=lambda s: _(SOURCES[s]))
-    if chosen in SHOPS:
-        return chosen, SHOPS[chosen].read_text(encoding="utf-8")
-    if chosen == "draft":
-        if not draft.tasks:
-            st.info(_("You have no tasks yet. Add one on the page Data, or use the sample shop."), icon=":material/info:")
-            st.page_link(page("data"), label=_("Go to Data"), icon=":material/table:")
-            return None
-        content = {"name": "experiment", "data": draft.data, "tasks": draft.tasks}
-        return "draft", yaml.safe_dump(content, allow_unicode=True, sort_keys=False)
+    asked = st.session_state.get("from") or st.query_params.get("from")
+    runs = {} if asked is None or asked in SOURCES else {run.id: run for run in list_runs(workspace()) if run.id == asked}
+    if asked is not None and asked not in SOURCES and not runs:
+        st.warning(_("There is no run “{run}” in this workspace.").format(run=plain(asked)))
+    keep("from", "draft" if draft.tasks else "sample", [*SOURCES, *runs])
+    names = {name: _(label) for name, label in SOURCES.items()} | {
+        i: _("Run {name}").format(name=plain(run.name)) for i, run in runs.items()
+    }
+    chosen = bar.segmented_control(_("Tasks to train"), list(names), key="from", required=True, format_func=names.__getitem__)
+    try:
+        if chosen in SHOPS:
+            return Source(chosen, experiment_from_yaml(SHOPS[chosen].read_text(encoding="utf-8")), SAMPLE_SHOP)
+        if chosen in runs:
+            run = runs[chosen]
+            return Source(run.id, run.experiment, run.base, run.contained)
+        return _draft(draft, _) if chosen == "draft" else _file(_)
+    except ExperimentError as error:
+        show_faults(error.faults, _)
+        return None
+
+
+def _draft(draft: drafts.Draft, _: Translate) -> Source | None:
+    if not draft.tasks:
+        st.info(_("You have no tasks yet. Add one on the page Data, or use the sample shop."), icon=":material/info:")
+        st.page_link(page("data"), label=_("Go to Data"), icon=":material/table:")
+        return None
+    values: dict[str, Any] = {"name": "experiment", "data": draft.data, "tasks": draft.tasks}
+    plainly = experiment_from_yaml(yaml.safe_dump(values, allow_unicode=True, sort_keys=False))
+    chosen = suited(sizes.training_rows(plainly, None, True, _))
+    before = st.session_state.setdefault("draft.suited", chosen)
+    for path, value in chosen.items():
+        set_path(values, path, value)
+        key = f"draft.{path}"
+        if key in st.session_state and st.session_state[key] == before.get(path):  # not a person's own choice
+            st.session_state[key] = value
+    st.session_state["draft.suited"] = chosen
+    return Source("draft", experiment_from_yaml(yaml.safe_dump(values, allow_unicode=True, sort_keys=False)), None, suited=chosen)
+
+
+def _file(_: Translate) -> Source | None:
     file = st.file_uploader(_("Experiment file (YAML)"), type=["yaml", "yml"], key="experiment_file", max_upload_size=1)
     if file is not None:
         st.session_state.experiment_text = file.getvalue().decode("utf-8", errors="replace")
     if "experiment_text" not in st.session_state:
         st.caption(_("Choose a file that was downloaded here or written by hand."))
         return None
-    return f"file{hash(st.session_state.experiment_text)}", st.session_state.experiment_text
+    text = st.session_state.experiment_text
+    experiment = experiment_from_yaml(text)
+    own = all(
+        (workspace().root / file).is_file() for table in experiment.data.values() for file in files_of(table)
+    )  # else one of the sample shop
+    return Source(f"file{hash(text)}", experiment, None if own else SAMPLE_SHOP)
 
 
 def show_faults(faults: Sequence[Fault], _: Translate) -> None:

@@ -145,7 +145,7 @@ class TestComparing:
         other = mtl.train(trained.experiment, settings={"tasks.search.weight": 1, "name": "other"}, workspace=workspace, progress=False)
         assert mtl.runs(workspace).run_id.tolist() == [other.id, trained.id]
         found = mtl.compare([trained, other.id], workspace=workspace)
-        assert (found.baseline, found.split, list(found.runs)) == ("tiny", "test", ["tiny", "other"])
+        assert (found.baseline, found.split, list(found.runs)) == ("tiny", "validation", ["tiny", "other"])
         assert found.settings.loc["tasks.search.weight"].tolist() == [2.0, 1.0]
         metrics = found.metrics.set_index(["task", "metric", "run"]).sort_index()
         values = metrics.value["topic", "accuracy"]

@@ -2,195 +2,17 @@
 
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
-from streamlit.testing.v1 import AppTest
 
 from mtl_core.base.workspace import Workspace
 from mtl_core.cli.main import main
-from mtl_core.config import drafts
 from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.jobs import Work, jobs
-from mtl_core.tasks import KINDS
 from mtl_core.tracking.runs import Run, RunState, create_run, run
 from mtl_core.training.control import Control
 from mtl_core.training.events import Compared, Event, Finished, Gated, RowsMade, Started, StepDone
 from tests.app.conftest import EXPERIMENT, METRICS, ROOT, Open, Script, no_exception
-
-
-def experiment_of(at: AppTest) -> dict[str, Any]:
-    """What the page would start."""
-    return dict(yaml.safe_load(at.code[0].value))
-
-
-def test_empty_draft_says_what_to_do(opened: Open) -> None:
-    at = opened("train", **{"from": "draft"})
-    assert any("no tasks yet" in info.value for info in at.info)
-    assert not [b for b in at.button if b.key == "start"]
-
-
-def test_sliders_and_settings_become_the_experiment(opened: Open) -> None:
-    at = opened("train", **{"from": "sample"})
-    names = list(experiment_of(at)["tasks"])
-    assert [s.key for s in at.slider if s.key.startswith("sample.weight.")] == [f"sample.weight.{name}" for name in names]
-    at.slider(key="sample.weight.search").set_value(2.5)
-    at.toggle(key="sample.use.ads").set_value(False)
-    at.number_input(key="sample.training.steps").set_value(7)
-    at.selectbox(key="sample.encoder.trainable").set_value("frozen")
-    no_exception(at.run())
-    made = experiment_of(at)
-    assert made["tasks"]["search"]["weight"] == 2.5
-    assert "ads" not in made["tasks"]
-    assert "ads" not in made["data"]
-    assert made["training"]["steps"] == 7
-    assert made["encoder"]["trainable"] == "frozen"
-
-
-def test_a_strategy_says_what_the_sliders_mean_and_brings_its_options(opened: Open) -> None:
-    at = opened("train", **{"from": "sample"})
-    assert experiment_of(at)["balancing"] == {"name": "fixed"}
-    at.selectbox(key="sample.balancing.name").set_value("cagrad")
-    at.selectbox(key="sample.sampling.name").set_value("annealed")
-    no_exception(at.run())
-    at.slider(key="sample.balancing.options.radius").set_value(0.3)
-    no_exception(at.run())
-    made = experiment_of(at)
-    assert made["balancing"] == {"name": "cagrad", "options": {"radius": 0.3}}
-    assert made["sampling"] == {"name": "annealed", "options": {"most": 1.0}}
-    assert "Weight of the task in the mean gradient" in at.slider(key="sample.weight.search").help
-    assert any("improves least" in caption.value for caption in at.caption)
-
-
-def test_the_whole_shop_has_tasks_of_twelve_kinds(opened: Open) -> None:
-    at = opened("train", **{"from": "whole"})
-    assert len({task["kind"] for task in experiment_of(at)["tasks"].values()}) >= 12
-    at.segmented_control(key="from").set_value("sample")
-    no_exception(at.run())
-    assert len(experiment_of(at)["tasks"]) == 5
-
-
-@pytest.mark.slow
-def test_shares_of_the_tables_are_set_and_started(opened: Open, workspace: Workspace, tiny_encoder: Path) -> None:
-    at = opened("train", **{"from": "sample"})
-    at.session_state["sample.encoder.name"] = str(tiny_encoder)
-    at.selectbox(key="sample.sampling.name").set_value("fixed_shares")
-    no_exception(at.run())
-    tables = list(experiment_of(at)["data"])
-    shares = [n for n in at.number_input if n.key.startswith("sample.sampling.options.shares.")]
-    assert [n.key.rpartition(".")[2] for n in shares] == tables and {n.value for n in shares} == {1.0}
-    at.number_input(key=f"sample.sampling.options.shares.{tables[0]}").set_value(3.0)
-    at.number_input(key=f"sample.sampling.options.shares.{tables[1]}").set_value(0.0)
-    no_exception(at.run())
-    wanted = dict.fromkeys(tables, 1.0) | {tables[0]: 3.0, tables[1]: 0.0}
-    assert experiment_of(at)["sampling"]["options"]["shares"] == wanted
-    for name, task in experiment_of(at)["tasks"].items():  # a table that no task uses has no share
-        if task["data"] == tables[-1]:
-            at.toggle(key=f"sample.use.{name}").set_value(False)
-    no_exception(at.run())
-    left = {table: share for table, share in wanted.items() if table != tables[-1]}
-    assert experiment_of(at)["sampling"]["options"]["shares"] == left
-    for table in tables[:-1]:
-        at.number_input(key=f"sample.sampling.options.shares.{table}").set_value(0.0)
-    no_exception(at.run())
-    assert any("a share above 0 for at least one table" in wanted for wanted in at.dataframe[0].value["Expected"])
-    assert not [b for b in at.button if b.key == "start"]
-    for table, share in left.items():
-        at.number_input(key=f"sample.sampling.options.shares.{table}").set_value(share)
-    at.number_input(key="sample.training.steps").set_value(1)
-    no_exception(at.run())
-    at.button(key="start").click().run()
-    no_exception(at)
-    (run_id,) = jobs().active(workspace)
-    assert run(workspace, run_id).experiment.sampling.model_dump() == {"name": "fixed_shares", "options": {"most": 1.0, "shares": left}}
-    control = jobs().control(run_id)
-    assert control is not None
-    control.stop()
-    assert jobs().wait(run_id, timeout=120)
-
-
-def test_another_way_of_sharing_brings_its_options(opened: Open) -> None:
-    at = opened("train", **{"from": "sample"})
-    assert experiment_of(at)["sharing"] == {"name": "hard"}
-    at.selectbox(key="sample.sharing.name").set_value("mmoe")
-    no_exception(at.run())
-    at.slider(key="sample.sharing.options.experts").set_value(6)
-    no_exception(at.run())
-    assert experiment_of(at)["sharing"] == {"name": "mmoe", "options": {"width": 256, "gate": "text", "experts": 6}}
-    assert any("a gate per task" in caption.value for caption in at.caption)
-
-
-def test_no_task_chosen_cannot_be_started(opened: Open) -> None:
-    at = opened("train", **{"from": "sample"})
-    for name in experiment_of(at)["tasks"]:
-        at.toggle(key=f"sample.use.{name}").set_value(False)
-    no_exception(at.run())
-    assert any("at least one task" in info.value for info in at.info)
-    assert not [b for b in at.button if b.key == "start"]
-
-
-def test_all_weights_at_zero_cannot_be_started(opened: Open) -> None:
-    at = opened("train", **{"from": "sample"})
-    sliders = [s for s in at.slider if s.key.startswith("sample.weight.")]
-    for slider in sliders:
-        assert slider.min == 0 and 5 <= slider.max <= 100, "nothing negative or infinite can be set"
-        slider.set_value(0.0)
-    no_exception(at.run())
-    assert "a loss weight above 0 for at least one task" in at.dataframe[0].value["Expected"].tolist()
-    assert not [b for b in at.button if b.key == "start"]
-
-
-def test_one_task_says_that_there_is_nothing_to_balance(opened: Open) -> None:
-    at = opened("train", **{"from": "sample"})
-    at.selectbox(key="sample.balancing.name").set_value("pcgrad")
-    no_exception(at.run())
-    assert not any("nothing to balance" in caption.value for caption in at.caption)
-    for name in list(experiment_of(at)["tasks"])[1:]:
-        at.toggle(key=f"sample.use.{name}").set_value(False)
-    no_exception(at.run())
-    assert any("nothing to balance" in caption.value for caption in at.caption)
-    assert experiment_of(at)["early_stopping"]["objective"] == "mean"
-    assert [b for b in at.button if b.key == "start"]
-
-
-def test_tasks_of_the_draft_are_trained(opened: Open, workspace: Workspace) -> None:
-    task = {"kind": "classification", "columns": {"text": "message", "label": "intent"}}
-    drafts.add_task(workspace, "my *intents* <b>", task, "messages", {"file": "messages.csv"})
-    drafts.add_task(workspace, "intents", task, "messages", {"file": "messages.csv"})
-    drafts.update(workspace, lambda draft: draft.without_tasks(["my *intents* <b>"]))
-    at = opened("train")
-    assert list(experiment_of(at)["tasks"]) == ["intents"]
-
-
-@pytest.mark.parametrize(
-    ("text", "path", "wanted"),
-    [
-        ("tasks: {search: {weight: -1}}", "tasks.search.weight", "at least 0"),
-        ("colour: red", "colour", "a known name"),
-        ("a: [", "", ""),
-    ],
-)
-def test_faults_of_a_file_are_shown_with_their_path(opened: Open, text: str, path: str, wanted: str) -> None:
-    at = opened("train", **{"from": "file"})
-    at.file_uploader(key="experiment_file").upload("mine.yaml", text.encode()).run()
-    no_exception(at)
-    assert at.error
-    faults = at.dataframe[0].value
-    assert any(p == path and wanted in w for p, w in zip(faults["Setting"], faults["Expected"], strict=True))
-    assert not [b for b in at.button if b.key == "start"]
-
-
-def test_a_file_fills_the_form(opened: Open) -> None:
-    task = "{kind: classification, data: t, weight: 7, columns: {text: message, label: intent}}"
-    text = f"{{name: mine, data: {{t: {{file: messages.csv}}}}, tasks: {{a: {task}}}}}"
-    at = opened("train", **{"from": "file"})
-    at.file_uploader(key="experiment_file").upload("mine.yaml", text.encode()).run()
-    no_exception(at)
-    made = experiment_of(at)
-    assert made["name"] == "mine"
-    assert made["tasks"]["a"]["weight"] == 7
 
 
 def test_unknown_run_is_said(opened: Open) -> None:
@@ -369,14 +191,6 @@ def test_pseudo_labels_are_set_where_they_can_be_and_shown(
     assert main(["report", run_id]) == 0
     assert ["intent", "2000", "4", "2"] in [line.split() for line in capsys.readouterr().out.splitlines()]
 
-    at = opened("train", **{"from": "whole"})
-    changed = {widget.key.split(".")[2] for widget in at.select_slider if widget.key.endswith("augmentation.share")}
-    tasks = experiment_of(at)["tasks"]
-    assert changed and set(tasks) - changed == {name for name, task in tasks.items() if not KINDS[task["kind"]].varies(task["columns"])}
-    at = opened("train", **{"from": "sample"})
-    can = {widget.key.split(".")[2] for widget in at.select_slider if widget.key.endswith("pseudo_labels.every")}
-    assert can == {name for name, task in experiment_of(at)["tasks"].items() if task["kind"] in ("classification", "click_through")}
-
 
 def test_pause_and_go_on(opened: Open, script: Script, start: Callable[[Work], str]) -> None:
     run_id = start(script)
@@ -399,6 +213,46 @@ def test_a_finished_run_shows_its_results(opened: Open, finished: Run) -> None:
     assert set(results["Task"]) == {"intent", "search"}
     assert {"Curves", "Conflicts", "Results", "Alone or together", "Log", "intent"} == {tab.label for tab in at.tabs}
     assert not [b for b in at.button if b.key in ("stop", "pause", "resume")]
+
+
+def test_a_metric_that_was_perfect_before_training_is_said_to_show_nothing(opened: Open, start: Callable[[Work], str]) -> None:
+    def work(control: Control) -> Iterator[Event]:
+        yield Started(0, 1, "cpu", "float32", {"intent": {"train": 2}, "search": {"train": 50}}, 1, 1, {"intent": 1.0, "search": 1.0})
+        before = {"intent": {"accuracy": 0.5}, "search": {"ndcg_at_10": 0.9995, "auc": 0.998}}
+        yield Finished(1, "finished", "steps", 1, before, METRICS, METRICS, 1.0)
+
+    run_id = start(work)
+    assert jobs().wait(run_id, timeout=60)
+    (warning,) = [w.value for w in opened("train", run=run_id, view="results").warning if "before training" in w.value]
+    assert "search, NDCG@10" in warning.replace("\\", "") and "0.9995" in warning.replace("\\", "")
+
+
+def test_the_log_holds_events_and_the_experiment(opened: Open, finished: Run) -> None:
+    at = opened("train", run=finished.id, view="log")
+    events = next(d.value for d in at.dataframe if "Event" in d.value)
+    assert events["Event"].iloc[0] == "Finished" and events["Event"].iloc[-1] == "Started"
+    assert at.code[0].value == finished.experiment_yaml.strip() and not at.get("plotly_chart")
+
+
+def test_the_share_of_the_update_moves_with_the_slider(opened: Open, start: Callable[[Work], str], script: Script) -> None:
+    """By hand: norms 1 and 3 at the weights 1 and 1 are 1/4 and 3/4 of the update; at the weights 3 and 1, halves."""
+
+    def work(control: Control) -> Iterator[Event]:
+        for event in script(control):
+            yield event
+            if isinstance(event, Started):
+                yield Compared(0, ["intent", "search"], [1.0, 3.0], [[1.0, 0.1], [0.1, 1.0]], {})
+
+    run_id = start(work)
+    script.go(1)
+    script.wait_for_step(1)
+    at = opened("train", run=run_id)
+    shown = [m.value for m in at.markdown if "%" in m.value]
+    assert ["25%" in shown[0], "75%" in shown[1]] == [True, True] and "→" not in "".join(shown)
+    no_exception(at.slider(key=f"steer.{run_id}.intent").set_value(3.0).run())
+    shown = [m.value for m in at.markdown if "%" in m.value]
+    assert "25% → **50%**" in shown[0] and "75% → **50%**" in shown[1]
+    script.go(9)
 
 
 def test_the_test_split_is_evaluated_by_a_button_once(opened: Open, description: dict, workspace: Workspace) -> None:

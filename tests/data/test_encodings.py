@@ -1,98 +1,99 @@
-import io
-from functools import partial
+import codecs
+from pathlib import Path
 
 import pytest
 
-from mtl_core.data.encodings import CHUNK, LimitError, Scan, scan
+from mtl_core.data.encodings import OFFERED, fitting_encodings, known_encoding
+from mtl_core.data.problems import DataError
+from mtl_core.data.read import read_table
+
+TEXTS = {
+    "gb18030": "这件衣服质量很好，颜色也漂亮\n物流很快，客服态度不错\n尺码偏小，退货了\n鞋子穿着舒服，下次还来买",
+    "big5": "這件衣服品質很好，顏色也漂亮\n物流很快，客服態度不錯\n尺碼偏小，退貨了\n鞋子穿著舒服，下次還來買",
+    "shift_jis": "この商品はとても良いです\n配送が遅かった\nサイズが小さいので返品しました\n色がきれいで気に入っています",
+    "euc_jp": "この商品はとても良いです\n配送が遅かった\nサイズが小さいので返品しました\n色がきれいで気に入っています",
+    "euc_kr": "배송이 빠르고 품질이 좋아요\n사이즈가 작아서 환불했습니다\n색상이 예뻐요 추천합니다",
+    "cp1250": "płaszcz był zły, proszę o zwrot pieniędzy\nłóżko za małe, ale dostawa szybka\nźle zapakowane",
+    "iso8859_2": "płaszcz był zły, proszę o zwrot pieniędzy\nłóżko za małe, ale dostawa szybka\nźle zapakowane",
+    "cp1251": "товар пришёл быстро, спасибо\nразмер маленький, сделал возврат\nплатье красное, очень красиво",
+    "koi8_r": "товар пришёл быстро, спасибо\nразмер маленький, сделал возврат\nплатье красное, очень красиво",
+    "cp866": "товар пришёл быстро, спасибо\nразмер маленький, сделал возврат\nплатье красное, очень красиво",
+    "cp1252": "écharpe d'été très jolie\nla qualité est décevante, j'ai renvoyé le colis\nça va, 30 €",
+    "mac_roman": "schöne Schuhe, aber zu groß\nLieferung war pünktlich, Qualität ok\nwürde ich wieder kaufen",
+    "cp850": "schöne Schuhe, aber zu groß\nLieferung war pünktlich, Qualität ok\nwürde ich wieder kaufen",
+    "cp1253": "Πολύ καλή ποιότητα, ευχαριστώ\nμικρό μέγεθος, το επέστρεψα\nγρήγορη αποστολή",
+    "cp1254": "ürün çok güzel, teşekkürler\nbeden küçük geldi, iade ettim\nhızlı kargo, kaliteli kumaş",
+    "cp1255": "המוצר הגיע מהר, תודה\nהמידה קטנה מדי, החזרתי\nאיכות טובה מאוד",
+    "cp1256": "المنتج وصل بسرعة، شكرا\nالمقاس صغير جدا، أعدته\nجودة ممتازة",
+    "cp874": "สินค้าดีมาก ส่งเร็ว\nขนาดเล็กเกินไป ขอคืนเงิน\nสีสวย คุณภาพดี",
+}
+WESTERN = {
+    "German": "Größe passt\nschöne Schuhe",
+    "Spanish": "el tamaño no es bueno\nllegó rápido, señora muy contenta",
+    "Portuguese": "não gostei, devolução\nótima qualidade",
+    "Italian": "qualità pessima, perché è rotto",
+    "Swedish": "för små skor, på väg tillbaka",
+    "signs": "price 30 € fine\nit’s good – really\n“great” shoes",
+}
 
 
-def scanned(data: bytes, max_bytes: int = 1 << 30, max_line_bytes: int = 1 << 30) -> Scan:
-    return scan(partial(io.BytesIO, data), "t.csv", max_bytes, max_line_bytes)
+def table_of(texts: str, repeat: int = 1) -> str:
+    return "id\ttext\n" + "".join(f"{i}\t{line}\n" for i, line in enumerate(texts.split("\n") * repeat))
 
 
-CHINESE = "标题,类别\n红色运动鞋,鞋\n蓝色棉帽子,帽\n"
-WESTERN = "titre,catégorie\nélégant manteau d'été,vêtement\n“très” chaud – 20 €,chapeau\nà l'eau,été\n"
+@pytest.mark.parametrize("encoding", TEXTS)
+@pytest.mark.parametrize("repeat", [1, 100])
+def test_texts_of_many_languages(tmp_path: Path, encoding: str, repeat: int) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_bytes(table_of(TEXTS[encoding], repeat).encode(encoding))
+    read = read_table(path)
+    assert read.table.column("text").to_pylist() == TEXTS[encoding].split("\n") * repeat
+    (problem,) = read.problems
+    assert (problem.code, problem.line) == ("guessed_encoding", 2)
+    assert TEXTS[encoding].split("\n")[0] in str(problem.why)
+    assert str(read.encoding) in str(problem.why) and str(read.encoding) not in str(problem.remedy).split()
+    assert problem.severity == ("info" if encoding == "gb18030" and repeat > 1 else "warning")
 
 
-@pytest.mark.parametrize(
-    ("text", "written", "found"),
-    [
-        ("a,b\n1,2\n", "ascii", "utf-8"),
-        (CHINESE, "utf-8", "utf-8"),
-        (CHINESE, "utf-8-sig", "utf-8-sig"),
-        (CHINESE, "utf-16", "utf-16"),
-        (CHINESE, "gb18030", "gb18030"),
-        (CHINESE + "一,二\n" * 50, "gb18030", "gb18030"),
-        (WESTERN, "utf-8", "utf-8"),
-        (WESTERN, "utf-16-le", "utf-16-le"),
-        (WESTERN, "utf-16-be", "utf-16-be"),
-        (WESTERN, "cp1252", "cp1252"),
-        ("größe\nstraße und maß\n", "cp1252", "cp1252"),
-    ],
-)
-def test_encoding_is_found(text: str, written: str, found: str) -> None:
-    result = scanned(text.encode(written))
-    assert (result.encoding, result.problems) == (found, [])
+@pytest.mark.parametrize("language", WESTERN)
+def test_western_languages(language: str) -> None:
+    assert fitting_encodings(WESTERN[language].encode("cp1252"))[0] == "cp1252"
 
 
-def test_utf16_with_big_endian_mark() -> None:
-    assert scanned(b"\xfe\xff" + CHINESE.encode("utf-16-be")).encoding == "utf-16"
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"])
+def test_nothing_is_said_where_nothing_is_guessed(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_bytes(table_of(TEXTS["cp1252"]).encode(encoding))
+    read = read_table(path)
+    assert read.table.column("text").to_pylist() == TEXTS["cp1252"].split("\n")
+    assert read.problems == []
 
 
-@pytest.mark.parametrize(("first", "second"), [("utf-8", "gb18030"), ("gb18030", "utf-8")])
-def test_mixture_names_the_first_line_of_the_fewer(first: str, second: str) -> None:
-    data = (CHINESE * 3).encode(first) + "白色衬衫,衣\n".encode(second)
-    result = scanned(data)
-    assert result.encoding is None
-    (problem,) = result.problems
-    assert (problem.code, problem.line) == ("mixed_encodings", 10)
+@pytest.mark.parametrize(("most", "other"), [("utf-8", "cp1251"), ("cp1251", "utf-8"), ("utf-8", "cp1252"), ("big5", "utf-8")])
+def test_a_mixture_is_refused_with_its_line(tmp_path: Path, most: str, other: str) -> None:
+    language = most if most in TEXTS else other
+    path = tmp_path / "a.tsv"
+    path.write_bytes(table_of(TEXTS[language], 3).encode(most) + f"9\t{TEXTS[language].split()[0]}這\n".encode(other, "ignore"))
+    with pytest.raises(DataError) as caught:
+        read_table(path)
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.line) == ("mixed_encodings", table_of(TEXTS[language], 3).count("\n") + 1)
 
 
-def test_mixture_of_western_encodings() -> None:
-    (problem,) = scanned(WESTERN.encode("utf-8") + "déjà vu\n".encode("cp1252")).problems
-    assert (problem.code, problem.line) == ("mixed_encodings", 5)
+def test_a_choice_is_followed_or_refused_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_bytes(table_of(TEXTS["iso8859_2"]).encode("iso8859_2"))
+    read = read_table(path, encoding="iso-8859-2")
+    assert (read.table.column("text")[0].as_py(), read.problems) == (TEXTS["iso8859_2"].split("\n")[0], [])
+    for encoding, line in (("utf-8", 2), ("ascii", 2), ("euc_kr", 2)):
+        with pytest.raises(DataError) as caught:
+            read_table(path, encoding=encoding)
+        (problem,) = caught.value.problems
+        assert (problem.code, problem.line) == ("bad_encoding", line)
 
 
-def test_gb18030_beside_bytes_that_it_has_not() -> None:
-    (problem,) = scanned((CHINESE * 3).encode("gb18030") + b"caf\xe9,1\n" + CHINESE.encode("gb18030")).problems
-    assert (problem.code, problem.line) == ("mixed_encodings", 10)
-
-
-def test_character_across_two_chunks() -> None:
-    data = b"a" * (CHUNK - 1) + "é\n".encode() + b"b" * CHUNK
-    assert scanned(data).encoding == "utf-8"
-
-
-def test_character_cut_off_at_the_end() -> None:
-    assert scanned(CHINESE.encode() + "鞋".encode()[:2]).encoding != "utf-8"
-
-
-def test_utf16_cut_off() -> None:
-    (problem,) = scanned(CHINESE.encode("utf-16") + b"a").problems
-    assert (problem.code, problem.line) == ("bad_encoding", 4)
-
-
-@pytest.mark.parametrize("data", [b"\x89PNG\r\n\x1a\n" + bytes(200), b"PK\x03\x04" + bytes(range(256)), bytes(range(256)) * 20])
-def test_binary_data_is_not_text(data: bytes) -> None:
-    (problem,) = scanned(data).problems
-    assert problem.code == "binary_file"
-
-
-def test_nul_bytes_are_counted_and_the_first_named() -> None:
-    result = scanned(b"a,b\n1,2\n3\0,4\n5,6\n\0\n")
-    (problem,) = result.problems
-    assert (problem.code, problem.line, problem.count, result.encoding) == ("nul_bytes", 3, 2, "utf-8")
-
-
-def test_reading_stops_at_the_limit() -> None:
-    stream = io.BytesIO(b"a" * (10 * CHUNK))
-    with pytest.raises(LimitError) as caught:
-        scan(lambda: stream, "t.csv", 2 * CHUNK, 1 << 30)
-    assert caught.value.problem.code == "too_large"
-    assert stream.closed
-
-
-def test_line_without_end_is_refused() -> None:
-    with pytest.raises(LimitError) as caught:
-        scanned(b"a\nb\n" + b"c" * (3 * CHUNK), max_line_bytes=CHUNK)
-    assert (caught.value.problem.code, caught.value.problem.line) == ("line_too_long", 3)
+def test_what_may_be_chosen() -> None:
+    assert all(map(known_encoding, OFFERED))
+    assert all(map(known_encoding, ("latin1", "windows-1251", "GBK")))
+    assert not any(map(known_encoding, ("klingon", "hex", "zlib", "", "\0", "../x")))
+    assert len({codecs.lookup(name).name for name in OFFERED}) == len(OFFERED)

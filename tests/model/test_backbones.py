@@ -26,7 +26,7 @@ from mtl_core.tasks.base import Slot
 from mtl_core.tasks.heads import TaskBatch, WordHead
 from mtl_core.training.control import Control
 from mtl_core.training.events import Evaluated, Finished
-from mtl_core.training.loop import _Trainer
+from mtl_core.training.loop import Trainer
 from tests.backbones import CHINESE, FAMILIES, saved
 
 CPU = torch.device("cpu")
@@ -75,7 +75,7 @@ def test_trained_saved_and_loaded(family: str, folders: dict[str, Path], workspa
         }
     )
     prepared = prepare(experiment, workspace)
-    trainer = _Trainer(experiment, prepared, Control(), tmp_path / "run", resume=False)
+    trainer = Trainer(experiment, prepared, Control(), tmp_path / "run", resume=False)
     before = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
     for event in trainer.run():
         if isinstance(event, Evaluated) and event.step == 2 and event.split == "validation":

@@ -18,7 +18,7 @@ from mtl_core.runtime.prepare import prepare
 from mtl_core.runtime.scoring import Scored
 from mtl_core.tasks.recommendation.modules import Matched
 from mtl_core.training.events import Evaluated, Finished
-from mtl_core.training.loop import _Trainer, train
+from mtl_core.training.loop import Trainer, train
 from tests.training.test_joint import trainer_of
 
 ITEMS = [f"{colour} {thing}" for colour in ("red", "blue", "black") for thing in ("hat", "shoe", "long coat", "sock", "tie", "bag")]
@@ -42,7 +42,7 @@ def catalogue(description: dict, tmp_path: Path) -> dict:
     return description
 
 
-def seen_by_the_encoder(trainer: _Trainer) -> Counter[bytes]:
+def seen_by_the_encoder(trainer: Trainer) -> Counter[bytes]:
     """Text → how often it goes through the encoder from now on."""
     found: Counter[bytes] = Counter()
 
@@ -53,11 +53,11 @@ def seen_by_the_encoder(trainer: _Trainer) -> Counter[bytes]:
     return found
 
 
-def score(trainer: _Trainer, rows: np.ndarray) -> Scored:
+def score(trainer: Trainer, rows: np.ndarray) -> Scored:
     return trainer.evaluator.score({"next_item": rows})["next_item"]
 
 
-def by_brute_force(trainer: _Trainer, most: int) -> dict[str, float]:
+def by_brute_force(trainer: Trainer, most: int) -> dict[str, float]:
     """Each positive row of validation with each item, as if it were a row of its own."""
     task = trainer.prepared.tasks["next_item"]
     store, rows = task.rows.stores["item"], task.rows.rows("validation")

@@ -74,3 +74,17 @@ def test_conversions_and_rejection_are_trained_measured_and_predicted(descriptio
     (answer,) = predictor.predict("ads", [{"numbers": [3.0]}])
     assert answer["click_and_purchase"] == pytest.approx(answer["click"] * answer["purchase_after_click"])
     assert predictor.predict("intent", [{"text": "pay it"}])[0]["parent"] in ("bank", "music")
+
+
+def test_what_is_made_ready_is_told_with_how_much_is_done(description: dict, workspace: Workspace) -> None:
+    told: list[tuple[str, float]] = []
+    prepare(experiment_from_dict(description), workspace, tell=lambda what, done: told.append((what.text(), done)))
+    assert [what for what, _ in told] == [
+        "Loading the tokenizer",
+        "Reading the table “intents”",
+        "Reading the table “ads”",
+        "Tokenising the texts of “intent”",
+        "Tokenising the texts of “ads”",
+        "Loading the encoder",
+    ]
+    assert [done for _, done in told] == pytest.approx([n / 6 for n in range(6)])

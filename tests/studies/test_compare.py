@@ -47,8 +47,9 @@ def changed(part: str, name: str, **values: Any) -> Experiment:
 @pytest.mark.parametrize(
     ("other", "why"),
     [
-        (replace(FIRST, experiment=changed("data", "ads", file="more.csv")), "the data is not the same."),
-        (replace(FIRST, experiment=changed("data", "ads", split={"seed": 1})), "the data is split differently."),
+        (replace(FIRST, experiment=changed("data", "ads", file="more.csv"), datasets={}), "the data is not the same."),
+        (replace(FIRST, experiment=changed("data", "ads", file="more.csv"), datasets={"ads": "other"}), "the data is not the same."),
+        (replace(FIRST, experiment=changed("data", "ads", split={"seed": 1}), datasets={"ads": "other"}), "the data is split differently."),
         (replace(FIRST, datasets={"ads": "other"}), "the data has changed in between."),
         (
             replace(FIRST, experiment=changed("tasks", "clicks", kind="click_through", columns={"label": "click"})),
@@ -74,6 +75,11 @@ def test_what_must_not_be_compared(other: RunResult, why: str) -> None:
     base = replace(FIRST, rows={"clicks": {"test": 10}})
     (warning,) = compare([base, replace(other, name="second")]).warnings
     assert warning.text() == f"“clicks” of “second” and of “first” cannot be compared: {why}"
+
+
+def test_the_same_rows_from_a_file_of_another_name_are_compared() -> None:
+    moved = replace(FIRST, name="second", experiment=changed("data", "ads", file="renamed.csv"))
+    assert compare([FIRST, moved]).warnings == []
 
 
 def test_another_weight_may_be_compared_and_other_examples_are_told() -> None:

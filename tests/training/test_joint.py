@@ -13,18 +13,18 @@ from mtl_core.runtime.batches import StepBatch, assemble
 from mtl_core.runtime.prepare import prepare
 from mtl_core.training.control import Control
 from mtl_core.training.events import Compared, Steered, StepDone
-from mtl_core.training.loop import _Trainer, train
+from mtl_core.training.loop import Trainer, train
 
 WEIGHTS = {"department": 2.0, "recommended": 0.5, "search": 1.5, "ads": 0.0, "next_item": 3.0}
 
 
-def trainer_of(description: dict, workspace: Workspace, strategy: str, weights: dict[str, float] = WEIGHTS) -> _Trainer:
+def trainer_of(description: dict, workspace: Workspace, strategy: str, weights: dict[str, float] = WEIGHTS) -> Trainer:
     description["training"]["precision"] = "float32"
     description["balancing"] = {"name": strategy}
     for name, task in description["tasks"].items():
         task["weight"] = weights.get(name, 0.0)
     experiment = experiment_from_dict(description)
-    trainer = _Trainer(experiment, prepare(experiment, workspace), Control(), None, False)
+    trainer = Trainer(experiment, prepare(experiment, workspace), Control(), None, False)
     trainer.model.eval()
     torch.manual_seed(0)
     with torch.no_grad():
@@ -33,14 +33,14 @@ def trainer_of(description: dict, workspace: Workspace, strategy: str, weights: 
     return trainer
 
 
-def batches_of(trainer: _Trainer, apart: bool | None = None) -> list[StepBatch]:
+def batches_of(trainer: Trainer, apart: bool | None = None) -> list[StepBatch]:
     blocks = {name: data.take(data.rows("train")[:9]) for name, data in trainer.rows.items()}
     cpu = torch.device("cpu")
     budget, n, wanted = trainer.options.max_tokens_per_micro_batch, trainer.lanes.n, trainer.joint.apart if apart is None else apart
     return [assemble(p, trainer.stores, trainer.template, budget, cpu, n, wanted) for p in trainer.joint.parts(blocks, apart)]
 
 
-def shared_gradient(trainer: _Trainer) -> Tensor:
+def shared_gradient(trainer: Trainer) -> Tensor:
     """Of the encoder, the rows of its words put back in their places. Flat."""
     encoder = trainer.model.encoder
     rows = torch.zeros_like(encoder.embeddings)

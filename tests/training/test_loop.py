@@ -18,7 +18,7 @@ from mtl_core.runtime.prepare import Prepared, prepare
 from mtl_core.training.checkpoints import load_checkpoint
 from mtl_core.training.control import Commands, Control
 from mtl_core.training.events import Evaluated, Event, Failed, Finished, Paused, Reported, Resumed, Started, Steered, StepDone
-from mtl_core.training.loop import _Trainer, train
+from mtl_core.training.loop import Trainer, train
 
 MATCH = {"kind": "matching", "data": "reviews", "columns": {"first": "text", "second": "department", "label": "recommended"}}
 
@@ -71,7 +71,7 @@ def test_the_joint_gradient_is_the_weighted_sum_of_single_ones(description: dict
         for name, task in description["tasks"].items():
             task["weight"] = chosen.get(name, 0.0)
         experiment = experiment_from_dict(description)
-        trainer = _Trainer(experiment, prepare(experiment, workspace), Control(), None, False)
+        trainer = Trainer(experiment, prepare(experiment, workspace), Control(), None, False)
         trainer.model.eval()
         blocks = {name: data.take(data.rows("train")[:9]) for name, data in trainer.rows.items()}
         from mtl_core.runtime.batches import assemble
@@ -104,7 +104,7 @@ def test_micro_batches_change_nothing(description: dict, workspace: Workspace) -
 def test_tasks_of_one_table_encode_each_text_once(description: dict, workspace: Workspace) -> None:
     description["tasks"] = {name: description["tasks"][name] for name in ("department", "recommended")}
     experiment = experiment_from_dict(description)
-    trainer = _Trainer(experiment, prepare(experiment, workspace), Control(), None, False)
+    trainer = Trainer(experiment, prepare(experiment, workspace), Control(), None, False)
     rows = trainer.rows["recommended"].rows("train")[:10]
     from mtl_core.runtime.batches import assemble
 
@@ -240,7 +240,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_good_checkpoi
 def test_a_gradient_that_is_not_finite_is_not_called_a_loss(description: dict, workspace: Workspace) -> None:
     """Fixed weights cannot tell whose it is: the run ends."""
     experiment = experiment_from_dict(description)
-    trainer = _Trainer(experiment, prepare(experiment, workspace), Control(), None, False)
+    trainer = Trainer(experiment, prepare(experiment, workspace), Control(), None, False)
     with torch.no_grad():
         weights = [p for p in trainer.model.heads["recommended"].parameters() if p.ndim == 2]
         weights[-1].fill_(1e25)  # the same for all classes: the loss is finite, its gradient is not
@@ -289,7 +289,7 @@ def test_what_is_not_trained_stays_as_it_was(description: dict, workspace: Works
     prepared = prepare(experiment, workspace)
     events = list(train(experiment, prepared, folder=tmp_path))
     assert isinstance(events[-1], Finished)
-    before = _Trainer(experiment, prepared, Control(), None, False).model.encoder.state_dict()
+    before = Trainer(experiment, prepared, Control(), None, False).model.encoder.state_dict()
     after = load_checkpoint(tmp_path / "checkpoints" / "last").model.encoder.state_dict()
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert all("layer.1." in name for name in moved)
@@ -301,7 +301,7 @@ def test_weight_zero_leaves_the_task_unlearned(description: dict, workspace: Wor
     experiment = experiment_from_dict(description)
     prepared = prepare(experiment, workspace)
     list(train(experiment, prepared, folder=tmp_path))
-    before = _Trainer(experiment, prepared, Control(), None, False).model.heads["search"].state_dict()
+    before = Trainer(experiment, prepared, Control(), None, False).model.heads["search"].state_dict()
     after = load_checkpoint(tmp_path / "checkpoints" / "last").model.heads["search"].state_dict()
     assert all(torch.allclose(before[k], after[k], atol=1e-3) for k in before)
 
@@ -338,7 +338,7 @@ def test_what_a_head_does_not_learn_it_does_not_learn_after_resuming(description
     experiment = experiment_from_dict(description)
     list(train(experiment, prepare(experiment, workspace), folder=tmp_path))
     loaded = load_checkpoint(tmp_path / "checkpoints" / "last").model
-    fresh = _Trainer(experiment, prepare(experiment, workspace), Control(), None, False).model
+    fresh = Trainer(experiment, prepare(experiment, workspace), Control(), None, False).model
     assert {n for n, p in loaded.named_parameters() if p.requires_grad} == {n for n, p in fresh.named_parameters() if p.requires_grad}
     assert not loaded.heads["search"].threshold.requires_grad
 

@@ -15,7 +15,7 @@ from mtl_core.tasks.heads import SlotIndex, TaskBatch
 from mtl_core.training.checkpoints import load_checkpoint
 from mtl_core.training.control import Control
 from mtl_core.training.events import Resumed, RowsMade, StepDone, from_json
-from mtl_core.training.loop import _Trainer, train
+from mtl_core.training.loop import Trainer, train
 from mtl_core.training.mining import Made, from_tensors, mine, to_tensors
 from tests.shop import cut_at
 
@@ -31,9 +31,9 @@ def only(description: dict, *tasks: str, **options: object) -> dict:
     return description
 
 
-def trainer_of(description: dict, workspace: Workspace) -> _Trainer:
+def trainer_of(description: dict, workspace: Workspace) -> Trainer:
     experiment = experiment_from_dict(description)
-    return _Trainer(experiment, prepare(experiment, workspace), Control(), None, False)
+    return Trainer(experiment, prepare(experiment, workspace), Control(), None, False)
 
 
 def test_the_hardest_wrong_products_of_each_query(description: dict, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from mtl_core.training.checkpoints import load_checkpoint
 from mtl_core.training.control import Control
 from mtl_core.training.drawing import Drawing
 from mtl_core.training.events import Event, Resumed, RowsMade, StepDone
-from mtl_core.training.loop import _Trainer, train
+from mtl_core.training.loop import Trainer, train
 from mtl_core.training.mining import Made, from_tensors
 from tests.shop import cut_at, write
 
@@ -126,7 +126,7 @@ def test_a_run_with_pseudo_labels_needs_no_row_without_a_label(scarce: dict, wor
     scarce["tasks"]["mood"]["rows"] = 1.0
     scarce["training"] |= {"steps": 4, "evaluate_every": 4}
     experiment = experiment_from_dict(scarce)
-    trainer = _Trainer(experiment, prepare(experiment, workspace), Control(), None, False)
+    trainer = Trainer(experiment, prepare(experiment, workspace), Control(), None, False)
     assert [e.rows for e in made(list(trainer.run()))] == [{"mood": 0}]
 
 

@@ -22,7 +22,7 @@ from mtl_core.runtime.batches import assemble
 from mtl_core.runtime.prepare import prepare
 from mtl_core.training.checkpoints import load_checkpoint
 from mtl_core.training.events import Compared, Evaluated, Finished, Gated, StepDone
-from mtl_core.training.loop import _Trainer, train
+from mtl_core.training.loop import Trainer, train
 from tests.shop import cut_at
 from tests.training.test_joint import batches_of, trainer_of
 
@@ -112,7 +112,7 @@ def test_gradients_are_those_of_the_effective_loss(description: dict, workspace:
             torch.testing.assert_close(given, wanted_own, atol=2e-6, rtol=1e-3)
 
 
-def moved(trainer: _Trainer) -> None:
+def moved(trainer: Trainer) -> None:
     """Adapters away from their start, where half of them is 0."""
     with torch.no_grad():
         for name, parameter in trainer.model.encoder.named_parameters():

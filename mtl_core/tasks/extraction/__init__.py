@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -187,6 +187,11 @@ class ExtractionRows(Rows):
     def counted(self, table: pa.Table, options: ExtractionOptions) -> pa.Array:
         """The attributes."""
         return pa.array([None if r.spans is None else sorted({s.name for s in r.spans}) for r in _rows(table)], pa.list_(pa.string()))
+
+    def read(self, table: pa.Table, options: ExtractionOptions) -> Mapping[str, pa.Array]:
+        """The spans, as “attribute: text”."""
+        found = [None if r.spans is None else [f"{s.name}: {s.text}" for s in r.spans] for r in _rows(table)]
+        return {"label": pa.array(found, pa.list_(pa.string()))}
 
     def fit(self, table: pa.Table, options: ExtractionOptions) -> Spec:
         counts = Counter(span.name for row in _rows(table) for span in row.spans or [])

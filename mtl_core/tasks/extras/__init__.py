@@ -7,7 +7,7 @@
 """
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
@@ -181,6 +181,10 @@ class ExtraRows(Rows):
 
     def counted(self, table: pa.Table, options: Any) -> pa.Array | pa.ChunkedArray | None:
         return self.plain.rows.counted(table, options)
+
+    def read(self, table: pa.Table, options: Any) -> Mapping[str, pa.Array | pa.ChunkedArray]:
+        own = {KNOWLEDGE: linearised(table[KNOWLEDGE])[0]} if KNOWLEDGE in table.column_names else {}
+        return {**self.plain.rows.read(self._with_text(table, options), options), **own}
 
     def naive(self, table: pa.Table, split: np.ndarray, spec: Spec, options: Any, part: str) -> dict[str, float]:
         """The kind's own, on rows that are encoded here, so that knowledge in the text is read."""

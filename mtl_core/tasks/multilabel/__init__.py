@@ -1,6 +1,6 @@
 """Multilabel: a text, or two texts read together → a set of tags."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -251,8 +251,13 @@ class MultilabelRows(Rows):
         """The tags, as most rows spell them."""
         cells = _cells(table["label"], options)
         found = _tags(cells, _separators(cells, options)).drop_duplicates(["row", "key"])
-        tags = found.assign(tag=found["key"].map(_counted(found)[0])).groupby("row")["tag"].agg(list)
-        return pa.array(tags.reindex(range(len(cells))).tolist(), pa.list_(pa.string()), from_pandas=True)
+        tags = found["key"].map(_counted(found)[0]).astype(str)
+        ends = np.cumsum(np.bincount(found["row"], minlength=len(cells)))
+        offsets = pa.array(np.append(0, ends).astype(np.int32))
+        return pa.ListArray.from_arrays(offsets, pa.array(tags, pa.string()), mask=pa.array(common.nulls(cells)))
+
+    def read(self, table: pa.Table, options: MultilabelOptions) -> Mapping[str, pa.Array]:
+        return {"label": self.counted(table, options)}
 
     def fit(self, table: pa.Table, options: MultilabelOptions) -> Spec:
         """tags: by name, as most rows spell them; shares: of the rows that have them; weights: of these rows, against those without;

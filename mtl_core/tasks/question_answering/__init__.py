@@ -4,7 +4,7 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
@@ -213,6 +213,10 @@ class QuestionAnsweringRows(Rows):
                 message("Choose another label column, another passage or another split."),
             )
         return [replace(p, column="answer") if p.column == "label" else p for p in findings.problems]
+
+    def read(self, table: pa.Table, options: QuestionAnsweringOptions) -> Mapping[str, pa.Array]:
+        """The answers as they stand in their passages."""
+        return {"answer": pa.array([row.answer for row in _rows(table, options)], pa.string())}
 
     def fit(self, table: pa.Table, options: QuestionAnsweringOptions) -> Spec:
         return {"longest": options.longest_answer, "threshold": options.threshold or 0.0}

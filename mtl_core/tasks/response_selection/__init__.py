@@ -1,7 +1,7 @@
 """Response selection: a dialogue so far and a reply → how well the reply goes on from there; the right one among candidates."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -176,6 +176,10 @@ class ResponseSelectionRows(Rows):
                 message("Choose other columns or another split."),
             )
         return findings.problems
+
+    def read(self, table: pa.Table, options: ResponseOptions) -> Mapping[str, pa.Array]:
+        """The turns."""
+        return {"dialogue": pa.array([turns for turns, _ in _dialogues(table)], pa.list_(pa.string()))}
 
     def fit(self, table: pa.Table, options: ResponseOptions) -> Spec:
         return {"candidates": options.candidates}

@@ -1,0 +1,62 @@
+"""The start of a run, or of several with seeds of their own; and the experiment as a file."""
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from mtl_core.base.messages import Translate
+from mtl_core.config.experiment import Experiment
+from mtl_core.config.seeds import MOST_SEEDS, with_seeds
+from mtl_core.jobs import jobs
+from mtl_core.studies.estimates import BACKGROUND
+from pages.parts.frame import workspace
+from pages.parts.source import Source
+from pages.parts.url import keep
+
+
+def show(experiment: Experiment | None, found: Source, why: str, bar: DeltaGenerator, below: DeltaGenerator, _: Translate) -> None:
+    """experiment: what would be started; None where it cannot be, and why. bar: in sight, whatever stands below."""
+    keep("n_seeds", 1)
+    with bar:
+        st.button(
+            _("Start training"),
+            type="primary",
+            icon=":material/play_arrow:",
+            key="start",
+            disabled=experiment is None,
+            help=why or None,
+            on_click=_submit,
+            args=(experiment, found),
+        )
+        hint = _("How many runs, each with the next seed and otherwise the same: how far they lie apart is what chance does.")
+        st.segmented_control(_("Seeds"), list(range(1, MOST_SEEDS + 1)), key="n_seeds", required=True, help=hint)
+    if why:
+        below.warning(why, icon=":material/block:")
+
+
+def _submit(experiment: Experiment, found: Source) -> None:
+    """The page goes to the first of the runs; the others wait in the queue behind it."""
+    BACKGROUND.stop()
+    runs = with_seeds(experiment, range(experiment.seed, experiment.seed + st.session_state.n_seeds))
+    ids = [jobs().submit(run, workspace(), found.base, contained=found.contained) for run in runs]
+    st.session_state.run = ids[0]
+
+
+def file(experiment: Experiment, _: Translate) -> None:
+    text = experiment.to_yaml()
+    with st.expander(_("The experiment as a file"), icon=":material/code:"):
+        st.download_button(
+            _("Download experiment"),
+            text,
+            file_name=f"{experiment.name}.yaml",
+            mime="application/yaml",
+            icon=":material/download:",
+            on_click="ignore",
+            key="download",
+        )
+        st.code(text, language="yaml", height=400)
+
+
+def again(run_id: str) -> None:
+    """Before the start once more, with the settings of a run."""
+    st.session_state["from"] = run_id
+    st.session_state.run = None

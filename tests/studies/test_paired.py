@@ -1,0 +1,160 @@
+"""Verdicts, and the sentence above them, from what runs kept of their rows."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from mtl_core.base.language import translator
+from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import Experiment, experiment_from_dict
+from mtl_core.evaluation.predictions import predictions_file
+from mtl_core.studies import paired
+from mtl_core.studies.answers import differing
+from mtl_core.studies.compare import groups_of
+from mtl_core.studies.paired import Verdict, ahead, changes, pairs_of
+from mtl_core.studies.sentence import bought, changed_settings
+from tests.studies.kept import finished
+
+RNG = np.random.default_rng(0)
+N = 200
+LABELS = RNG.integers(0, 3, N)
+
+
+def experiment(care: float = 1.0, returns: float = 1.0, **other: Any) -> Experiment:
+    task = {"kind": "classification", "data": "t", "columns": {"text": "x", "label": "y"}}
+    values = {"data": {"t": {"file": "t.csv"}}, "tasks": {"care": {**task, "weight": care}, "returns": {**task, "weight": returns}}}
+    return experiment_from_dict({**values, **other})
+
+
+def answered(n_right: int) -> np.ndarray:
+    """The first `n_right` rows are right."""
+    return np.where(np.arange(N) < n_right, LABELS, (LABELS + 1) % 3)
+
+
+def both(care: int, returns: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    return {"care": (LABELS, answered(care)), "returns": (LABELS, answered(returns))}
+
+
+@pytest.fixture
+def two(workspace: Workspace) -> list[Any]:
+    return [
+        finished(workspace, experiment(), both(100, 150), name="equal"),
+        finished(workspace, experiment(care=4), both(140, 120), name="heavy"),
+    ]
+
+
+def test_verdicts_differences_and_the_sentence(workspace: Workspace, two: list[Any]) -> None:
+    groups = groups_of(two)
+    care, returns = found = changes(pairs_of(groups, "equal", "best"), workspace)
+    assert care.found and returns.found
+    assert (care.found.value, care.verdict, str(care.words)) == (pytest.approx(0.2), Verdict.BETTER, "better")
+    assert (returns.found.value, returns.verdict) == (pytest.approx(-0.15), Verdict.WORSE)
+    changed = np.where((np.arange(N) >= 100) & (np.arange(N) < 140), 1.0, 0.0)
+    wanted = stats.bootstrap((changed,), np.mean, method="percentile", random_state=np.random.default_rng(0)).confidence_interval
+    assert (care.found.low, care.found.high) == pytest.approx((wanted.low, wanted.high), abs=0.01)
+    text = str(bought(found, "validation"))
+    assert text.startswith("“heavy” against “equal” (care ×4), on validation rows: care +20.0 points (±5."), text
+    assert " were bought with returns -15.0 points (±" in text
+    chinese = bought(found, "validation").text(translator("zh"))
+    assert "care 权重 ×4" in chinese and "points" not in chinese and "bought" not in chinese
+
+
+def test_nothing_significant_is_said_plainly(workspace: Workspace, two: list[Any]) -> None:
+    other = finished(workspace, experiment(returns=2), both(101, 149), name="other")
+    found = changes(pairs_of(groups_of([two[0], other]), "equal", "best"), workspace)
+    assert [change.verdict for change in found] == [Verdict.NOT_SIGNIFICANT] * 2
+    assert str(found[0].words) == "no significant difference on 200 rows"
+    assert "nothing changed significantly: care +0.5 points" in str(bought(found, "test"))
+
+
+def test_p_values_are_adjusted_over_the_tasks_of_one_run(workspace: Workspace, two: list[Any]) -> None:
+    other = finished(workspace, experiment(returns=2), both(104, 150), name="other")
+    care, returns = changes(pairs_of(groups_of([two[0], other]), "equal", "best"), workspace)
+    assert care.found and returns.found and care.p == pytest.approx(2 * care.found.p) and returns.p == 1
+    assert replace(care, p=0.049).verdict is Verdict.BETTER and replace(care, p=0.051).verdict is Verdict.NOT_SIGNIFICANT
+
+
+def test_only_rows_that_all_have_are_compared(workspace: Workspace, two: list[Any]) -> None:
+    labels = LABELS[50:]
+    later = {"care": (labels, answered(140)[50:]), "returns": (labels, answered(120)[50:])}
+    other = finished(workspace, experiment(care=2), later, name="other", rows=np.arange(50, N))
+    found = changes(pairs_of(groups_of([*two, other]), "equal", "best"), workspace)
+    assert {change.found.n_rows for change in found if change.found} == {150}
+    assert found[0].found and found[0].found.first == pytest.approx((50 / 150,))
+
+
+def test_it_is_computed_once_and_again_when_a_file_changes(workspace: Workspace, two: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = pairs_of(groups_of(two), "equal", "best")
+    assert [change.found for change in changes(pairs, workspace, compute=False)] == [None, None]
+    done, n = ahead(pairs, workspace, seconds=60)
+    assert (done, n) == (2, 2)
+    first = changes(pairs, workspace, compute=False)
+    assert all(change.found is not None for change in first)
+    assert first == changes(pairs, workspace)
+    predictions = predictions_file(two[1].folder, "care", "validation")
+    predictions.unlink()
+    (gone, kept) = changes(pairs_of(groups_of(two), "equal", "best"), workspace)
+    assert str(gone.words) == "“heavy” keeps no predictions of these rows" and gone.verdict is Verdict.UNKNOWN
+    assert kept.found == first[1].found
+    predictions.write_bytes(b"no parquet")
+    (broken, _) = changes(pairs_of(groups_of(two), "equal", "best"), workspace)
+    assert "cannot be read" in str(broken.words)
+
+
+def test_a_kind_that_knows_no_weights_is_computed_from_copied_rows(
+    workspace: Workspace, two: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fast = changes(pairs_of(groups_of(two), "equal", "best"), workspace)
+    report = paired.KINDS["classification"].report
+    monkeypatch.setattr(type(report), "weighed", lambda *_: None)
+    slow = changes(pairs_of(groups_of(two), "equal", "test"), workspace)
+    assert slow[0].found and fast[0].found and slow[0].found.n_draws == paired.N_SLOW_DRAWS
+    assert slow[0].found.value == fast[0].found.value and slow[0].found.half == pytest.approx(fast[0].found.half, rel=0.2)
+
+
+def test_seeds_are_grouped_with_both_chances(workspace: Workspace) -> None:
+    runs = [finished(workspace, experiment(seed=s), both(100 + 4 * s, 150), name="equal") for s in range(3)]
+    runs += [finished(workspace, experiment(care=4, seed=s), both(140 + 4 * s, 150), name="heavy") for s in range(3)]
+    groups = groups_of(runs)
+    assert [len(group.runs) for group in groups] == [3, 3] and len(groups_of(runs, by_seed=False)) == 6
+    (care, returns) = changes(pairs_of(groups, groups[0].name, "best"), workspace)
+    assert care.found and care.found.over_seeds and care.found.first == (0.5, 0.52, 0.54)
+    single = changes(pairs_of(groups_of([runs[0], runs[3]]), groups_of([runs[0], runs[3]])[0].name, "best"), workspace)[0]
+    assert single.found and care.found.half > single.found.half and care.verdict is Verdict.BETTER
+    assert returns.verdict is Verdict.NOT_SIGNIFICANT
+    steered = finished(workspace, experiment(seed=7), both(1, 1), steered=True)
+    assert len(groups_of([*runs, steered])) == 3, "it is not what its experiment says"
+
+
+def test_other_data_has_no_verdict(workspace: Workspace, two: list[Any]) -> None:
+    other = finished(workspace, experiment(care=2), both(140, 150), name="other", datasets={"t": "changed"})
+    found = changes(pairs_of(groups_of([two[0], other]), "equal", "best"), workspace)
+    assert [str(change.words) for change in found] == ["the data has changed in between."] * 2
+
+
+def test_rows_answered_differently(workspace: Workspace, two: list[Any]) -> None:
+    found = differing(two[0], two[1], "care", "validation")
+    assert found.exact and found.n == N and found.rows["row"].tolist() == list(range(100, 140))
+    assert set(found.rows["who"]) == {"second"} and set(found.rows["confidence"]) == {0.8}
+    row = found.rows.iloc[0]
+    assert (row["second"], row["first"]) == ("abc"[LABELS[100]], "abc"[(LABELS[100] + 1) % 3])
+    assert set(differing(two[1], two[0], "care", "test").rows["who"]) == {"first"}
+
+
+def test_settings_in_words() -> None:
+    base = experiment(optimizer={"learning_rate": 0.001})
+    assert str(changed_settings(base, experiment(care=0.5, optimizer={"learning_rate": 0.01}))) == "care ×0.5, Learning rate 0.001 → 0.01"
+    assert str(changed_settings(base, base.model_copy(update={"seed": 4}))) == "only another seed"
+    assert str(changed_settings(base, base)) == "the same settings"
+    alone = experiment_from_dict({**(d := base.model_dump(mode="json")), "tasks": {"care": d["tasks"]["care"]}})
+    assert str(changed_settings(base, alone)) == "without returns"
+
+
+def test_the_cache_lies_in_the_workspace(workspace: Workspace, two: list[Any]) -> None:
+    changes(pairs_of(groups_of(two), "equal", "best"), workspace)
+    files = list(Path(workspace.root / "comparisons").iterdir())
+    assert len(files) == 2 and all(file.suffix == ".json" for file in files)
