@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.parts import look, owned, problems, table, tables, task, undo, upload
+from pages.parts import look, opening, owned, problems, reading, table, tables, task, together, undo, upload
 from pages.parts.background import follow, ready, settle
 from pages.parts.frame import begin
 
@@ -11,7 +11,7 @@ _ = begin("data")
 editing = table.opened_task()
 chosen = editing[1] if editing else table.opened()
 if chosen:
-    st.button(_("All tables"), icon=":material/arrow_back:", key="back", type="tertiary", on_click=task.close)
+    st.button(_("All tables"), icon=":material/arrow_back:", key="back", type="tertiary", on_click=opening.close)
 elif table.source(_) == "sample":
     chosen = table.of_the_shop(_)
 else:
@@ -21,11 +21,13 @@ else:
     owned.trash(_)
 
 if chosen:
-    work = look.ask(chosen)
+    options = reading.chosen_for(chosen, editing[2].data if editing else {})
+    work = look.ask(chosen, options.get("encoding"), options.get("sheet"))
     follow(settle([work]), _("Reading the table … {seconds} s"))
     if looked := ready(work):
         look.preview(chosen, looked, _)
+        reading.choose(chosen, looked, options, _)
         problems.show(looked.problems, _)
         if looked.head is not None and looked.proposal is not None:
-            name, start = (editing[0], editing[2]) if editing else (None, looked.proposal)
-            task.build(chosen, looked.head, start, _, changes=name)
+            name, start = (editing[0], editing[2]) if editing else (None, together.proposed(chosen, looked.proposal))
+            task.build(chosen, looked.head, start, options, _, changes=name)

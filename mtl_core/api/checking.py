@@ -177,12 +177,9 @@ def check(
             rows = found.num_rows
             mapped = map_fields(of, found, parts, mapping, kind_options, name)
             problems += mapped.problems
-<<<<<<< HEAD
+            learned = understood(mapped, mapping, kind_options) | learned
             if not has_errors(problems):
                 problems += doubts(found, mapped, mapping, kind_options, name)
-=======
-            learned = understood(mapped, mapping, kind_options) | learned
->>>>>>> main
         except DataError as error:
             problems = error.problems
     problems.sort(key=lambda p: list(Severity).index(p.severity))

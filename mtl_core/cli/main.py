@@ -22,6 +22,7 @@ from mtl_core.cli import alone as cli_alone
 from mtl_core.cli import compare as cli_compare
 from mtl_core.cli import efficiency as cli_efficiency
 from mtl_core.cli import show as cli_show
+from mtl_core.cli import tables as cli_tables
 from mtl_core.cli.text import FAILED, OK, WRONG_CALL, CallError, print_json, print_metrics
 from mtl_core.config.seeds import seeds_of, with_seeds
 from mtl_core.data.problems import InputError
@@ -95,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command("kinds", cli_show.kinds, "List the task kinds and their fields.", as_json)
     command("strategies", cli_show.strategies, "List how tasks can be balanced, sampled and shared.", as_json)
+    cli_tables.options(command("tables", cli_tables.tables, cli_tables.HELP, as_json))
     command("runs", cli_show.runs, "List the runs, newest first.", as_json)
     report = command("report", cli_show.report, "Show the metrics and reports of a run.", as_json)
     report.add_argument("run", metavar="RUN")

@@ -316,6 +316,11 @@ def _note(
     return Problem(severity, code, why, remedy, file, int(rows[0]), options.column, len(rows))
 
 
+def part_called(word: str) -> Part | None:
+    """The part that a usual spelling means (train, valid, dev, holdout ...); None for other words."""
+    return _SPELLINGS.get(_spelling(word))
+
+
 def _spelling(value: str) -> str:
     return value.strip().casefold()
 

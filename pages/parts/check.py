@@ -13,17 +13,17 @@ from mtl_core import plots
 from mtl_core.base.messages import N_, Translate
 from mtl_core.base.program import SAMPLE_SHOP
 from mtl_core.base.workspace import Workspace
-from mtl_core.config import understood
 from mtl_core.config.doubts import doubts
 from mtl_core.config.drafts import files_of, unused_name
 from mtl_core.config.experiment import DataConfig, TaskConfig
 from mtl_core.config.tables import map_task, store_table
+from mtl_core.config.understood import Understood
+from mtl_core.config.understood import understood as understand
 from mtl_core.data.describe import histogram, label_counts, token_lengths
 from mtl_core.data.problems import DataError, Problem, has_errors
 from mtl_core.model.packaged import minilm_token_counts
 from mtl_core.tasks.base import TaskKind
-from pages.parts import mapping, problems
-from pages.parts import understood as understood_table
+from pages.parts import mapping, problems, understood
 from pages.parts.background import desk
 from pages.parts.frame import workspace
 from pages.parts.look import Chosen, read
@@ -41,7 +41,7 @@ class Checked:
     labels: list[dict[str, Any]] = field(default_factory=list)
     n_labels: int = 0
     lengths: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
-    understood: dict[str, understood.Understood] = field(default_factory=dict)
+    understood: dict[str, Understood] = field(default_factory=dict)
     kind: TaskKind | None = None
 
     @property
@@ -71,7 +71,7 @@ def _check(chosen: Chosen, changed: int, data_values: dict[str, Any], task_value
         return Checked(error.problems)
     mapped = map_task(task, dataset)
     found = [*dataset.problems, *mapped.problems]
-    learned = understood.understood(mapped, task.columns, task.options)
+    learned = understand(mapped, task.columns, task.options)
     if has_errors(found):
         return Checked(found, dataset.split_sizes, understood=learned, kind=mapped.kind)
     found += doubts(dataset.table(), mapped, task.columns, task.options, name)
@@ -89,7 +89,7 @@ def show(checked: Checked, _: Translate, form: str = "") -> None:
         label = _("Leave out “{column}”").format(column=plain(column))
         st.button(label, key=f"leave_out.{column}", icon=":material/block:", on_click=mapping.leave_out, args=(column, form))
     if checked.kind:
-        understood_table.show(checked.understood, checked.kind, _)
+        understood.show(checked.understood, checked.kind, _)
     if not checked.usable:
         return
     if not checked.problems:

@@ -8,7 +8,7 @@ import streamlit as st
 from mtl_core.base.messages import Translate
 from mtl_core.config import drafts
 from mtl_core.tasks import KINDS
-from pages.parts import task
+from pages.parts import opening
 from pages.parts.frame import workspace
 from pages.parts.look import Chosen
 from pages.parts.splitting import WAYS
@@ -19,7 +19,7 @@ def line(name: str, draft: drafts.Draft, _: Translate) -> None:
     found = draft.tasks[name]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f":material/task_alt: **{plain(name)}** · {described(found, draft.data[found['data']], _)}", width="stretch")
-        st.button(_("Edit"), key=f"change_{name}", icon=":material/edit:", type="tertiary", on_click=task.open_task, args=(name,))
+        st.button(_("Edit"), key=f"change_{name}", icon=":material/edit:", type="tertiary", on_click=opening.open_task, args=(name,))
         st.button(_("Remove"), key=f"remove_{name}", icon=":material/close:", type="tertiary", on_click=_remove, args=(name,))
 
 

@@ -29,12 +29,11 @@ LOG_COLUMNS = ("user", "history", "item", "item_id", "label", "time", "list")
 
 @dataclass(frozen=True)
 class Chosen:
-    """path: where it lies; name: what the person calls it; file: what an experiment says; parts: of the split → their files."""
+    """path: where it lies; name: what the person calls it; file: what an experiment says."""
 
     path: Path
     name: str
     file: str
-    parts: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

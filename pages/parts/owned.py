@@ -18,7 +18,9 @@ ACTIONS = {
 }
 
 
-def menu(table: OwnTable, _: Translate) -> None:
+def menu(tables: Sequence[OwnTable], _: Translate) -> None:
+    """tables: the one it is for, and those that hold other parts of it."""
+    table = tables[0]
     chosen = st.menu_button(
         _("More"),
         list(ACTIONS),
@@ -31,7 +33,7 @@ def menu(table: OwnTable, _: Translate) -> None:
     elif chosen == "replace":
         replace.ask(table, None, _)
     elif chosen == "delete":
-        _delete([table], _)
+        _delete(tables, _)
 
 
 def several(tables: Sequence[OwnTable], _: Translate) -> None:

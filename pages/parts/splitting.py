@@ -1,42 +1,54 @@
 """How rows are divided: the widgets of `SplitConfig`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 from pydantic import ValidationError
 
-from mtl_core.base.messages import N_, Translate
-from mtl_core.data.split import SplitConfig
+from mtl_core.base.messages import Translate
+from mtl_core.base.settings import widgets
+from mtl_core.data.split import BY_COLUMN, SplitConfig
 from pages.parts.text import plain
 
-WAYS = {
-    "random": N_("Random"),
-    "group": N_("By group"),
-    "time": N_("By time"),
-    "stratified": N_("Stratified by label"),
-    "column": N_("From a column"),
-}
+WAYS = {setting.path: setting for setting in widgets(SplitConfig)}["by"].labels
 
 
-def choose(columns: Sequence[str], likely: dict[str, str], given: dict[str, Any], key: str, _: Translate) -> SplitConfig | None:
-    """likely: way → the column that is probably meant; given: what to begin with, as in an experiment. None while a column is missing or
-    the shares leave nothing to train on."""
+def choose(
+    columns: Sequence[str], likely: Mapping[str, str], given: Mapping[str, Any], files: Mapping[str, str], key: str, _: Translate
+) -> SplitConfig | None:
+    """None while a column or a file is missing, or the shares leave nothing to train on.
+
+    likely: way → the column that is probably meant; given: what to begin with, as in an experiment; files: that may hold a part → what the
+    person calls them.
+    """
     fields = SplitConfig.model_fields
     by = st.segmented_control(
         _("Split into training, validation and test"),
-        list(WAYS),
+        [way for way in WAYS if way != "files" or files],
         key=f"{key}.by",
         default=given.get("by", "random"),
         required=True,
         format_func=lambda way: _(WAYS[way]),
-        help=plain(_(fields["by"].description or "")),
+        help=plain(_(str(fields["by"].description))),
         wrap=True,
         persist_state="session",
     )
     values: dict[str, object] = {**({"values": given.get("values")} if by == given.get("by") else {}), "by": by}
     with st.grid(4, min_column_width=200):
-        if by != "random":
+        for part in ("validation_file", "test_file") if by == "files" else ():
+            begin = str(given.get(part))
+            values[part] = st.selectbox(
+                _(str(fields[part].title)),
+                list(files),
+                index=list(files).index(begin) if begin in files else None,
+                format_func=lambda file: files.get(file, file),
+                key=f"{key}.{part}",
+                placeholder=_("Choose a table"),
+                help=plain(_(str(fields[part].description))),
+                persist_state="session",
+            )
+        if by in BY_COLUMN:
             proposed = str((given.get("column") if by == given.get("by") else likely.get(by)) or "")
             values["column"] = st.selectbox(
                 _("Column"),
@@ -44,18 +56,21 @@ def choose(columns: Sequence[str], likely: dict[str, str], given: dict[str, Any]
                 index=list(columns).index(proposed) if proposed in columns else None,
                 key=f"{key}.column.{by}",
                 placeholder=_("Choose a column"),
-                help=plain(_(fields["column"].description or "")),
+                help=plain(_(str(fields["column"].description))),
                 persist_state="session",
             )
-        if by != "column":
+        if by not in ("column", "files"):
             for part, label in (("validation", _("Validation fraction")), ("test", _("Test fraction"))):
                 values[part] = st.slider(label, 0.0, 0.5, given.get(part, 0.1), 0.01, key=f"{key}.{part}", persist_state="session")
-        if by not in ("column", "time"):
-            help_ = plain(_(fields["seed"].description or ""))
+        if by not in ("column", "time", "files"):
+            help_ = plain(_(str(fields["seed"].description)))
             values["seed"] = st.number_input(
                 _("Seed"), 0, 2**31 - 1, given.get("seed", 0), key=f"{key}.seed", help=help_, persist_state="session"
             )
-    if by != "random" and not values["column"]:
+    if by == "files" and not (values["validation_file"] or values["test_file"]):
+        st.caption(_("Choose the table that holds the validation rows, the test rows, or one for each."))
+        return None
+    if by in BY_COLUMN and not values["column"]:
         st.caption(_("Choose the column to split by."))
         return None
     try:

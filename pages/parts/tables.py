@@ -10,20 +10,22 @@ from mtl_core.api.own_tables import OwnTable, own_tables
 from mtl_core.base.messages import Translate
 from mtl_core.config import drafts
 from mtl_core.data.problems import Severity
-from pages.parts import check, draft, look, owned, task, upload
+from pages.parts import check, draft, look, opening, owned, together, upload
 from pages.parts.background import follow, ready, settle
 from pages.parts.check import Checked
 from pages.parts.frame import page, workspace
 from pages.parts.look import Chosen, Looked
 from pages.parts.text import counted, plain, size
+from pages.parts.together import Parts
 
 
 @dataclass
 class Row:
-    """looked, checked: None while they are on their way, or where there is nothing to check."""
+    """parts: that lie in files of their own; looked, checked: None while they are on their way, or where there is nothing to check."""
 
     table: OwnTable
     chosen: Chosen
+    parts: Parts
     looked: Looked | None = None
     checked: Checked | None = None
 
@@ -35,9 +37,11 @@ class Row:
 
 def show(_: Translate) -> None:
     tables, in_use = own_tables(workspace()), {new.path.name for new, _old in upload.asked()}
-    rows = [Row(table, Chosen(table.path, table.name, table.file)) for table in tables]
-    pending = _look([row for row in rows if row.table.path.name not in in_use])
     found = drafts.load(workspace())
+    parts = together.parts_of(tables, found)
+    hidden = {part.file for others in parts.values() for part in others.values()} - parts.keys()
+    rows = [Row(t, Chosen(t.path, t.name, t.file), parts.get(t.file, {})) for t in tables if t.file not in hidden]
+    pending = _look([row for row in rows if row.table.path.name not in in_use])
     elsewhere = [name for name, t in found.tasks.items() if not any(name in table.tasks for table in tables)]
     st.subheader(_("Your tables and tasks"), anchor=False)
     if not rows and not elsewhere:
@@ -62,7 +66,8 @@ def _look(rows: list[Row]) -> list["Future[Any]"]:
     for row, look_work in zip(rows, looks, strict=True):
         row.looked = ready(look_work)
         if row.looked and (proposal := row.looked.proposal) and proposal.complete and not row.table.tasks:
-            checks.append((row, check.ask(row.chosen, {"file": row.table.file, **proposal.data}, proposal.task)))
+            data = {"file": row.table.file, **together.split_by(row.parts, proposal).data}
+            checks.append((row, check.ask(row.chosen, data, proposal.task)))
     pending += settle(work for _row, work in checks)
     for row, work in checks:
         row.checked = ready(work)
@@ -81,22 +86,25 @@ def _together(proposed: list[Row], has_tasks: bool, rows: list[Row], _: Translat
             )
             if go:
                 st.switch_page(page("train"), query_params={"from": "draft"})
-        owned.several([row.table for row in rows if st.session_state.get(f"select_{row.table.path.name}")], _)
+        owned.several(
+            [t for row in rows for t in (row.table, *row.parts.values()) if st.session_state.get(f"select_{row.table.path.name}")], _
+        )
 
 
 def _row(row: Row, found: drafts.Draft, _: Translate) -> None:
     table, stored = row.table, row.table.path.name
     with st.container(border=True, key=f"row_{stored}"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            select = _("Select {table}").format(table=plain(table.name))
+            select = _("Select {table}").format(table=table.name)  # read aloud as it stands, not as Markdown
             st.checkbox(select, key=f"select_{stored}", label_visibility="collapsed", width="content")
             lines = [f"**{plain(table.name)}**  :small[{_facts(row, _)}]", *([] if table.tasks else _suggestion(row, _))]
             st.markdown("  \n".join(lines), width="stretch")
             if row.proposed:
                 st.button(_("Add task"), key=f"add_{stored}", icon=":material/add:", on_click=_accept, args=([row], _))
             label = _("New task") if table.tasks else _("Open")
-            st.button(label, key=f"open_{stored}", type="tertiary", on_click=task.open_table, args=(stored,))
-            owned.menu(table, _)
+            st.button(label, key=f"open_{stored}", type="tertiary", on_click=opening.open_table, args=(stored,))
+            owned.menu([table, *row.parts.values()], _)
+        together.show(table, row.parts, _)
         for name in table.tasks:
             draft.line(name, found, _)
 
@@ -114,7 +122,7 @@ def _suggestion(row: Row, _: Translate) -> list[str]:
     """The task that the table is probably for, or what is in its way, as lines of Markdown."""
     if row.looked is None:
         return []
-    proposal = row.looked.proposal
+    proposal = together.split_by(row.parts, row.looked.proposal) if row.looked.proposal else None
     found = [*row.looked.problems, *(row.checked.problems if row.checked else [])]
     lines = []
     if proposal and proposal.complete:
@@ -134,6 +142,6 @@ def _accept(rows: list[Row], _: Translate) -> None:
     for row in rows:
         assert row.looked is not None
         assert row.looked.proposal is not None
-        proposal = row.looked.proposal
+        proposal = together.split_by(row.parts, row.looked.proposal)
         draft.add(row.chosen, {"file": row.table.file, **proposal.data}, {**proposal.task, "weight": 1.0})
     st.toast(_("Tasks added: {n}").format(n=len(rows)), icon=":material/check:")

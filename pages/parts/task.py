@@ -6,12 +6,13 @@ from typing import Any
 import pyarrow as pa
 import streamlit as st
 
+from mtl_core.api.own_tables import own_tables
 from mtl_core.base.messages import Translate
 from mtl_core.base.settings import widgets
 from mtl_core.base.workspace import new_id
 from mtl_core.config import drafts
 from mtl_core.tasks import KINDS
-from pages.parts import check, log, mapping, settings, splitting
+from pages.parts import check, log, mapping, opening, settings, splitting
 from pages.parts.background import follow, ready, settle
 from pages.parts.frame import workspace
 from pages.parts.look import LOG_COLUMNS, Chosen, Proposal, propose
@@ -19,10 +20,10 @@ from pages.parts.text import plain
 from pages.parts.url import keep
 
 
-def build(chosen: Chosen, head: pa.Table, start: Proposal, _: Translate, changes: str | None = None) -> None:
+def build(chosen: Chosen, head: pa.Table, start: Proposal, options: dict[str, Any], _: Translate, changes: str | None = None) -> None:
     """The form on the left, what it leads to on the right; what is missing is said where it is missing.
 
-    head: the first rows; start: what to begin with; changes: the task of the draft that is edited.
+    head: the first rows; start: what to begin with; options: how the file is read; changes: the task of the draft that is edited.
     """
     if st.session_state.get("form_of", (chosen.file, changes)) != (chosen.file, changes):
         st.session_state.kind = start.task["kind"]  # another table
@@ -31,13 +32,14 @@ def build(chosen: Chosen, head: pa.Table, start: Proposal, _: Translate, changes
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader(_("Change the task") if changes else _("Create a task"), anchor=False)
-        form = _form(chosen, head, start, _edited(changes) if changes else "", _)
+        form = _form(chosen, head, start, opening.edited(changes) if changes else "", _)
     with right:
         st.subheader(_("Check"), anchor=False)
         if form is None:
             st.caption(_("Runs as soon as every field on the left that is not optional has a column."))
         else:
-            _checked(chosen, *form, changes, _)
+            data, task = form
+            _checked(chosen, data | options, task, changes, _)
 
 
 def _form(chosen: Chosen, head: pa.Table, start: Proposal, prefix: str, _: Translate) -> tuple[dict[str, Any], dict[str, Any]] | None:
@@ -70,7 +72,8 @@ def _form(chosen: Chosen, head: pa.Table, start: Proposal, prefix: str, _: Trans
     given = start.data["split"]
     group = kind.grouped_by([name for name, column in mapped.items() if column])
     likely = {"group": mapped.get(group or ""), "stratified": mapped.get("label"), "time": "time"}
-    split = splitting.choose(names, {way: c for way, c in likely.items() if isinstance(c, str)}, given, f"{key}.split", _)
+    files = {t.file: t.name for t in own_tables(workspace()) if chosen.file.startswith("uploads/") and t.file != chosen.file}
+    split = splitting.choose(names, {way: c for way, c in likely.items() if isinstance(c, str)}, given, files, f"{key}.split", _)
     if lacking := mapping.missing(kind, mapped, _):
         st.caption(_("Fields without a column: {fields}").format(fields=plain(", ".join(lacking))))
         return None
@@ -120,31 +123,4 @@ def _add(name: str, task: dict[str, Any], table: str, data: dict[str, Any], chan
     drafts.update(workspace(), lambda draft: draft.with_task(name, task, table, data, changes))
     done = _("Task changed: {name}") if changes else _("Task added: {name}")
     st.toast(done.format(name=plain(name)), icon=":material/check:")
-    close()
-
-
-def open_table(stored: str) -> None:
-    """The form for a table of the workspace, by its stored name."""
-    close()
-    st.session_state.table = st.query_params["table"] = stored
-
-
-def open_task(name: str) -> None:
-    """The form for a task of the draft, as it stands there."""
-    close()
-    for key in [k for k in st.session_state if isinstance(k, str) and k.startswith(_edited(name))]:
-        del st.session_state[key]
-    st.session_state.task = st.query_params["task"] = name
-
-
-def close() -> None:
-    """Back to the list of tables."""
-    st.session_state.pop("form_of", None)
-    for key in ("table", "task", "kind"):
-        st.session_state.pop(key, None)
-        st.query_params.pop(key, None)
-
-
-def _edited(name: str) -> str:
-    """What the keys of the form for a task of the draft begin with."""
-    return f"edit.{name}."
+    opening.close()

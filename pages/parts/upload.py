@@ -6,7 +6,7 @@ from mtl_core.api.own_tables import OwnTable, own_tables
 from mtl_core.base.messages import Translate
 from mtl_core.data.problems import DataError, Problem
 from mtl_core.data.upload import name_upload, save_upload, shown_name
-from pages.parts import problems, replace, task
+from pages.parts import opening, problems, replace
 from pages.parts.frame import workspace
 from pages.parts.text import plain
 
@@ -59,7 +59,7 @@ def _save(files: list, _: Translate) -> None:
             st.session_state.setdefault("name_in_use", {})[path.name] = old.path.name
     st.session_state.upload_problems = refused
     if len(saved) == 1 and not refused and saved[0].name not in st.session_state.get("name_in_use", {}):
-        task.open_table(saved[0].name)
+        opening.open_table(saved[0].name)
 
 
 def _ask(new: OwnTable, old: OwnTable, _: Translate) -> None:

@@ -340,6 +340,46 @@ def test_a_kind_in_the_url_stays_and_another_table_gets_its_own(opened: Open) ->
     assert at.selectbox(key="kind").value == "classification"
 
 
+def test_files_of_one_table_are_proposed_as_such(opened: Open, workspace: Workspace) -> None:
+    at = uploaded(opened("data"), ("reviews_train.csv", REVIEWS), ("reviews_test.csv", REVIEWS.replace("thing", "shoe")), ("m.csv", OTHER))
+    names = stored(workspace)
+    assert "Training: reviews_train.csv · Test: reviews_test.csv" in text(at)
+    assert f"open_{names['reviews_test.csv']}" not in keys(at)
+    clicked(at, f"add_{names['reviews_train.csv']}")
+    (data,) = drafts.load(workspace).data.values()
+    test_file = f"uploads/{names['reviews_test.csv']}"
+    assert data == {"file": f"uploads/{names['reviews_train.csv']}", "split": {"by": "files", "test_file": test_file}}
+    assert f"apart_{names['reviews_train.csv']}" not in keys(at)
+    clicked(at, "change_reviews_train")
+    assert [metric.value for metric in at.metric] == ["54", "6", "60"]
+    key = f"edit.reviews_train.{data['file']}.classification.split"
+    assert at.selectbox(key=f"{key}.test_file").value == test_file
+    at.button_group(key=f"{key}.by").set_value("random").run()
+    clicked(settled(at), "add_task")
+    assert [data["split"]["by"] for data in drafts.load(workspace).data.values()] == ["random"]
+
+
+def test_files_that_look_like_parts_can_be_kept_apart(opened: Open, workspace: Workspace) -> None:
+    at = uploaded(opened("data"), ("reviews_train.csv", REVIEWS), ("reviews_test.csv", OTHER))
+    names = stored(workspace)
+    assert "columns that this file lacks" in text(at)
+    clicked(at, f"apart_{names['reviews_train.csv']}")
+    assert {f"add_{name}" for name in names.values()} <= keys(at)
+
+
+def test_the_encoding_is_a_choice_where_it_is_not_utf8(opened: Open, workspace: Workspace) -> None:
+    content = "review,sentiment\n" + "".join(f"это хорошая вещь {i},да\nэто плохая вещь {i},нет\n" for i in range(30))
+    at = uploaded(opened("data"), ("отзывы.csv", content.encode("cp1251")))
+    file = f"uploads/{at.query_params['table']}"
+    settled(at.selectbox(key=f"reading.encoding.{file}").set_value("cp1251").run())
+    assert at.dataframe[0].value["review"][0] == "это хорошая вещь 0"
+    clicked(at, "add_task")
+    assert drafts.load(workspace).data["отзывы"]["encoding"] == "cp1251"
+    at = reopened(opened, task="отзывы")
+    assert at.selectbox(key=f"reading.encoding.{file}").value == "cp1251"
+    assert at.dataframe[0].value["review"][0] == "это хорошая вещь 0"
+
+
 def test_twenty_tables(opened: Open, workspace: Workspace) -> None:
     first = Path(uploads(workspace)[0]) if uploads(workspace) else workspace.uploads / "0.csv"
     first.write_text(REVIEWS, "utf-8")

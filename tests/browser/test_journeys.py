@@ -117,8 +117,6 @@ def test_first_page_without_torch(tab: Page, server: Server) -> None:
 def test_from_a_table_to_a_prediction(tab: Page, server: Server, messages: Path, tiny_encoder: Path) -> None:
     open_page(tab, server, "data")
     tab.locator("input[type=file]").set_input_files(messages)
-    tab.get_by_role("radio", name="Classification").or_(tab.get_by_role("button", name="Classification")).first.click()
-    tab.get_by_role("button", name="Check the table").click()
     tab.get_by_role("button", name="Add task").click()
     expect(tab.get_by_text("Task added: messages")).to_be_visible()
 
