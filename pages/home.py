@@ -11,9 +11,8 @@ from mtl_core.base.program import SAMPLE_SHOP  # noqa: E402 - after the heading 
 from mtl_core.config.experiment import load_experiment  # noqa: E402
 from mtl_core.jobs import jobs  # noqa: E402 - after the heading is on its way to the browser
 from mtl_core.tracking.runs import list_runs  # noqa: E402
-from pages.parts import states  # noqa: E402
+from pages.parts import listing  # noqa: E402
 from pages.parts.sample import SHOPS  # noqa: E402
-from pages.parts.text import plain  # noqa: E402
 
 st.markdown(
     _(
@@ -35,16 +34,12 @@ if start or whole:
     st.switch_page(page("train"), query_params={"run": run_id})
 
 st.subheader(_("Recent runs"))
-runs = [run for run in list_runs(workspace()) if not run.purpose][:5]
-if not runs:
+runs = [run for run in list_runs(workspace()) if not run.purpose]
+if runs:
+    listing.table(runs[:5], "recent", _, choosing=False)
+    st.page_link(page("runs"), label=_("All runs: {n}").format(n=len(runs)), icon=":material/list_alt:")
+else:
     st.caption(_("No run yet. Train the sample shop, or add tasks from your own tables on the page Data."))
-for run in runs:
-    with st.container(horizontal=True, vertical_alignment="center", key=f"run_{run.id}"):
-        states.badge(run.state, _)
-        if run.steered:
-            states.steered(_)
-        st.page_link(page("train"), label=plain(run.name), query_params={"run": run.id}, icon=":material/monitoring:")
-        st.caption(f"{states.moment(run.created)} · {run.id}")
 
 st.subheader(_("How it works"))
 STEPS = [

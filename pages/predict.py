@@ -3,8 +3,9 @@
 import streamlit as st
 
 from mtl_core.data.problems import InputError
+from mtl_core.tracking import keeping
 from mtl_core.tracking.runs import list_runs
-from pages.parts import forms, ranking, states
+from pages.parts import about, asking, forms, ranking, states
 from pages.parts.frame import begin, page, workspace
 from pages.parts.model import load
 from pages.parts.text import plain
@@ -12,20 +13,26 @@ from pages.parts.url import keep
 
 _ = begin("predict")
 
-runs = {run.id: run for run in list_runs(workspace()) if run.checkpoint() is not None}
+listed = [run for run in list_runs(workspace()) if run.checkpoint() is not None]
+asked_for = st.session_state.get("run") or st.query_params.get("run")
+runs = {run.id: run for run in listed if not run.purpose or run.id == asked_for}  # made only to compare: for who asks
 if not runs:
     st.info(_("There is no trained model yet. Train the sample shop or your own tasks first."), icon=":material/info:")
     st.page_link(page("train"), label=_("Go to Train"), icon=":material/model_training:")
     st.stop()
 
+usual = keeping.usual(workspace(), list(runs.values())) or next(iter(runs.values()))
+keep("run", usual.id, runs, remember=True)
+tasks = list(runs[st.session_state.run].tasks)
+keep("task", tasks[0], tasks, remember=True)
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    keep("run", next(iter(runs)), runs, remember=True)
     run = runs[st.selectbox(_("Run"), list(runs), format_func=lambda i: states.run_label(runs[i]), key="run", width=420)]
-    tasks = list(run.tasks)
-    keep("task", tasks[0], tasks, remember=True)
     task = st.selectbox(_("Task"), tasks, key="task", width=260)
     own, own_help = run.checkpoint(f"peak-{task}"), _("Instead of the model that was best for all tasks together.")
+    if own is not None:
+        keep("own_best", False)
     peak = own is not None and st.toggle(_("Best step of this task"), key="own_best", help=own_help)
+about.show(run, task, _)
 
 with st.spinner(_("Loading the model …")):
     try:
@@ -36,8 +43,6 @@ with st.spinner(_("Loading the model …")):
 
 kind = predictor.kinds[task]
 fields, columns, choices = predictor.fields(task), predictor.columns(task), predictor.choices(task)
-st.caption(f"**{plain(_(kind.label))}** · {plain(_(kind.help))}")
-
 views = {"one": _("One prediction")}
 if kind.ranks:
     views["rank"] = _("Rank a catalogue")
@@ -46,23 +51,12 @@ if kind.ranks:
     st.segmented_control(label, list(views), format_func=views.__getitem__, key="view", required=True, label_visibility="collapsed")
 view = st.session_state.view if kind.ranks else "one"
 place = f"{run.id}.{task}.{peak}" if peak else f"{run.id}.{task}"
-answers = st.session_state.setdefault("answers", {})
 
 if view == "one":
-    with st.form(f"form.{place}"):
-        values = forms.inputs(fields, columns, choices, place, _)
-        asked = st.form_submit_button(_("Predict"), type="primary", icon=":material/play_arrow:")
-    if asked and forms.is_empty(values):
-        st.warning(_("Fill in at least one field."))
-    elif asked:
-        try:
-            answers[place] = predictor.predict(task, [values])[0]
-        except InputError as error:
-            st.warning(plain(error.message.text(_)))
-    if place in answers:
-        forms.answer(kind, answers[place], place, _)
+    asking.show(run, task, predictor, place, _)
 else:
     ranked_field = next(field for field in fields if field.name == kind.ranks)
+    answers = st.session_state.setdefault("answers", {})
     catalogue = ranking.choose(ranked_field, columns[ranked_field.name], place, _)
     with st.form(f"ranking.{place}"):
         values = forms.inputs([field for field in fields if field is not ranked_field], columns, choices, place, _)

@@ -12,7 +12,8 @@ from mtl_core.cli.text import FAILED, OK, CallError, print_json, print_metrics, 
 from mtl_core.config.experiment import Experiment
 from mtl_core.data.problems import DataError
 from mtl_core.tasks.base import Field, TaskKind
-from mtl_core.tracking.runs import list_runs, run
+from mtl_core.tracking import keeping
+from mtl_core.tracking.runs import Run, list_runs, run
 
 
 def estimate(experiment: Experiment, base: Path, workspace: Workspace, n_runs: int, as_json: bool) -> int:
@@ -122,14 +123,49 @@ def strategies(args: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def runs(args: argparse.Namespace, workspace: Workspace) -> int:
-    found = list_runs(workspace)
+    """Lists the runs, after doing what was asked with one of them."""
+    if args.restore:
+        keeping.restore(workspace, args.restore)
+    for asked, do in ((args.rename, keeping.rename), (args.note, keeping.note)):
+        if asked:
+            do(run(workspace, asked[0]), asked[1])
+    if args.in_use:
+        keeping.use(workspace, None if args.in_use == "none" else run(workspace, args.in_use))
+    if args.delete:
+        target = run(workspace, args.delete)
+        for said in keeping.uses_of(workspace, target).sentences:
+            print(said, file=sys.stderr)
+        gone = keeping.delete(workspace, target)
+        print(f"Moved to the trash: {gone.name}, {gone.n_bytes:,} bytes. Bring it back with --restore {target.id}.", file=sys.stderr)
+    found = [one for one in list_runs(workspace) if args.all or not one.purpose]
+    pinned = keeping.in_use(workspace)
     if args.json:
-        keys = ("run_id", "name", "state", "created", "seconds")
-        print_json({"runs": [dict(zip(keys, (r.id, r.name, r.state, r.created.isoformat(), r.seconds), strict=True)) for r in found]})
+        print_json({"runs": [_about_run(one, pinned) for one in found]})
     else:
-        cells = [[r.id, r.state.value, f"{r.created.astimezone():%Y-%m-%d %H:%M}", whole_seconds(r.seconds), r.name] for r in found]
+        cells = [
+            [
+                ("* " if r.id == pinned else "") + r.id,
+                r.state.value,
+                f"{r.created.astimezone():%Y-%m-%d %H:%M}",
+                whole_seconds(r.seconds),
+                r.name,
+            ]
+            for r in found
+        ]
         print_table(["run", "state", "created", "seconds", "name"], cells)
     return OK
+
+
+def _about_run(one: Run, pinned: str | None) -> dict[str, Any]:
+    about: dict[str, Any] = {
+        "run_id": one.id,
+        "name": one.name,
+        "state": one.state,
+        "created": one.created.isoformat(),
+        "seconds": one.seconds,
+    }
+    about |= {"note": one.noted.get("note", ""), "in_use": one.id == pinned, "weights": one.loss_weights, "best": one.best_so_far}
+    return about | ({"purpose": one.purpose} if one.purpose else {})
 
 
 def report(args: argparse.Namespace, workspace: Workspace) -> int:

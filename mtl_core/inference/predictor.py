@@ -80,6 +80,22 @@ class Predictor:
             answers += self.kinds[task].report.answers(self.scores(task, rows[start : start + most]), self._specs[task])
         return answers
 
+    def cut(self, task: str, row: Mapping[str, Any]) -> list[tuple[str, int, int, str]]:
+        """The texts of a row that the model does not read to their end → (field, tokens read, tokens, the last 40 characters read).
+
+        A text that is read together with others may be cut earlier than said here: each is looked at as if it stood alone.
+        """
+        most = self._template.max_length - sum(map(len, self._template.single))
+        found = []
+        for field in self.fields(task):
+            value = row.get(field.name)
+            for text in value if isinstance(value, list) else [value]:
+                if field.type in ("text", "texts") and isinstance(text, str) and len(text) > most:
+                    spans = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)["offset_mapping"]
+                    if len(spans) > most:
+                        found.append((field.name, most, len(spans), text[: spans[most - 1][1]][-40:]))
+        return found
+
     def rank(self, task: str, query: Mapping[str, Any], catalogue: Sequence[Any], k: int = 10) -> list[tuple[int, float]]:
         """The `k` best of `catalogue` (values of the kind's ranked field) for `query` → [(place in the catalogue, relevance)].
 

@@ -81,13 +81,14 @@ class Recorder:
         elif isinstance(event, Paused):
             self.set_state(RunState.PAUSED)
         elif isinstance(event, Resumed):
-            self.set_state(RunState.RUNNING, steered=self._steered)
+            self.set_state(RunState.RUNNING, steered=self._steered, weights=self.series.current_weights or None)
         elif isinstance(event, Steered):
-            self.set_state(self.state, steered=self._steered)
+            self.set_state(self.state, steered=self._steered, weights=self.series.current_weights)
         elif isinstance(event, Evaluated):
             tested = {"tested": time.time()} if event.split == "test" else {}
             result = {"result": result_of(self.series.finished)} if self.series.finished else {}
-            self.set_state(self.state, step=event.step, n_steps=self.series.n_steps, **tested, **result)
+            best = {"best_so_far": self.series.best.metrics} if self.series.best else {}
+            self.set_state(self.state, step=event.step, n_steps=self.series.n_steps, **best, **tested, **result)
             if tested:
                 record_look(self.folder, self.status.get("datasets") or {})
         elif isinstance(event, Finished):

@@ -7,6 +7,7 @@ Of each run, in workspace/runs/<run_id>/:
     checkpoints/      best, last
     reports/          <split>.json: task → panels
     predictions/      of single rows (mtl_core/evaluation/predictions.py)
+    noted.json        what a person said of it later: name, note, names of classes (mtl_core/tracking/keeping.py)
     mlflow.json       how far the journal has been written to MLflow (mtl_core/tracking/mlflow_mirror.py)
 """
 
@@ -33,6 +34,9 @@ from mtl_core.training.events import Event, Failed, from_json
 __all__ = ["Curve", "Owner", "Record", "Run", "RunError", "RunState", "Series", "create_run", "list_runs", "run"]
 
 
+NOTED = "noted.json"
+
+
 @dataclass(frozen=True)
 class Record:
     """A line of the journal. time: seconds since 1970; next_offset: in bytes, where the line after it begins."""
@@ -57,7 +61,38 @@ class Run:
 
     @property
     def name(self) -> str:
-        return str(self.status.get("name") or self.id)
+        """As a person renamed it, else of its experiment."""
+        return str(self.noted.get("name") or self.status.get("name") or self.id)
+
+    @property
+    def noted(self) -> dict[str, Any]:
+        """What a person said of it: name, note, class_names (task → class → name); see `keeping`. Read again when the file changed."""
+        path = self.folder / NOTED
+        try:
+            return _noted(path, path.stat().st_mtime_ns)
+        except (OSError, ValueError):
+            return {}
+
+    @property
+    def loss_weights(self) -> dict[str, float]:
+        """Task → its loss weight as last set; of a run of an older version as its experiment has it. Reads no journal."""
+        if "weights" in self.status:
+            return dict(self.status["weights"])
+        return {name: task.weight for name, task in self.tasks.items()}
+
+    @property
+    def best_so_far(self) -> dict[str, dict[str, float]]:
+        """Task → metrics of its best evaluation on the validation split, also while it runs; empty until then. Reads no journal."""
+        if "result" in self.status:
+            return {task: parts.get("best", {}) for task, parts in self.status["result"].get("tasks", {}).items()}
+        return dict(self.status.get("best_so_far") or {})
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Task → the name of its kind."""
+        if "kinds" in self.status:
+            return dict(self.status["kinds"])
+        return {name: task.kind for name, task in self.tasks.items()}
 
     @property
     def state(self) -> RunState:
@@ -222,7 +257,13 @@ class Run:
         return replace(self, status=read_status(self.folder))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=2048)
+def _noted(path: Path, changed: int) -> dict[str, Any]:
+    found = json.loads(path.read_text("utf-8"))
+    return found if isinstance(found, dict) else {}
+
+
+@lru_cache(maxsize=1024)
 def _experiment(path: Path, changed: int) -> Experiment:
     """changed: when the file was, so that it is parsed once for all who ask."""
     return experiment_from_yaml(path.read_text("utf-8"))
@@ -242,6 +283,8 @@ def create_run(
         "name": experiment.name,
         "created": time.time(),
         "owner": vars(Owner.current()),
+        "weights": {name: task.weight for name, task in experiment.tasks.items()},
+        "kinds": {name: task.kind for name, task in experiment.tasks.items()},
         **({"base": str(base.resolve())} if base else {}),
         "contained": contained,
         **(about or {}),

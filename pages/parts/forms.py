@@ -1,6 +1,6 @@
 """A form for a task, made from the fields of its kind: the type of a field says which widget, never the name of the kind."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -10,27 +10,58 @@ from mtl_core.base.messages import Translate
 from mtl_core.tasks.base import Field, TaskKind
 from pages.parts.text import number, plain, said
 
+SHORT = 60
+"""Characters; a column whose texts are no longer has a line in the form, others an area."""
 LONGEST_TILE = 40
 """Characters; a longer text is shown as one."""
 
 
 def inputs(
-    fields: Sequence[Field], columns: dict[str, list[str]], choices: dict[str, list[list[str]]], prefix: str, _: Translate
+    fields: Sequence[Field],
+    columns: dict[str, list[str]],
+    choices: dict[str, list[list[str]]],
+    prefix: str,
+    _: Translate,
+    lengths: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
-    """A widget for each column that fills one of `fields`. Returns field → value.
+    """A widget for each column that fills one of `fields`: areas for long texts first, then everything short side by side. Returns
+    field → value.
 
-    columns: field → the columns it was trained on; choices: field → the known values, one list a column.
+    columns: field → the columns it was trained on; choices: field → the known values, one list a column; lengths: column → characters
+        that most of its values have, where that is known.
     """
-    values: dict[str, Any] = {}
+    wide: list[tuple[Field, int, Callable[..., Any], str, list[str]]] = []
+    narrow: list[tuple[Field, int, Callable[..., Any], str, list[str]]] = []
     for field in fields:
-        names = columns[field.name]
-        known = [*choices.get(field.name, []), *([] for _column in names)]
-        draw, join = INPUTS[field.type]
-        wide = field.type in ("text", "texts")
-        with st.container() if wide else st.grid(4, min_column_width=170):
-            found = [draw(plain(name), known[i], f"{prefix}.{field.name}.{i}", plain(_(field.help)), _) for i, name in enumerate(names)]
-        values[field.name] = join(found) if field.many else found[0]
-    return values
+        known = [*choices.get(field.name, []), *([] for _column in columns[field.name])]
+        for i, column in enumerate(columns[field.name]):
+            short = field.type == "text" and (lengths or {}).get(column, SHORT + 1) <= SHORT
+            draw = _line if short else INPUTS[field.type][0]
+            part = (field, i, draw, plain(column), known[i])
+            (narrow if short or field.type not in ("text", "texts") else wide).append(part)
+    found: dict[tuple[str, int], Any] = {}
+    for parts, most, least in ((wide, 2, 300), (narrow, 4, 170)):
+        if parts:
+            with st.grid(min(most, len(parts)), min_column_width=least, gap="small"):
+                for field, i, draw, label, known_values in parts:
+                    found[field.name, i] = draw(label, known_values, f"{prefix}.{field.name}.{i}", plain(_(field.help)), _)
+    values = {f.name: INPUTS[f.type][1]([found[f.name, i] for i in range(len(columns[f.name]))]) for f in fields}
+    return {f.name: values[f.name] if f.many else found[f.name, 0] for f in fields}
+
+
+def fill(values: Mapping[str, Sequence[Any]], fields: Sequence[Field], prefix: str) -> None:
+    """Sets the widgets of `inputs`; called before they are drawn. values: field → one value a column."""
+    for field in fields:
+        for i, value in enumerate(values.get(field.name, ())):
+            if isinstance(value, list):
+                value = "\n".join(value)
+            empty = "" if field.type in ("text", "texts") else None
+            st.session_state[f"{prefix}.{field.name}.{i}"] = empty if value is None else value
+
+
+def filled(fields: Sequence[Field], columns: dict[str, list[str]], prefix: str) -> dict[str, list[Any]]:
+    """What stands in the widgets, as for `fill`."""
+    return {f.name: [st.session_state.get(f"{prefix}.{f.name}.{i}") for i in range(len(columns[f.name]))] for f in fields}
 
 
 def is_empty(values: dict[str, Any]) -> bool:
@@ -72,9 +103,13 @@ def _text(label: str, known: list[str], key: str, help_text: str, _: Translate) 
     return st.text_area(label, key=key, help=help_text, height=80, persist_state="session")
 
 
+def _line(label: str, known: list[str], key: str, help_text: str, _: Translate) -> str:
+    return st.text_input(label, key=key, help=help_text, persist_state="session") or ""
+
+
 def _texts(label: str, known: list[str], key: str, help_text: str, _: Translate) -> list[str]:
     lines = st.text_area(
-        label, key=key, help=help_text, placeholder=_("One text per line, oldest first"), height=140, persist_state="session"
+        label, key=key, help=help_text, placeholder=_("One text per line, oldest first"), height=110, persist_state="session"
     )
     return [line.strip() for line in lines.splitlines() if line.strip()]
 

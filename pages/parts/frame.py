@@ -18,6 +18,7 @@ PAGES = {
     "home": (N_("Home"), ":material/home:"),
     "data": (N_("Data"), ":material/table:"),
     "train": (N_("Train"), ":material/model_training:"),
+    "runs": (N_("Runs"), ":material/list_alt:"),
     "compare": (N_("Compare"), ":material/compare_arrows:"),
     "predict": (N_("Predict"), ":material/online_prediction:"),
 }
@@ -50,6 +51,8 @@ def begin(name: str, heading: str | None = None) -> Translate:
         st.rerun()
     if st.session_state.get("page") != name:  # what was deleted on another page stays in the trash
         st.session_state.pop("undo", None)
+        for key in [key for key in st.session_state if str(key).startswith("missing.")]:  # so do the warnings of another link
+            del st.session_state[key]
         st.session_state.page = name
     _ = translator(language())
     title, _icon = PAGES[name]

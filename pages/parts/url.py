@@ -1,39 +1,70 @@
-"""State that a person would want to keep or share lies in the URL, by the key of its widget."""
+"""State that a person would want to keep or share lies in the URL, by the key of its widget, from the first moment on."""
 
 from collections.abc import Collection
 from typing import Any
 
 import streamlit as st
 
+from mtl_core.base.language import translator
+from pages.parts.frame import language
+from pages.parts.text import plain
+
 
 def keep(key: str, default: Any = None, options: Collection[Any] | None = None, remember: bool = False) -> None:
-    """Called before the widget `key`: takes its value from the URL when the page opens, writes it to the URL when it changed.
+    """Called before the widget `key`: takes its value from the URL when the page opens, and writes it there, the default too, so that
+    a copied link shows the same tomorrow, when the default may be another.
 
     default: the value when neither the URL nor the person gave one; a list for widgets with several choices. It also says the
-        type: a bool, int or float in the URL is read as such. The URL leaves out a value that is the default.
-    options: values that are not among them are dropped (a run that is gone, a metric of another task). The widget must not be
-        given a `default`, `index` or `value` of its own.
+        type: a bool, int or float in the URL is read as such. None, an empty text and an empty list stand in no URL.
+    options: values that are not among them are dropped (a run that is gone, a metric of another task); one that the URL asked for is
+        said to be missing. The widget must not be given a `default`, `index` or `value` of its own.
     remember: whether who comes back to the page by the navigation, which empties the URL, finds the value again.
     """
     many = isinstance(default, list)
-    if key not in st.session_state:
+    if opened := key not in st.session_state:
         found = [_read(text, default) for text in st.query_params.get_all(key)]
         given = found if many else found[-1] if found else None
         st.session_state[key] = given if found else st.session_state.get(f"kept.{key}", default)
+        opened = bool(found)
     value = st.session_state[key]
     if options is not None:
         kept = [v for v in (value if many else [value]) if v in options]
+        missing = [v for v in (value if many else [value]) if v is not None and v not in options]
         value = kept if many else kept[0] if kept else default
         if value != st.session_state[key]:
             st.session_state[key] = value
+        if opened and missing:
+            st.session_state[f"missing.{key}"] = missing, value
+    _say_missing(key, value)
     if remember:
         st.session_state[f"kept.{key}"] = value
-    texts = [] if value is None or value == default else [_write(v) for v in (value if many else [value])]
+    texts = [] if value in (None, "") else [_write(v) for v in (value if many else [value])]
     if texts != st.query_params.get_all(key):
         if texts:
             st.query_params[key] = texts
         else:
             del st.query_params[key]
+
+
+def _say_missing(key: str, value: Any) -> None:
+    """What the link asked for and is not there, until something else is chosen."""
+    missing, instead = st.session_state.get(f"missing.{key}", ([], None))
+    if not missing:
+        return
+    if instead != value:
+        del st.session_state[f"missing.{key}"]
+        return
+    _ = translator(language())
+    names = ", ".join(f"“{plain(v)}”" for v in missing)
+    if key in ("run", "runs"):
+        text = _("There is no run {names} in this workspace.").format(names=names)
+    elif key == "task":
+        text = _("This run has no task {names}.").format(names=names)
+    else:
+        text = _("The link asks for {key} = {names}, which is not there.").format(key=plain(key), names=names)
+    if shown := ", ".join(f"“{plain(v)}”" for v in (value if isinstance(value, list) else [value]) if v is not None):
+        text += " " + _("Shown instead: {shown}.").format(shown=shown)
+    st.warning(text, icon=":material/link_off:")
 
 
 def _read(text: str, default: Any) -> Any:

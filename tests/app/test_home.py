@@ -19,8 +19,10 @@ def test_empty_workspace_says_what_to_do(opened: Open) -> None:
 def test_recent_runs_lead_to_their_page(opened: Open, finished: Run) -> None:
     at = opened("home")
     assert not any("No run yet" in caption.value for caption in at.caption)
-    assert any(finished.id in caption.value for caption in at.caption)
-    assert any(link.label == "two tasks" for link in at.page_link)
+    recent = at.dataframe[0].value
+    assert recent["ID"].tolist() == [finished.id] and recent["Name"].tolist() == ["two tasks"]
+    assert recent["State"].tolist() == ["Finished"]
+    assert any(link.label == "All runs: 1" for link in at.page_link)
 
 
 def test_first_paint_loads_no_heavy_package() -> None:

@@ -146,9 +146,13 @@ def test_from_a_table_to_a_prediction(tab: Page, server: Server, messages: Path,
     assert changed["new"] == {"tasks.messages.weight": pytest.approx(2.0)}
 
     open_page(tab, server, "compare", runs=runs[0] + "&runs=" + runs[1])
-    expect(tab.get_by_role("heading", name="Reports")).to_be_visible()
+    expect(tab.get_by_role("heading", name="Main metrics")).to_be_visible()
+    expect(tab.get_by_test_id("stMain").get_by_text(re.compile("against .*on validation rows"))).to_be_visible()
     drawn(tab)
     expect(tab.locator(".js-plotly-plot")).not_to_have_count(0)
+    tab.get_by_role("radio", name="Settings that differ").or_(tab.get_by_role("button", name="Settings that differ")).first.click()
+    tab.wait_for_url(re.compile("below=settings"))
+    drawn(tab)
 
     open_page(tab, server, "predict", run=runs[0])
     tab.get_by_role("textbox", name="message").fill("where is my parcel")
@@ -210,7 +214,7 @@ def test_killed_server_leaves_an_interrupted_run_that_can_be_resumed(tab: Page, 
     server.kill()
     server.start()
     open_page(tab, server, "")
-    expect(badge(tab, "Interrupted")).to_be_visible()
+    expect(tab.get_by_role("gridcell").filter(has_text="Interrupted").first).to_be_attached()
     open_page(tab, server, "train", run=run_id)
     before = len(server.steps(run_id))
     tab.get_by_role("button", name="Resume").click()

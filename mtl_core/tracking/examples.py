@@ -1,0 +1,115 @@
+"""Rows of a task's own table to try a trained model on: any, one that it got right, one that it got wrong. Loads no torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from mtl_core.base.messages import message
+from mtl_core.evaluation.predictions import PredictedRows, load_predictions, predictions_file
+from mtl_core.tasks import KINDS, common
+from mtl_core.tasks.base import Spec, TaskKind, columns_of
+from mtl_core.tracking.runs import Run, RunError
+from mtl_core.tracking.table_rows import table_rows
+
+Wanted = Literal["any", "right", "wrong"]
+_TRIES = 300  # rows that are looked at for a right or a wrong one
+
+
+@dataclass(frozen=True)
+class Example:
+    """row: its number in the table, from 0. values: field → what was in each of its columns (a text, a number, a list of texts, None).
+    labels: column → what the table says is right, as it is written there."""
+
+    row: int
+    values: dict[str, list[Any]]
+    labels: dict[str, str]
+
+
+def has_examples(run: Run, task: str) -> bool:
+    """Whether predictions of the task's validation or test rows were kept."""
+    return any(predictions_file(run.folder, task, part).is_file() for part in ("test", "validation"))
+
+
+def choose_row(run: Run, task: str, wanted: Wanted, seed: int) -> int:
+    """A row of the test split, where the run has one, else of validation; drawn by `seed`.
+
+    Right is a row whose own metric is 1, wrong one below. Of kinds that measure no single row (rankings, numbers) right are the fifth
+    of the rows with the lowest loss, wrong those with the highest. Raises RunError: no predictions were kept.
+    """
+    kind = KINDS[run.tasks[task].kind]
+    part = next((p for p in ("test", "validation") if predictions_file(run.folder, task, p).is_file()), None)
+    if part is None:
+        raise RunError(message("The run “{run}” keeps no predictions of the task “{task}”.", run=run.id, task=task))
+    about, kept = load_predictions(run.folder, task, part, kind.report.types)
+    order = np.random.default_rng(seed).permutation(len(kept.rows))
+    if wanted != "any":
+        right = _judged(kind, kept, order[:_TRIES], dict(about.spec))
+        if right is None or not (found := order[: len(right)][right == (wanted == "right")]).size:
+            by_loss = np.argsort(kept.losses, kind="stable")
+            fifth = max(1, len(by_loss) // 5)
+            found = np.random.default_rng(seed).permutation(by_loss[:fifth] if wanted == "right" else by_loss[-fifth:])
+        order = found
+    return int(kept.rows[order[0]])
+
+
+def _judged(kind: TaskKind, kept: PredictedRows, order: np.ndarray, spec: Spec) -> np.ndarray | None:
+    """(len(order),) bool: whether each is right; None where the kind measures no single row."""
+    infos = {info.name: info for info in kind.metrics}
+    name = next((n for n in (kind.primary, "accuracy") if n in infos and infos[n].higher_is_better), None)
+    if name is None or kept.groups is not None:
+        return None
+    values = [kind.report.evaluate(kept.scores[[i]], kept.labels[[i]], None, spec).get(name) for i in order]
+    return None if any(value is None for value in values) else np.array(values) == 1.0
+
+
+def example(run: Run, task: str, row: int) -> Example:
+    """Raises RunError: the table is not stored any more, or has no such row."""
+    config = run.tasks[task]
+    try:
+        cells = table_rows(run, task, [row]).iloc[0]
+    except IndexError as error:
+        raise RunError(message("The table of the task “{task}” has no row {row}.", task=task, row=row)) from error
+    fields = KINDS[config.kind].fields
+    columns = columns_of(fields, config.columns)
+    given = {f.name: f for f in fields if f.name in columns}
+    asked = {name for name, f in given.items() if f.asked and f.type not in ("label", "group")}
+    values = {name: [_value(cells.get(c), given[name].type) for c in columns[name]] for name in asked}
+    said = [c for name, f in given.items() if name not in asked and f.type != "group" for c in columns[name]]
+    return Example(row, values, {c: text for c in said if (text := _text(cells.get(c)))})
+
+
+def lengths(run: Run, task: str, rows: int = 50) -> Mapping[str, int]:
+    """Column → how many characters nine of ten values have, of the first rows; empty where the table is not stored any more."""
+    try:
+        for n in (rows, 10, 1):
+            try:
+                table = table_rows(run, task, range(n))
+                break
+            except IndexError:
+                continue
+        else:
+            return {}
+    except RunError:
+        return {}
+    return {str(c): int(np.quantile([len(_text(v)) for v in table[c]], 0.9)) for c in table.columns}
+
+
+def _value(cell: Any, of: str) -> Any:
+    if isinstance(cell, np.ndarray | list | tuple):
+        return [str(part) for part in cell]
+    if cell is None or cell != cell or str(cell) in ("NaT", "<NA>"):
+        return [] if of == "texts" else None
+    if of == "category":  # spelled as training spelled it
+        return common.names(pa.chunked_array([pa.array([cell])]))[0].as_py()
+    if of == "number":
+        number = float(common.numbers(pa.chunked_array([pa.array([cell])]))[0][0])
+        return None if number != number else number
+    return str(cell)
+
+
+def _text(cell: Any) -> str:
+    found = _value(cell, "text")
+    return ", ".join(found) if isinstance(found, list) else found or ""

@@ -1,0 +1,147 @@
+"""One question to a trained model: filled in by hand, or by a row of the task's own table; the answer with its question."""
+
+import json
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from mtl_core.base.messages import Message, Translate
+from mtl_core.data.problems import InputError
+from mtl_core.tracking import examples
+from mtl_core.tracking.runs import Run, RunError
+from pages.parts import doubt, forms
+from pages.parts.text import plain
+
+if TYPE_CHECKING:
+    from mtl_core.inference.predictor import Predictor
+
+LONGEST_LINK = 1500
+"""Characters of a question that stands in the URL as it was typed."""
+
+
+@st.cache_data(max_entries=50, show_spinner=False)
+def _lengths(folder: Path, task: str, _run: Run) -> Mapping[str, int]:
+    return examples.lengths(_run, task)
+
+
+def show(run: Run, task: str, predictor: "Predictor", place: str, _: Translate) -> None:
+    """place: of the widgets and the answer; each task of each run has its own."""
+    fields, columns = predictor.fields(task), predictor.columns(task)
+    state = st.session_state.setdefault("asked", {}).setdefault(place, {})
+    if st.session_state.get("asking") != place:  # a link is about the task that it opened on
+        first, st.session_state.asking = "asking" not in st.session_state, place
+        if first:
+            _follow_link(run, task, predictor, place, state)
+    if examples.has_examples(run, task):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(_("Try a row of the table:"), width="content")
+            for wanted, icon, label in (
+                ("any", ":material/casino:", _("Random")),
+                ("right", ":material/check:", _("One it got right")),
+                ("wrong", ":material/close:", _("One it got wrong")),
+            ):
+                st.button(label, icon=icon, key=f"row_{wanted}", on_click=_take, args=(run, task, wanted, predictor, place, state))
+    with st.form(f"form.{place}"):
+        values = forms.inputs(fields, columns, predictor.choices(task), place, _, _lengths(run.folder, task, run))
+        asked = st.form_submit_button(_("Predict"), type="primary", icon=":material/play_arrow:")
+    if asked:
+        state.pop("refused", None)
+        if forms.filled(fields, columns, place) != state.get("filled"):
+            state.pop("example", None)
+        if forms.is_empty(values):
+            state.clear()
+            st.warning(_("Fill in at least one field."))
+        else:
+            _ask(task, predictor, values, state)
+            state["filled"] = forms.filled(fields, columns, place)
+    elif state.pop("due", False):  # filled by a row or a link
+        _ask(task, predictor, values, state)
+    _link(state)
+    if refused := state.get("refused"):
+        st.warning(plain(refused.text(_)), icon=":material/warning:")
+    if "answer" in state:
+        _answer(predictor, task, place, state, _)
+
+
+def _ask(task: str, predictor: "Predictor", values: dict[str, Any], state: dict[str, Any]) -> None:
+    state.pop("answer", None)
+    try:
+        state["answer"], state["question"] = predictor.predict(task, [values])[0], values
+        state["cut"] = predictor.cut(task, values)
+    except InputError as error:
+        state["refused"] = error.message
+
+
+def _answer(predictor: "Predictor", task: str, place: str, state: dict[str, Any], _: Translate) -> None:
+    asked = [cell for v in state["question"].values() for cell in (v if isinstance(v, list) else [v]) if cell not in (None, "")]
+    said = " · ".join(f"{cell:g}" if isinstance(cell, float) else str(cell) for cell in asked)
+    st.caption(_("Asked: {question}").format(question=plain(_short(said))))
+    if found := state.get("example"):
+        labels = ", ".join(f"{plain(column)} = **{plain(_short(text))}**" for column, text in found.labels.items()) or _("no label")
+        st.markdown(_("Row {row} of the table says: {labels}").format(row=f"{found.row:,}", labels=labels))
+    if why := doubt.of(state["answer"], _):
+        st.info(why, icon=":material/help:")
+    for field, kept, total, end in state.get("cut", ()):
+        text = _("“{field}” is cut: the model reads {kept} of {total} tokens, up to “… {end}”.")
+        st.info(text.format(field=plain(field), kept=kept, total=total, end=plain(end)), icon=":material/content_cut:")
+    forms.answer(predictor.kinds[task], state["answer"], place, _)
+
+
+def _short(text: str, most: int = 300) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+# -- rows and links -----------------------------------------------------------------------------------------------------------
+
+
+def _take(run: Run, task: str, wanted: examples.Wanted, predictor: "Predictor", place: str, state: dict[str, Any]) -> None:
+    try:
+        _fill(examples.example(run, task, examples.choose_row(run, task, wanted, random.randrange(2**31))), task, predictor, place, state)
+    except RunError as error:
+        state.clear()
+        state["refused"] = error.message
+
+
+def _fill(found: examples.Example, task: str, predictor: "Predictor", place: str, state: dict[str, Any]) -> None:
+    fields = predictor.fields(task)
+    forms.fill(found.values, fields, place)
+    state.clear()
+    state.update(example=found, due=True, filled=forms.filled(fields, predictor.columns(task), place))
+
+
+def _follow_link(run: Run, task: str, predictor: "Predictor", place: str, state: dict[str, Any]) -> None:
+    """Fills the form as the URL says: a row of the table, or what somebody typed."""
+    row, typed = st.query_params.get("row"), st.query_params.get("ask")
+    if row is not None:
+        try:
+            _fill(examples.example(run, task, int(row)), task, predictor, place, state)
+        except ValueError as error:  # a RunError is one
+            state["refused"] = error.message if isinstance(error, RunError) else _no_row(task, row)
+    elif typed is not None:
+        fields = predictor.fields(task)
+        try:
+            forms.fill({str(k): list(v) for k, v in json.loads(typed).items()}, fields, place)
+        except (ValueError, TypeError, AttributeError):
+            return
+        state.update(due=True, filled=forms.filled(fields, predictor.columns(task), place))
+
+
+def _no_row(task: str, row: str) -> Message:
+    return Message("The table of the task “{task}” has no row {row}.", {"task": task, "row": row})
+
+
+def _link(state: dict[str, Any]) -> None:
+    """The row, or what was asked, in the URL."""
+    wanted: dict[str, str] = {}
+    if "answer" in state and "example" in state:
+        wanted["row"] = str(state["example"].row)
+    elif "answer" in state and len(typed := json.dumps(state["filled"], ensure_ascii=False)) <= LONGEST_LINK:
+        wanted["ask"] = typed
+    for key in ("row", "ask"):
+        if key in wanted and st.query_params.get(key) != wanted[key]:
+            st.query_params[key] = wanted[key]
+        elif key not in wanted and key in st.query_params:
+            del st.query_params[key]

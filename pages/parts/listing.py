@@ -1,0 +1,128 @@
+"""The table of runs: as a whole on the page Runs, the newest ones at Home. Read from the status files alone, never from journals."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.base.messages import Translate
+from mtl_core.jobs import jobs
+from mtl_core.tasks import KINDS
+from mtl_core.tracking import keeping
+from mtl_core.tracking.runs import Run
+from pages.parts import run_actions, states, undo
+from pages.parts.frame import language, page, workspace
+from pages.parts.url import keep
+
+MOST_TASKS = 8
+"""Columns of main metrics: of the tasks that most of the runs shown have."""
+
+
+def show(found: Sequence[Run], _: Translate) -> None:
+    """Everything that is done with runs. found: newest first."""
+    if not found:
+        st.info(_("There is no run yet. Train the sample shop or your own tasks first."), icon=":material/info:")
+        st.page_link(page("train"), label=_("Go to Train"), icon=":material/model_training:")
+    undo.show(lambda entry: keeping.restore(workspace(), entry), _)
+    if not found:
+        return
+    shown = _filtered(found, _)
+    if not shown:
+        st.caption(_("No run fits. Search for something else, or choose other states."))
+        return
+    run_actions.show(table(shown, "runs", _), _)
+
+
+def table(found: Sequence[Run], key: str, _: Translate, choosing: bool = True) -> list[Run]:
+    """A line a run; a click on its name opens it. Returns those chosen by their boxes."""
+    pinned = keeping.in_use(workspace())
+    waiting = {run_id: place for place, run_id in enumerate(jobs().active(workspace()))}
+    tasks: dict[str, int] = {}
+    for one in found:
+        for task in one.kinds:
+            tasks[task] = tasks.get(task, 0) + 1
+    columns = sorted(tasks, key=lambda task: -tasks[task])[:MOST_TASKS]
+    rows = [_row(one, columns, one.id == pinned, waiting.get(one.id, 0), _) for one in found]
+    name = _("Name")
+    button = st.column_config.ButtonColumn(
+        width=160,
+        pinned=True,
+        type="tertiary",
+        alignment="left",
+        key=f"{key}_open",
+        on_click=_clicked,
+        args=([r.id for r in found], f"{key}_open"),
+    )
+    config: dict[str, Any] = {name: button, _("Date"): st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm")}
+    config |= {_label(task, found, _): st.column_config.NumberColumn(format="%.3f") for task in columns}
+    common: dict[str, Any] = {"hide_index": True, "column_config": config, "alt": _("Runs: state, weights, main metrics, date")}
+    if choosing:
+        chosen = st.dataframe(
+            rows, on_select="rerun", selection_mode="multi-row", key=f"{key}.{hash(tuple(r.id for r in found))}", **common
+        )
+        st.caption(_("A click on a name opens the run. Main metrics are those of the best step, on validation rows."))
+    else:
+        st.dataframe(rows, key=key, **common)
+    if target := st.session_state.pop("run_opened", None):
+        st.switch_page(page("train"), query_params={"run": target, "lang": language()})
+    return [found[i] for i in chosen["selection"]["rows"] if i < len(found)] if choosing else []
+
+
+def _clicked(ids: list[str], key: str) -> None:
+    st.session_state.run_opened = ids[st.session_state[key]["row"]]
+
+
+def _row(one: Run, columns: Sequence[str], pinned: bool, place: int, _: Translate) -> dict[str, Any]:
+    state = states.word(one.state, _)
+    if one.state == "queued" and place:
+        state = _("Queued, {n} ahead").format(n=place)
+    elif one.state in ("running", "paused", "interrupted", "stopped") and one.status.get("n_steps"):
+        state += f" · {one.status.get('step', 0)}/{one.status['n_steps']}"
+    if pinned:
+        state += " · " + _("in use")
+    row: dict[str, Any] = {_("Name"): one.name, _("State"): state, _("Date"): one.created.astimezone().replace(tzinfo=None)}
+    best, kinds = one.best_so_far, one.kinds
+    for task in columns:
+        kind = KINDS.get(kinds.get(task, ""))
+        row[_label(task, [one], _)] = best.get(task, {}).get(kind.primary) if kind else None
+    return row | {_("Loss weights"): _weights(one.loss_weights, _), _("Note"): one.noted.get("note", ""), _("ID"): one.id}
+
+
+def _weights(of: Mapping[str, float], _: Translate) -> str:
+    """Those that differ from what most tasks have, then that."""
+    if not of:
+        return ""
+    usual = Counter(of.values()).most_common(1)[0][0]
+    others = [f"{task} {weight:g}" for task, weight in of.items() if weight != usual]
+    if not others:
+        return _("all {weight}").format(weight=f"{usual:g}")
+    return (
+        _("{tasks}, others {weight}").format(tasks=", ".join(others), weight=f"{usual:g}") if len(others) < len(of) else ", ".join(others)
+    )
+
+
+def _label(task: str, found: Sequence[Run], _: Translate) -> str:
+    """A column of a task's main metric: named by the task alone, as runs may measure it by different kinds."""
+    return task if task not in (_("Name"), _("State"), _("Date"), _("Loss weights"), _("Note"), _("ID")) else f"{task} ·"
+
+
+def _filtered(found: Sequence[Run], _: Translate) -> list[Run]:
+    present = [state for state in states.STYLES if any(one.state == state for one in found)]
+    made = any(one.purpose for one in found)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        keep("find", "")
+        text = st.text_input(
+            _("Search"), key="find", placeholder=_("Name, note, task or ID"), width=280, icon=":material/search:"
+        ).casefold()
+        keep("states", [], present)
+        wanted = st.pills(_("State"), present, selection_mode="multi", key="states", format_func=lambda s: states.word(s, _))
+        keep("made", False)
+        if made:
+            st.toggle(_("Made to compare"), key="made", help=_("Trainings that were only made to compare another run with."))
+
+    def fits(one: Run) -> bool:
+        said = " ".join([one.id, one.name, str(one.noted.get("note", "")), *one.kinds]).casefold()
+        return (st.session_state.made or not one.purpose) and text in said and (not wanted or one.state.value in wanted)
+
+    return [one for one in found if fits(one)]

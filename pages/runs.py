@@ -1,0 +1,9 @@
+"""Runs: all of them in a table, to find, open, name, note, compare, use and delete."""
+
+from mtl_core.tracking.runs import list_runs
+from pages.parts import listing
+from pages.parts.frame import begin, workspace
+
+_ = begin("runs")
+
+listing.show(list_runs(workspace()), _)

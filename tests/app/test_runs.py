@@ -1,0 +1,55 @@
+"""The page Runs: the table, what is done with the chosen ones. Boxes are ticked in tests/browser; here the selection is given."""
+
+import streamlit as st
+
+from mtl_core.base.workspace import Workspace
+from mtl_core.tracking import keeping
+from mtl_core.tracking.runs import list_runs
+from tests.app.conftest import Open, no_exception
+from tests.app.test_compare import recorded
+
+
+def test_an_empty_workspace_says_what_to_do(opened: Open) -> None:
+    at = opened("runs")
+    assert any("There is no run yet" in info.value for info in at.info)
+
+
+def test_the_table_has_state_weights_and_main_metrics_without_what_was_made_to_compare(opened: Open, workspace: Workspace) -> None:
+    first, second = (recorded(workspace, f"run {n}", 0.5 + n / 10, weight=1.0 + n) for n in range(2))
+    keeping.note(second, "for autumn")
+    at = opened("runs")
+    shown = at.dataframe[0].value
+    assert shown["ID"].tolist() == [second.id, first.id]
+    assert shown["Note"].tolist() == ["for autumn", ""]
+    assert set(list_runs(workspace)[0].kinds) <= set(shown.columns)
+    at.text_input(key="find").set_value("AUTUMN")
+    no_exception(at.run())
+    assert at.dataframe[0].value["ID"].tolist() == [second.id]
+    assert at.query_params["find"] == "AUTUMN"
+    at.text_input(key="find").set_value("nothing of the kind")
+    no_exception(at.run())
+    assert not at.dataframe and any("No run fits" in caption.value for caption in at.caption)
+
+
+def test_a_run_is_deleted_and_comes_back(opened: Open, workspace: Workspace, monkeypatch) -> None:
+    found = recorded(workspace, "old", 0.5, weight=1.0)
+    kept = recorded(workspace, "new", 0.5, weight=1.0)
+    drawn = st.dataframe
+
+    def with_the_last_ticked(data, **options):  # AppTest cannot tick a box
+        state = drawn(data, **options)
+        return {"selection": {"rows": [len(data) - 1]}} if options.get("on_select") == "rerun" else state
+
+    monkeypatch.setattr(st, "dataframe", with_the_last_ticked)
+    at = opened("runs")
+    assert at.text_input(key=f"name.{found.id}").value == "old"
+    at.text_input(key=f"name.{found.id}").set_value("older")
+    at.button(key="save_name").click()
+    no_exception(at.run())
+    assert found.name == "older"
+    at.button(key="delete_chosen").click()
+    no_exception(at.run())
+    assert [one.id for one in list_runs(workspace)] == [kept.id]
+    at.button(key="undo_deleted").click()
+    no_exception(at.run())
+    assert {one.id for one in list_runs(workspace)} == {kept.id, found.id}

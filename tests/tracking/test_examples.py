@@ -1,0 +1,88 @@
+"""Rows of the table to try a model on: right, wrong, any; values as the form takes them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import experiment_from_yaml
+from mtl_core.config.tables import store
+from mtl_core.evaluation.predictions import About, PredictedRows, write_predictions
+from mtl_core.tracking import examples
+from mtl_core.tracking.runs import Run, RunError, create_run
+
+EXPERIMENT = experiment_from_yaml("""
+name: mood
+data: {t: {file: t.csv}}
+tasks:
+  mood: {kind: classification, data: t, columns: {text: [title, body], label: mood, categories: shop, numbers: price}}
+""")
+
+
+@pytest.fixture
+def found(workspace: Workspace, tmp_path: Path) -> Run:
+    """Rows 0 to 39 of a table; the model says class 1 to all of rows 10 to 19, whose classes are 0 and 1 in turn."""
+    lines = [f"title {i},{'word ' * 30},{'ab'[i % 2]},{7 if i % 3 else ''},{i}.5" for i in range(40)]
+    (tmp_path / "t.csv").write_text("\n".join(["title,body,mood,shop,price", *lines]), encoding="utf-8")
+    made = create_run(EXPERIMENT, workspace, tmp_path)
+    dataset = store(EXPERIMENT, "t", workspace, tmp_path, False)
+    made.status["datasets"] = {"t": dataset.hash}
+    rows = np.arange(10, 20)
+    scores = np.tile(np.array([[0.2, 0.8]], np.float32), (10, 1))
+    labels = (rows % 2).astype(np.int64)
+    losses = np.where(labels == 1, 0.2, 1.6).astype(np.float32)
+    spec = {"classes": ["a", "b"], "out_of_scope": ""}
+    block = PredictedRows(rows, scores, labels, None, losses, ["b"] * 10)
+    write_predictions(made.folder, About("mood", "classification", "test", 5, spec), [block])
+    return made
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_right_and_wrong_rows(found: Run, seed: int) -> None:
+    assert examples.has_examples(found, "mood")
+    assert examples.choose_row(found, "mood", "right", seed) in {11, 13, 15, 17, 19}
+    assert examples.choose_row(found, "mood", "wrong", seed) in {10, 12, 14, 16, 18}
+    assert 10 <= examples.choose_row(found, "mood", "any", seed) < 20
+
+
+def test_without_kept_predictions(found: Run, workspace: Workspace, tmp_path: Path) -> None:
+    other = create_run(EXPERIMENT, workspace, tmp_path)
+    assert not examples.has_examples(other, "mood")
+    with pytest.raises(RunError, match="keeps no predictions"):
+        examples.choose_row(other, "mood", "any", 0)
+    with pytest.raises(RunError, match="not stored"):
+        examples.example(other, "mood", 0)
+    assert examples.lengths(other, "mood") == {}
+
+
+def test_a_row_as_the_form_takes_it(found: Run) -> None:
+    row = examples.example(found, "mood", 13)
+    assert row.labels == {"mood": "b"}
+    assert row.values["text"][0] == "title 13" and row.values["text"][1].startswith("word word")
+    assert row.values["categories"] == ["7"] and row.values["numbers"] == [13.5]
+    assert examples.example(found, "mood", 12).values["categories"] == [None]
+    with pytest.raises(RunError, match="no row 40"):
+        examples.example(found, "mood", 40)
+
+
+def test_lengths_of_the_columns(found: Run) -> None:
+    lengths = examples.lengths(found, "mood")
+    assert lengths["title"] == 7 and lengths["body"] == 150  # of the first ten rows, as there are no fifty
+
+
+@pytest.mark.parametrize(
+    ("cell", "of", "wanted"),
+    [
+        (None, "text", None),
+        (float("nan"), "number", None),
+        (float("nan"), "texts", []),
+        (True, "category", "true"),
+        (12, "category", "12"),
+        ("12", "number", 12.0),
+        (["a", "b"], "texts", ["a", "b"]),
+        (np.array(["a"], object), "texts", ["a"]),
+    ],
+)
+def test_cells(cell: object, of: str, wanted: object) -> None:
+    assert examples._value(cell, of) == wanted
