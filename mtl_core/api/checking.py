@@ -23,8 +23,8 @@ from mtl_core.data.problems import DataError, Problem, Severity, has_errors
 from mtl_core.data.read import read_files
 from mtl_core.data.split import SplitConfig
 from mtl_core.data.store import divide
+from mtl_core.data.times import Dates
 from mtl_core.data.transactions import TransactionConfig
-from mtl_core.data.values import Dates
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import TaskKind
 

@@ -97,8 +97,8 @@ def show(checked: Checked, _: Translate, form: str = "") -> None:
     with st.grid(3, min_column_width=140):
         for part, label in PARTS.items():
             st.metric(_(label), f"{checked.sizes.get(part, 0):,}", border=True)
-    left, right = st.columns(2)
-    with left:
+    folding = st.grid(2, min_column_width=320)  # beside each other where there is room
+    with folding.container():
         st.markdown("**" + _("Rows by label") + "**")
         if checked.n_labels > len(checked.labels):
             st.caption(_("The {n} most frequent of {total} labels.").format(n=len(checked.labels), total=checked.n_labels))
@@ -109,13 +109,13 @@ def show(checked: Checked, _: Translate, form: str = "") -> None:
                     **{_(w): [row[p] for row in checked.labels] for p, w in PARTS.items()},
                 },
                 hide_index=True,
-                height=300,
+                height="content" if len(checked.labels) < 8 else 300,
                 key="labels",
                 alt=_("Rows of each label in training, validation and test"),
             )
         else:
             st.caption(_("Rows of this task are not counted by label."))
-    with right:
+    with folding.container():
         st.markdown("**" + _("Text length") + "**")
         if checked.lengths:
             st.plotly_chart(plots.lengths(checked.lengths, translate=_), key="lengths", height=300, alt=_("Number of texts by token count"))

@@ -162,6 +162,15 @@ def test_from_a_table_to_a_prediction(tab: Page, server: Server, messages: Path,
     assert tab.evaluate("window.hacked") is None
 
 
+def test_start_is_in_sight_with_fourteen_tasks(tab: Page, server: Server) -> None:
+    tab.set_viewport_size({"width": 1440, "height": 900})
+    open_page(tab, server, "train", **{"from": "whole"})
+    expect(tab.get_by_role("slider", name=re.compile("^Loss weight of "))).to_have_count(14)
+    expect(tab.get_by_role("button", name="Start training")).to_be_in_viewport(ratio=1)
+    expect(tab.get_by_role("slider", name="Loss weight of search").first).to_be_in_viewport(ratio=1)
+    expect(tab.get_by_role("slider", name="Batch size").first).to_be_in_viewport(ratio=1)
+
+
 def test_language_keeps_the_form(tab: Page, server: Server) -> None:
     open_page(tab, server, "train", **{"from": "sample"})
     before = float(tab.get_by_role("slider", name="Loss weight of search").input_value())
