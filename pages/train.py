@@ -49,7 +49,7 @@ if not now.state.live:
     st.stop()
 st.fragment(live.show, run_every=every[0])(run_id, _)
 wide, side = st.columns([5, 2], gap="medium")
+with wide:  # first: on a phone it is above, and would push the other down
+    views.show(run, runs, every[1], _)
 with side:
     st.fragment(steer.show, run_every=every[1])(run_id, _)
-with wide:
-    views.show(run, runs, every[1], _)

@@ -20,7 +20,7 @@ def estimate(experiment: Experiment, base: Path, workspace: Workspace, n_runs: i
     """What `train --estimate` prints. n_runs: one a seed."""
     from mtl_core.jobs import quiet_libraries
     from mtl_core.model.packaged import EncoderError
-    from mtl_core.studies.estimates import measure
+    from mtl_core.studies.estimates import BUSY, measure
     from mtl_core.training.estimate import estimate as reckoned
 
     quiet_libraries()
@@ -37,6 +37,8 @@ def estimate(experiment: Experiment, base: Path, workspace: Workspace, n_runs: i
     print(
         f"About {minutes} min {seconds:02d} s on {found.device} with nothing else running, {found.memory_bytes / 2**30:.1f} GiB of memory."
     )
+    if found.others >= BUSY:
+        print(f"Measured while other programs used {found.others:.1f} cores: on an idle machine it is faster.")
     if n_runs > 1:
         print(f"That is one of {n_runs} runs, one a seed.")
     return OK

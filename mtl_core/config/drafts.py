@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from mtl_core.base.files import write_atomically
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.parts import DataConfig
+from mtl_core.data.read import FORMATS, SUFFIXES
 
 Named = dict[str, dict[str, Any]]
 
@@ -114,8 +115,11 @@ def add_task(workspace: Workspace, name: str, task: dict[str, Any], table: str, 
 
 
 def unused_name(wish: str, taken: Collection[str]) -> str:
-    """`wish` made a name that an experiment takes (letters, digits, space, `_.-`, at most 64), with a number when it is taken."""
-    name = re.sub(r"[^\w.-]+", " ", wish).strip(" .-")[:60] or "table"
+    """`wish`, often the name of a file, made a name that an experiment takes (`parts.Name`), with a number when it is taken."""
+    suffix = next((s for s in sorted((*SUFFIXES, *FORMATS), key=len, reverse=True) if wish.lower().endswith(s)), "")
+    dashed = re.sub(r"(?<=\w)\.(?=\w)", "-", wish.removesuffix(wish[len(wish) - len(suffix) :]) if suffix else wish)
+    letters = "".join(c if c.isalpha() or c.isdecimal() or c in "_-" else " " for c in dashed)
+    name = " ".join(letters.split()).strip(" -")[:58].strip(" -") or "table"
     return next(n for n in [name, *(f"{name}-{i}" for i in range(2, len(taken) + 3))] if n not in taken)
 
 

@@ -339,12 +339,12 @@ def _too_large() -> Fault:
 
 
 def resolve_file(file: str, base: Path | None, workspace: Workspace, contained: bool) -> Path:
-    """Where a file of a table lies: beside the experiment file (`base` is its folder), else in the workspace.
+    """Where a file of a table lies: beside the experiment file (`base` is its folder), in the workspace, or (contained) in the sample shop.
 
     contained: what a browser sent; only files inside the workspace or the sample shop are found, links followed.
     Raises DataError: no such file, with the folders that were searched.
     """
-    searched = [base, workspace.root] if base else [workspace.root]
+    searched = [*([base] if base else []), workspace.root, *([SAMPLE_SHOP] if contained and base != SAMPLE_SHOP else [])]
     allowed = [workspace.root.resolve(), SAMPLE_SHOP.resolve()]
     for folder in searched:
         path = (folder / file).resolve()

@@ -13,8 +13,8 @@ from mtl_core.data.encodings import known_encoding
 from mtl_core.data.pseudo_labels import PseudoLabelsConfig
 from mtl_core.data.shares import SAMPLING
 from mtl_core.data.split import FILE, SplitConfig
+from mtl_core.data.times import Dates
 from mtl_core.data.transactions import TransactionConfig
-from mtl_core.data.values import Dates
 from mtl_core.model.sharing import SHARING
 from mtl_core.tasks import KINDS
 
@@ -73,7 +73,7 @@ class DataConfig(Config):
     file: str = Field(
         pattern=FILE,
         title=N_("File"),
-        description=N_("The table: CSV, TSV, JSON Lines or Parquet, relative to the experiment file or the workspace."),
+        description=N_("The table: CSV, TSV, JSON Lines, Parquet or Excel, relative to the experiment file or the workspace."),
     )
     encoding: Annotated[str, BeforeValidator(_encoding)] | None = Field(
         None,

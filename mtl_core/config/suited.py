@@ -7,12 +7,12 @@ experiment file without these settings keeps the program's defaults, whatever it
 from collections.abc import Mapping
 from typing import Any
 
-STEPS = (150, 1500)
+STEPS = (150, 1000)
 """Fewest and most. A small table is passed over several times, a large one not to its end: a first run ends, whatever the tables."""
 PASSES, MOST_PASSES = 3, 30
 """Over the rows of all tables, and of tables so small that three passes are too few steps to learn anything."""
-BATCH_SIZES = {2_000: 16, 20_000: 32}
-"""Training rows of all tables, up to which → rows of a step; beyond: 64."""
+SMALL, BATCH_SIZES, ROWS_OF_A_TABLE = 2_000, (16, 32), 8
+"""Rows of a step where all tables have up to SMALL training rows, and beyond; but so many for each table."""
 
 
 def suited(rows: Mapping[str, int]) -> dict[str, Any]:
@@ -20,9 +20,9 @@ def suited(rows: Mapping[str, int]) -> dict[str, Any]:
     total = sum(rows.values())
     if not total:
         return {}
-    batch_size = next((size for most, size in BATCH_SIZES.items() if total <= most), 64)
-    steps = round(PASSES * total / batch_size)
-    steps = min(max(steps, STEPS[0]), max(1, round(MOST_PASSES * total / batch_size)), STEPS[1])
+    batch_size = max(BATCH_SIZES[total > SMALL], ROWS_OF_A_TABLE * len(rows))
+    steps = max(round(PASSES * total / batch_size), STEPS[0])
+    steps = max(1, min(steps, round(MOST_PASSES * total / batch_size), STEPS[1]))
     return {"training.steps": steps, "training.batch_size": batch_size, **RATES}
 
 

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mtl_core.config.tables import Mapped
-from mtl_core.data.values import Dates, as_text, as_time, is_text
+from mtl_core.data.times import Dates
+from mtl_core.data.values import as_text, as_time, is_text
 from mtl_core.tasks.base import columns_of
 
 MOST, FIRST, LONGEST = 10, 3, 300

@@ -89,7 +89,7 @@ def _read(
         line = reader.line_num
         schema = pa.schema([(name, pa.string()) for name in names] + [(LINE, pa.int64())])
         batches = list(_csv_batches(reader, delimiter, schema, findings, limits))
-    return _without_nameless(pa.Table.from_batches(batches, schema), nameless, findings, line)
+    return without_nameless(pa.Table.from_batches(batches, schema), nameless, findings, line)
 
 
 class _ByLine:
@@ -173,7 +173,7 @@ def _swallows(row: list[str], delimiter: str) -> bool:
     return len(row) > 1 and len(pieces) > 1 and all(n == wanted for n in inner) and (delimiter == "\t" or f"{delimiter} " not in row[i])
 
 
-def _without_nameless(table: pa.Table, nameless: list[int], findings: FileProblems, line: int) -> pa.Table:
+def without_nameless(table: pa.Table, nameless: list[int], findings: FileProblems, line: int) -> pa.Table:
     """Without the columns that a program writes and nobody named: row numbers in front, nothing at the end."""
     for i in nameless:
         column = table.column(f"\0{i}")

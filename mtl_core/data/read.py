@@ -1,4 +1,4 @@
-"""A file as a table: CSV, TSV, JSON Lines, Parquet, and .gz or .zip of one of them. Everything that is wrong with it is reported at once.
+"""A file as a table: CSV, TSV, JSON Lines, Parquet, Excel, and .gz or .zip of one of them. Everything wrong with it is reported at once.
 
 Texts stay as they are (also cells that begin with `=`); what they mean (numbers, dates) is decided when columns are mapped to fields.
 The file is read as a stream in chunks of rows, once: its bytes are checked and hashed on the way. What is not UTF-8, or has bytes that no
@@ -23,6 +23,7 @@ import pyarrow as pa
 from mtl_core.base.messages import N_, message
 from mtl_core.data.csv_rows import read_csv
 from mtl_core.data.encodings import BLANK, CHUNK, LimitError, NotPlainError, PlainText, Scan, scan
+from mtl_core.data.excel_rows import read_xlsx
 from mtl_core.data.findings import FileProblems, Limits, empty
 from mtl_core.data.json_rows import read_jsonl
 from mtl_core.data.parquet_rows import read_parquet
@@ -37,6 +38,8 @@ FORMATS = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".parquet": "parquet",
+    ".xlsx": "xlsx",
+    ".xlsm": "xlsx",
     ".pq": "parquet",
 }
 SUFFIXES = tuple(FORMATS) + tuple(f + packed for f in FORMATS for packed in (".gz", ".zip"))
@@ -145,15 +148,19 @@ def read_table(
     form, packing = format_of(path)
     if form is None:
         why = message("The format of this file is not known.")
-        remedy = message("Use one of {suffixes}, or .gz or .zip of one of them; save spreadsheets as CSV.", suffixes=", ".join(FORMATS))
+        remedy = message("Use one of {suffixes}, or .gz or .zip of one of them; save others as CSV.", suffixes=", ".join(FORMATS))
         raise DataError([Problem(Severity.ERROR, "unknown_format", why, remedy, name)])
     if not path.is_file():
         raise DataError([Problem(Severity.ERROR, "file_missing", message("There is no such file."), message("Check the path."), name)])
-    chosen, delimiter, digest = encoding, None, None
+    chosen = encoding
+    encoding = delimiter = digest = None
     try:
         if form == "parquet":
             with _as_file(path, packing, name, limits) as unpacked:
                 table = read_parquet(unpacked, findings, limits)
+        elif form == "xlsx":
+            with _as_file(path, packing, name, limits) as unpacked:
+                table = read_xlsx(unpacked, findings, limits, sheet)
         elif not chosen and (plain := _read_plain(path, form, packing, name, limits)):
             table, encoding, delimiter, digest, findings = plain
         else:

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from mtl_core.base.messages import N_, Message, message
 from mtl_core.data.places import LINE, PARTS, place
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.data.values import Dates, as_text, as_time, codes_of
+from mtl_core.data.times import Dates
+from mtl_core.data.values import as_text, as_times, codes_of
 
 Part = Literal["train", "validation", "test"]
 
@@ -215,11 +216,15 @@ def _fill_empty(parts: np.ndarray, order: np.ndarray, options: SplitConfig) -> N
 
 def _by_time(column: Any, n: int, options: SplitConfig, file: str | None, dates: Dates | None) -> tuple[np.ndarray, list[Problem]]:
     """The earliest rows train, the latest test; rows of one moment stay together."""
-    times, _ = as_time(column, dates)
+    found = as_times(column, dates)
+    times = found.values
     values = times.cast(pa.int64() if pa.types.is_timestamp(times.type) else pa.float64())
     known = pc.is_valid(values).to_numpy() if isinstance(values, pa.ChunkedArray) else pc.is_valid(values).to_numpy(zero_copy_only=False)
     split = np.full(n, "", _PART)
-    problems = []
+    problems = [
+        Problem(severity, code, why, remedy, file, int(np.argmax(rows)), options.column, int(rows.sum()))
+        for code, severity, rows, why, remedy in found.remarks
+    ]
     if not known.all():
         unknown = np.flatnonzero(~known)
         why = message("{count} rows have no time that can be read; they are ignored.", count=len(unknown))

@@ -20,8 +20,8 @@ from mtl_core.data.places import LINE, PARTS
 from mtl_core.data.problems import DataError, Problem, Severity, has_errors
 from mtl_core.data.read import Table, file_digest, read_files
 from mtl_core.data.split import SplitConfig, split_rows
+from mtl_core.data.times import Dates
 from mtl_core.data.transactions import TransactionConfig, to_recommendations
-from mtl_core.data.values import Dates
 
 SPLIT = "_split"
 VERSION = 3  # of what is stored; a new number reads the sources again

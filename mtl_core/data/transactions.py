@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from mtl_core.base.messages import N_, Message, message
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.data.split import SplitConfig, split_rows
-from mtl_core.data.values import Dates, as_number, as_text, as_time, codes_of
+from mtl_core.data.times import Dates
+from mtl_core.data.values import as_number, as_text, as_times, codes_of
 
 
 class TransactionConfig(BaseModel):
@@ -235,12 +236,17 @@ def _clean(table: pa.Table, options: TransactionConfig, file: str | None, dates:
         bad = bad & keep
         if count := int(bad.sum()):
             line = int(lines[np.argmax(bad)])
-            problems.append(Problem(Severity.INFO, code, message(why, count=count), remedy, file, line, column, count))
+            severity = Severity.WARNING if code == "bad_time" else Severity.INFO
+            problems.append(Problem(severity, code, message(why, count=count), remedy, file, line, column, count))
             keep[bad] = False
 
     users, user_names = codes_of(as_text(table.column(options.user)))
     items, item_names = codes_of(as_text(table.column(options.item)))
-    times, unreadable = as_time(table.column(options.time), dates)
+    found = as_times(table.column(options.time), dates)
+    times, unreadable = found.values, found.wrong
+    for code, severity, rows, why, remedy in found.remarks:
+        line, count = int(lines[np.argmax(rows)]), int(rows.sum())
+        problems.append(Problem(severity, code, why, remedy, file, line, options.time, count))
     drop(
         users < 0, "no_user", N_("{count} rows without a user are dropped."), message("Fill the column if the user is known."), options.user
     )

@@ -27,7 +27,7 @@ def save_upload(stream: BinaryIO, filename: str, workspace: Workspace, max_bytes
     suffix = next((s for s in sorted((*SUFFIXES, ".zip"), key=len, reverse=True) if name.lower().endswith(s)), None)
     if suffix is None:
         why = message("The format of this file is not known.")
-        remedy = message("Use one of {suffixes}, or .gz or .zip of one of them; save spreadsheets as CSV.", suffixes=", ".join(FORMATS))
+        remedy = message("Use one of {suffixes}, or .gz or .zip of one of them; save others as CSV.", suffixes=", ".join(FORMATS))
         raise DataError([Problem(Severity.ERROR, "unknown_format", why, remedy, name)])
     path, size = workspace.uploads / (new_id() + suffix), 0
     with replaced(path) as temporary:

@@ -1,24 +1,16 @@
 """Columns of text as what they mean: numbers, times, labels, categories. What cannot be read becomes null; callers say so."""
 
 import json
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mtl_core.data.numbers import PLAIN, Numbers, read_numbers
+from mtl_core.data.times import Dates, Times, read_times
 
 Column: TypeAlias = "pa.Array | pa.ChunkedArray"
-Dates: TypeAlias = Literal["day_first", "month_first"]
-"""How 03/04/2024 is meant, where nothing in the column says it."""
-
-_TIMES = (
-    "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y/%m/%d", "%Y%m%d",
-    "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%m/%d/%Y", "%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d/%m/%Y",
-    "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y",
-    "%Y年%m月%d日", "%Y年%m月%d日 %H:%M:%S", "%Y年%m月%d日 %H:%M",
-)  # fmt: skip
 
 
 def is_text(column: Column) -> bool:
@@ -83,32 +75,30 @@ def as_label(column: Column) -> Column:
 
 
 def as_time(column: Column, dates: Dates | None = None) -> tuple[Column, np.ndarray]:
-    """(timestamp[us] or float64 that grows with time, rows whose time cannot be read). Of several formats the one that reads most rows."""
+    """(timestamp[us] or float64 that grows with time, rows whose time cannot be read). See `as_times`."""
+    found = as_times(column, dates)
+    return found.values, found.wrong
+
+
+def as_times(column: Column, dates: Dates | None = None) -> Times:
+    """Any column as times in UTC, or as numbers that grow with time, and how they were read. What is neither is null."""
     t = column.type
+    if pa.types.is_dictionary(t):
+        column, t = column.cast(t.value_type), t.value_type
     if pa.types.is_timestamp(t) or pa.types.is_date(t):
         if pa.types.is_timestamp(t) and t.tz:
             column = column.cast(pa.timestamp("us", tz=t.tz)).cast(pa.timestamp("us"), safe=False)
-        return column.cast(pa.timestamp("us"), safe=False), np.zeros(len(column), bool)
-    if not is_text(column):
-        return as_number(column)
-    numbers, wrong = as_number(column)
-    if not wrong.any():
-        compact = pc.all(pc.fill_null(pc.match_substring_regex(column, r"^(19|20)\d{6}$"), True)).as_py()
-        if not compact or numbers.null_count == len(numbers):
-            return numbers, wrong
-    text = pc.utf8_trim_whitespace(column)
-    text = pc.replace_substring_regex(text, r"^(\d{4}-\d{2}-\d{2})T", r"\1 ")
-    text = pc.replace_substring_regex(text, r"(:\d{2})\.\d+", r"\1")
-    text = pc.replace_substring_regex(text, r"(:\d{2}) ?(Z|[+-]\d{2}:?\d{2})$", r"\1")
-    best = pa.nulls(len(column), pa.timestamp("us"))
-    month_first = "%m/%d/%Y"
-    for form in [f for f in _TIMES if not (dates == "day_first" and f.startswith(month_first))]:
-        if best.null_count == column.null_count:
-            break
-        times = pc.strptime(text, format=form, unit="us", error_is_null=True)
-        if times.null_count < best.null_count:
-            best = times
-    return best, _flags(pc.and_(pc.is_valid(column), pc.is_null(best)))
+        return Times(column.cast(pa.timestamp("us"), safe=False), np.zeros(len(column), bool), [])
+    if is_text(column) and not _are_numbers(column):
+        return read_times(column.cast(pa.string()), dates)
+    values, wrong = as_number(column)
+    return Times(values, wrong, [])
+
+
+def _are_numbers(text: Column) -> bool:
+    """Whether all of it is numbers, and not days such as 20240531."""
+    plain, day = (pc.match_substring_regex(pc.utf8_trim_whitespace(text), p) for p in (PLAIN, r"^(19|20)(\d{2})(0[1-9]|1[0-2])\d{2}$"))
+    return bool(pc.all(plain).as_py()) and not (pc.all(day).as_py() and text.null_count < len(text))
 
 
 def as_lists(column: Column) -> pa.Array | pa.ChunkedArray:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import mean
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ from mtl_core.base.messages import Message, message
 from mtl_core.config.experiment import Experiment
 from mtl_core.studies.differences import settings
 from mtl_core.tasks import KINDS, is_better
-from mtl_core.tracking.runs import Run
+from mtl_core.tracking.runs import Run, RunState
 from mtl_core.training.events import Started
 
 Part = Literal["before", "best", "test"]
@@ -193,7 +193,14 @@ def _without_seed(run: Run) -> str:
 
 def compare_runs(groups: Sequence[Group], baseline: str | None = None, part: Part = "best") -> Comparison:
     """The means of each group's runs. baseline: a group's name; None: the first."""
-    return compare([result_of(group) for group in groups], baseline, part)
+    found = compare([result_of(group) for group in groups], baseline, part)
+    ended = (RunState.FINISHED, RunState.STOPPED)
+    cut = [
+        message("“{run}” did not finish: its numbers are those of the steps that it got to.", run=group.name)
+        for group in groups
+        if any(run.state not in ended for run in group.runs)
+    ]
+    return replace(found, warnings=[*cut, *found.warnings])
 
 
 def tested(groups: Sequence[Group]) -> bool:

@@ -14,7 +14,10 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
+
+import psutil
 
 from mtl_core.base.files import write_atomically
 from mtl_core.base.workspace import Workspace
@@ -24,6 +27,8 @@ from mtl_core.training.estimate import Measured
 
 VERSION = 1
 """Of what is kept; a new number measures again."""
+BUSY = 0.5
+"""Cores that other programs use, from which on a measurement says little about an idle machine."""
 _PROGRAM = Path(__file__).parents[2]
 
 
@@ -48,9 +53,11 @@ def key(experiment: Experiment, workspace: Workspace, base: Path | None, contain
 
 
 def known(name: str, workspace: Workspace) -> Measured | None:
-    """name: as `key` gives it. None where it was not measured yet."""
+    """name: as `key` gives it. None where it was not measured yet, or an hour ago while other programs were busy."""
     try:
-        return Measured(**json.loads(_path(name, workspace).read_text(encoding="utf-8")))
+        path = _path(name, workspace)
+        found = Measured(**json.loads(path.read_text(encoding="utf-8")))
+        return found if found.others < BUSY or time.time() - path.stat().st_mtime < 3600 else None
     except (OSError, ValueError, TypeError):
         return None
 
@@ -70,8 +77,12 @@ def measure(experiment: Experiment, workspace: Workspace, base: Path | None = No
     prepare(experiment, workspace, base, contained=contained)  # tables are read and tokenised once, for the training too
     begun = time.perf_counter()
     prepared = prepare(experiment, workspace, base, contained=contained)
+    cores, used = os.cpu_count() or 1, time.process_time()
+    psutil.cpu_percent()
     with tempfile.TemporaryDirectory(dir=workspace.folder("estimates")) as folder:
         measured = probe(experiment, prepared, Path(folder), begun)
+    own = (time.process_time() - used) / (time.perf_counter() - begun)
+    measured = replace(measured, others=max(0.0, psutil.cpu_percent() / 100 * cores - own))
     write_atomically(_path(name, workspace), json.dumps(measured.to_json()))
     return measured
 

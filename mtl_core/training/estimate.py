@@ -24,6 +24,7 @@ class Measured:
     step: (tokens of a step, its seconds); memory: (tokens of a micro-batch, peak bytes while it was trained on).
     scoring: table → (seconds of any evaluation, seconds a row); validation, test: table → rows (of the task with most).
     save, load: a checkpoint's seconds; those before the first step, with tables that are already tokenised.
+    others: processor cores that other programs used meanwhile; what was measured is slower by that.
     """
 
     device: str
@@ -38,6 +39,7 @@ class Measured:
     test: dict[str, int]
     save: float
     load: float
+    others: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -46,7 +48,7 @@ class Measured:
 @dataclass(frozen=True)
 class Estimate:
     """steps, examples: rows drawn in all of them, passes: over the training rows of all tables; tokens: a step sends through the encoder;
-    seconds: from start to end, of which the steps take `training`; memory_bytes: at its peak."""
+    seconds: from start to end, of which the steps take `training`; memory_bytes: at its peak; others: as of `Measured`."""
 
     steps: int
     examples: int
@@ -56,6 +58,7 @@ class Estimate:
     training: float
     memory_bytes: int
     device: str
+    others: float = 0.0
 
 
 def estimate(experiment: Experiment, measured: Measured) -> Estimate:
@@ -78,7 +81,9 @@ def estimate(experiment: Experiment, measured: Measured) -> Estimate:
         seconds += _scored(measured, measured.rows)
     memory = along(measured.memory, min(tokens, options.max_tokens_per_micro_batch))
     examples = steps * options.batch_size
-    return Estimate(steps, examples, examples / measured.epoch, round(tokens), seconds, training, round(memory), measured.device)
+    return Estimate(
+        steps, examples, examples / measured.epoch, round(tokens), seconds, training, round(memory), measured.device, measured.others
+    )
 
 
 def rows_of_a_step(experiment: Experiment, rows: Mapping[str, int]) -> dict[str, float]:

@@ -21,8 +21,10 @@ SIZES = (4, 16, 64, 256)
 MOST_TOKENS = 6000
 """Of a step that is measured; a longer one is reckoned from those."""
 REPEATS = 2
-SCORED = (6, 30)
-"""Rows that are scored to tell what an evaluation takes whatever its rows, and what a row takes."""
+SCORED = (6, 6, 30, 240)
+"""Rows that are scored, the first to warm up, to tell what an evaluation takes whatever its rows, and what a row takes: less, the more
+rows with texts in common. A kind that is slow at it, as one that writes, is not asked for the last one."""
+SLOW = 0.5  # seconds
 
 
 def probe(experiment: Experiment, prepared: Prepared, folder: Path, begun: float) -> Measured:
@@ -49,6 +51,8 @@ def probe(experiment: Experiment, prepared: Prepared, folder: Path, begun: float
             memory.append((min(expected, experiment.training.max_tokens_per_micro_batch), float(memory_bytes(trainer.device))))
         scoring = {table: _scoring(trainer, table) for table in experiment.data}
         save = _seconds(lambda: list(trainer._save("last")))
+        more = max(0.0, memory_bytes(trainer.device) - memory[-1][1])  # what scoring and saving hold beside it
+        memory = [(at, held + more) for at, held in memory]
         largest = {
             split: {table: max(len(task.rows.rows(split)) for task in _of(prepared, table)) for table in experiment.data}
             for split in ("validation", "test")
@@ -108,8 +112,11 @@ def _tokens(trainer: Trainer, table: str) -> list[tuple[float, float]]:
 
 def _scoring(trainer: Trainer, table: str) -> tuple[float, float]:
     """(seconds of any evaluation, seconds a row) of a table's tasks."""
-    sizes, seconds = [], []
-    for most in (SCORED[0], *SCORED):  # the first one warms up
+    sizes: list[int] = []
+    seconds: list[float] = []
+    for most in SCORED:
+        if len(sizes) > 2 and seconds[-1] > SLOW:
+            break
         rows = {}
         for name, task in trainer.prepared.tasks.items():
             if task.data == table and len(all_rows := task.rows.rows("validation")):
@@ -118,7 +125,7 @@ def _scoring(trainer: Trainer, table: str) -> tuple[float, float]:
             return 0.0, 0.0
         sizes.append(max(map(len, rows.values())))
         seconds.append(_seconds(lambda rows=rows: trainer.evaluator.score(rows)))  # type: ignore[misc]
-    if sizes[2] <= sizes[1]:
-        return 0.0, seconds[2] / sizes[2]
-    each = max(0.0, (seconds[2] - seconds[1]) / (sizes[2] - sizes[1]))
-    return max(0.0, seconds[2] - each * sizes[2]), each
+    if sizes[-1] <= sizes[-2]:
+        return 0.0, seconds[-1] / sizes[-1]
+    each = max(0.0, (seconds[-1] - seconds[-2]) / (sizes[-1] - sizes[-2]))
+    return max(0.0, seconds[-1] - each * sizes[-1]), each

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.base.messages import N_, Translate
-from mtl_core.base.settings import widgets
+from mtl_core.base.settings import set_path, widgets
 from mtl_core.config.experiment import Experiment
 from mtl_core.studies import differences
 from pages.parts.text import plain
@@ -52,10 +52,7 @@ def without(old: Experiment, new: Experiment, edit: Edit) -> dict[str, Any]:
     elif part in _BY_NAME and rest == ["name"]:
         values[part] = before[part]
     else:
-        node = values
-        for name in (part, *rest[:-1]):
-            node = node.setdefault(name, {})
-        node[rest[-1]] = edit.before
+        set_path(values, edit.path, edit.before)
     return values
 
 

@@ -8,7 +8,7 @@ from mtl_core.base.messages import Translate
 from mtl_core.config.experiment import Experiment, ExperimentError, experiment_from_dict
 from mtl_core.data.problems import DataError
 from mtl_core.jobs import jobs
-from mtl_core.studies.estimates import BACKGROUND, key, known
+from mtl_core.studies.estimates import BACKGROUND, BUSY, key, known
 from mtl_core.training.estimate import Estimate, estimate
 from pages.parts.edits import Edit, without
 from pages.parts.frame import workspace
@@ -91,5 +91,7 @@ def _said(now: Estimate, _: Translate) -> None:
         _("{size} GiB of memory").format(size=f"{now.memory_bytes / 2**30:.1f}"),
         now.device.upper(),
     ]
+    if now.others >= BUSY:
+        words.append(":orange[" + _("measured while other programs used {n} cores").format(n=f"{now.others:.1f}") + "]")
     hint = _("Estimated from a few steps tried on this machine, with nothing else running. What else it has to do makes it slower.")
     st.caption(":material/timer: " + " · ".join(words), help=hint)

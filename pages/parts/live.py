@@ -11,6 +11,8 @@ from pages.parts import afterwards, problems, states
 from pages.parts.text import clock, duration, plain
 
 FEW_CORES = 4
+WIDTH = 340
+"""Of the words beside the buttons, in pixels: the buttons stay where they are while the words change."""
 
 
 def pace(now: Snapshot) -> tuple[float | None, float | None]:
@@ -37,7 +39,8 @@ def show(run_id: str, _: Translate) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             _state(now, _)
             _handles(now, _)
-        st.progress(now.making_ready[1] if now.making_ready else now.progress or 0.0)
+        with st.container(height=16, border=False):  # the browser loads the bar a little later, and takes it to be higher until then
+            st.progress(now.making_ready[1] if now.making_ready else now.progress or 0.0)
         _readout(now, _)
 
 
@@ -54,10 +57,11 @@ def ended(run: Run, now: Snapshot, _: Translate) -> None:
 
 def _state(now: Snapshot, _: Translate) -> None:
     series = now.series
-    states.badge(now.state, _)
-    if any(not change.refused for change in series.steered):
-        states.steered(_)
-    st.caption(plain(_doing(now, _)), width="content")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", width=WIDTH if now.state.live else "content"):
+        states.badge(now.state, _)
+        if any(not change.refused for change in series.steered):
+            states.steered(_)
+        st.caption(plain(_doing(now, _)), width="content")
 
 
 def _doing(now: Snapshot, _: Translate) -> str:

@@ -3,7 +3,6 @@
 from typing import Any
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from mtl_core.balancing import BALANCING
 from mtl_core.base.faults import ExperimentError
@@ -35,24 +34,22 @@ def show(run_id: str, _: Translate) -> None:
     current = jobs().experiment_now(run(workspace(), run_id))
     strategy = BALANCING[current.balancing.name]
     norms, effective = gradient_norms(list(now.series.conflicts)), now.series.effective
-    moved: list[str] = []
-    wanted: dict[str, Any] = {}
-    lines: dict[str, DeltaGenerator] = {}
+    moved = [plain(task) for task, part in current.tasks.items() if _follow(f"steer.{run_id}.{task}", part.weight)]
+    set_to = {task: part.weight for task, part in current.tasks.items()}
+    factors = {task: curve.last[1] for task, curve in effective.items() if curve.last} or set_to
+    shares = update_shares(norms, factors)
+    asked = {task: float(st.session_state.get(f"steer.{run_id}.{task}", weight)) for task, weight in set_to.items()}
+    then = {} if effective else update_shares(norms, asked)
     hint = _(strategy.slider) + " " + _("At 0 the shared encoder does not learn from this task.")
     share = _("In per cent: the task's share of the update, its gradient norm times its weight, as last measured → as it would be.")
     st.markdown(f"**{_('Loss weights')}** :small[{_('and shares of the update')}]", help=f"{hint}\n\n{share}")
+    wanted: dict[str, Any] = {}
     with st.container(height=ROW * ROOM if len(current.tasks) > ROOM else "content", border=False, gap="xxsmall"):
-        for task, part in current.tasks.items():
-            moved += [plain(task)] if _follow(f"steer.{run_id}.{task}", part.weight) else []
+        for task, weight in set_to.items():
             name, slider = st.columns([9, 11], gap="small", vertical_alignment="center")
-            lines[task] = name.empty()
+            name.markdown(f":small[{plain(task)}]  \n:small[:gray[{_share(shares.get(task), then.get(task))}]]")
             with slider:
-                wanted[f"tasks.{task}.weight"] = weight_slider(task, part.weight, f"steer.{run_id}.{task}", _, strategy.slider, bare=True)
-    factors = {task: curve.last[1] for task, curve in effective.items() if curve.last} or {t: p.weight for t, p in current.tasks.items()}
-    shares = update_shares(norms, factors)
-    then = {} if effective else update_shares(norms, {task: wanted[f"tasks.{task}.weight"] for task in current.tasks})
-    for task, line in lines.items():
-        line.markdown(f":small[{plain(task)}]  \n:small[:gray[{_share(shares.get(task), then.get(task))}]]")
+                wanted[f"tasks.{task}.weight"] = weight_slider(task, weight, f"steer.{run_id}.{task}", _, strategy.slider, bare=True)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         place = st.container(width="content")
         with st.popover(_("More settings"), icon=":material/tune:", help=_("Learning rate, sampling, patience")):

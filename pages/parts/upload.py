@@ -10,7 +10,7 @@ from pages.parts import opening, problems, replace
 from pages.parts.frame import workspace
 from pages.parts.text import plain
 
-TYPES = ["csv", "tsv", "txt", "jsonl", "ndjson", "parquet", "gz", "zip"]
+TYPES = ["csv", "tsv", "txt", "jsonl", "ndjson", "parquet", "xlsx", "gz", "zip"]
 
 
 def show(_: Translate) -> None:
@@ -21,7 +21,7 @@ def show(_: Translate) -> None:
         type=TYPES,
         accept_multiple_files=True,
         key=f"upload_{number}",
-        help=_("CSV, TSV, JSON Lines or Parquet; CSV and JSON Lines may be gzipped or zipped. The files stay on this machine."),
+        help=_("CSV, TSV, JSON Lines, Parquet or Excel; CSV and JSON Lines may be gzipped or zipped. The files stay on this machine."),
     )
     if files:
         _save(files, _)

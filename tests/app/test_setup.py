@@ -220,6 +220,7 @@ def test_what_was_changed_is_listed_and_undone(opened: Open) -> None:
     at = opened("train", **{"from": "sample"})
     began = experiment_of(at)
     assert not [b for b in at.button if b.key.startswith("undo.")]
+    at.text_input(key="sample.name").set_value("mine")
     at.slider(key="sample.weight.ads").set_value(3.0)
     at.toggle(key="sample.use.category").set_value(False)
     at.selectbox(key="sample.encoder.trainable").set_value("frozen")
@@ -228,11 +229,12 @@ def test_what_was_changed_is_listed_and_undone(opened: Open) -> None:
     lines = [text.value for text in at.markdown if "→" in text.value]
     assert lines == [
         "category: takes part → **left out**",
+        "Name: sample shop → **mine**",
         "ads · Loss weight: 1 → **3**",
         "Trainable layers: Top 3 layers → **None \\(frozen\\)**",
         "Balancing strategy: Fixed weights → **Uncertainty**",
     ]
-    for path in ("tasks.category", "tasks.ads.weight", "encoder.trainable", "balancing.name"):
+    for path in ("tasks.category", "name", "tasks.ads.weight", "encoder.trainable", "balancing.name"):
         at.button(key=f"undo.{path}").click()
         no_exception(at.run())
     assert experiment_of(at) == began

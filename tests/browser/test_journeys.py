@@ -146,9 +146,13 @@ def test_from_a_table_to_a_prediction(tab: Page, server: Server, messages: Path,
     assert changed["new"] == {"tasks.messages.weight": pytest.approx(2.0)}
 
     open_page(tab, server, "compare", runs=runs[0] + "&runs=" + runs[1])
-    expect(tab.get_by_role("heading", name="Reports")).to_be_visible()
+    expect(tab.get_by_role("heading", name="Main metrics")).to_be_visible()
+    expect(tab.get_by_test_id("stMain").get_by_text(re.compile("against .*on validation rows"))).to_be_visible()
     drawn(tab)
     expect(tab.locator(".js-plotly-plot")).not_to_have_count(0)
+    tab.get_by_role("radio", name="Settings that differ").or_(tab.get_by_role("button", name="Settings that differ")).first.click()
+    tab.wait_for_url(re.compile("below=settings"))
+    drawn(tab)
 
     open_page(tab, server, "predict", run=runs[0])
     tab.get_by_role("textbox", name="message").fill("where is my parcel")
@@ -156,6 +160,15 @@ def test_from_a_table_to_a_prediction(tab: Page, server: Server, messages: Path,
     expect(tab.get_by_test_id("stMetric").first).to_contain_text(re.compile("delivery|refund|praise"))
     drawn(tab)
     assert tab.evaluate("window.hacked") is None
+
+
+def test_start_is_in_sight_with_fourteen_tasks(tab: Page, server: Server) -> None:
+    tab.set_viewport_size({"width": 1440, "height": 900})
+    open_page(tab, server, "train", **{"from": "whole"})
+    expect(tab.get_by_role("slider", name=re.compile("^Loss weight of "))).to_have_count(14)
+    expect(tab.get_by_role("button", name="Start training")).to_be_in_viewport(ratio=1)
+    expect(tab.get_by_role("slider", name="Loss weight of search").first).to_be_in_viewport(ratio=1)
+    expect(tab.get_by_role("slider", name="Batch size").first).to_be_in_viewport(ratio=1)
 
 
 def test_language_keeps_the_form(tab: Page, server: Server) -> None:

@@ -3,9 +3,14 @@
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
 from mtl_core.base.workspace import Workspace
 from mtl_core.config import drafts
 from mtl_core.config.drafts import Draft
+from mtl_core.config.parts import Name
 
 TASK = {"kind": "classification", "columns": {"text": "a", "label": "b"}}
 A, B = {"file": "uploads/a.csv"}, {"file": "uploads/b.csv"}
@@ -92,8 +97,18 @@ def test_what_is_no_draft_is_an_empty_one(workspace: Workspace) -> None:
 
 
 def test_names_become_what_an_experiment_takes() -> None:
-    assert drafts.unused_name("my <table>!.csv", {}) == "my table .csv"
+    assert drafts.unused_name("my <table>!.csv", {}) == "my table"
+    assert drafts.unused_name("orders.2024.csv", {}) == drafts.unused_name("orders.2024", {}) == "orders-2024"
+    assert drafts.unused_name("products.csv.gz", {}) == drafts.unused_name("products.csv", {}) == "products"
     assert drafts.unused_name("../..", {}) == "table"
     assert drafts.unused_name("t", {"t": 1, "t-2": 1}) == "t-3"
     assert drafts.unused_name("商品", {}) == "商品"
     assert len(drafts.unused_name("x" * 100, {"x" * 60: 1})) <= 64
+
+
+@given(st.text(max_size=80), st.integers(0, 3))
+def test_a_made_name_is_one_that_the_experiment_takes(wish: str, n_taken: int) -> None:
+    taken: list[str] = []
+    for _ in range(n_taken + 1):
+        taken.append(TypeAdapter(Name).validate_python(drafts.unused_name(wish, taken)))
+    assert len(set(taken)) == n_taken + 1

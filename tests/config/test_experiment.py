@@ -425,7 +425,12 @@ def test_a_browser_reaches_no_file_outside(tmp_path, name):
 
 def test_the_sample_shop_is_within_a_browsers_reach(tmp_path):
     folder = Path(__file__).parents[2] / "data"
-    assert resolve_file("shop.yaml", folder, Workspace(tmp_path), contained=True) == folder / "shop.yaml"
+    for base in (folder, None):
+        assert resolve_file("shop.yaml", base, Workspace(tmp_path), contained=True) == folder / "shop.yaml"
+    with pytest.raises(DataError):
+        resolve_file("shop.yaml", None, Workspace(tmp_path), contained=False)
+    (tmp_path / "shop.yaml").write_text("of a user")
+    assert resolve_file("shop.yaml", None, Workspace(tmp_path), contained=True) == tmp_path / "shop.yaml"
 
 
 @pytest.mark.parametrize(

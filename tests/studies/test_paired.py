@@ -14,7 +14,7 @@ from mtl_core.config.experiment import Experiment, experiment_from_dict
 from mtl_core.evaluation.predictions import predictions_file
 from mtl_core.studies import paired
 from mtl_core.studies.answers import differing
-from mtl_core.studies.compare import groups_of
+from mtl_core.studies.compare import compare_runs, groups_of
 from mtl_core.studies.paired import Verdict, ahead, changes, pairs_of
 from mtl_core.studies.sentence import bought, changed_settings
 from tests.studies.kept import finished
@@ -143,6 +143,12 @@ def test_rows_answered_differently(workspace: Workspace, two: list[Any]) -> None
     row = found.rows.iloc[0]
     assert (row["second"], row["first"]) == ("abc"[LABELS[100]], "abc"[(LABELS[100] + 1) % 3])
     assert set(differing(two[1], two[0], "care", "test").rows["who"]) == {"first"}
+
+
+def test_a_run_that_did_not_finish_is_said(workspace: Workspace, two: list[Any]) -> None:
+    failed = finished(workspace, experiment(care=2), both(1, 1), name="cut", state="failed")
+    (warning,) = compare_runs(groups_of([two[0], failed])).warnings
+    assert str(warning).startswith("“cut” did not finish")
 
 
 def test_settings_in_words() -> None:

@@ -1,0 +1,140 @@
+"""Workbooks of Excel (.xlsx): one sheet as a table, its first row with content as the header.
+
+A cell is what is stored, spelled as the other formats would: a whole number without a point (Excel stores every number as a float), a date
+as 2024-05-31, a date with a time as 2024-05-31 18:30:00, TRUE as true. How it is shown is left aside: 50 % is 0.5, 1,234.50 is 1234.5. Of a
+formula the value counts that was stored with it; an error (#N/A) is a missing value.
+"""
+
+import warnings
+import zipfile
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import ParseError
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mtl_core.base.messages import message
+from mtl_core.data.csv_rows import without_nameless
+from mtl_core.data.encodings import LimitError
+from mtl_core.data.findings import ROWS, FileProblems, Limits, check_names, empty, visible_names
+from mtl_core.data.places import LINE
+from mtl_core.data.problems import Problem, Severity
+
+_MAX_BYTES = 512 << 20
+"""Of the unpacked workbook: Excel's XML takes many times the memory of its cells."""
+
+
+def read_xlsx(path: Path, findings: FileProblems, limits: Limits, sheet: str | None = None) -> pa.Table | None:
+    """sheet: its name; None: the first, and the others are named in a note."""
+    import openpyxl
+    from openpyxl.utils.exceptions import InvalidFileException
+
+    if path.stat().st_size == 0:
+        empty(findings)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > (limit := min(limits.max_bytes, _MAX_BYTES)):
+            why = message("The content is larger than {limit} MB.", limit=limit >> 20)
+            remedy = message("Save the sheet as CSV.")
+            raise LimitError(Problem(Severity.ERROR, "too_large", why, remedy, findings.file))
+        with path.open("rb") as stream, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # openpyxl tells of styles that it leaves aside
+            book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
+            try:
+                names = [page.title for page in book.worksheets]
+                if not (chosen := _chosen(names, sheet, findings)):
+                    return None
+                return _table(_rows(book[chosen]), findings, limits)
+            finally:
+                book.close()
+    except (zipfile.BadZipFile, InvalidFileException, ParseError, KeyError, ValueError, EOFError, AttributeError, TypeError, OSError) as e:
+        reason = str(e).splitlines()[0] if str(e) else type(e).__name__
+        why = message("The workbook cannot be read: it is damaged, or protected by a password ({reason}).", reason=reason)
+        findings.add("broken_workbook", why, message("Save it again as .xlsx without a password, or save the sheet as CSV."))
+        return None
+
+
+def _chosen(names: list[str], sheet: str | None, findings: FileProblems) -> str | None:
+    if sheet is not None and sheet not in names:
+        why = message("The workbook has no sheet “{sheet}”.", sheet=sheet)
+        findings.add("missing_sheet", why, message("Choose one of: {sheets}.", sheets=", ".join(names[:50])))
+        return None
+    if not names:
+        empty(findings)
+    if sheet is None and len(names) > 1:
+        why = message("The workbook has several sheets; “{sheet}” is read.", sheet=names[0])
+        remedy = message("Choose another if a task needs it: {sheets}.", sheets=", ".join(names[1:50]))
+        findings.add("several_sheets", why, remedy, severity=Severity.INFO)
+    return sheet or names[0]
+
+
+def _rows(page: Any) -> Iterator[tuple[int, list[str | None]]]:
+    """The rows that are not blank, with their numbers."""
+    for number, cells in enumerate(page.iter_rows(values_only=True), start=1):
+        row = [_text(value) for value in cells]
+        while row and row[-1] is None:
+            row.pop()
+        if row:
+            yield number, row
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
+    if isinstance(value, datetime):
+        return value.date().isoformat() if value.time() == time() else value.isoformat(sep=" ")
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return str(value)
+    text = str(value)
+    return None if text in _ERRORS or not text.strip() else text
+
+
+_ERRORS = {"#N/A", "#DIV/0!", "#REF!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!"}
+
+
+def _table(rows: Iterator[tuple[int, list[str | None]]], findings: FileProblems, limits: Limits) -> pa.Table | None:
+    line, header = next(rows, (0, []))
+    if not header:
+        empty(findings)
+    names = visible_names([name or "" for name in header], findings, line)
+    nameless = [i for i, name in enumerate(names) if not name]
+    if not check_names(names, findings, limits, line):
+        return None
+    names = [name or f"\0{i}" for i, name in enumerate(names)]
+    schema = pa.schema([(name, pa.string()) for name in names] + [(LINE, pa.int64())])
+    batches: list[pa.RecordBatch] = []
+    held: list[list[str | None]] = []
+    lines: list[int] = []
+
+    def flush() -> None:
+        columns = list(zip(*held, strict=True)) or [()] * len(names)
+        arrays = [pa.array(column, pa.string()) for column in columns]
+        for array, name in zip(arrays, names, strict=True):
+            too_large = pc.fill_null(pc.greater(pc.binary_length(array), limits.max_cell_bytes), False)
+            for i, wrong in enumerate(too_large.to_pylist()):
+                if wrong:
+                    findings.seen("cell_too_large", lines[i], limit=limits.max_cell_bytes >> 10, column=name)
+        batches.append(pa.RecordBatch.from_arrays([*arrays, pa.array(lines, pa.int64())], schema=schema))
+        held.clear()
+        lines.clear()
+
+    for number, row in rows:
+        if len(row) > len(names):
+            findings.seen("ragged_rows", number, expected=len(names), found=len(row))
+            continue
+        held.append([*row, *[None] * (len(names) - len(row))])
+        lines.append(number)
+        if len(held) == ROWS:
+            flush()
+    flush()
+    return without_nameless(pa.Table.from_batches(batches, schema), nameless, findings, line)
