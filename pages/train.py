@@ -6,15 +6,11 @@ from mtl_core.jobs import jobs
 from mtl_core.tracking.runs import list_runs
 from pages.parts import launch, live, setup, states, steer, views
 from pages.parts.frame import begin, workspace
-from pages.parts.text import plain
 from pages.parts.url import keep
 
 _ = begin("train")
 
 runs = {run.id: run for run in sorted(list_runs(workspace()), key=lambda run: bool(run.purpose))}  # those of comparisons at the end
-asked = st.query_params.get("run")
-if asked and asked not in runs:
-    st.warning(_("There is no run “{run}” in this workspace.").format(run=plain(asked)))
 keep("run", None, list(runs))
 run_id = None
 if runs:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from mtl_core.api.tables import Table, write_parquet
 from mtl_core.base.faults import ExperimentError, Fault, found_value, nearest, pydantic_faults
 from mtl_core.base.messages import message
+from mtl_core.config.doubts import doubts
 from mtl_core.config.parts import DataConfig
 from mtl_core.config.suggestions import Suggestion, suggestions
 from mtl_core.config.tables import map_fields
@@ -177,6 +178,8 @@ def check(
             mapped = map_fields(of, found, parts, mapping, kind_options, name)
             problems += mapped.problems
             learned = understood(mapped, mapping, kind_options) | learned
+            if not has_errors(problems):
+                problems += doubts(found, mapped, mapping, kind_options, name)
         except DataError as error:
             problems = error.problems
     problems.sort(key=lambda p: list(Severity).index(p.severity))

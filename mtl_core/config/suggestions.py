@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from mtl_core.base.messages import Message
+from mtl_core.data.leaks import find_leaks
 from mtl_core.data.profile import Columns
 from mtl_core.data.split import SplitConfig
 from mtl_core.data.transactions import TransactionConfig
@@ -62,8 +63,23 @@ def suggestions(table: pa.Table, kinds: Mapping[str, TaskKind] = KINDS, most: in
         mapped = {f.name: list(names) for f in kind.fields if (names := proposal.columns.get(f.name))}
         if all((kind.name, mapped.get("label")) != (s.kind, s.columns.get("label")) or proposal.log for s in result):
             log = TransactionConfig(**proposal.log) if proposal.log else None
-            result.append(Suggestion(kind.name, proposal.score, proposal.why, mapped, _split(columns, proposal, kind, mapped), log))
-    return result[:most]
+            if not log:
+                mapped = _without_leaks(table, kind, mapped)
+            if all(mapped.get(f.name) for f in kind.fields if f.required):
+                result.append(Suggestion(kind.name, proposal.score, proposal.why, mapped, _split(columns, proposal, kind, mapped), log))
+        if len(result) == most:
+            break
+    return result
+
+
+def _without_leaks(table: pa.Table, kind: TaskKind, mapped: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Without the columns that give the label away, where others are left in their field."""
+    label = mapped.get("label", [])
+    several = [c for f in kind.fields if f.name in mapped and f.type in ("text", "category", "number") for c in mapped[f.name]]
+    if len(label) != 1 or len(several) < 2 or label[0] not in table.column_names:
+        return mapped
+    out = {leak.column for leak in find_leaks(table, label[0], several, words=False) if leak.certain}
+    return {field: left for field, names in mapped.items() if (left := [c for c in names if c not in out or field == "label"])}
 
 
 def _complete(proposal: Proposal, kind: TaskKind) -> bool:

@@ -40,6 +40,11 @@ class Problem:
                 object.__setattr__(self, "file", f"{self.file}/{PARTS[part]}")
                 object.__setattr__(self, "line", line)
 
+    @property
+    def leave_out(self) -> str | None:
+        """The column that a person may leave out with a click."""
+        return self.column if self.code == "leak" else None
+
     def where(self, translate: Translate = str) -> str:
         parts = [self.file] if self.file else []
         if self.line is not None:

@@ -38,7 +38,7 @@ def packaged_minilm() -> Path:
 
 def minilm_token_counts(texts: list[str]) -> list[int]:
     """Tokens of each text, without special ones and however long it is."""
-    return [len(encoding.ids) for encoding in _tokenizer().encode_batch_fast(texts, add_special_tokens=False)]
+    return [len(encoding.ids) for encoding in minilm_tokenizer().encode_batch_fast(texts, add_special_tokens=False)]
 
 
 def _folder() -> Path:
@@ -46,7 +46,7 @@ def _folder() -> Path:
 
 
 @cache
-def _tokenizer() -> Tokenizer:
+def minilm_tokenizer() -> Tokenizer:
     tokenizer = Tokenizer.from_file(str(_folder() / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.no_truncation()

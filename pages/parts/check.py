@@ -13,6 +13,7 @@ from mtl_core import plots
 from mtl_core.base.messages import N_, Translate
 from mtl_core.base.program import SAMPLE_SHOP
 from mtl_core.base.workspace import Workspace
+from mtl_core.config.doubts import doubts
 from mtl_core.config.drafts import files_of, unused_name
 from mtl_core.config.experiment import DataConfig, TaskConfig
 from mtl_core.config.tables import map_task, store_table
@@ -22,10 +23,11 @@ from mtl_core.data.describe import histogram, label_counts, token_lengths
 from mtl_core.data.problems import DataError, Problem, has_errors
 from mtl_core.model.packaged import minilm_token_counts
 from mtl_core.tasks.base import TaskKind
-from pages.parts import problems, understood
+from pages.parts import mapping, problems, understood
 from pages.parts.background import desk
 from pages.parts.frame import workspace
 from pages.parts.look import Chosen, read
+from pages.parts.text import plain
 
 PARTS = {"train": N_("Training"), "validation": N_("Validation"), "test": N_("Test")}
 
@@ -72,6 +74,7 @@ def _check(chosen: Chosen, changed: int, data_values: dict[str, Any], task_value
     learned = understand(mapped, task.columns, task.options)
     if has_errors(found):
         return Checked(found, dataset.split_sizes, understood=learned, kind=mapped.kind)
+    found += doubts(dataset.table(), mapped, task.columns, task.options, name)
     texts = [f.name for f in mapped.kind.fields if f.type in ("text", "texts") and f.name in mapped.table.column_names]
     lengths = [token_lengths(mapped.table.column(name), minilm_token_counts) for name in texts]
     labels = mapped.kind.rows.counted(mapped.table, task.options)
@@ -79,8 +82,12 @@ def _check(chosen: Chosen, changed: int, data_values: dict[str, Any], task_value
     return Checked(found, dataset.split_sizes, rows, n_labels, dict(zip(texts, histogram(lengths), strict=True)), learned, mapped.kind)
 
 
-def show(checked: Checked, _: Translate) -> None:
+def show(checked: Checked, _: Translate, form: str = "") -> None:
+    """form: what the keys of the widgets for the columns begin with, so that a column can be left out with a click."""
     problems.show(checked.problems, _)
+    for column in dict.fromkeys(p.leave_out for p in checked.problems if p.leave_out and form):
+        label = _("Leave out “{column}”").format(column=plain(column))
+        st.button(label, key=f"leave_out.{column}", icon=":material/block:", on_click=mapping.leave_out, args=(column, form))
     if checked.kind:
         understood.show(checked.understood, checked.kind, _)
     if not checked.usable:

@@ -45,3 +45,13 @@ def choose(kind: Any, sample: pa.Table, given: dict[str, Any] | None, key: str, 
 def missing(kind: Any, mapping: dict[str, str | list[str]], _: Translate) -> list[str]:
     """What the required fields that have no column yet are called."""
     return [_(field.label or field.name) for field in kind.fields if field.required and not mapping.get(field.name)]
+
+
+def leave_out(column: str, key: str) -> None:
+    """The column is no input any more. key: as for `choose`."""
+    for name, chosen in list(st.session_state.items()):
+        if isinstance(name, str) and name.startswith(f"{key}_") and not name.endswith("_label"):
+            if isinstance(chosen, list) and column in chosen:
+                st.session_state[name] = [c for c in chosen if c != column]
+            elif chosen == column:
+                st.session_state[name] = None

@@ -93,7 +93,7 @@ def _checked(chosen: Chosen, data: dict[str, Any], task: dict[str, Any], changes
         return
     if checked.usable:
         _name(chosen, data, task, changes, _)
-    check.show(checked, _)
+    check.show(checked, _, f"{opening.edited(changes) if changes else ''}{chosen.file}.{task['kind']}")
 
 
 def _name(chosen: Chosen, data: dict[str, Any], task: dict[str, Any], changes: str | None, _: Translate) -> None:

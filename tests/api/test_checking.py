@@ -65,14 +65,11 @@ def test_a_wrong_call_lists_all_that_is_wrong(messages: pd.DataFrame) -> None:
         mtl.check(messages, kind="clasification")
 
 
-def test_without_a_kind_the_first_suggestion_is_checked(tmp_path: Path) -> None:
-    rows = [
-        {"customer": f"U{i % 9}", "item_id": f"A{i % 12}", "title": f"red shoe {i % 12}", "time": f"2024-01-{i % 28 + 1:02d}"}
-        for i in range(120)
-    ]
-    found = mtl.suggest(pd.DataFrame(rows))
+def test_without_a_kind_the_first_suggestion_is_checked() -> None:
+    log = pd.read_csv(mtl.SAMPLE_SHOP / "transactions.csv")
+    found = mtl.suggest(log)
     assert found[0].kind == "recommendation" and found[0].split.by == "time"
-    result = mtl.check(pd.DataFrame(rows))
-    assert result.suggestion == found[0] and result.usable and result.rows > 120, "rows of histories, not of the log"
+    result = mtl.check(log)
+    assert result.suggestion == found[0] and result.usable and result.rows > 2 * len(log), "rows of histories, not of the log"
     with pytest.raises(mtl.ExperimentError, match="a table that suits no kind"):
         mtl.check(pd.DataFrame({"n": [1.5, 2.25, 3.75]}))

@@ -1,0 +1,184 @@
+"""What makes a task's figures mean little, though its table can be used: said before training. Loads no torch."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from mtl_core.base.messages import Message, message
+from mtl_core.config.tables import Mapped
+from mtl_core.data.leaks import find_leaks
+from mtl_core.data.problems import Problem, Severity
+from mtl_core.data.values import as_text, codes_of
+from mtl_core.model.tokenised import poorly_tokenised
+from mtl_core.tasks.base import TaskKind, columns_of
+
+
+def doubts(
+    table: pa.Table, mapped: Mapped, columns: Mapping[str, Any], options: Any, file: str | None = None, encoder: str = "minilm"
+) -> list[Problem]:
+    """Inputs that give the label away, measures that cannot say anything, texts in a language that the encoder does not read.
+
+    table: with the columns of the file; mapped: what `map_fields` made of it, without errors; columns: field → column or columns;
+    options: of the kind; file: its name for people.
+    """
+    found = [*leaks(table, mapped.kind, columns, file), *measures(mapped, file), *naive(mapped, options, file)]
+    return [*found, *language(mapped, columns, file, encoder)]
+
+
+def leaks(table: pa.Table, kind: TaskKind, columns: Mapping[str, Any], file: str | None = None) -> list[Problem]:
+    """A warning for each input that predicts the label by itself, the surest first."""
+    given = columns_of(kind.fields, columns)
+    label = given.get("label", [])
+    if len(label) != 1 or kind.takes_logs or label[0] not in table.column_names:
+        return []
+    return [
+        Problem(
+            Severity.WARNING,
+            "leak",
+            leak.why(label[0]),
+            message("Leave it out, unless it is known before the label is.")
+            if leak.how == "value"
+            else message("Remove it from the texts, unless it is there when the model is used."),
+            file,
+            column=leak.column,
+        )
+        for leak in find_leaks(table, label[0], inputs_of(kind, given))
+    ]
+
+
+def inputs_of(kind: TaskKind, given: Mapping[str, Sequence[str]]) -> list[str]:
+    """The columns that a model reads: not the label, nor what only says which rows belong together or how they were shown."""
+    return [c for f in kind.fields if f.type not in ("label", "group") and f.asked for c in given.get(f.name, ())]
+
+
+# -- measures -----------------------------------------------------------------------------------------------------------------
+
+
+def measures(mapped: Mapped, file: str | None = None) -> list[Problem]:
+    """Parts of the split on which nothing can be told: few rows, few of the rarer class, lists in which there is nothing to rank."""
+    problems = []
+    labels = mapped.table["label"] if "label" in mapped.table.column_names else None
+    known = np.ones(len(mapped.split), bool) if labels is None else labels.is_valid().to_numpy()
+    codes = None if labels is None or pa.types.is_nested(labels.type) else codes_of(as_text(labels))[0]
+    lists = _lists(mapped)
+    for part in ("validation", "test"):
+        rows = np.flatnonzero((mapped.split == part) & known)
+        if not len(rows):
+            continue
+        said = message(part)
+        n, what = (len(np.unique(lists[rows])), message("lists")) if lists is not None else (len(rows), message("rows"))
+        if n < SEEN:
+            why = message(
+                "{part} has {n} {what}: a share measured on them is known to ±{points} points only.",
+                part=said,
+                n=n,
+                what=what,
+                points=points(n),
+            )
+            remedy = message("Smaller differences between two runs mean nothing there; give the part more rows if you can.")
+            severity = Severity.WARNING if n < 100 else Severity.INFO
+            problems.append(Problem(severity, f"small_{part}", why, remedy, file, count=n))
+        if codes is not None and len(np.unique(codes[known])) == 2:
+            rarer = np.bincount(codes[known]).argmin()
+            positives = int((codes[rows] == rarer).sum())
+            if positives < FEW:
+                why = message("{part} has {n} rows of the rarer label: its measures hang on single rows.", part=said, n=positives)
+                remedy = message("Split stratified by the label, or give the part more rows.")
+                problems.append(Problem(Severity.WARNING, f"few_positives_{part}", why, remedy, file, count=positives))
+        if lists is not None and codes is not None:
+            problems += _empty_lists(lists[rows], codes[rows], said, part, file)
+    return problems
+
+
+SEEN, FEW = 200, 10
+"""Rows from which a share is known to ±7 points; rows of the rarer label below which one row moves recall by ten points."""
+
+
+def points(n: int) -> int:
+    """Half the width of the 95 % interval of a share of one half on `n` rows, in points (normal approximation, at its widest)."""
+    return round(100 * 1.96 * (0.25 / n) ** 0.5)
+
+
+def _lists(mapped: Mapped) -> np.ndarray | None:
+    """(N,) the list that each row is ranked in, for kinds that rank: that of the group, else of the text that is not ranked."""
+    kind, names = mapped.kind, mapped.table.column_names
+    if not kind.ranks:
+        return None
+    group = next((f.name for f in reversed(kind.fields) if f.type == "group" and f.name in names), None)
+    given = next((f.name for f in kind.fields if f.type in ("text", "texts") and f.name != kind.ranks and f.name in names), None)
+    name = group or given
+    if name is None:
+        return None
+    column = mapped.table[name]
+    if pa.types.is_list(column.type):
+        column = pa.chunked_array([pa.array([None if v is None else " | ".join(map(str, v)) for v in column.to_pylist()])])
+    return codes_of(as_text(column))[0]
+
+
+def _empty_lists(lists: np.ndarray, codes: np.ndarray, said: Message, part: str, file: str | None) -> list[Problem]:
+    _, of = np.unique(lists, return_inverse=True)
+    sizes = np.bincount(of)
+    grades = np.array([len(np.unique(pair)) for pair in np.split(codes[np.argsort(of, kind="stable")], np.cumsum(sizes)[:-1])])
+    alone, equal = float((sizes == 1).mean()), float(((sizes > 1) & (grades == 1)).mean())
+    problems = []
+    remedy = message("Split by the query or dialogue, so that its rows stay together, and give each list right and wrong candidates.")
+    if alone > 0.5:
+        why = message(
+            "{share:.0%} of the lists in {part} have one row: there is nothing to rank, and ranking metrics say nothing.",
+            share=alone,
+            part=said,
+        )
+        problems.append(Problem(Severity.WARNING, f"lists_of_one_{part}", why, remedy, file, count=int((sizes == 1).sum())))
+    elif equal > 0.5:
+        why = message(
+            "{share:.0%} of the lists in {part} have one grade only: every order of them is equally good.", share=equal, part=said
+        )
+        problems.append(Problem(Severity.WARNING, f"one_grade_{part}", why, remedy, file, count=int((grades == 1).sum())))
+    return problems
+
+
+def naive(mapped: Mapped, options: Any, file: str | None = None) -> list[Problem]:
+    """A main metric that the naive baseline of the kind has all but reached: there is nothing left to learn, or something leaks. Fitted
+    on at most 2,000 rows, measured on at most 500 of validation."""
+    kind, draw = mapped.kind, np.random.default_rng(0)
+    rows = [np.flatnonzero(mapped.split == part) for part in ("train", "validation")]
+    if kind.takes_logs or min(map(len, rows)) < 20:
+        return []
+    taken = np.sort(np.concatenate([draw.permutation(r)[:most] for r, most in zip(rows, (2000, 500), strict=True)]))
+    table, split = mapped.table.take(pa.array(taken)), mapped.split[taken]
+    spec = kind.rows.fit(table.filter(pa.array(split == "train")), options)
+    figure = kind.rows.naive(table, split, spec, options, "validation").get(kind.primary)
+    info = next(m for m in kind.metrics if m.name == kind.primary)
+    if figure is None or not info.higher_is_better or figure < SATURATED:
+        return []
+    why = message(
+        "A naive baseline reaches {metric} {figure} already: the table is easy, or an input gives the label away.",
+        metric=message(info.label),
+        figure=f"{figure:.3f}",
+    )
+    return [Problem(Severity.WARNING, "saturated", why, message("Look at what the inputs hold; no model can be seen to be better."), file)]
+
+
+SATURATED = 0.995
+
+
+# -- language -----------------------------------------------------------------------------------------------------------------
+
+
+def language(mapped: Mapped, columns: Mapping[str, Any], file: str | None = None, encoder: str = "minilm") -> list[Problem]:
+    """Fields whose texts the encoder's tokenizer breaks to pieces."""
+    given, problems = columns_of(mapped.kind.fields, columns), []
+    for f in mapped.kind.fields:
+        if f.type in ("text", "texts") and f.name in mapped.table.column_names:
+            column = mapped.table[f.name]
+            cells = column.take(pa.array(_spread(len(column)))).to_pylist()
+            values = [str(v) for cell in cells for v in (cell if isinstance(cell, list) else [cell]) if v]
+            if found := poorly_tokenised(values, encoder):
+                problems.append(Problem(Severity.WARNING, "tokenizer", *found, file, column=", ".join(given.get(f.name, [f.name]))))
+    return problems
+
+
+def _spread(n: int, most: int = 400) -> np.ndarray:
+    return np.unique(np.linspace(0, max(n - 1, 0), min(n, most)).astype(np.int64))

@@ -1,0 +1,136 @@
+"""Links are permanent: a copied URL shows the same in a fresh window. And the journey of Predict on one screen."""
+
+import re
+from pathlib import Path
+from urllib.parse import parse_qs, urlparse
+
+import pytest
+import yaml
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import experiment_from_dict
+from mtl_core.jobs import jobs
+from mtl_core.tracking import keeping
+from mtl_core.tracking.runs import run
+from tests.browser.conftest import ROOT, WAIT, Server, drawn, open_page, wait_until
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def trained(server: Server, tiny_encoder: Path) -> list[str]:
+    """Two runs of a few steps on two tables of the sample shop, the older one in use."""
+    shop = yaml.safe_load((ROOT / "data" / "shop.yaml").read_text(encoding="utf-8"))
+    tasks = {name: shop["tasks"][name] for name in ("search", "intent")}
+    values = {
+        "data": {name: shop["data"][name] for name in {task["data"] for task in tasks.values()}},
+        "tasks": tasks,
+        "encoder": {"name": str(tiny_encoder), "max_length": 16},
+        "training": {"steps": 3, "batch_size": 16, "max_validation_rows": 50, "device": "cpu"},
+    }
+    workspace = Workspace(server.workspace)
+    found = []
+    for name in ("older", "newer"):
+        found.append(jobs().submit(experiment_from_dict({"name": name, **values}), workspace, ROOT / "data"))
+        assert jobs().wait(found[-1], timeout=150)
+    keeping.use(workspace, run(workspace, found[0]))
+    return found
+
+
+@pytest.fixture
+def wide(browser: Browser) -> Page:
+    context = browser.new_context(locale="en-US", viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(WAIT)
+    yield context.new_page()
+    context.close()
+
+
+def in_sight(where: Locator) -> None:
+    """Without scrolling, whole."""
+    expect(where).to_be_visible()
+    expect(where).to_be_in_viewport(ratio=1)
+
+
+def main_text(tab: Page) -> str:
+    return tab.get_by_test_id("stMain").inner_text()
+
+
+def test_predict_on_one_screen(wide: Page, server: Server, trained: list[str]) -> None:
+    open_page(wide, server, "predict", task="intent")
+    assert parse_qs(urlparse(wide.url).query)["run"] == [trained[0]]  # the one in use, not the newest
+    wide.get_by_role("button", name="One it got wrong").click()
+    expect(wide.get_by_text(re.compile("^Row .* of the table says: intent"))).to_be_visible()
+    drawn(wide)
+    answer = wide.get_by_test_id("stMetric").first
+    in_sight(answer)
+    in_sight(wide.get_by_text(re.compile("^Row .* of the table says: intent")))
+    label = wide.get_by_text(re.compile("^Row .* of the table says: intent")).locator("strong").inner_text()
+    assert label not in answer.inner_text()
+    message = wide.get_by_role("textbox", name="message")
+    assert message.input_value()
+    row = parse_qs(urlparse(wide.url).query)["row"]
+    assert row and row[0].isdigit()
+
+    message.fill("")
+    wide.get_by_role("button", name="Predict", exact=True).click()
+    expect(wide.get_by_text("Fill in at least one field.")).to_be_visible()
+    expect(wide.get_by_test_id("stMetric")).to_have_count(0)
+    drawn(wide)
+    assert "row=" not in wide.url
+
+
+def test_a_copied_link_shows_the_same(wide: Page, browser: Browser, server: Server, trained: list[str]) -> None:
+    def predicted() -> None:
+        open_page(wide, server, "predict", run=trained[1], task="intent")
+        wide.get_by_role("textbox", name="message").fill("where is my parcel?")
+        wide.get_by_role("button", name="Predict", exact=True).click()
+        expect(wide.get_by_test_id("stMetric").first).to_be_visible()
+
+    def a_row() -> None:
+        open_page(wide, server, "predict", task="intent")
+        wide.get_by_role("button", name="Random").click()
+        expect(wide.get_by_test_id("stMetric").first).to_be_visible()
+
+    def searched() -> None:
+        open_page(wide, server, "runs")
+        wide.get_by_role("textbox", name="Search").fill("older")
+        wide.get_by_role("textbox", name="Search").press("Enter")
+        wide.wait_for_url(re.compile("find=older"))
+
+    def compared() -> None:
+        open_page(wide, server, "compare")
+        wide.wait_for_url(re.compile("runs=.*baseline="))
+
+    for prepare in (predicted, a_row, searched, compared):
+        prepare()
+        drawn(wide)
+        fresh = browser.new_context(locale="en-US", viewport={"width": 1440, "height": 900})
+        fresh.set_default_timeout(WAIT)
+        other = fresh.new_page()
+        other.goto(wide.url)
+        expect(other.get_by_role("heading", level=1)).to_be_visible()
+        drawn(other)
+        wait_until(lambda other=other: main_text(other) == main_text(wide), f"the same screen at {wide.url}")
+        values = "() => [...document.querySelectorAll('input, textarea')].map(e => e.value)"
+        assert other.evaluate(values) == wide.evaluate(values)
+        assert parse_qs(urlparse(other.url).query) == parse_qs(urlparse(wide.url).query)
+        fresh.close()
+
+
+@pytest.mark.parametrize(
+    ("page", "query", "said"),
+    [
+        ("predict", {"run": "000000000000"}, "There is no run “000000000000” in this workspace."),
+        ("predict", {"task": "nothing"}, "This run has no task “nothing”."),
+        ("predict", {"task": "intent", "row": "999999"}, "The table of the task “intent” has no row 999999."),
+        ("compare", {"runs": "000000000000"}, "There is no run “000000000000” in this workspace."),
+        ("train", {"run": "000000000000"}, "There is no run “000000000000” in this workspace."),
+        ("runs", {"states": "asleep"}, "The link asks for states = “asleep”, which is not there."),
+    ],
+)
+def test_what_a_link_asks_for_in_vain_is_said(
+    wide: Page, server: Server, trained: list[str], page: str, query: dict[str, str], said: str
+) -> None:
+    open_page(wide, server, page, **query)
+    expect(wide.get_by_test_id("stAlert").filter(has_text=said)).to_be_visible()

@@ -1,0 +1,96 @@
+"""Measures that cannot say anything, inputs that say too much, texts that an encoder cannot read."""
+
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import mtl_core as mtl
+from mtl_core.config.doubts import points
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+R = Random(5)
+WORDS = "the parcel shirt late nice broke small red blue again refund size colour lamp".split()  # noqa: SIM905
+
+
+def said(n: int) -> list[str]:
+    return [" ".join(R.choices(WORDS, k=6)) + f" {i}" for i in range(n)]
+
+
+def codes(table: dict[str, Any], kind: str, **others: Any) -> set[str]:
+    result = mtl.check(pa.table(table), kind, **others)
+    assert result.usable, result.found
+    return {p.code for p in result.found}
+
+
+def test_half_the_width_of_an_interval_is_that_of_a_share_of_one_half() -> None:
+    assert [points(n) for n in (60, 100, 400, 9604)] == [13, 10, 5, 1]  # 1.96 √(0.25 / n)
+
+
+def test_small_parts_say_what_difference_can_be_seen() -> None:
+    table = {"text": said(600), "label": ["a", "b", "c"] * 200}
+    result = mtl.check(pa.table(table), "classification", split={"by": "random", "test": 0.1, "validation": 0.4})
+    found = {p.code: p for p in result.found}
+    assert "small_validation" not in found and "60 rows" in str(found["small_test"].why) and "±13 points" in str(found["small_test"].why)
+
+
+def test_few_rows_of_the_rarer_label() -> None:
+    table = {"text": said(3000), "label": [int(i % 100 == 0) for i in range(3000)]}
+    assert "few_positives_validation" in codes(table, "classification", split={"by": "stratified", "column": "label"})
+    table["label"] = [i % 2 for i in range(3000)]
+    assert not {c for c in codes(table, "classification") if c.startswith("few")}
+
+
+LISTS = [("alone", "mixed", "lists_of_one_validation"), ("shared", "equal", "one_grade_validation"), ("shared", "mixed", "")]
+
+
+@pytest.mark.parametrize(("query", "grade", "code"), LISTS)
+def test_lists_in_which_there_is_nothing_to_rank(query: str, grade: str, code: str) -> None:
+    n = 2000
+    queries = [f"red lamp {i if query == 'alone' else i // 5}" for i in range(n)]
+    grades = [(i // 5) % 2 if grade == "equal" else i % 5 % 3 for i in range(n)]
+    table = {"query": queries, "product": said(n), "label": grades}
+    found = codes(table, "search", split={"by": "group", "column": "query"})
+    assert {c for c in found if c.startswith(("lists_of_one", "one_grade"))} == (
+        {code, code.replace("validation", "test")} if code else set()
+    )
+
+
+def test_a_baseline_that_is_right_already() -> None:
+    labels = [R.choice(["exchange", "delivery"]) for _ in range(800)]
+    table = {"text": [f"{t} {label} please" for t, label in zip(said(800), labels, strict=True)], "label": labels}
+    assert {"saturated", "leak"} <= codes(table, "classification")
+    table["label"] = [R.choice(["exchange", "delivery"]) for _ in range(800)]
+    assert not {"saturated", "leak"} & codes(table, "classification")
+
+
+def test_a_leak_names_the_column_to_leave_out_and_is_never_suggested() -> None:
+    bought = np.random.default_rng(0).random(800) < 0.4
+    table = pa.table(
+        {
+            "device": R.choices(["phone", "desktop"], k=800),
+            "age": R.choices(range(18, 80), k=800),
+            "amount_paid": [R.random() * 50 + 5 if b else 0.0 for b in bought],
+            "bought": bought.astype(int),
+        }
+    )
+    first = mtl.suggest(table)[0]
+    assert first.kind == "click_through" and first.columns == {"categories": ["device"], "numbers": ["age"], "label": ["bought"]}
+    result = mtl.check(table, "click_through", {"categories": "device", "numbers": ["age", "amount_paid"], "label": "bought"})
+    assert [p.leave_out for p in result.found if p.leave_out] == ["amount_paid"]
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the real tables of ../shared/data are not here")
+def test_chinese_texts_with_an_english_encoder() -> None:
+    found = [p for p in mtl.check(SHARED / "asap_reviews_zh" / "reviews.parquet").found if p.code == "tokenizer"]
+    assert len(found) == 1 and "64%" in str(found[0].why) and "bge-small-zh" in str(found[0].remedy)
+
+
+def test_a_language_without_a_table_at_hand_and_english() -> None:
+    labels = {"label": ["a", "b"] * 100}
+    assert "tokenizer" in codes({"text": [f"这件衣服的质量非常不错，下次还会再买 {i}" for i in range(200)], **labels}, "classification")
+    assert "tokenizer" in codes({"text": [f"Где моя посылка, заказ номер {i}" for i in range(200)], **labels}, "classification")
+    assert "tokenizer" not in codes({"text": said(200), **labels}, "classification")
