@@ -7,11 +7,15 @@ import numpy as np
 import pyarrow as pa
 
 from mtl_core.base.messages import Message, message
+from mtl_core.config.experiment import TaskConfig
 from mtl_core.config.tables import Mapped
 from mtl_core.data.leaks import find_leaks
-from mtl_core.data.problems import Problem, Severity
+from mtl_core.data.mapping import map_columns
+from mtl_core.data.problems import Problem, Severity, has_errors
+from mtl_core.data.store import Dataset
 from mtl_core.data.values import as_text, codes_of
 from mtl_core.model.tokenised import poorly_tokenised
+from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import TaskKind, columns_of
 
 
@@ -71,7 +75,7 @@ def measures(mapped: Mapped, file: str | None = None) -> list[Problem]:
         n, what = (len(np.unique(lists[rows])), message("lists")) if lists is not None else (len(rows), message("rows"))
         if n < SEEN:
             why = message(
-                "{part} has {n} {what}: a share measured on them is known to ±{points} points only.",
+                "The {part} split has {n} {what}: a share measured on them is known to ±{points} points only.",
                 part=said,
                 n=n,
                 what=what,
@@ -84,7 +88,7 @@ def measures(mapped: Mapped, file: str | None = None) -> list[Problem]:
             rarer = np.bincount(codes[known]).argmin()
             positives = int((codes[rows] == rarer).sum())
             if positives < FEW:
-                why = message("{part} has {n} rows of the rarer label: its measures hang on single rows.", part=said, n=positives)
+                why = message("The {part} split has {n} rows of the rarer label: its measures hang on single rows.", part=said, n=positives)
                 remedy = message("Split stratified by the label, or give the part more rows.")
                 problems.append(Problem(Severity.WARNING, f"few_positives_{part}", why, remedy, file, count=positives))
         if lists is not None and codes is not None:
@@ -178,6 +182,15 @@ def language(mapped: Mapped, columns: Mapping[str, Any], file: str | None = None
             if found := poorly_tokenised(values, encoder):
                 problems.append(Problem(Severity.WARNING, "tokenizer", *found, file, column=", ".join(given.get(f.name, [f.name]))))
     return problems
+
+
+def language_of(task: TaskConfig, dataset: Dataset, encoder: str) -> list[Problem]:
+    """`language` of a task's table, by 400 of its rows; nothing where they have none of the task's fields to read."""
+    kind, table = KINDS[task.kind], dataset.table()
+    mapped, problems = map_columns(table.take(pa.array(_spread(table.num_rows))), kind.fields, task.columns, dataset.name)
+    if has_errors(problems):
+        return []
+    return language(Mapped(kind, mapped, np.array([]), []), task.columns, dataset.name, encoder)
 
 
 def _spread(n: int, most: int = 400) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from mtl_core.base.faults import ExperimentError
 from mtl_core.base.messages import Message, message
 from mtl_core.config.experiment import Experiment
+from mtl_core.config.seeds import without_seed
 from mtl_core.studies.differences import settings
 from mtl_core.tasks import KINDS, is_better
 from mtl_core.tracking.runs import Run, RunState
@@ -178,8 +179,17 @@ def groups_of(runs: Sequence[Run], by_seed: bool = True) -> list[Group]:
     found: dict[str, list[Run]] = {}
     for run in runs:
         found.setdefault(_without_seed(run) if by_seed else run.id, []).append(run)
-    names = short_names([members[0] for members in found.values()])
-    return [Group(names[members[0].id], tuple(members)) for members in found.values()]
+    taken = [_called(members) for members in found.values()]
+    return [
+        Group(name if taken.count(name) == 1 else f"{name} {members[0].id[:4]}", tuple(members))
+        for name, members in zip(taken, found.values(), strict=True)
+    ]
+
+
+def _called(members: Sequence[Run]) -> str:
+    """What all of them are called, without their seed; else what the first one is called."""
+    names = {without_seed(run.name, run.experiment.seed) for run in members} if len(members) > 1 else set()
+    return names.pop() if len(names) == 1 else members[0].name
 
 
 def _without_seed(run: Run) -> str:

@@ -388,3 +388,19 @@ def test_twenty_tables(opened: Open, workspace: Workspace) -> None:
     at = clicked(reopened(opened), "add_all")
     assert len(drafts.load(workspace).tasks) == 20
     assert "add_all" not in keys(at)
+
+
+def test_a_column_that_gives_the_label_away_is_left_out_with_a_click(opened: Open) -> None:
+    rows = "".join(f"thing {i},{'red' if i % 3 else 'blue'},{'0.00' if i % 2 else f'{5 + i / 7:.2f}'},{i % 2}\n" for i in range(400))
+    at = uploaded(opened("data"), ("visits.csv", "text,color,amount paid,bought\n" + rows))
+    settled(at.selectbox(key="kind").set_value("click_through").run())
+    key = f"uploads/{at.query_params['table']}.click_through"
+    at.multiselect(key=f"{key}_categories").set_value(["color"])
+    at.selectbox(key=f"{key}_label").set_value("bought")
+    settled(at.multiselect(key=f"{key}_numbers").set_value(["amount paid"]).run())
+    table = at.table[0].value
+    assert "Warning" in table.iloc[0, 0] and "amount paid" in table.iloc[0, 0] and "AUC 1.000" in table.iloc[0, 1].replace("\\", "")
+    clicked(at, "leave_out.amount paid")
+    assert at.multiselect(key=f"{key}_numbers").value == [] and at.multiselect(key=f"{key}_categories").value == ["color"]
+    assert "leave_out.amount paid" not in keys(at) and "AUC 1.000" not in problems(at).replace("\\", "")
+    assert "add_task" in keys(at)

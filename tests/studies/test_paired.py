@@ -126,6 +126,9 @@ def test_seeds_are_grouped_with_both_chances(workspace: Workspace) -> None:
     single = changes(pairs_of(groups_of([runs[0], runs[3]]), groups_of([runs[0], runs[3]])[0].name, "best"), workspace)[0]
     assert single.found and care.found.half > single.found.half and care.verdict is Verdict.BETTER
     assert returns.verdict is Verdict.NOT_SIGNIFICANT
+    named = [finished(workspace, experiment(care=9, seed=s), both(1, 1), name=f"three seed {s}") for s in range(2)]
+    assert [group.name for group in groups_of([*named, runs[0]])] == ["three", "equal"]
+    assert groups_of(named, by_seed=False)[1].name == groups_of(named[1:])[0].name == "three seed 1"
     steered = finished(workspace, experiment(seed=7), both(1, 1), steered=True)
     assert len(groups_of([*runs, steered])) == 3, "it is not what its experiment says"
 
