@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import openpyxl
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -404,3 +405,18 @@ def test_a_column_that_gives_the_label_away_is_left_out_with_a_click(opened: Ope
     assert at.multiselect(key=f"{key}_numbers").value == [] and at.multiselect(key=f"{key}_categories").value == ["color"]
     assert "leave_out.amount paid" not in keys(at) and "AUC 1.000" not in problems(at).replace("\\", "")
     assert "add_task" in keys(at)
+
+
+def test_a_sheet_is_chosen_of_those_that_the_workbook_has(opened: Open, tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for name, column in (("notes", "remark"), ("orders", "review")):
+        page = book.create_sheet(name)
+        for row in [(column, "label"), *((f"{column} number {i}", "ab"[i % 2]) for i in range(30))]:
+            page.append(row)
+    del book["Sheet"]
+    book.save(tmp_path / "shop.xlsx")
+    at = uploaded(opened("data"), ("shop.xlsx", (tmp_path / "shop.xlsx").read_bytes()))
+    key = f"reading.sheet.uploads/{at.query_params['table']}"
+    assert at.selectbox(key=key).options == ["notes", "orders"] and "remark" in at.dataframe[0].value.columns
+    settled(at.selectbox(key=key).set_value("orders").run())
+    assert "review" in at.dataframe[0].value.columns
