@@ -47,6 +47,10 @@ def show(run: Run, task: str, predictor: "Predictor", place: str, _: Translate) 
     with st.form(f"form.{place}"):
         values = forms.inputs(fields, columns, predictor.choices(task), place, _, _lengths(run.folder, task, run))
         asked = st.form_submit_button(_("Predict"), type="primary", icon=":material/play_arrow:")
+    names = run.class_names(task)
+    if state.get("names", names) != names and "question" in state:  # somebody named the classes since
+        state["due"] = True
+    state["names"] = names
     if asked:
         state.pop("refused", None)
         if forms.filled(fields, columns, place) != state.get("filled"):
@@ -55,10 +59,10 @@ def show(run: Run, task: str, predictor: "Predictor", place: str, _: Translate) 
             state.clear()
             st.warning(_("Fill in at least one field."))
         else:
-            _ask(task, predictor, values, state)
+            _ask(task, predictor, values, names, state)
             state["filled"] = forms.filled(fields, columns, place)
     elif state.pop("due", False):  # filled by a row or a link
-        _ask(task, predictor, values, state)
+        _ask(task, predictor, values, names, state)
     _link(state)
     if refused := state.get("refused"):
         st.warning(plain(refused.text(_)), icon=":material/warning:")
@@ -66,10 +70,10 @@ def show(run: Run, task: str, predictor: "Predictor", place: str, _: Translate) 
         _answer(predictor, task, place, state, _)
 
 
-def _ask(task: str, predictor: "Predictor", values: dict[str, Any], state: dict[str, Any]) -> None:
+def _ask(task: str, predictor: "Predictor", values: dict[str, Any], names: Mapping[str, str], state: dict[str, Any]) -> None:
     state.pop("answer", None)
     try:
-        state["answer"], state["question"] = predictor.predict(task, [values])[0], values
+        state["answer"], state["question"] = predictor.predict(task, [values], names)[0], values
         state["cut"] = predictor.cut(task, values)
     except InputError as error:
         state["refused"] = error.message
@@ -80,7 +84,8 @@ def _answer(predictor: "Predictor", task: str, place: str, state: dict[str, Any]
     said = " · ".join(f"{cell:g}" if isinstance(cell, float) else str(cell) for cell in asked)
     st.caption(_("Asked: {question}").format(question=plain(_short(said))))
     if found := state.get("example"):
-        labels = ", ".join(f"{plain(column)} = **{plain(_short(text))}**" for column, text in found.labels.items()) or _("no label")
+        called = {column: state["names"].get(text, text) for column, text in found.labels.items()}
+        labels = ", ".join(f"{plain(column)} = **{plain(_short(text))}**" for column, text in called.items()) or _("no label")
         st.markdown(_("Row {row} of the table says: {labels}").format(row=f"{found.row:,}", labels=labels))
     if why := doubt.of(state["answer"], _):
         st.info(why, icon=":material/help:")
