@@ -57,16 +57,22 @@ def table(found: Sequence[Run], key: str, _: Translate, choosing: bool = True) -
     config: dict[str, Any] = {name: button, _("Date"): st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm")}
     config |= {_label(task, found, _): st.column_config.NumberColumn(format="%.3f") for task in columns}
     common: dict[str, Any] = {"hide_index": True, "column_config": config, "alt": _("Runs: state, weights, main metrics, date")}
+    ids = [one.id for one in found]
     if choosing:
+        keep("chosen", [], ids)
+        grid = f"{key}.{hash(tuple(ids))}"
+        begun = [ids.index(one) for one in st.session_state.chosen]
         chosen = st.dataframe(
-            rows, on_select="rerun", selection_mode="multi-row", key=f"{key}.{hash(tuple(r.id for r in found))}", **common
+            rows, on_select="rerun", selection_mode="multi-row", selection_default={"selection": {"rows": begun}}, key=grid, **common
         )
+        st.session_state.chosen = [ids[i] for i in chosen["selection"]["rows"] if i < len(ids)]
+        keep("chosen", [], ids)
         st.caption(_("A click on a name opens the run. Main metrics are those of the best step, on validation rows."))
     else:
         st.dataframe(rows, key=key, **common)
     if target := st.session_state.pop("run_opened", None):
         st.switch_page(page("train"), query_params={"run": target, "lang": language()})
-    return [found[i] for i in chosen["selection"]["rows"] if i < len(found)] if choosing else []
+    return [one for one in found if one.id in st.session_state.chosen] if choosing else []
 
 
 def _clicked(ids: list[str], key: str) -> None:

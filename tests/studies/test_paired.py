@@ -1,5 +1,6 @@
 """Verdicts, and the sentence above them, from what runs kept of their rows."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from mtl_core.base.files import write_atomically
 from mtl_core.base.language import translator
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import Experiment, experiment_from_dict
@@ -146,6 +148,15 @@ def test_rows_answered_differently(workspace: Workspace, two: list[Any]) -> None
     row = found.rows.iloc[0]
     assert (row["second"], row["first"]) == ("abc"[LABELS[100]], "abc"[(LABELS[100] + 1) % 3])
     assert set(differing(two[1], two[0], "care", "test").rows["who"]) == {"first"}
+
+
+def test_rows_are_the_same_whatever_people_call_the_classes(workspace: Workspace, two: list[Any]) -> None:
+    """Both answers are called by the run's own names; what differs and what is right is decided by the classes."""
+    before = differing(two[0], two[1], "care", "validation").rows
+    write_atomically(two[1].folder / "noted.json", json.dumps({"class_names": {"care": {"a": "Alpha", "b": "c"}}}))
+    found = differing(two[0], two[1], "care", "validation").rows
+    assert found["second"].tolist() == [{"a": "Alpha", "b": "c"}.get(name, name) for name in before["second"]]
+    assert found.drop(columns="second").equals(before.drop(columns="second"))
 
 
 def test_a_run_that_did_not_finish_is_said(workspace: Workspace, two: list[Any]) -> None:
