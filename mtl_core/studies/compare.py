@@ -174,6 +174,9 @@ class Group:
     runs: tuple[Run, ...]
 
 
+_ENDED = (RunState.FINISHED, RunState.STOPPED)
+
+
 def groups_of(runs: Sequence[Run], by_seed: bool = True) -> list[Group]:
     """In the order of their first runs. by_seed: False: each run is by itself."""
     found: dict[str, list[Run]] = {}
@@ -193,7 +196,9 @@ def _called(members: Sequence[Run]) -> str:
 
 
 def _without_seed(run: Run) -> str:
-    """Equal for runs that differ by their seed, and their name, alone."""
+    """Equal for runs that differ by their seed, and their name, alone. A run that has not got to its end is no seed of one that has."""
+    if run.state not in _ENDED:
+        return run.id
     try:
         values = run.experiment.model_dump(mode="json", exclude={"seed", "name"})
     except ExperimentError:
@@ -204,11 +209,10 @@ def _without_seed(run: Run) -> str:
 def compare_runs(groups: Sequence[Group], baseline: str | None = None, part: Part = "best") -> Comparison:
     """The means of each group's runs. baseline: a group's name; None: the first."""
     found = compare([result_of(group) for group in groups], baseline, part)
-    ended = (RunState.FINISHED, RunState.STOPPED)
     cut = [
         message("“{run}” did not finish: its numbers are those of the steps that it got to.", run=group.name)
         for group in groups
-        if any(run.state not in ended for run in group.runs)
+        if any(run.state not in _ENDED for run in group.runs)
     ]
     return replace(found, warnings=[*cut, *found.warnings])
 

@@ -49,6 +49,13 @@ def two(workspace: Workspace) -> list[Any]:
     ]
 
 
+def test_only_runs_that_got_to_their_end_are_grouped_by_seed(workspace: Workspace) -> None:
+    runs = [finished(workspace, experiment().model_copy(update={"seed": seed}), both(100, 150), name=f"seed {seed}") for seed in range(3)]
+    assert [len(group.runs) for group in groups_of(runs)] == [3]
+    runs[1] = replace(runs[1], status=runs[1].status | {"state": "failed"})
+    assert [[run.name for run in group.runs] for group in groups_of(runs)] == [["seed 0", "seed 2"], ["seed 1"]]
+
+
 def test_verdicts_differences_and_the_sentence(workspace: Workspace, two: list[Any]) -> None:
     groups = groups_of(two)
     care, returns = found = changes(pairs_of(groups, "equal", "best"), workspace)
