@@ -92,6 +92,6 @@ def _said(now: Estimate, _: Translate) -> None:
         now.device.upper(),
     ]
     if now.others >= BUSY:
-        words.append(":orange[" + _("measured while other programs used {n} cores").format(n=f"{now.others:.1f}") + "]")
+        words.append("**" + _("measured while other programs used {n} cores").format(n=f"{now.others:.1f}") + "**")
     hint = _("Estimated from a few steps tried on this machine, with nothing else running. What else it has to do makes it slower.")
     st.caption(":material/timer: " + " · ".join(words), help=hint)
