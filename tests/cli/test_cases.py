@@ -11,12 +11,6 @@ import yaml
 from mtl_core.cli.main import main
 
 FOLDER = Path(__file__).parents[3] / "shared" / "cases"
-NOT_YET = {
-    "stray_quotes_tsv", "stray_quotes_csv", "polish_cp1250", "russian_cp1251", "traditional_chinese_big5", "excel_separator_line",
-    "index_without_a_name",
-    "two_byte_order_marks", "log_us_am_pm", "log_dash_dmy", "log_postgres_offset", "log_day_or_month", "log_offsets",
-}  # fmt: skip
-"""Their readers are being mended."""
 
 
 def _cases() -> list[dict[str, Any]]:
@@ -28,9 +22,7 @@ def _cases() -> list[dict[str, Any]]:
 
 @pytest.mark.skipif(not FOLDER.is_dir(), reason="no folder ../shared/cases beside the project")
 @pytest.mark.parametrize("case", _cases(), ids=lambda case: case["name"])
-def test_a_table_is_understood_as_wanted(case: dict[str, Any], tmp_path: Path, capsys, request) -> None:
-    if case["name"] in NOT_YET:
-        request.applymarker(pytest.mark.xfail(reason="its reader is being mended", strict=False))
+def test_a_table_is_understood_as_wanted(case: dict[str, Any], tmp_path: Path, capsys) -> None:
     main(["check", str(FOLDER / case["file"]), "--workspace", str(tmp_path), "--json", *case["args"].split()])
     found = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
     short = [_meets()(found, want) for want in case["expect"]]
