@@ -7,12 +7,8 @@ from pages.parts.frame import begin, page, workspace
 
 _ = begin("home", N_("One model for all tasks of your shop"))
 
-from mtl_core.base.program import SAMPLE_SHOP  # noqa: E402 - after the heading is on its way to the browser
-from mtl_core.config.experiment import load_experiment  # noqa: E402
-from mtl_core.jobs import jobs  # noqa: E402 - after the heading is on its way to the browser
-from mtl_core.tracking.runs import list_runs  # noqa: E402
-from pages.parts import listing  # noqa: E402
-from pages.parts.sample import SHOPS  # noqa: E402
+from mtl_core.tracking.runs import list_runs  # noqa: E402 - after the heading is on its way to the browser
+from pages.parts import listing, sample  # noqa: E402
 
 st.markdown(
     _(
@@ -24,13 +20,13 @@ st.markdown(
 )
 
 with st.container(horizontal=True, vertical_alignment="center"):
-    start = st.button(_("Train the sample shop"), type="primary", icon=":material/play_arrow:", key="train_sample")
-    whole = st.button(_("Train the whole sample shop"), icon=":material/storefront:", key="train_whole")
+    five = _("Train the sample shop")
+    st.button(five, type="primary", icon=":material/play_arrow:", key="train_sample", on_click=sample.train, args=("sample",))
+    whole = _("Train the whole sample shop")
+    st.button(whole, icon=":material/storefront:", key="train_whole", on_click=sample.train, args=("whole",))
     st.page_link(page("data"), label=_("Use your own tables"), icon=":material/upload:")
 st.caption(_("On a laptop the sample shop, five tasks, trains in about two minutes; the whole shop, a task of every kind, in five to six."))
-if start or whole:
-    with st.spinner(_("Starting the training …")):
-        run_id = jobs().submit(load_experiment(SHOPS["whole" if whole else "sample"]), workspace(), SAMPLE_SHOP)
+if run_id := st.session_state.pop("shop_run", None):
     st.switch_page(page("train"), query_params={"run": run_id})
 
 st.subheader(_("Recent runs"))

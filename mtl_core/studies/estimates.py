@@ -144,6 +144,13 @@ BACKGROUND = Background()
 if __name__ == "__main__":
     from mtl_core.jobs import quiet_libraries
 
+    def follow(parent: int) -> None:
+        """A server that was killed cannot end what it began."""
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=follow, args=(os.getppid(),), daemon=True).start()
     quiet_libraries()
     measure(
         experiment_from_yaml(sys.stdin.read()),

@@ -35,6 +35,8 @@ def show(experiment: Experiment | None, found: Source, why: str, bar: DeltaGener
 
 def _submit(experiment: Experiment, found: Source) -> None:
     """The page goes to the first of the runs; the others wait in the queue behind it."""
+    if st.session_state.run is not None:  # the second click of a double click: the screen it was made on is gone
+        return
     BACKGROUND.stop()
     runs = with_seeds(experiment, range(experiment.seed, experiment.seed + st.session_state.n_seeds))
     ids = [jobs().submit(run, workspace(), found.base, contained=found.contained) for run in runs]

@@ -41,6 +41,8 @@ def show(run: Run, runs: Mapping[str, Run], _: Translate) -> None:
 
 def start(run_id: str) -> None:
     """Goes to the new run."""
+    if st.session_state.run != run_id:  # the second click of a double click
+        return
     try:
         st.session_state.run = jobs().replay(run_id)
     except RunError as error:

@@ -16,6 +16,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from mtl_core.base.workspace import Workspace
+from mtl_core.tracking.runs import list_runs
+
 ROOT = Path(__file__).parents[2]
 FLAGS = (
     "--no-sandbox",
@@ -118,6 +121,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_at_work(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that failed leaves its run in training: the next one's would wait behind it for ever."""
+    yield
+    if "server" in request.fixturenames:
+        server = request.getfixturevalue("server")
+        if any(run.state.live for run in list_runs(Workspace(server.workspace))):
+            server.kill()
+            server.start()
 
 
 @pytest.fixture(scope="session")

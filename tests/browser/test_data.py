@@ -1,7 +1,6 @@
 """From five files to a started training, as a person does it whose suggestions are right."""
 
 import csv
-import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from mtl_core.config.experiment import experiment_from_yaml
 from tests.browser.conftest import Server, drawn, open_page
-from tests.browser.test_journeys import stop
+from tests.browser.test_journeys import started, stop
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -49,7 +48,7 @@ def test_from_five_files_to_a_started_training_in_ten_clicks(tab: Page, server: 
     drawn(tab)
     tab.get_by_role("button", name="Train these tasks").click()
     tab.get_by_role("button", name="Start training").click()
-    tab.wait_for_url(re.compile(r"[?&]run=[0-9a-f]{12}"))
+    started(tab, server)
     assert 2 + tab.evaluate("window.clicks") <= 10
     (run,) = (server.workspace / "runs").iterdir()
     assert list(experiment_from_yaml((run / "experiment.yaml").read_text(encoding="utf-8")).tasks) == sorted(TABLES)
