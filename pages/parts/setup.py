@@ -10,6 +10,7 @@ from mtl_core.base.messages import Translate
 from mtl_core.base.settings import set_path, widgets
 from mtl_core.config.experiment import Experiment, ExperimentError, experiment_from_dict
 from mtl_core.config.parts import OBJECTIVES
+from mtl_core.model.folders import folder_fault
 from mtl_core.model.sharing import SHARING
 from pages.parts import edits, estimated, languages, launch, settings, sizes, source, strategies, task_lines
 from pages.parts.text import plain
@@ -68,6 +69,8 @@ def show(_: Translate) -> None:
     rows = sizes.training_rows(ready, found.base, found.contained, _) if ready else {}
     task_lines.write_shares(lines, ready, rows, _)
     why = "" if ready else _("Choose at least one task.") if not lines.tasks else "; ".join(_fault(fault, _) for fault in faults)
+    if ready and (lacking := folder_fault(ready.encoder.name)):
+        ready, why = None, plain(lacking.text(_))
     launch.show(ready, found, why, bar, below, _)
     if ready:
         with told:
