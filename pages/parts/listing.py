@@ -74,8 +74,10 @@ def table(found: Sequence[Run], key: str, _: Translate, choosing: bool = True) -
         chosen = st.dataframe(
             rows, on_select="rerun", selection_mode="multi-row", selection_default={"selection": {"rows": begun}}, key=grid, **common
         )
-        st.session_state.chosen = [ids[i] for i in chosen["selection"]["rows"] if i < len(ids)]
-        keep("chosen", [], ids)
+        ticked = [ids[i] for i in chosen["selection"]["rows"] if i < len(ids)]
+        if ticked != st.session_state.chosen:
+            st.session_state.chosen = ticked
+            keep("chosen", [], ids)
         st.caption(_("A click on a name opens the run. Main metrics are those of the best step, on validation rows."))
     else:
         st.dataframe(rows, key=key, **common)
