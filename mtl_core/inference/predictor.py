@@ -113,6 +113,8 @@ class Predictor:
             return found
         table = self._table(task, rows)
         for field, vocabularies in known.items():
+            if field not in table.column_names:  # none of the rows has any
+                continue
             parts = category_columns(table[field])
             for name, vocabulary, column in zip(names[field], vocabularies, parts, strict=False):
                 values = column.to_pylist()
