@@ -8,8 +8,8 @@ from pages.parts.frame import begin
 
 _ = begin("data")
 
-editing = table.opened_task()
-chosen = editing[1] if editing else table.opened()
+editing = table.opened_task(_)
+chosen = editing[1] if editing else table.opened(_)
 if chosen:
     st.button(_("All tables"), icon=":material/arrow_back:", key="back", type="tertiary", on_click=opening.close)
 elif table.source(_) == "sample":

@@ -5,7 +5,7 @@ import streamlit as st
 from mtl_core.data.problems import InputError
 from mtl_core.tracking import keeping
 from mtl_core.tracking.runs import list_runs
-from pages.parts import about, asking, forms, ranking, states
+from pages.parts import about, asking, class_names, forms, ranking, states
 from pages.parts.frame import begin, page, workspace
 from pages.parts.model import load
 from pages.parts.text import plain
@@ -32,6 +32,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     if own is not None:
         keep("own_best", False)
     peak = own is not None and st.toggle(_("Best step of this task"), key="own_best", help=own_help)
+    naming = st.container(width="content")
 about.show(run, task, _)
 
 with st.spinner(_("Loading the model …")):
@@ -42,6 +43,9 @@ with st.spinner(_("Loading the model …")):
         st.stop()
 
 kind = predictor.kinds[task]
+if classes := predictor.classes(task):
+    with naming:
+        class_names.show(run, task, classes, _)
 fields, columns, choices = predictor.fields(task), predictor.columns(task), predictor.choices(task)
 views = {"one": _("One prediction")}
 if kind.ranks:
@@ -58,9 +62,10 @@ else:
     ranked_field = next(field for field in fields if field.name == kind.ranks)
     answers = st.session_state.setdefault("answers", {})
     catalogue = ranking.choose(ranked_field, columns[ranked_field.name], place, _)
+    keep("entries", 10, range(5, 101, 5), remember=True)
     with st.form(f"ranking.{place}"):
         values = forms.inputs([field for field in fields if field is not ranked_field], columns, choices, place, _)
-        n = st.slider(_("Entries to show"), 5, 100, 10, step=5, key="entries", persist_state="session")
+        n = st.slider(_("Entries to show"), 5, 100, step=5, key="entries")
         asked = st.form_submit_button(_("Rank"), type="primary", icon=":material/format_list_numbered:", disabled=catalogue is None)
     if asked and forms.is_empty(values):
         st.warning(_("Fill in at least one field."))

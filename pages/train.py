@@ -24,8 +24,8 @@ if runs:
             placeholder=_("New experiment"),
             label_visibility="collapsed",
         )
-        st.button(_("New experiment"), icon=":material/add:", key="new", disabled=run_id is None, on_click=steer.leave)
         if run_id is not None:
+            st.button(_("New experiment"), icon=":material/add:", key="new", on_click=steer.leave)
             hint = _("Opens the settings of this run, to be changed and started as a new one.")
             st.button(
                 _("Start again with these settings"),

@@ -126,7 +126,8 @@ class Run(record.Run):
 
         Returns:
             One row for each of `rows`, with its index. Columns by the kind: label or value or relevance (float), probability (in [0, 1]),
-            probabilities (dict of the most probable classes), spans (list of dicts) …
+            probabilities (dict of the most probable classes), spans (list of dicts) … Classes are called as `class_names` says; `class` is
+            then the class itself.
 
         Raises:
             RunError: no such task or checkpoint.
@@ -135,7 +136,7 @@ class Run(record.Run):
         self.known(task)
         predictor = self.predictor(checkpoint, device)
         given, index = rows_of(predictor, task, rows)
-        return pd.DataFrame(predictor.predict(task, given), index=index)
+        return pd.DataFrame(predictor.predict(task, given, self.class_names(task)), index=index)
 
     def rank(
         self, task: str, query: Mapping[str, Any], catalogue: RowsLike, k: int = 10, checkpoint: str = "best", device: str = "auto"

@@ -7,6 +7,7 @@ manifest is written and before it is removed: a kill at any moment leaves the th
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -65,7 +66,7 @@ def move_to_trash(workspace: Workspace, path: Path, name: str | None = None, not
         raise OutsideWorkspaceError(f"Only what lies in the workspace can be moved to its trash. Found {str(path)!r}.")
     with _locked(workspace):
         found = Trashed(
-            new_id(), place.relative_to(root).as_posix(), name or path.name, datetime.now(UTC), size_of(place), dict(note or {})
+            new_id(), place.relative_to(root).as_posix(), name or path.name, datetime.now(UTC), freed_by(place), dict(note or {})
         )
         entry = workspace.folder("trash", found.id)
         try:
@@ -128,6 +129,15 @@ def size_of(path: Path) -> int:
     if path.is_dir() and not path.is_symlink():
         total = sum(file.lstat().st_size for file in path.rglob("*") if file.is_symlink() or file.is_file())
     return total
+
+
+def freed_by(path: Path) -> int:
+    """Bytes that are free when `path` is gone: not those of files with another name elsewhere, as checkpoints have in MLflow's copy."""
+    files = [path, *path.rglob("*")] if path.is_dir() and not path.is_symlink() else [path]
+    found = [file.lstat() for file in files if file.is_symlink() or file.is_file()]
+    names = Counter((one.st_dev, one.st_ino) for one in found)
+    sizes = {(one.st_dev, one.st_ino): one.st_size for one in found if names[one.st_dev, one.st_ino] >= one.st_nlink}
+    return sum(sizes.values())
 
 
 def _locked(workspace: Workspace) -> FileLock:

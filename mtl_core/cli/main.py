@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from mtl_core.cli import compare as cli_compare
 from mtl_core.cli import efficiency as cli_efficiency
 from mtl_core.cli import show as cli_show
 from mtl_core.cli import tables as cli_tables
-from mtl_core.cli.text import FAILED, OK, WRONG_CALL, CallError, print_json, print_metrics
+from mtl_core.cli.text import FAILED, OK, WRONG_CALL, CallError, pairs, print_json, print_metrics
 from mtl_core.config.seeds import seeds_of, with_seeds
 from mtl_core.data.problems import InputError
 from mtl_core.jobs import Work, replay_of, replaying, resumable, training
@@ -104,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     runs.add_argument("--delete", metavar="RUN", help="move it to the workspace's trash")
     runs.add_argument("--restore", metavar="RUN", help="bring it back from the trash")
     runs.add_argument("--in-use", metavar="RUN", help="the run that Predict opens on; none: no run")
+    runs.add_argument("--name-classes", nargs="+", metavar=("RUN", "TASK"), help="RUN TASK CLASS=NAME …: what people call its classes")
     report = command("report", cli_show.report, "Show the metrics and reports of a run.", as_json)
     report.add_argument("run", metavar="RUN")
     report.add_argument("--task", help="this task only")
@@ -139,7 +140,7 @@ def _check(args: argparse.Namespace, workspace: Workspace) -> int:
         if not Path(file).is_file():
             raise CallError(f"There is no file {file}.")
     mapping: dict[str, list[str]] = {}
-    for field, column in _pairs(args.map, "--map"):
+    for field, column in pairs(args.map, "--map"):
         mapping.setdefault(field, []).append(column)
     log = _values(args.transactions, "--transactions") if args.transactions else None
     result = check(path, args.kind, mapping, _values(args.split, "--split"), _values(args.options, "--options"), log,
@@ -231,16 +232,16 @@ def _execute(target: Run, workspace: Workspace, as_json: bool, work: Work, quiet
 def _predict(args: argparse.Namespace, workspace: Workspace) -> int:
     found = load(args.run, workspace)
     found.known(args.task)
-    predictor = found.predictor(device=args.device)
+    predictor, names = found.predictor(device=args.device), found.class_names(args.task)
     rows: list[tuple[int, dict[str, Any]]] = []  # line number, row
 
     def answer() -> None:
         try:
-            predictions = predictor.predict(args.task, [row for _, row in rows]) if rows else []
+            predictions = predictor.predict(args.task, [row for _, row in rows], names) if rows else []
         except InputError:
             for number, row in rows:  # one by one, up to the line that is wrong
                 try:
-                    print_json(predictor.predict(args.task, [row])[0])
+                    print_json(predictor.predict(args.task, [row], names)[0])
                 except InputError as error:
                     raise InputLineError(number, str(error)) from error
         else:
@@ -273,19 +274,11 @@ class InputLineError(Exception):
         super().__init__(f"standard input, line {line}: {text}")
 
 
-def _pairs(texts: Iterable[str], option: str) -> list[tuple[str, str]]:
-    """KEY=VALUE. Raises CallError: no `=`, or nothing before or after it."""
-    pairs = [(key.strip(), value.strip()) for key, _, value in (text.partition("=") for text in texts)]
-    if wrong := [text for text, (key, value) in zip(texts, pairs, strict=True) if not key or not value]:
-        raise CallError(f"{option}: should be KEY=VALUE. Found {', '.join(wrong)}.")
-    return pairs
-
-
 def _values(texts: list[str], option: str) -> dict[str, Any]:
     """KEY=VALUE, values read as YAML. Raises CallError."""
     import yaml
 
     try:
-        return {key: yaml.safe_load(value) for key, value in _pairs(texts, option)}
+        return {key: yaml.safe_load(value) for key, value in pairs(texts, option)}
     except yaml.YAMLError as error:
         raise CallError(f"{option}: {error}") from error

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mtl_core.base.workspace import Workspace
-from mtl_core.cli.text import FAILED, OK, CallError, print_json, print_metrics, print_panel, print_table, whole_seconds
+from mtl_core.cli.text import FAILED, OK, CallError, pairs, print_json, print_metrics, print_panel, print_table, whole_seconds
 from mtl_core.config.experiment import Experiment
 from mtl_core.data.problems import DataError
 from mtl_core.tasks.base import Field, TaskKind
@@ -131,6 +131,9 @@ def runs(args: argparse.Namespace, workspace: Workspace) -> int:
     for asked, do in ((args.rename, keeping.rename), (args.note, keeping.note)):
         if asked:
             do(run(workspace, asked[0]), asked[1])
+    if args.name_classes:
+        target, task, *names = args.name_classes if len(args.name_classes) > 1 else (args.name_classes[0], "")
+        keeping.name_classes(run(workspace, target), task, dict(pairs(names, "--name-classes")))
     if args.in_use:
         keeping.use(workspace, None if args.in_use == "none" else run(workspace, args.in_use))
     if args.delete:

@@ -1,7 +1,7 @@
 """What the commands print, and how they end."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mtl_core.api.runs import panel_rows
@@ -12,6 +12,14 @@ OK, FAILED, WRONG_CALL = 0, 1, 2
 
 class CallError(Exception):
     """A call that cannot be served as it stands."""
+
+
+def pairs(texts: Iterable[str], option: str) -> list[tuple[str, str]]:
+    """KEY=VALUE. Raises CallError: no `=`, or nothing before or after it."""
+    found = [(key.strip(), value.strip()) for key, _, value in (text.partition("=") for text in texts)]
+    if wrong := [text for text, (key, value) in zip(texts, found, strict=True) if not key or not value]:
+        raise CallError(f"{option}: should be KEY=VALUE. Found {', '.join(wrong)}.")
+    return found
 
 
 def print_json(value: Any) -> None:

@@ -1,17 +1,22 @@
 """What makes a task's figures mean little, though its table can be used: said before training. Loads no torch."""
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from mtl_core.base.messages import Message, message
+from mtl_core.config.experiment import TaskConfig
 from mtl_core.config.tables import Mapped
-from mtl_core.data.leaks import find_leaks
-from mtl_core.data.problems import Problem, Severity
+from mtl_core.data.leaks import ROWS, find_leaks
+from mtl_core.data.mapping import map_columns
+from mtl_core.data.problems import Problem, Severity, has_errors
+from mtl_core.data.store import Dataset
 from mtl_core.data.values import as_text, codes_of
 from mtl_core.model.tokenised import poorly_tokenised
+from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import TaskKind, columns_of
 
 
@@ -23,7 +28,12 @@ def doubts(
     table: with the columns of the file; mapped: what `map_fields` made of it, without errors; columns: field → column or columns;
     options: of the kind; file: its name for people.
     """
-    found = [*leaks(table, mapped.kind, columns, file), *measures(mapped, file), *naive(mapped, options, file)]
+    found = [
+        *leaks(table, mapped.kind, columns, file),
+        *pairs(table, mapped.kind, columns, file),
+        *measures(mapped, file),
+        *naive(mapped, options, file),
+    ]
     return [*found, *language(mapped, columns, file, encoder)]
 
 
@@ -46,6 +56,41 @@ def leaks(table: pa.Table, kind: TaskKind, columns: Mapping[str, Any], file: str
         )
         for leak in find_leaks(table, label[0], inputs_of(kind, given))
     ]
+
+
+def pairs(table: pa.Table, kind: TaskKind, columns: Mapping[str, Any], file: str | None = None) -> list[Problem]:
+    """A note for each two inputs, categories or numbers, that determine each other: each tells the other nearly as well as itself.
+
+    By Goodman and Kruskal's lambda in both directions, the share of the wrong guesses of one that knowing the other saves, of 20,000 rows.
+    """
+    given = columns_of(kind.fields, columns)
+    names = dict.fromkeys(c for f in kind.fields if f.type in ("category", "number") and f.asked for c in given.get(f.name, ()))
+    if kind.takes_logs:
+        return []
+    sample = table.select([c for c in names if c in table.column_names and not pa.types.is_nested(table[c].type)])
+    sample = sample.take(pa.array(_spread(table.num_rows, ROWS)))
+    coded = {name: codes_of(as_text(sample[name]))[0] + 1 for name in sample.column_names}
+    coded = {name: codes for name, codes in coded.items() if 1 < len(np.unique(codes)) <= len(codes) / 2}
+    problems = []
+    for one, other in combinations(coded, 2):
+        figure = min(_told_by(coded[one], coded[other]), _told_by(coded[other], coded[one]))
+        if figure >= SAME:
+            why = message("“{one}” and “{other}” determine each other (lambda {figure}).", one=one, other=other, figure=f"{figure:.3f}")
+            remedy = message("One of them is enough; the other says nothing more.")
+            problems.append(Problem(Severity.INFO, "pair", why, remedy, file, column=other))
+    return problems
+
+
+SAME = 0.98
+
+
+def _told_by(known: np.ndarray, wanted: np.ndarray) -> float:
+    """Lambda of `wanted`, given `known`; both (R,) codes from 0."""
+    both, counts = np.unique(known * (wanted.max() + 1) + wanted, return_counts=True)
+    right = np.zeros(known.max() + 1, np.int64)
+    np.maximum.at(right, both // (wanted.max() + 1), counts)
+    guessed = np.bincount(wanted).max()
+    return float((right.sum() - guessed) / max(len(wanted) - guessed, 1))
 
 
 def inputs_of(kind: TaskKind, given: Mapping[str, Sequence[str]]) -> list[str]:
@@ -71,7 +116,7 @@ def measures(mapped: Mapped, file: str | None = None) -> list[Problem]:
         n, what = (len(np.unique(lists[rows])), message("lists")) if lists is not None else (len(rows), message("rows"))
         if n < SEEN:
             why = message(
-                "{part} has {n} {what}: a share measured on them is known to ±{points} points only.",
+                "The {part} split has {n} {what}: a share measured on them is known to ±{points} points only.",
                 part=said,
                 n=n,
                 what=what,
@@ -84,7 +129,7 @@ def measures(mapped: Mapped, file: str | None = None) -> list[Problem]:
             rarer = np.bincount(codes[known]).argmin()
             positives = int((codes[rows] == rarer).sum())
             if positives < FEW:
-                why = message("{part} has {n} rows of the rarer label: its measures hang on single rows.", part=said, n=positives)
+                why = message("The {part} split has {n} rows of the rarer label: its measures hang on single rows.", part=said, n=positives)
                 remedy = message("Split stratified by the label, or give the part more rows.")
                 problems.append(Problem(Severity.WARNING, f"few_positives_{part}", why, remedy, file, count=positives))
         if lists is not None and codes is not None:
@@ -178,6 +223,15 @@ def language(mapped: Mapped, columns: Mapping[str, Any], file: str | None = None
             if found := poorly_tokenised(values, encoder):
                 problems.append(Problem(Severity.WARNING, "tokenizer", *found, file, column=", ".join(given.get(f.name, [f.name]))))
     return problems
+
+
+def language_of(task: TaskConfig, dataset: Dataset, encoder: str) -> list[Problem]:
+    """`language` of a task's table, by 400 of its rows; nothing where they have none of the task's fields to read."""
+    kind, table = KINDS[task.kind], dataset.table()
+    mapped, problems = map_columns(table.take(pa.array(_spread(table.num_rows))), kind.fields, task.columns, dataset.name)
+    if has_errors(problems):
+        return []
+    return language(Mapped(kind, mapped, np.array([]), []), task.columns, dataset.name, encoder)
 
 
 def _spread(n: int, most: int = 400) -> np.ndarray:

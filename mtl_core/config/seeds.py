@@ -32,6 +32,11 @@ def _named(name: str, seed: int) -> str:
     return name[: _LONGEST - len(end)].rstrip() + end
 
 
+def without_seed(name: str, seed: int) -> str:
+    """What the runs of several seeds have in common in their names: the inverse of `with_seeds`."""
+    return name.removesuffix(f" seed {seed}")
+
+
 def seeds_of(text: str) -> list[int]:
     """ "0,1,2" → [0, 1, 2]; "3", a number alone, → as many from 0. Raises ValueError: neither."""
     numbers = [int(part) for part in text.split(",") if part.strip()]

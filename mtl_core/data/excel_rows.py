@@ -58,6 +58,22 @@ def read_xlsx(path: Path, findings: FileProblems, limits: Limits, sheet: str | N
         return None
 
 
+def sheet_names(path: Path) -> tuple[str, ...]:
+    """Of a workbook, in its order; empty where it cannot be read, which `read_xlsx` explains."""
+    import openpyxl
+
+    try:
+        with path.open("rb") as stream, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            book = openpyxl.load_workbook(stream, read_only=True)
+            try:
+                return tuple(page.title for page in book.worksheets)
+            finally:
+                book.close()
+    except Exception:  # noqa: BLE001 whatever the parser of a damaged file raises; reading it says what is wrong
+        return ()
+
+
 def _chosen(names: list[str], sheet: str | None, findings: FileProblems) -> str | None:
     if sheet is not None and sheet not in names:
         why = message("The workbook has no sheet “{sheet}”.", sheet=sheet)

@@ -111,7 +111,7 @@ _ROW_FAULTS = {
     ),
     "broken_json": (
         message("Invalid JSON: {count} (lines {lines}). The first: {reason}"),
-        message("Write one complete JSON object on each line."),
+        message("Write one complete JSON object on each line, or one array of objects."),
     ),
     "not_an_object": (
         message("JSON that is not an object with column names: {count} (lines {lines})."),

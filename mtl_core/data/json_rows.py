@@ -1,7 +1,8 @@
-"""JSON Lines: an object a line, whatever keys each has."""
+"""JSON Lines: an object a line, whatever keys each has; or one array of such objects, over any number of lines."""
 
 import io
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
@@ -51,9 +52,14 @@ def read_jsonl(open_stream: Callable[[], BinaryIO], found: Scan, findings: FileP
 def _json_chunks(text: io.TextIOWrapper, findings: FileProblems) -> Iterator[tuple[list[dict[str, Any]], list[int]]]:
     records: list[dict[str, Any]] = []
     lines: list[int] = []
+    begun = False
     for number, line in enumerate(text, start=1):
         if not line.strip():
             continue
+        if not begun and line.lstrip().startswith("["):
+            yield from _array_chunks(text, line, number, findings)
+            return
+        begun = True
         try:
             record = json.loads(line)
         except (json.JSONDecodeError, RecursionError) as e:
@@ -69,6 +75,60 @@ def _json_chunks(text: io.TextIOWrapper, findings: FileProblems) -> Iterator[tup
             records, lines = [], []
     if records:
         yield records, lines
+
+
+def _array_chunks(text: io.TextIOWrapper, held: str, line: int, findings: FileProblems) -> Iterator[tuple[list[dict[str, Any]], list[int]]]:
+    """As `_json_chunks`, of an array, an element at a time. held: its first line, of number `line`; text: what follows."""
+    decoder, records, lines = json.JSONDecoder(), list[dict[str, Any]](), list[int]()
+    at, more = held.index("[") + 1, True
+    expected = "value or ]"
+    while True:
+        start = _BLANK.match(held, at).end()  # type: ignore[union-attr]
+        line += held.count("\n", at, start)
+        at, fault = start, ""
+        try:
+            if at == len(held):
+                fault = "The array is not closed"
+            elif expected != "value" and held[at] == "]":
+                rest = held[at + 1 :] + text.read()
+                if rest.strip():
+                    findings.seen("broken_json", line + rest[: len(rest) - len(rest.lstrip())].count("\n"), reason="Text after the array")
+                break
+            elif expected == ", or ]" and held[at] == ",":
+                at, expected = at + 1, "value"
+                continue
+            elif expected == ", or ]":
+                fault = "Expecting ',' or ']' behind an element"
+            else:
+                record, end = decoder.raw_decode(held, at)
+                if isinstance(record, dict):
+                    records.append(record)
+                    lines.append(line)
+                else:
+                    findings.seen("not_an_object", line)
+                line += held.count("\n", at, end)
+                at, expected = end, ", or ]"
+                if len(records) == ROWS:
+                    yield records, lines
+                    records, lines = [], []
+                continue
+        except json.JSONDecodeError as e:
+            fault = e.msg
+            if more and e.pos < len(held) - 16 and not fault.startswith("Unterminated string"):
+                more = False  # it is not for want of the rest
+        except RecursionError as e:
+            fault, more = str(e), False
+        piece = text.read(max(_PIECE, len(held) - at)) if more else ""
+        if not piece:
+            findings.seen("broken_json", line, reason=fault)
+            break
+        held, at = held[at:] + piece, 0
+    if records:
+        yield records, lines
+
+
+_PIECE = 1 << 20
+_BLANK = re.compile(r"[ \t\r\n]*")
 
 
 def _json_text(value: Any) -> str | None:

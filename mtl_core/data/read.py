@@ -1,4 +1,6 @@
-"""A file as a table: CSV, TSV, JSON Lines, Parquet, Excel, and .gz or .zip of one of them. Everything wrong with it is reported at once.
+"""A file as a table: CSV, TSV, JSON Lines or an array of JSON objects, Parquet, Excel, and .gz or .zip of one of them.
+
+Everything wrong with it is reported at once.
 
 Texts stay as they are (also cells that begin with `=`); what they mean (numbers, dates) is decided when columns are mapped to fields.
 The file is read as a stream in chunks of rows, once: its bytes are checked and hashed on the way. What is not UTF-8, or has bytes that no
@@ -37,6 +39,7 @@ FORMATS = {
     ".txt": "csv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".json": "jsonl",
     ".parquet": "parquet",
     ".xlsx": "xlsx",
     ".xlsm": "xlsx",
@@ -152,6 +155,7 @@ def read_table(
         raise DataError([Problem(Severity.ERROR, "unknown_format", why, remedy, name)])
     if not path.is_file():
         raise DataError([Problem(Severity.ERROR, "file_missing", message("There is no such file."), message("Check the path."), name)])
+    form, packing = _as_content_says(path, form, packing, findings)
     chosen = encoding
     encoding = delimiter = digest = None
     try:
@@ -162,7 +166,8 @@ def read_table(
             with _as_file(path, packing, name, limits) as unpacked:
                 table = read_xlsx(unpacked, findings, limits, sheet)
         elif not chosen and (plain := _read_plain(path, form, packing, name, limits)):
-            table, encoding, delimiter, digest, findings = plain
+            table, encoding, delimiter, digest, found_plain = plain
+            findings = replace(found_plain, problems=[*findings.problems, *found_plain.problems])
         else:
             open_stream = partial(_open, path, packing, name)
             found = scan(open_stream, name, limits.max_bytes, _MAX_LINE_BYTES, chosen)
@@ -260,6 +265,29 @@ def format_of(path: Path) -> tuple[str | None, str | None]:
         except (OSError, zipfile.BadZipFile, DataError):
             return FORMATS.get(suffixes[-1] if suffixes else ".csv"), packing
     return FORMATS.get(suffixes[-1] if suffixes else ""), packing
+
+
+def _as_content_says(path: Path, form: str, packing: str | None, findings: FileProblems) -> tuple[str, str | None]:
+    """(form, packing) by the first bytes, where they are none that a file of this name begins with; a note says so."""
+    with open(path, "rb") as stream:
+        head = stream.read(4)
+    said = form, packing
+    if head == b"PAR1":
+        form, packing = "parquet", None
+    elif head[:2] == b"\x1f\x8b" and packing != "gz":
+        packing = "gz"
+    elif head == b"PK\x03\x04" and packing != "zip" and form != "xlsx":
+        try:
+            with zipfile.ZipFile(path) as archive:
+                book = "xl/workbook.xml" in archive.namelist()
+                form, packing = ("xlsx", None) if book else (FORMATS[Path(_member(archive)).suffix.lower()], "zip")
+        except (zipfile.BadZipFile, DataError):
+            return said
+    if (form, packing) != said:
+        called = packing or {"parquet": "Parquet", "xlsx": "Excel"}[form]
+        why = message("The file is not what its name says: it is read as {format}.", format=called)
+        findings.add("not_as_named", why, message("No action needed; a fitting suffix would say it."), severity=Severity.INFO)
+    return form, packing
 
 
 def _member(archive: zipfile.ZipFile) -> str:

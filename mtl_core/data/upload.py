@@ -47,7 +47,7 @@ def save_upload(stream: BinaryIO, filename: str, workspace: Workspace, max_bytes
 
 def uploads(workspace: Workspace) -> list[Path]:
     """The tables of the workspace, oldest first."""
-    found = [p for p in workspace.inside("uploads").glob("*") if p.name[0] != "." and p.name.lower().endswith((*SUFFIXES, ".zip"))]
+    found = [p for p in workspace.inside("uploads").glob("*") if p.name[0] != "." and _is_table(p.name.lower())]
     return sorted(found, key=lambda p: (p.stat().st_mtime_ns, p.name))
 
 
@@ -67,6 +67,12 @@ def name_upload(path: Path, name: str) -> None:
 def forget_name(path: Path) -> None:
     """After the upload was deleted."""
     _beside(path).unlink(missing_ok=True)
+
+
+def _is_table(name: str) -> bool:
+    """Whether a file is one, and not what stands beside one: `orders.json` is, `orders.csv.json` is not."""
+    suffixes = (*SUFFIXES, ".zip")
+    return name.endswith(suffixes) and not name.removesuffix(".json").endswith(suffixes if name.endswith(".json") else ())
 
 
 def _beside(path: Path) -> Path:

@@ -73,16 +73,30 @@ class Predictor:
                 logits = self._model.logits(task, self._lanes.encode(batch.packed), inputs)
             return kind.head.scores(logits, inputs, spec)
 
-    def predict(self, task: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def classes(self, task: str) -> list[str]:
+        """The classes that a person may name, as the table spells them; empty where answers are none."""
+        return self.kinds[task].report.classes(self._specs[task])
+
+    def predict(self, task: str, rows: Sequence[Mapping[str, Any]], names: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
         """One answer a row, as the task's kind presents it, with `unseen` where there is such. rows: field → value; a missing value is
-        None or left out.
+        None or left out. names: class → what people call it; None: as the experiment says. Of an answer that is so called, `class` is the
+        class itself.
 
         Raises InputError: an unknown field, a required one missing, a value of the wrong type.
         """
         answers: list[dict[str, Any]] = []
+        report, spec = self.kinds[task].report, self._specs[task]
+        given = getattr(self.experiment.tasks[task].options, "class_names", {}) if names is None else names
         most = min(BLOCK_ROWS, self.kinds[task].rows_at_once)
         for start in range(0, len(rows), most):
-            answers += self.kinds[task].report.answers(self.scores(task, rows[start : start + most]), self._specs[task])
+            scores = self.scores(task, rows[start : start + most])
+            found = report.answers(scores, report.named(spec, given))
+            for answer, spelled in zip(found, report.answers(scores, spec) if given else found, strict=True):
+                answers.append(
+                    answer
+                    if answer.get("label") == spelled.get("label")
+                    else {"label": answer["label"], "class": spelled["label"], **answer}
+                )
         for answer, unseen in zip(answers, self.unseen(task, rows), strict=True):
             if unseen:
                 answer["unseen"] = unseen
@@ -99,6 +113,8 @@ class Predictor:
             return found
         table = self._table(task, rows)
         for field, vocabularies in known.items():
+            if field not in table.column_names:  # none of the rows has any
+                continue
             parts = category_columns(table[field])
             for name, vocabulary, column in zip(names[field], vocabularies, parts, strict=False):
                 values = column.to_pylist()

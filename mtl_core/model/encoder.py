@@ -15,15 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mtl_core.base.messages import message
-from mtl_core.model.packaged import EncoderError, packaged_minilm
+from mtl_core.model.folders import check_folder
+from mtl_core.model.loading import RECORD, checked, load, load_tokenizer, record_of
+from mtl_core.model.packaged import EncoderError
 from mtl_core.model.packing import Packed, layout, on_device
 from mtl_core.model.taps import by_task, hook, overlap, record, recorded
 from mtl_core.model.writing import CausalWriter, Seq2SeqWriter
-
-transformers.utils.logging.disable_progress_bar()  # loading takes a second; its bars would break ours
-transformers.utils.logging.set_verbosity_error()  # an unused pooler is not worth a report
-
-RECORD = "pooling.json"  # beside a saved model: how it pools, and whether the pretrained part that writes is in use
 
 _DROPOUTS = (
     "hidden_dropout_prob",
@@ -40,37 +37,6 @@ _DROPOUTS = (
 )  # what configurations call it
 _LAYER_DROPOUTS = ("encoder_layerdrop", "decoder_layerdrop", "layerdrop")  # of whole layers, which we do not drop
 _DECODER_LAYERS = ("num_decoder_layers", "decoder_layers")  # of encoder–decoders
-
-
-def source_of(name: str) -> str:
-    """`minilm` → the packaged folder; a local folder or a Hugging Face name stays what it is."""
-    return str(packaged_minilm()) if name == "minilm" else name
-
-
-def _load(loader: Any, name: str, **options: Any) -> Any:
-    """`loader.from_pretrained`, never with remote code, its many errors made one."""
-    try:
-        return loader.from_pretrained(source_of(name), trust_remote_code=False, **options)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise EncoderError(
-            message(
-                "The encoder “{name}” cannot be loaded: {reason} Use minilm, a local folder with a saved model, or a model that is "
-                "already in the Hugging Face cache when there is no internet.",
-                name=name,
-                reason=reason if reason.endswith(".") else reason + ".",
-            )
-        ) from error
-
-
-def load_tokenizer(name: str) -> Any:
-    """The fast tokenizer of an encoder. Raises EncoderError."""
-    tokenizer = _load(transformers.AutoTokenizer, name, use_fast=True)
-    if not tokenizer.is_fast:
-        raise EncoderError(message("The encoder “{name}” has no fast tokenizer. Choose a model with a tokenizer.json.", name=name))
-    tokenizer.backend_tokenizer.no_padding()
-    tokenizer.backend_tokenizer.no_truncation()
-    return tokenizer
 
 
 @dataclass(frozen=True)
@@ -208,7 +174,16 @@ class Encoder(nn.Module):
     def load(cls, name: str, *, pooling: str = "auto", max_length: int = 128, dropout: float = 0.0, trainable: str = "full") -> "Encoder":
         """name: `minilm`, a Hugging Face model or a local folder; pooling: auto, mean, cls, last; max_length in tokens; dropout in
         [0, 0.9]; trainable: full, frozen or top:K (the upper K layers). Raises EncoderError."""
-        config = _load(transformers.AutoConfig, name)
+        check_folder(name)
+        config = load(transformers.AutoConfig, name)
+        if not hasattr(config, "hidden_size") or not hasattr(config, "vocab_size"):
+            raise EncoderError(
+                message(
+                    "The encoder “{name}” is no model of texts (its architecture is {type}). Choose one such as BERT, Qwen or T5.",
+                    name=name,
+                    type=config.model_type,
+                )
+            )
         options: dict[str, Any] = dict.fromkeys((key for key in _DROPOUTS if hasattr(config, key)), dropout)
         options |= dict.fromkeys((key for key in _LAYER_DROPOUTS if hasattr(config, key)), 0.0)
         dropouts = dict(options)
@@ -216,10 +191,11 @@ class Encoder(nn.Module):
         if inspect.isclass(family) and "add_pooling_layer" in inspect.signature(family).parameters:
             options["add_pooling_layer"] = False  # an untrained one would be made, at random
         decoder = {key: getattr(config, key) for key in _DECODER_LAYERS if config.is_encoder_decoder and hasattr(config, key)}
-        model = _load(transformers.AutoModel, name, dtype=torch.float32, use_safetensors=True, **options, **dict.fromkeys(decoder, 0))
+        options |= {"dtype": torch.float32, "use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True}
+        model = checked(name, *load(transformers.AutoModel, name, **options, **dict.fromkeys(decoder, 0)))
         model.config.update(decoder)  # as it was, for those who load what we save
         _copy(model)
-        record = _record(name)
+        record = record_of(name)
         encoder = cls(model, record.get("pooling", "auto") if pooling == "auto" else pooling, max_length)
         encoder.name, encoder.dropouts, encoder.writes = name, dropouts, record.get("writes", False)
         encoder.train_only(trainable)
@@ -267,7 +243,7 @@ class Encoder(nn.Module):
             return None
         if torch.empty(0).is_meta:
             return kind(self, loader.from_config(config)) if self.writes else None
-        model, found = _load(loader, self.name, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **self.dropouts)
+        model, found = load(loader, self.name, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **self.dropouts)
         _copy(model)
         self.writes = not found["missing_keys"] and (config.is_encoder_decoder or self._head_agrees(model))
         return kind(self, model) if self.writes else None
@@ -456,14 +432,3 @@ def _copy(model: nn.Module) -> None:
 
 def _arguments(model: Any) -> set[str]:
     return set(inspect.signature(model.forward).parameters)
-
-
-def _record(name: str) -> dict[str, Any]:
-    """What the model was made for, by its own record: sentence-transformers', or ours (see `Encoder.save`)."""
-    folder = Path(source_of(name))
-    if (folder / RECORD).is_file():
-        return dict(json.loads((folder / RECORD).read_text()))
-    if (folder / "1_Pooling" / "config.json").is_file():
-        record = json.loads((folder / "1_Pooling" / "config.json").read_text())
-        return {"pooling": "cls" if record.get("pooling_mode_cls_token") else "last" if record.get("pooling_mode_lasttoken") else "mean"}
-    return {}

@@ -21,7 +21,8 @@ from safetensors.torch import load_file, save_file
 from mtl_core.base.faults import CheckpointError, ExperimentError
 from mtl_core.base.messages import message
 from mtl_core.config.experiment import Experiment, experiment_from_yaml
-from mtl_core.model.encoder import Encoder, load_tokenizer
+from mtl_core.model.encoder import Encoder
+from mtl_core.model.loading import load_tokenizer
 from mtl_core.model.multitask import MultiTaskModel, make_heads, make_sharing
 from mtl_core.model.packaged import EncoderError
 from mtl_core.tasks.base import Spec

@@ -20,7 +20,8 @@ from mtl_core.data.compiled import ROWS_VERSION, TaskRows, compile_task, open_ta
 from mtl_core.data.problems import DataError, Problem, has_errors
 from mtl_core.data.store import Dataset
 from mtl_core.data.tokens import fingerprint
-from mtl_core.model.encoder import Encoder, load_tokenizer
+from mtl_core.model.encoder import Encoder
+from mtl_core.model.loading import load_tokenizer
 from mtl_core.model.multitask import MultiTaskModel, make_heads, make_sharing
 from mtl_core.model.packaged import EncoderError
 from mtl_core.tasks.base import Spec, TaskKind, columns_of

@@ -16,8 +16,8 @@ Who = Literal["first", "second", "neither"]
 
 @dataclass(frozen=True)
 class Differing:
-    """rows: one each, the surest first. Columns: row (its number in the table), first, second (their answers), confidence (of the surer, in
-    [0, 1]; missing where the kind has none), who (Who: whose answer is right, or nearer to the label).
+    """rows: one each, the surest first. Columns: row (its number in the table), first, second (their answers, classes called as people do),
+    confidence (of the surer, in [0, 1]; missing where the kind has none), who (Who: whose answer is right, or nearer to the label).
 
     n: rows that both runs answered. exact: whether `who` says what is right; else it says whose loss is lower."""
 
@@ -29,14 +29,17 @@ class Differing:
 def differing(first: Run, second: Run, task: str, split: str) -> Differing:
     """split: validation or test. Raises FileNotFoundError: one of them keeps no predictions; KeyError: no such task."""
     kind = KINDS[first.tasks[task].kind]
-    sides, rights, sure, exact = [], [], [], True
+    sides, shown, rights, sure, exact = [], [], [], [], True
     for run in (first, second):
         about, kept = load_predictions(run.folder, task, split, kind.report.types)
         spec = dict(about.spec)
         weighed = kind.report.weighed(kept.scores, kept.labels, kept.groups, spec) if kept.groups is None else None
         exact = exact and isinstance(weighed, Ratio)
         rights.append(pd.Series(weighed.right if isinstance(weighed, Ratio) else np.zeros(len(kept.rows), bool), kept.rows))
-        confidence = [answer.get("probability", np.nan) for answer in kind.report.answers(kept.scores, spec)]
+        answers = kind.report.answers(kept.scores, kind.report.named(spec, names) if (names := run.class_names(task)) else spec)
+        confidence = [answer.get("probability", np.nan) for answer in answers]
+        called = [next(iter(answer.values())) for answer in answers] if names else kept.answers
+        shown.append(pd.Series(called, kept.rows, dtype=object))
         sure.append(pd.Series(confidence, kept.rows, dtype=np.float64))
         sides.append(pd.DataFrame({"answer": pd.Series(kept.answers, dtype=object), "loss": kept.losses}).set_index(kept.rows))
     both = sides[0].add_suffix("_1").join(sides[1].add_suffix("_2"), how="inner")
@@ -46,7 +49,8 @@ def differing(first: Run, second: Run, task: str, split: str) -> Differing:
         who = np.select([right[0] & ~right[1], right[1] & ~right[0]], ["first", "second"], "neither")
     else:
         who = np.select([loss > 0, loss < 0], ["first", "second"], "neither")
-    frame = pd.DataFrame({"row": both.index, "first": both["answer_1"], "second": both["answer_2"], "who": who})
+    called = [one.reindex(both.index).to_numpy() for one in shown]
+    frame = pd.DataFrame({"row": both.index, "first": called[0], "second": called[1], "who": who}, both.index)
     frame["confidence"] = pd.concat([one.reindex(both.index) for one in sure], axis=1).max(axis=1)
     numbers = [pd.to_numeric(both[name], errors="coerce") for name in ("answer_1", "answer_2")]
     order = frame["confidence"].fillna((numbers[1] - numbers[0]).abs()).fillna(loss.abs())

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from mtl_core.base.faults import ExperimentError
 from mtl_core.base.messages import Message, message
 from mtl_core.config.experiment import Experiment
+from mtl_core.config.seeds import without_seed
 from mtl_core.studies.differences import settings
 from mtl_core.tasks import KINDS, is_better
 from mtl_core.tracking.runs import Run, RunState
@@ -173,17 +174,31 @@ class Group:
     runs: tuple[Run, ...]
 
 
+_ENDED = (RunState.FINISHED, RunState.STOPPED)
+
+
 def groups_of(runs: Sequence[Run], by_seed: bool = True) -> list[Group]:
     """In the order of their first runs. by_seed: False: each run is by itself."""
     found: dict[str, list[Run]] = {}
     for run in runs:
         found.setdefault(_without_seed(run) if by_seed else run.id, []).append(run)
-    names = short_names([members[0] for members in found.values()])
-    return [Group(names[members[0].id], tuple(members)) for members in found.values()]
+    taken = [_called(members) for members in found.values()]
+    return [
+        Group(name if taken.count(name) == 1 else f"{name} {members[0].id[:4]}", tuple(members))
+        for name, members in zip(taken, found.values(), strict=True)
+    ]
+
+
+def _called(members: Sequence[Run]) -> str:
+    """What all of them are called, without their seed; else what the first one is called."""
+    names = {without_seed(run.name, run.experiment.seed) for run in members} if len(members) > 1 else set()
+    return names.pop() if len(names) == 1 else members[0].name
 
 
 def _without_seed(run: Run) -> str:
-    """Equal for runs that differ by their seed, and their name, alone."""
+    """Equal for runs that differ by their seed, and their name, alone. A run that has not got to its end is no seed of one that has."""
+    if run.state not in _ENDED:
+        return run.id
     try:
         values = run.experiment.model_dump(mode="json", exclude={"seed", "name"})
     except ExperimentError:
@@ -194,11 +209,10 @@ def _without_seed(run: Run) -> str:
 def compare_runs(groups: Sequence[Group], baseline: str | None = None, part: Part = "best") -> Comparison:
     """The means of each group's runs. baseline: a group's name; None: the first."""
     found = compare([result_of(group) for group in groups], baseline, part)
-    ended = (RunState.FINISHED, RunState.STOPPED)
     cut = [
         message("“{run}” did not finish: its numbers are those of the steps that it got to.", run=group.name)
         for group in groups
-        if any(run.state not in ended for run in group.runs)
+        if any(run.state not in _ENDED for run in group.runs)
     ]
     return replace(found, warnings=[*cut, *found.warnings])
 

@@ -96,6 +96,7 @@ class AnswerField:
 
 ANSWERS: Mapping[str, AnswerField] = {
     "label": AnswerField(N_("Answer")),
+    "class": AnswerField(N_("Class in the table")),
     "probability": AnswerField(N_("Probability")),
     "probabilities": AnswerField(N_("Probabilities")),
     "relevance": AnswerField(N_("Relevance")),
@@ -272,6 +273,19 @@ class Report(ABC):
     def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
         """Predictions for people, JSON only, one dict a row; first key the answer, e.g. {"label": "refund", "probability": 0.93,
         "probabilities": {...}} or {"probability": 0.12} or {"relevance": 0.7}."""
+
+    def classes(self, spec: Spec) -> list[str]:
+        """Of a kind whose answers are classes that a person may name (its options have `class_names`): all that an answer may be, as the
+        table spells them; else none."""
+        return []
+
+    def named(self, spec: Spec, names: Mapping[str, str]) -> Spec:
+        """`spec` with which `answers` calls classes as people do. names: class → its name; what is not in it keeps its spelling."""
+        return spec
+
+    def named_panels(self, panels: list[dict[str, Any]], names: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Panels as they were written, in which classes are called as people do."""
+        return panels
 
     def relevance(self, scores: np.ndarray) -> np.ndarray:
         """(R,) in [0, 1], out of `scores`: what a catalogue of the field that is ranked (see `ranks`) is sorted by."""

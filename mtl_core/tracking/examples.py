@@ -1,5 +1,6 @@
 """Rows of a task's own table to try a trained model on: any, one that it got right, one that it got wrong. Loads no torch."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -77,8 +78,28 @@ def example(run: Run, task: str, row: int) -> Example:
     given = {f.name: f for f in fields if f.name in columns}
     asked = {name for name, f in given.items() if f.asked and f.type not in ("label", "group")}
     values = {name: [_value(cells.get(c), given[name].type) for c in columns[name]] for name in asked}
+    if blanked := blanked_slot(run, task):
+        hidden = _blank(values[blanked], np.random.default_rng(row))
+        return Example(row, values, {columns[blanked][i]: word for i, word in hidden.items()})
     said = [c for name, f in given.items() if name not in asked and f.type != "group" for c in columns[name]]
     return Example(row, values, {c: text for c in said if (text := _text(cells.get(c)))})
+
+
+def blanked_slot(run: Run, task: str) -> str | None:
+    """The field of a kind that is asked for hidden words, which its rows show; None: of others."""
+    config = run.tasks[task]
+    slots = KINDS[config.kind].rows.slots(config.options, [name for name, mapped in config.columns.items() if mapped])
+    return next((slot.name for slot in slots if slot.masks), None)
+
+
+def _blank(texts: list[Any], rng: np.random.Generator) -> dict[int, str]:
+    """Hides one word (in Chinese one character) of the first text that has any behind ___, in place → {its place: the word}."""
+    for i, text in enumerate(texts):
+        if words := list(re.finditer(r"[\u3400-\u9fff]|[^\W\d_\u3400-\u9fff]{2,}", text or "")):
+            word = words[int(rng.integers(len(words)))]
+            texts[i] = f"{text[: word.start()]}___{text[word.end() :]}"
+            return {i: word.group()}
+    return {}
 
 
 def lengths(run: Run, task: str, rows: int = 50) -> Mapping[str, int]:

@@ -15,6 +15,8 @@ from mtl_core.base import trash
 from mtl_core.base.files import write_atomically
 from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace
+from mtl_core.tasks import KINDS
+from mtl_core.tasks.classification.classes import clashing
 from mtl_core.tracking.runs import NOTED, Run, list_runs, run
 from mtl_core.tracking.status import RunError, RunState
 
@@ -38,9 +40,37 @@ def note(found: Run, text: str) -> None:
     _note(found, note=text.strip())
 
 
+def classes_of(found: Run, task: str) -> list[str]:
+    """The classes of a trained task that may be named, as the table spells them. Raises RunError: no such task, no model, no classes."""
+    if task not in found.tasks:
+        raise RunError(
+            message("The run “{run}” has the tasks {tasks}. Found “{task}”.", run=found.id, tasks=", ".join(found.tasks), task=task)
+        )
+    folder = found.checkpoint() or found.checkpoint("last")
+    specs = json.loads((folder / "specs.json").read_text("utf-8")) if folder else {}
+    known = KINDS[found.tasks[task].kind].report.classes(specs[task]) if task in specs else []
+    if not known:
+        raise RunError(message("The task “{task}” of the run “{run}” has no classes to name.", task=task, run=found.id))
+    return known
+
+
 def name_classes(found: Run, task: str, names: Mapping[str, str]) -> None:
-    """What people call the classes of a trained task: class → name; those left out are called as the table calls them."""
+    """What people call the classes of a trained task: class → name; those left out are called as the table calls them. It replaces all
+    names that were given before, in the experiment too.
+
+    Raises RunError: as `classes_of`; a class that the task does not have; two classes that would be called the same.
+    """
+    known = classes_of(found, task)
+    if unknown := [cls for cls in names if cls not in known]:
+        shown = ", ".join(known[:20]) + (" …" if len(known) > 20 else "")
+        raise RunError(
+            message("The task “{task}” has the classes {known}. Found {found}.", task=task, known=shown, found=", ".join(unknown))
+        )
     given = {cls: " ".join(name.split())[:LONGEST_NAME] for cls, name in names.items() if name.strip() and name.strip() != cls}
+    if alike := clashing(given, known):
+        raise RunError(
+            message("Each class should have a name of its own. Several would be called {names}.", names=", ".join(sorted(alike)))
+        )
     _note(found, class_names=found.noted.get("class_names", {}) | {task: given})
 
 

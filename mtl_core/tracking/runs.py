@@ -27,6 +27,7 @@ from mtl_core.base.workspace import OutsideWorkspaceError, Workspace, new_id
 from mtl_core.config.experiment import Experiment, TaskConfig, experiment_from_yaml
 from mtl_core.data.problems import Problem
 from mtl_core.evaluation.predictions import read_report
+from mtl_core.tasks import KINDS
 from mtl_core.tracking.series import Curve, Series
 from mtl_core.tracking.status import Owner, RunError, RunState, problem_from_json, read_status, result_of, write_status
 from mtl_core.training.events import Event, Failed, from_json
@@ -178,6 +179,13 @@ class Run:
         except ExperimentError:
             return {}
 
+    def class_names(self, task: str) -> dict[str, str]:
+        """Class of a task → what people call it: as somebody noted since, else as the experiment says."""
+        noted = self.noted.get("class_names", {})
+        if task in noted:
+            return dict(noted[task])
+        return dict(getattr(self.tasks[task].options, "class_names", {})) if task in self.tasks else {}
+
     @property
     def journal(self) -> Path:
         return self.folder / "events.jsonl"
@@ -223,9 +231,14 @@ class Run:
         return {"tasks": series.so_far}
 
     def reports(self, split: str = "test") -> dict[str, list[dict[str, Any]]]:
-        """task → panels, as last reported for `split`; empty when there is none."""
+        """task → panels, as last reported for `split`, classes called as people do; empty when there is none."""
         found = read_report(self.folder, split)
-        return self._journalled_reports(split) if found is None else found
+        if found is None:
+            found = self._journalled_reports(split)
+        for task in found.keys() & self.tasks.keys():
+            if names := self.class_names(task):
+                found[task] = KINDS[self.tasks[task].kind].report.named_panels(found[task], names)
+        return found
 
     def _journalled_reports(self, split: str) -> dict[str, list[dict[str, Any]]]:
         """Of a run of an older version, which wrote them into its journal."""

@@ -14,6 +14,7 @@ from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import columns_of
 from mtl_core.tracking.runs import Run, RunError
 from mtl_core.tracking.table_rows import table_rows
+from pages.parts.frame import language
 from pages.parts.text import plain
 from pages.parts.url import keep
 
@@ -77,7 +78,8 @@ def _list(found: Differing, first: Run, second: Run, other: str, baseline: str, 
     except RunError as error:
         st.caption(error.message.text(_))
         return
-    table[_("Try it")] = ["predict?" + urlencode({"run": second.id, "task": task, "row": int(row)}) for row in shown["row"]]
+    link = {"run": second.id, "task": task, "lang": language()}
+    table[_("Try it")] = ["predict?" + urlencode({**link, "row": int(row)}) for row in shown["row"]]
     wide = [c for c in table.columns if table[c].map(lambda cell: len(str(cell))).max() > 30]
     config: dict[str, Any] = {
         **{column: st.column_config.TextColumn(width="medium") for column in wide},

@@ -1,25 +1,21 @@
 """One question to a trained model: filled in by hand, or by a row of the task's own table; the answer with its question."""
 
-import json
-import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from mtl_core.base.messages import Message, Translate
+from mtl_core.base.messages import Translate
 from mtl_core.data.problems import InputError
+from mtl_core.tasks.base import TaskKind
 from mtl_core.tracking import examples
-from mtl_core.tracking.runs import Run, RunError
-from pages.parts import doubt, forms
+from mtl_core.tracking.runs import Run
+from pages.parts import doubt, forms, question
 from pages.parts.text import plain
 
 if TYPE_CHECKING:
     from mtl_core.inference.predictor import Predictor
-
-LONGEST_LINK = 1500
-"""Characters of a question that stands in the URL as it was typed."""
 
 
 @st.cache_data(max_entries=50, show_spinner=False)
@@ -34,19 +30,24 @@ def show(run: Run, task: str, predictor: "Predictor", place: str, _: Translate) 
     if st.session_state.get("asking") != place:  # a link is about the task that it opened on
         first, st.session_state.asking = "asking" not in st.session_state, place
         if first:
-            _follow_link(run, task, predictor, place, state)
+            question.follow_link(run, task, predictor, place, state)
     if examples.has_examples(run, task):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(_("Try a row of the table:"), width="content")
-            for wanted, icon, label in (
+            offered = [
                 ("any", ":material/casino:", _("Random")),
                 ("right", ":material/check:", _("One it got right")),
                 ("wrong", ":material/close:", _("One it got wrong")),
-            ):
-                st.button(label, icon=icon, key=f"row_{wanted}", on_click=_take, args=(run, task, wanted, predictor, place, state))
+            ]
+            for wanted, icon, label in offered[:1] if examples.blanked_slot(run, task) else offered:
+                st.button(label, icon=icon, key=f"row_{wanted}", on_click=question.take, args=(run, task, wanted, predictor, place, state))
     with st.form(f"form.{place}"):
         values = forms.inputs(fields, columns, predictor.choices(task), place, _, _lengths(run.folder, task, run))
         asked = st.form_submit_button(_("Predict"), type="primary", icon=":material/play_arrow:")
+    names = run.class_names(task)
+    if state.get("names", names) != names and "question" in state:  # somebody named the classes since
+        state["due"] = True
+    state["names"] = names
     if asked:
         state.pop("refused", None)
         if forms.filled(fields, columns, place) != state.get("filled"):
@@ -55,21 +56,21 @@ def show(run: Run, task: str, predictor: "Predictor", place: str, _: Translate) 
             state.clear()
             st.warning(_("Fill in at least one field."))
         else:
-            _ask(task, predictor, values, state)
+            _ask(task, predictor, values, names, state)
             state["filled"] = forms.filled(fields, columns, place)
     elif state.pop("due", False):  # filled by a row or a link
-        _ask(task, predictor, values, state)
-    _link(state)
+        _ask(task, predictor, values, names, state)
+    question.link(state)
     if refused := state.get("refused"):
         st.warning(plain(refused.text(_)), icon=":material/warning:")
     if "answer" in state:
         _answer(predictor, task, place, state, _)
 
 
-def _ask(task: str, predictor: "Predictor", values: dict[str, Any], state: dict[str, Any]) -> None:
+def _ask(task: str, predictor: "Predictor", values: dict[str, Any], names: Mapping[str, str], state: dict[str, Any]) -> None:
     state.pop("answer", None)
     try:
-        state["answer"], state["question"] = predictor.predict(task, [values])[0], values
+        state["answer"], state["question"] = predictor.predict(task, [values], names)[0], values
         state["cut"] = predictor.cut(task, values)
     except InputError as error:
         state["refused"] = error.message
@@ -80,8 +81,7 @@ def _answer(predictor: "Predictor", task: str, place: str, state: dict[str, Any]
     said = " · ".join(f"{cell:g}" if isinstance(cell, float) else str(cell) for cell in asked)
     st.caption(_("Asked: {question}").format(question=plain(_short(said))))
     if found := state.get("example"):
-        labels = ", ".join(f"{plain(column)} = **{plain(_short(text))}**" for column, text in found.labels.items()) or _("no label")
-        st.markdown(_("Row {row} of the table says: {labels}").format(row=f"{found.row:,}", labels=labels))
+        _said_by_the_table(found, predictor.kinds[task], predictor.columns(task), state["names"], _)
     if why := doubt.of(state["answer"], _):
         st.info(why, icon=":material/help:")
     for field, kept, total, end in state.get("cut", ()):
@@ -90,58 +90,15 @@ def _answer(predictor: "Predictor", task: str, place: str, state: dict[str, Any]
     forms.answer(predictor.kinds[task], state["answer"], place, _)
 
 
+def _said_by_the_table(found: examples.Example, kind: TaskKind, columns: Collection[str], names: Mapping[str, str], _: Translate) -> None:
+    row = f"{found.row:,}"
+    if found.labels:
+        labels = ", ".join(f"{plain(column)} = **{plain(_short(names.get(text, text)))}**" for column, text in found.labels.items())
+        st.markdown(_("Row {row} of the table says: {labels}").format(row=row, labels=labels))
+        return
+    without = [plain(_(field.help)) for field in kind.fields if field.type == "label" and field.name not in columns]
+    st.markdown(" ".join([_("Row {row} of the table has no label.").format(row=row), *(f":small[{text}]" for text in without)]))
+
+
 def _short(text: str, most: int = 300) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
-
-
-# -- rows and links -----------------------------------------------------------------------------------------------------------
-
-
-def _take(run: Run, task: str, wanted: examples.Wanted, predictor: "Predictor", place: str, state: dict[str, Any]) -> None:
-    try:
-        _fill(examples.example(run, task, examples.choose_row(run, task, wanted, random.randrange(2**31))), task, predictor, place, state)
-    except RunError as error:
-        state.clear()
-        state["refused"] = error.message
-
-
-def _fill(found: examples.Example, task: str, predictor: "Predictor", place: str, state: dict[str, Any]) -> None:
-    fields = predictor.fields(task)
-    forms.fill(found.values, fields, place)
-    state.clear()
-    state.update(example=found, due=True, filled=forms.filled(fields, predictor.columns(task), place))
-
-
-def _follow_link(run: Run, task: str, predictor: "Predictor", place: str, state: dict[str, Any]) -> None:
-    """Fills the form as the URL says: a row of the table, or what somebody typed."""
-    row, typed = st.query_params.get("row"), st.query_params.get("ask")
-    if row is not None:
-        try:
-            _fill(examples.example(run, task, int(row)), task, predictor, place, state)
-        except ValueError as error:  # a RunError is one
-            state["refused"] = error.message if isinstance(error, RunError) else _no_row(task, row)
-    elif typed is not None:
-        fields = predictor.fields(task)
-        try:
-            forms.fill({str(k): list(v) for k, v in json.loads(typed).items()}, fields, place)
-        except (ValueError, TypeError, AttributeError):
-            return
-        state.update(due=True, filled=forms.filled(fields, predictor.columns(task), place))
-
-
-def _no_row(task: str, row: str) -> Message:
-    return Message("The table of the task “{task}” has no row {row}.", {"task": task, "row": row})
-
-
-def _link(state: dict[str, Any]) -> None:
-    """The row, or what was asked, in the URL."""
-    wanted: dict[str, str] = {}
-    if "answer" in state and "example" in state:
-        wanted["row"] = str(state["example"].row)
-    elif "answer" in state and len(typed := json.dumps(state["filled"], ensure_ascii=False)) <= LONGEST_LINK:
-        wanted["ask"] = typed
-    for key in ("row", "ask"):
-        if key in wanted and st.query_params.get(key) != wanted[key]:
-            st.query_params[key] = wanted[key]
-        elif key not in wanted and key in st.query_params:
-            del st.query_params[key]

@@ -24,7 +24,12 @@ CURVES = {"main": N_("Main metric"), "loss": N_("Validation loss"), "training": 
 
 
 def name(group: Group, _: Translate) -> str:
-    return group.name if len(group.runs) == 1 else _("{run} · {n} seeds").format(run=group.name, n=len(group.runs))
+    n = len(group.runs)
+    if n == 1:
+        return group.name
+    if len({run.experiment.seed for run in group.runs}) < n:  # the same training twice says nothing about the seed
+        return _("{run} · {n} runs").format(run=group.name, n=n)
+    return _("{run} · {n} seeds").format(run=group.name, n=n)
 
 
 def series(runs: Sequence[Run]) -> dict[str, Series]:

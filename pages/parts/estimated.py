@@ -13,7 +13,7 @@ from mtl_core.training.estimate import Estimate, estimate
 from pages.parts.edits import Edit, without
 from pages.parts.frame import workspace
 from pages.parts.source import Source
-from pages.parts.text import duration, plain
+from pages.parts.text import duration, plain, rough
 
 _EVERY = 2.0  # seconds
 _LEAST = 0.02  # of the time; a smaller change of it is not worth a word
@@ -85,13 +85,13 @@ def _body(experiment: Experiment, found: Source, missing: list[Experiment], _: T
 def _said(now: Estimate, _: Translate) -> None:
     n = st.session_state.get("n_seeds") or 1
     words = [
-        "**" + _("About {time}").format(time=duration(now.seconds * n, _)) + "**",
+        "**" + _("About {time}").format(time=rough(now.seconds * n, _)) + "**",
         _("{n} steps").format(n=f"{now.steps * n:,}"),
         _("{n} rows drawn, {passes} passes").format(n=f"{now.examples * n:,}", passes=f"{now.passes:.3g}"),
         _("{size} GiB of memory").format(size=f"{now.memory_bytes / 2**30:.1f}"),
         now.device.upper(),
     ]
     if now.others >= BUSY:
-        words.append("**" + _("measured while other programs used {n} cores").format(n=f"{now.others:.1f}") + "**")
+        words.append(_("measured while other programs used {n} cores").format(n=f"{now.others:.1f}"))
     hint = _("Estimated from a few steps tried on this machine, with nothing else running. What else it has to do makes it slower.")
     st.caption(":material/timer: " + " · ".join(words), help=hint)

@@ -40,7 +40,7 @@ def inputs(
             part = (field, i, draw, plain(column), known[i])
             (narrow if short or field.type not in ("text", "texts") else wide).append(part)
     found: dict[tuple[str, int], Any] = {}
-    for parts, most, least in ((wide, 2, 300), (narrow, 4, 170)):
+    for parts, most, least in ((wide, 2, 300), (narrow, 4, 140)):
         if parts:
             with st.grid(min(most, len(parts)), min_column_width=least, gap="small"):
                 for field, i, draw, label, known_values in parts:

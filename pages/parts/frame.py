@@ -25,11 +25,15 @@ PAGES = {
 _FOLDER = Path(__file__).parents[1]
 _DARK = _FOLDER / "parts" / "dark.css"
 _ICON = _FOLDER / "parts" / "icon.svg"  # our own: the browser would fetch a named one from the network
+_WORDMARK = (_FOLDER / "parts" / "wordmark.svg").read_text(encoding="utf-8").strip()
+_INK, _INK_DARK = "#0b0f14", "#e6eaef"  # `textColor` of the themes
+_SIDEBAR = 240
+"""Pixels: six words and two languages; the rest of the screen is the pages'."""
 
 
 def navigation() -> StreamlitPage:
     """The pages in the sidebar. Returns the page to run."""
-    st.set_page_config(page_title="MTL Workbench", layout="wide")
+    st.set_page_config(page_title="MTL Workbench", layout="wide", initial_sidebar_state=_SIDEBAR)
     _ = translator(language())
     pages = [
         st.Page(_FOLDER / f"{name}.py", title=_(title), icon=icon, url_path=name, default=name == "home")
@@ -58,8 +62,9 @@ def begin(name: str, heading: str | None = None) -> Translate:
     title, _icon = PAGES[name]
     st.title(_(heading or title))
     st.set_page_config(page_title=f"{_(title)} · MTL Workbench", page_icon=_ICON)
-    st.logo(_ICON, size="large")
-    if st.context.theme.type == "dark":
+    dark = st.context.theme.type == "dark"
+    st.logo(_WORDMARK.replace(_INK, _INK_DARK) if dark else _WORDMARK, size="large", icon_image=_ICON)
+    if dark:
         st.html(_DARK)
     _choose_language(_)
     _recover(workspace())

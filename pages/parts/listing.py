@@ -55,18 +55,35 @@ def table(found: Sequence[Run], key: str, _: Translate, choosing: bool = True) -
         args=([r.id for r in found], f"{key}_open"),
     )
     config: dict[str, Any] = {name: button, _("Date"): st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm")}
-    config |= {_label(task, found, _): st.column_config.NumberColumn(format="%.3f") for task in columns}
-    common: dict[str, Any] = {"hide_index": True, "column_config": config, "alt": _("Runs: state, weights, main metrics, date")}
+    for task in columns:
+        measured = {_(m.label) for r in found if (kind := KINDS.get(r.kinds.get(task, ""))) for m in kind.metrics if m.name == kind.primary}
+        config[_label(task, found, _)] = st.column_config.NumberColumn(format="%.3f", help=", ".join(sorted(measured)) or None)
+    if not choosing or not any(row[_("Note")] for row in rows):  # an empty column only takes room from the others
+        rows = [{name: cell for name, cell in row.items() if name != _("Note")} for row in rows]
+    common: dict[str, Any] = {
+        "hide_index": True,
+        "column_config": config,
+        "placeholder": "–",
+        "alt": _("Runs: state, weights, main metrics, date"),
+    }
+    ids = [one.id for one in found]
     if choosing:
+        keep("chosen", [], ids)
+        grid = f"{key}.{hash(tuple(ids))}"
+        begun = [ids.index(one) for one in st.session_state.chosen]
         chosen = st.dataframe(
-            rows, on_select="rerun", selection_mode="multi-row", key=f"{key}.{hash(tuple(r.id for r in found))}", **common
+            rows, on_select="rerun", selection_mode="multi-row", selection_default={"selection": {"rows": begun}}, key=grid, **common
         )
+        ticked = [ids[i] for i in chosen["selection"]["rows"] if i < len(ids)]
+        if ticked != st.session_state.chosen:
+            st.session_state.chosen = ticked
+            keep("chosen", [], ids)
         st.caption(_("A click on a name opens the run. Main metrics are those of the best step, on validation rows."))
     else:
         st.dataframe(rows, key=key, **common)
     if target := st.session_state.pop("run_opened", None):
         st.switch_page(page("train"), query_params={"run": target, "lang": language()})
-    return [found[i] for i in chosen["selection"]["rows"] if i < len(found)] if choosing else []
+    return [one for one in found if one.id in st.session_state.chosen] if choosing else []
 
 
 def _clicked(ids: list[str], key: str) -> None:
@@ -116,7 +133,9 @@ def _filtered(found: Sequence[Run], _: Translate) -> list[Run]:
             _("Search"), key="find", placeholder=_("Name, note, task or ID"), width=280, icon=":material/search:"
         ).casefold()
         keep("states", [], present)
-        wanted = st.pills(_("State"), present, selection_mode="multi", key="states", format_func=lambda s: states.word(s, _))
+        wanted = st.session_state.states
+        if len(present) > 1:
+            wanted = st.pills(_("State"), present, selection_mode="multi", key="states", format_func=lambda s: states.word(s, _))
         keep("made", False)
         if made:
             st.toggle(_("Made to compare"), key="made", help=_("Trainings that were only made to compare another run with."))

@@ -12,6 +12,7 @@ import streamlit as st
 
 from mtl_core.base.messages import Message, Translate
 from mtl_core.config.suggestions import Suggestion, suggestions
+from mtl_core.data.excel_rows import sheet_names
 from mtl_core.data.mapping import suggest
 from mtl_core.data.problems import DataError, Problem
 from mtl_core.data.read import Table, read_table
@@ -48,12 +49,13 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Looked:
-    """head: the first rows; None where the table cannot be read."""
+    """sheets: of a workbook; head: the first rows; None where the table cannot be read."""
 
     problems: list[Problem]
     rows: int = 0
     columns: tuple[str, ...] = ()
     encoding: str | None = None
+    sheets: tuple[str, ...] = ()
     head: pa.Table | None = None
     proposals: list[Proposal] = field(default_factory=list)
 
@@ -75,14 +77,15 @@ def read(path: Path, name: str, changed: int, encoding: str | None = None, sheet
 
 
 def _look(path: Path, name: str, changed: int, encoding: str | None, sheet: str | None) -> Looked:
+    sheets = sheet_names(path) if path.suffix.lower() in (".xlsx", ".xlsm") else ()
     try:
         table = read(path, name, changed, encoding, sheet)
     except DataError as error:
-        return Looked(error.problems)
+        return Looked(error.problems, sheets=sheets)
     head = table.table.take(pa.array(range(min(SAMPLE, table.table.num_rows))))  # a slice would keep the whole table in memory
     columns = tuple(c for c in head.column_names if not c.startswith("_"))
     found = [_proposal(suggestion) for suggestion in suggestions(table.table, most=2)] or [propose(head, next(iter(KINDS)))]
-    return Looked(table.problems, table.table.num_rows, columns, table.encoding, head, found)
+    return Looked(table.problems, table.table.num_rows, columns, table.encoding, sheets, head, found)
 
 
 def propose(head: pa.Table, kind: str) -> Proposal:

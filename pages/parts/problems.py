@@ -23,11 +23,10 @@ def show(problems: Sequence[Problem], _: Translate) -> None:
         st.error(_("Errors: {n}. Fix them in the file, or change the settings.").format(n=n[Severity.ERROR]), icon=":material/error:")
     elif n[Severity.WARNING]:
         st.warning(_("Warnings: {n}. The table can be used; please read them.").format(n=n[Severity.WARNING]), icon=":material/warning:")
-    rows = sorted(problems, key=lambda p: list(Severity).index(p.severity))
+    rows = sorted(problems, key=lambda p: (list(Severity).index(p.severity), not p.leave_out))
     st.table(
         {
-            _("Severity"): [f":{COLORS[p.severity]}-badge[{_(WORDS[p.severity])}]" for p in rows[:MOST]],
-            _("Location"): [plain(p.where(_)) for p in rows[:MOST]],
+            _("Location"): [f":{COLORS[p.severity]}-badge[{_(WORDS[p.severity])}] {plain(p.where(_))}" for p in rows[:MOST]],
             _("Reason"): [plain(p.why.text(_)) for p in rows[:MOST]],
             _("What to do"): [plain(p.remedy.text(_)) for p in rows[:MOST]],
         },

@@ -11,7 +11,7 @@ from pages.parts.look import Chosen, Looked
 from pages.parts.text import plain
 
 ENCODINGS = ("utf-8", "gb18030", "big5", "shift_jis", "euc_kr", "cp1250", "cp1251", "cp1252", "utf-16")
-_TEXT = (".csv", ".tsv", ".tab", ".txt", ".jsonl", ".ndjson", ".gz", ".zip")
+_TEXT = (".csv", ".tsv", ".tab", ".txt", ".jsonl", ".ndjson", ".json", ".gz", ".zip")
 
 
 def chosen_for(chosen: Chosen, given: dict[str, Any]) -> dict[str, Any]:
@@ -25,7 +25,9 @@ def choose(chosen: Chosen, looked: Looked, values: dict[str, Any], _: Translate)
     fields, name = DataConfig.model_fields, chosen.name.lower()
     doubtful = (looked.encoding or "utf-8").lower() not in ("utf-8", "utf-8-sig") or looked.head is None
     labels = next(setting.labels for setting in widgets(DataConfig) if setting.path == "dates")
-    folded = st.expander(_("How the file is read"), icon=":material/translate:", expanded=doubtful and name.endswith(_TEXT))
+    folded = st.expander(
+        _("How the file is read"), icon=":material/translate:", expanded=len(looked.sheets) > 1 or (doubtful and name.endswith(_TEXT))
+    )
     with folded, st.grid(3, min_column_width=200):
         for part, options in (("encoding", ENCODINGS), ("dates", tuple(labels))):
             if part == "encoding" and not name.endswith(_TEXT):
@@ -41,7 +43,13 @@ def choose(chosen: Chosen, looked: Looked, values: dict[str, Any], _: Translate)
                 key=f"reading.{part}.{chosen.file}",
                 persist_state="session",
             )
-        if name.endswith((".xlsx", ".xlsm")):
-            key, title = f"reading.sheet.{chosen.file}", _(str(fields["sheet"].title))
-            help_ = plain(_(str(fields["sheet"].description)))
-            st.text_input(title, values.get("sheet"), placeholder=_("automatic"), help=help_, key=key, persist_state="session")
+        if len(looked.sheets) > 1:
+            st.selectbox(
+                _(str(fields["sheet"].title)),
+                looked.sheets,
+                index=looked.sheets.index(values["sheet"]) if values.get("sheet") in looked.sheets else None,
+                placeholder=_("the first: {sheet}").format(sheet=looked.sheets[0]),
+                help=plain(_(str(fields["sheet"].description))),
+                key=f"reading.sheet.{chosen.file}",
+                persist_state="session",
+            )

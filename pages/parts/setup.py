@@ -10,8 +10,9 @@ from mtl_core.base.messages import Translate
 from mtl_core.base.settings import set_path, widgets
 from mtl_core.config.experiment import Experiment, ExperimentError, experiment_from_dict
 from mtl_core.config.parts import OBJECTIVES
+from mtl_core.model.folders import folder_fault
 from mtl_core.model.sharing import SHARING
-from pages.parts import edits, estimated, launch, settings, sizes, source, strategies, task_lines
+from pages.parts import edits, estimated, languages, launch, settings, sizes, source, strategies, task_lines
 from pages.parts.text import plain
 
 OFTEN = (
@@ -42,6 +43,7 @@ def show(_: Translate) -> None:
     with left:
         st.caption(_("Loss weight of each task, its share of all weights, and the rows that a step draws of its table."))
         lines = task_lines.show(experiment, prefix, _)
+        told = st.container()
         changed = st.container()
     values, places = experiment.model_dump(mode="json"), {f"tasks.{name}": place for name, place in lines.places.items()}
     used = {task["data"] for task in lines.tasks.values()}
@@ -67,8 +69,12 @@ def show(_: Translate) -> None:
     rows = sizes.training_rows(ready, found.base, found.contained, _) if ready else {}
     task_lines.write_shares(lines, ready, rows, _)
     why = "" if ready else _("Choose at least one task.") if not lines.tasks else "; ".join(_fault(fault, _) for fault in faults)
+    if ready and (lacking := folder_fault(ready.encoder.name)):
+        ready, why = None, plain(lacking.text(_))
     launch.show(ready, found, why, bar, below, _)
     if ready:
+        with told:
+            languages.show(ready, found, _)
         others: list[Experiment] = []
         with changed:
             edits.show(edits.edits(began, ready), prefix, lambda edit: estimated.effect(edit, ready, found, others, _), _)

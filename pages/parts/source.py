@@ -52,7 +52,7 @@ def choose(bar: DeltaGenerator, _: Translate) -> Source | None:
     names = {name: _(label) for name, label in SOURCES.items()} | {
         i: _("Run {name}").format(name=plain(run.name)) for i, run in runs.items()
     }
-    chosen = bar.segmented_control(_("Tasks to train"), list(names), key="from", required=True, format_func=names.__getitem__)
+    chosen = bar.segmented_control(_("Tasks to train"), list(names), key="from", required=True, wrap=True, format_func=names.__getitem__)
     try:
         if chosen in SHOPS:
             return Source(chosen, experiment_from_yaml(SHOPS[chosen].read_text(encoding="utf-8")), SAMPLE_SHOP)

@@ -10,6 +10,7 @@ from mtl_core.data.upload import upload_name
 from pages.parts import sample
 from pages.parts.frame import workspace
 from pages.parts.look import Chosen, Proposal
+from pages.parts.text import plain
 from pages.parts.url import keep
 
 SOURCES = {"upload": N_("Your own"), "sample": N_("Sample shop")}
@@ -29,7 +30,7 @@ def of_the_shop(_: Translate) -> Chosen | None:
     return Chosen(tables[name], name, name) if name else None
 
 
-def opened() -> Chosen | None:
+def opened(_: Translate) -> Chosen | None:
     """The table of the workspace that the URL names; None: none, or there is no such table (any more)."""
     name = st.query_params.get("table") or st.session_state.get("table", "")
     try:
@@ -37,15 +38,19 @@ def opened() -> Chosen | None:
     except OutsideWorkspaceError:
         path = None
     if path is None or not path.is_file():
+        if st.query_params.get("table"):
+            st.warning(_("There is no table “{name}” in this workspace.").format(name=plain(name)), icon=":material/link_off:")
         return None
     st.session_state.table = st.query_params["table"] = name
     return Chosen(path, upload_name(path), f"uploads/{name}")
 
 
-def opened_task() -> tuple[str, Chosen, Proposal] | None:
+def opened_task(_: Translate) -> tuple[str, Chosen, Proposal] | None:
     """(name, its table, how it stands) of the task of the draft that the URL names."""
     name, draft = st.query_params.get("task") or st.session_state.get("task", ""), drafts.load(workspace())
     if name not in draft.tasks:
+        if st.query_params.get("task"):
+            st.warning(_("There is no task “{name}” among your tasks.").format(name=plain(name)), icon=":material/link_off:")
         return None
     task = draft.tasks[name]
     data = draft.data[task["data"]]

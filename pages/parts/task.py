@@ -65,10 +65,11 @@ def _form(chosen: Chosen, head: pa.Table, start: Proposal, prefix: str, _: Trans
         mapped: dict[str, Any] = {f.name: f.name for f in kind.fields if f.name in LOG_COLUMNS}
     else:
         mapped = mapping.choose(kind, head, None if given_log else start.task["columns"], key, _)
-    options: dict[str, Any] = {}
-    if own := [s for s in widgets(settings.begun(kind.Options, start.task.get("options", {}))) if settings.drawable(s)]:
+    found = widgets(settings.begun(kind.Options, start.task.get("options", {})))
+    options = {s.path: s.value for s in found if not settings.drawable(s) and s.value != s.default}  # set in a file: they stay
+    if own := [s for s in found if settings.drawable(s)]:
         with st.expander(_("Task options"), icon=":material/tune:"):
-            options = settings.draw_all(own, f"{key}.options", _)
+            options |= settings.draw_all(own, f"{key}.options", _)
     given = start.data["split"]
     group = kind.grouped_by([name for name, column in mapped.items() if column])
     likely = {"group": mapped.get(group or ""), "stratified": mapped.get("label"), "time": "time"}

@@ -36,6 +36,14 @@ def duration(seconds: float, translate: Translate) -> str:
     return translate("{hours} h {minutes:02d} min").format(hours=whole // 3600, minutes=whole % 3600 // 60)
 
 
+def rough(seconds: float, translate: Translate) -> str:
+    """An estimate of seconds in words, no finer than it can be: 42 s, 11 min, 2 h 10 min."""
+    minutes = round(seconds / 60)
+    if seconds < 60 or seconds >= 3600:
+        return duration(seconds, translate)
+    return duration(3600, translate) if minutes == 60 else translate("{minutes} min").format(minutes=minutes)
+
+
 def clock(seconds: float) -> str:
     """Seconds as 0:42, 3:05 or 2:10:00."""
     minutes, rest = divmod(round(seconds), 60)

@@ -5,12 +5,13 @@ import streamlit as st
 from mtl_core.api.own_tables import OwnTable, own_tables
 from mtl_core.base.messages import Translate
 from mtl_core.data.problems import DataError, Problem
+from mtl_core.data.read import FORMATS
 from mtl_core.data.upload import name_upload, save_upload, shown_name
 from pages.parts import opening, problems, replace
 from pages.parts.frame import workspace
 from pages.parts.text import plain
 
-TYPES = ["csv", "tsv", "txt", "jsonl", "ndjson", "parquet", "xlsx", "gz", "zip"]
+TYPES = [suffix.lstrip(".") for suffix in (*FORMATS, ".gz", ".zip")]
 
 
 def show(_: Translate) -> None:
@@ -21,7 +22,9 @@ def show(_: Translate) -> None:
         type=TYPES,
         accept_multiple_files=True,
         key=f"upload_{number}",
-        help=_("CSV, TSV, JSON Lines, Parquet or Excel; CSV and JSON Lines may be gzipped or zipped. The files stay on this machine."),
+        help=_(
+            "CSV, TSV, JSON, JSON Lines, Parquet or Excel; CSV and JSON Lines may be gzipped or zipped. The files stay on this machine."
+        ),
     )
     if files:
         _save(files, _)

@@ -56,7 +56,7 @@ def _say_missing(key: str, value: Any) -> None:
         return
     _ = translator(language())
     names = ", ".join(f"“{plain(v)}”" for v in missing)
-    if key in ("run", "runs"):
+    if key in ("run", "runs", "chosen"):
         text = _("There is no run {names} in this workspace.").format(names=names)
     elif key == "task":
         text = _("This run has no task {names}.").format(names=names)

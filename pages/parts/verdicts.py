@@ -57,7 +57,7 @@ def metrics(found: Comparison, changed: Sequence[Change], groups: Sequence[Group
         ]
         table[difference] = [_difference(change) for change in of_group]
         if len(others) == 1:
-            table[_("p (Holm)")] = ["–" if change is None or change.p != change.p else f"{change.p:.3f}" for change in of_group]
+            table[_("p (Holm)")] = ["–" if change is None or change.p != change.p else _p(change.p) for change in of_group]
         table[verdict] = ["–" if change is None else change.words.text(_) for change in of_group]
         styles = COLORS["dark" if st.context.theme.type == "dark" else "light"]
         widths |= {difference: st.column_config.TextColumn(width=190), verdict: st.column_config.TextColumn(width=250)}
@@ -76,6 +76,10 @@ def _mean(values: Sequence[float]) -> str:
     if not values:
         return "–"
     return f"{sum(values) / len(values):.4f}" + (f" ± {stdev(values):.4f}" if len(values) > 1 else "")
+
+
+def _p(value: float) -> str:
+    return f"{value:.3f}" if value >= 0.001 else "< 0.001"
 
 
 def _difference(change: Change | None) -> str:

@@ -62,6 +62,39 @@ def test_a_text_gets_its_classes(opened: Open, model: Run) -> None:
     assert bars["y"][-1] == answer.replace("\\", "")
 
 
+def test_classes_are_named_without_training_again(opened: Open, model: Run) -> None:
+    """The answer on the screen changes with its name; the table's class stays beside it, and two classes never share a name."""
+    at = opened("predict", run=model.id, task="intent")
+    at.text_area[0].set_value("where is my parcel")
+    next(b for b in at.button if b.label == "Predict").click()
+    no_exception(at.run())
+    shown = {metric.label: metric.value for metric in at.metric}
+    cls = shown["Answer"].replace("\\", "")
+    at.text_input(key=f"called.{model.id}.intent.{cls}").set_value("My *name* for it")
+    next(b for b in at.button if b.label == "Save").click()
+    no_exception(at.run())
+    named = {metric.label: metric.value.replace("\\", "") for metric in at.metric}
+    assert (named["Answer"], named["Class in the table"]) == ("My *name* for it", cls)
+    assert named["Probability"] == shown["Probability"]
+    assert json.loads(at.get("plotly_chart")[0].proto.spec)["data"][0]["y"][-1] == "My *name* for it"
+
+    other = next(i.key for i in at.text_input if i.key.startswith("called.") and not i.key.endswith(f".{cls}"))
+    at.text_input(key=other).set_value("My *name* for it")
+    next(b for b in at.button if b.label == "Save").click()
+    no_exception(at.run())
+    assert any("name of its own" in error.value for error in at.error)
+    assert model.class_names("intent") == {cls: "My *name* for it"}
+
+
+def test_entries_to_show_stand_in_the_link(opened: Open, model: Run) -> None:
+    at = opened("predict", run=model.id, task="search", view="rank", entries="25")
+    assert at.slider(key="entries").value == 25
+    at.slider(key="entries").set_value(50)
+    next(b for b in at.button if b.label == "Rank").click()
+    no_exception(at.run())
+    assert at.query_params["entries"] == "50"
+
+
 def test_an_empty_form_is_not_sent(opened: Open, model: Run) -> None:
     at = opened("predict", run=model.id, task="intent")
     next(b for b in at.button if b.label == "Predict").click()

@@ -43,6 +43,7 @@ def test_a_run_is_deleted_and_comes_back(opened: Open, workspace: Workspace, mon
     monkeypatch.setattr(st, "dataframe", with_the_last_ticked)
     at = opened("runs")
     assert at.text_input(key=f"name.{found.id}").value == "old"
+    assert at.query_params["chosen"] == [found.id] or at.query_params["chosen"] == found.id
     at.text_input(key=f"name.{found.id}").set_value("older")
     at.button(key="save_name").click()
     no_exception(at.run())

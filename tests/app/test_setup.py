@@ -290,3 +290,22 @@ def test_own_tables_get_settings_that_suit_their_size(opened: Open, workspace: W
     no_exception(at.run())
     assert experiment_of(at)["training"]["steps"] == 20, "a person's own value wins"
     assert any(text.value == "Steps: 150 → **20**" for text in at.markdown)
+
+
+def test_texts_that_the_chosen_encoder_breaks_to_pieces_are_told(opened: Open, workspace: Workspace, tiny_encoder: Path) -> None:
+    rows = "".join(f"这件衣服的质量非常不错，下次还会再买 {i},{'好' if i % 2 else '坏'}\n" for i in range(60))
+    (workspace.uploads / "zh.csv").write_text("text,label\n" + rows, encoding="utf-8")
+    task = {"kind": "classification", "columns": {"text": "text", "label": "label"}, "weight": 1.0}
+    drafts.update(workspace, lambda draft: draft.with_task("stars", task, "zh", {"file": "uploads/zh.csv"}))
+
+    def said(at: AppTest) -> list[str]:
+        while any("hourglass_top" in caption.value for caption in no_exception(at).caption):
+            at.run()
+        return [w.value.replace("\\", "") for w in at.warning if "breaks these texts" in w.value]
+
+    at = opened("train")
+    (warning,) = said(at)
+    assert warning.startswith("stars: The tokenizer of minilm") and "bge-small-zh" in warning
+    at.session_state["draft.encoder.name"] = str(workspace.root / "no_tokenizer_here")
+    assert said(at.run()) == [], "it is of the encoder that is chosen"
+    assert said(opened("train", **{"from": "sample"})) == []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pages.parts.text import number, said, size
+from pages.parts.text import number, rough, said, size
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,14 @@ def test_only_words_are_translated() -> None:
 def test_size() -> None:
     sizes = [0, 999, 1000, 1234, 9_949, 9_950, 34_000_000, 999_499_999, 999_500_000, 5_600_000_000_000_000]
     assert [size(n) for n in sizes] == ["0 B", "999 B", "1.0 kB", "1.2 kB", "9.9 kB", "10 kB", "34 MB", "999 MB", "1.0 GB", "5600 TB"]
+
+
+def test_an_estimate_is_told_no_finer_than_it_can_be() -> None:
+    assert [rough(seconds, str) for seconds in (42.2, 59, 666, 3569, 3580, 7850)] == [
+        "42 s",
+        "59 s",
+        "11 min",
+        "59 min",
+        "1 h 00 min",
+        "2 h 10 min",
+    ]

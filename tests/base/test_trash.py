@@ -33,6 +33,19 @@ def run(workspace: Workspace) -> Path:
     return path
 
 
+def test_what_has_another_name_elsewhere_is_not_freed(workspace: Workspace, run: Path, tmp_path: Path) -> None:
+    """Checkpoints are hard links to MLflow's copy; two names inside the folder are one file."""
+    os.link(run / "checkpoints" / "best", tmp_path / "copy")
+    assert (trash.size_of(run), trash.freed_by(run)) == (1002, 2)
+    (run / "log").write_bytes(b"x" * 10)
+    os.link(run / "log", run / "again")
+    assert trash.freed_by(run) == 12
+    entry = trash.move_to_trash(workspace, run)
+    assert entry.n_bytes == 12 == trash.empty_trash(workspace)
+    assert (tmp_path / "copy").read_bytes() == b"x" * 1000
+    assert trash.freed_by(tmp_path / "copy") == 1000
+
+
 def test_a_file_and_a_folder_come_back_as_they_were(workspace: Workspace, table: Path, run: Path) -> None:
     before = content(workspace.root)
     first = trash.move_to_trash(workspace, table, "reviews 评论.csv", {"tasks": {"stars": {"kind": "classification"}}})

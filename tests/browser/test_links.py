@@ -1,5 +1,6 @@
 """Links are permanent: a copied URL shows the same in a fresh window. And the journey of Predict on one screen."""
 
+import io
 import re
 from pathlib import Path
 from urllib.parse import parse_qs, urlparse
@@ -9,7 +10,9 @@ import yaml
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from mtl_core.base.workspace import Workspace
+from mtl_core.config import drafts
 from mtl_core.config.experiment import experiment_from_dict
+from mtl_core.data.upload import save_upload
 from mtl_core.jobs import jobs
 from mtl_core.tracking import keeping
 from mtl_core.tracking.runs import run
@@ -36,6 +39,18 @@ def trained(server: Server, tiny_encoder: Path) -> list[str]:
         assert jobs().wait(found[-1], timeout=150)
     keeping.use(workspace, run(workspace, found[0]))
     return found
+
+
+@pytest.fixture(scope="module")
+def table(server: Server) -> str:
+    """The stored name of a table of one's own, of which a task is made."""
+    workspace = Workspace(server.workspace)
+    lines = "".join(f"text {i},{'ab'[i % 2]}\n" for i in range(60))
+    stored = save_upload(io.BytesIO(("text,label\n" + lines).encode()), "moods.csv", workspace).name
+    task = {"kind": "classification", "columns": {"text": "text", "label": "label"}, "weight": 1.0}
+    data = {"file": f"uploads/{stored}", "split": {"by": "random"}}
+    drafts.update(workspace, lambda draft: draft.with_task("mood", task, "moods", data, None))
+    return stored
 
 
 @pytest.fixture
@@ -80,7 +95,7 @@ def test_predict_on_one_screen(wide: Page, server: Server, trained: list[str]) -
     assert "row=" not in wide.url
 
 
-def test_a_copied_link_shows_the_same(wide: Page, browser: Browser, server: Server, trained: list[str]) -> None:
+def test_a_copied_link_shows_the_same(wide: Page, browser: Browser, server: Server, trained: list[str], table: str) -> None:
     def predicted() -> None:
         open_page(wide, server, "predict", run=trained[1], task="intent")
         wide.get_by_role("textbox", name="message").fill("where is my parcel?")
@@ -102,7 +117,40 @@ def test_a_copied_link_shows_the_same(wide: Page, browser: Browser, server: Serv
         open_page(wide, server, "compare")
         wide.wait_for_url(re.compile("runs=.*baseline="))
 
-    for prepare in (predicted, a_row, searched, compared):
+    def ticked() -> None:
+        open_page(wide, server, "runs", chosen=trained[0])
+        expect(wide.get_by_role("button", name="Name and note")).to_be_visible()
+
+    def ranked() -> None:
+        open_page(wide, server, "predict", run=trained[1], task="search", view="rank", entries="25")
+        expect(wide.get_by_role("slider", name="Entries to show")).to_have_value("25")
+
+    def a_source() -> None:
+        open_page(wide, server, "train")
+        wide.get_by_role("radio", name="Whole sample shop").click()
+        wide.wait_for_url(re.compile("from=whole"))
+        expect(wide.get_by_role("button", name="Start training")).to_be_enabled()
+
+    def a_tab_of_a_run() -> None:
+        open_page(wide, server, "train", run=trained[1])
+        wide.get_by_role("radio", name="Weights").click()
+        wide.wait_for_url(re.compile("curve=weight"))
+
+    def results_of_a_run() -> None:
+        open_page(wide, server, "train", run=trained[1])
+        wide.get_by_role("tab", name="Results").click()
+        wide.wait_for_url(re.compile("view=results"))
+
+    def a_table() -> None:
+        open_page(wide, server, "data", table=table)
+        expect(wide.get_by_role("button", name="Add task")).to_be_visible()
+
+    def a_task() -> None:
+        open_page(wide, server, "data", task="mood")
+        expect(wide.get_by_role("button", name="Save changes")).to_be_visible()
+
+    pages = (predicted, a_row, searched, compared, ticked, ranked, a_source, a_tab_of_a_run, results_of_a_run, a_table, a_task)
+    for prepare in pages:
         prepare()
         drawn(wide)
         fresh = browser.new_context(locale="en-US", viewport={"width": 1440, "height": 900})
@@ -126,6 +174,9 @@ def test_a_copied_link_shows_the_same(wide: Page, browser: Browser, server: Serv
         ("predict", {"task": "intent", "row": "999999"}, "The table of the task “intent” has no row 999999."),
         ("compare", {"runs": "000000000000"}, "There is no run “000000000000” in this workspace."),
         ("train", {"run": "000000000000"}, "There is no run “000000000000” in this workspace."),
+        ("data", {"table": "gone.csv"}, "There is no table “gone.csv” in this workspace."),
+        ("data", {"task": "nothing"}, "There is no task “nothing” among your tasks."),
+        ("runs", {"chosen": "000000000000"}, "There is no run “000000000000” in this workspace."),
         ("runs", {"states": "asleep"}, "The link asks for states = “asleep”, which is not there."),
     ],
 )

@@ -9,9 +9,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import mtl_core as mtl
 from mtl_core.api.foreground import progress_text
 from mtl_core.base.faults import ExperimentError
 from mtl_core.base.workspace import Workspace
@@ -20,6 +22,7 @@ from mtl_core.config.experiment import experiment_from_yaml, load_experiment
 from mtl_core.jobs import Jobs
 from mtl_core.tracking.runs import RunError, RunState, Series, list_runs, run
 from mtl_core.training.events import CheckpointSaved, Evaluated, Finished, Resumed, Started, StepDone
+from tests.tracking.test_keeping import ended, with_model
 
 WORDS = {"shoes": ["boot", "sole", "lace", "heel"], "music": ["song", "drum", "tune", "band"], "food": ["bread", "soup", "rice", "cake"]}
 
@@ -107,6 +110,23 @@ class TestTrain:
         answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         assert len(answers) == 2
         assert set(answers[0]["probabilities"]) == set(WORDS)
+
+        assert main(["runs", "--name-classes", run_id, "kind", "shoes=Schuhe = 鞋"]) == 0
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(rows.encode()), "utf-8"))
+        capsys.readouterr()
+        assert main(["predict", run_id, "--task", "kind"]) == 0
+        named = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        called = {name: "Schuhe = 鞋" if name == "shoes" else name for name in WORDS}
+        assert [answer["probabilities"] for answer in named] == [
+            {called[name]: share for name, share in answer["probabilities"].items()} for answer in answers
+        ]
+        assert [answer.get("class", answer["label"]) for answer in named] == [answer["label"] for answer in answers]
+        assert main(["report", run_id, "--task", "kind"]) == 0
+        text = capsys.readouterr().out
+        assert "Schuhe = 鞋" in text and "shoes" not in text
+        for wrong in (["kind"], ["kind", "boots=x"], ["click", "0=x"], ["kind", "shoes"]):
+            assert main(["runs", "--name-classes", run_id, *wrong]) == (0 if wrong == ["kind"] else 2)
+        capsys.readouterr()
         for wrong, place in (('{"text": "a"}\n{"nonsense": 1}\n', "line 2"), ('{"text": "a"}\n\n[1]\n', "line 3"), ("{", "line 1")):
             monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(wrong.encode()), "utf-8"))
             assert main(["predict", run_id, "--task", "kind"]) == 1
@@ -452,6 +472,36 @@ def test_wrong_calls(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
         code = ended.code
     assert code == 2
     assert capsys.readouterr().err
+
+
+def test_runs_are_named_noted_pinned_deleted_and_restored(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    older, made = (ended(workspace, purpose={"of": "x", "part": "alone"} if n else {}) for n in range(2))
+    newer = with_model(ended(workspace))
+
+    def listed(*arguments: str) -> dict[str, dict[str, Any]]:
+        assert main(["runs", *arguments, "--json"]) == 0
+        return {one["run_id"]: one for one in last_json(capsys)["runs"]}
+
+    assert list(listed()) == [newer.id, older.id] and list(listed("--all")) == [newer.id, made.id, older.id]
+    assert listed("--all")[made.id]["purpose"] == {"of": "x", "part": "alone"}
+    one = listed("--rename", older.id, "for autumn", "--note", older.id, "more search", "--in-use", newer.id)
+    assert (one[older.id]["name"], one[older.id]["note"], one[older.id]["weights"]) == ("for autumn", "more search", {"a": 4.0})
+    assert [one[run_id]["in_use"] for run_id in (older.id, newer.id)] == [False, True]
+    assert main(["runs"]) == 0
+    out = capsys.readouterr().out
+    assert f"* {newer.id}" in out and "for autumn" in out
+    table = mtl.runs(workspace.root).set_index("run_id")
+    assert table.loc[older.id, "name"] == "for autumn" and table.loc[older.id, "state"] == "finished" and len(table) == 3
+    assert not any(one["in_use"] for one in listed("--in-use", "none").values())
+
+    assert main(["runs", "--delete", older.id]) == 0
+    said = capsys.readouterr()
+    assert f"--restore {older.id}" in said.err and older.id not in said.out
+    assert older.id not in mtl.runs(workspace.root).run_id.tolist()
+    assert list(listed("--restore", older.id)) == [newer.id, older.id]
+    for wrong in (["--rename", "nothing", "x"], ["--delete", "nothing"], ["--restore", older.id], ["--in-use", older.id]):
+        assert main(["runs", *wrong]) == 2
+        assert capsys.readouterr().out == ""
 
 
 def test_no_runs_yet(capsys: pytest.CaptureFixture[str]) -> None:

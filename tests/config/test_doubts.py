@@ -94,3 +94,22 @@ def test_a_language_without_a_table_at_hand_and_english() -> None:
     assert "tokenizer" in codes({"text": [f"这件衣服的质量非常不错，下次还会再买 {i}" for i in range(200)], **labels}, "classification")
     assert "tokenizer" in codes({"text": [f"Где моя посылка, заказ номер {i}" for i in range(200)], **labels}, "classification")
     assert "tokenizer" not in codes({"text": said(200), **labels}, "classification")
+
+
+def test_inputs_that_determine_each_other_are_named_and_rare_values_are_not() -> None:
+    n = 1000
+    city = R.choices(["Berlin", "Wien", "Graz"], k=n)
+    table = {
+        "city": city,
+        "code": [{"Berlin": "B", "Wien": "W", "Graz": "G"}[c] for c in city],
+        "land": ["DE" if c == "Berlin" else "AT" for c in city],  # is told by the city, and does not tell it
+        "rare": [int(i % 300 == 0) for i in range(n)],
+        "seldom": [int(i % 300 == 7) for i in range(n)],  # agrees with it in 99 of 100 rows, and says nothing of it
+        "visit": [str(i) for i in range(n)],
+        "ticket": [f"t{i}" for i in range(n)],
+        "label": R.choices([0, 1], k=n),
+    }
+    columns = {"categories": [c for c in table if c != "label"], "label": "label"}
+    found = [p for p in mtl.check(pa.table(table), "click_through", columns).found if p.code == "pair"]
+    assert [(p.column, p.why.values["one"], p.why.values["figure"]) for p in found] == [("code", "city", "1.000")]
+    assert all(str(p.severity) == "info" for p in found)

@@ -79,7 +79,7 @@ def test_yaml_to_model_to_yaml_is_the_identity():
     assert experiment_from_yaml(text).to_yaml() == text
     assert text.startswith("name: two tasks\nseed: 0\ndata:\n  shop v1:\n    file: searches.csv\n")
     assert "客服" in text
-    assert "{" not in text  # block style
+    assert "{" not in text.replace("{}", "")  # block style
     assert "learning_rate: 0.0001" in text  # defaults are written
     assert yaml.safe_load(text) == read_yaml(text)[0]  # whoever reads YAML 1.1 understands the same
 

@@ -8,7 +8,7 @@ import pytest
 
 from mtl_core.data.augment import NEIGHBOURS, AugmentationConfig, augmented, changed, vary
 from mtl_core.data.compiled import compile_task
-from mtl_core.model.encoder import load_tokenizer
+from mtl_core.model.loading import load_tokenizer
 from mtl_core.tasks.base import Slot
 
 OFF = AugmentationConfig(word_dropout=0, swaps=0, typos=0)

@@ -14,7 +14,8 @@ from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.data.memory import rows_in_memory
 from mtl_core.inference.predictor import Predictor
-from mtl_core.model.encoder import Encoder, Template, load_tokenizer
+from mtl_core.model.encoder import Encoder, Template
+from mtl_core.model.loading import load_tokenizer
 from mtl_core.model.multitask import make_sharing
 from mtl_core.model.packaged import EncoderError
 from mtl_core.model.packing import Packed

@@ -10,7 +10,8 @@ import transformers
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mtl_core.model import packing
-from mtl_core.model.encoder import Encoder, Template, load_tokenizer, mean_by_index
+from mtl_core.model.encoder import Encoder, Template, mean_by_index
+from mtl_core.model.loading import load_tokenizer
 from mtl_core.model.packaged import EncoderError, minilm_token_counts
 from mtl_core.model.packing import Packed
 

@@ -1,5 +1,6 @@
 """Verdicts, and the sentence above them, from what runs kept of their rows."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from mtl_core.base.files import write_atomically
 from mtl_core.base.language import translator
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import Experiment, experiment_from_dict
@@ -45,6 +47,13 @@ def two(workspace: Workspace) -> list[Any]:
         finished(workspace, experiment(), both(100, 150), name="equal"),
         finished(workspace, experiment(care=4), both(140, 120), name="heavy"),
     ]
+
+
+def test_only_runs_that_got_to_their_end_are_grouped_by_seed(workspace: Workspace) -> None:
+    runs = [finished(workspace, experiment().model_copy(update={"seed": seed}), both(100, 150), name=f"seed {seed}") for seed in range(3)]
+    assert [len(group.runs) for group in groups_of(runs)] == [3]
+    runs[1] = replace(runs[1], status=runs[1].status | {"state": "failed"})
+    assert [[run.name for run in group.runs] for group in groups_of(runs)] == [["seed 0", "seed 2"], ["seed 1"]]
 
 
 def test_verdicts_differences_and_the_sentence(workspace: Workspace, two: list[Any]) -> None:
@@ -126,6 +135,9 @@ def test_seeds_are_grouped_with_both_chances(workspace: Workspace) -> None:
     single = changes(pairs_of(groups_of([runs[0], runs[3]]), groups_of([runs[0], runs[3]])[0].name, "best"), workspace)[0]
     assert single.found and care.found.half > single.found.half and care.verdict is Verdict.BETTER
     assert returns.verdict is Verdict.NOT_SIGNIFICANT
+    named = [finished(workspace, experiment(care=9, seed=s), both(1, 1), name=f"three seed {s}") for s in range(2)]
+    assert [group.name for group in groups_of([*named, runs[0]])] == ["three", "equal"]
+    assert groups_of(named, by_seed=False)[1].name == groups_of(named[1:])[0].name == "three seed 1"
     steered = finished(workspace, experiment(seed=7), both(1, 1), steered=True)
     assert len(groups_of([*runs, steered])) == 3, "it is not what its experiment says"
 
@@ -143,6 +155,15 @@ def test_rows_answered_differently(workspace: Workspace, two: list[Any]) -> None
     row = found.rows.iloc[0]
     assert (row["second"], row["first"]) == ("abc"[LABELS[100]], "abc"[(LABELS[100] + 1) % 3])
     assert set(differing(two[1], two[0], "care", "test").rows["who"]) == {"first"}
+
+
+def test_rows_are_the_same_whatever_people_call_the_classes(workspace: Workspace, two: list[Any]) -> None:
+    """Both answers are called by the run's own names; what differs and what is right is decided by the classes."""
+    before = differing(two[0], two[1], "care", "validation").rows
+    write_atomically(two[1].folder / "noted.json", json.dumps({"class_names": {"care": {"a": "Alpha", "b": "c"}}}))
+    found = differing(two[0], two[1], "care", "validation").rows
+    assert found["second"].tolist() == [{"a": "Alpha", "b": "c"}.get(name, name) for name in before["second"]]
+    assert found.drop(columns="second").equals(before.drop(columns="second"))
 
 
 def test_a_run_that_did_not_finish_is_said(workspace: Workspace, two: list[Any]) -> None:

@@ -204,3 +204,39 @@ def test_rows_that_are_not_kept_are_in_no_part() -> None:
     mapped = map_fields(KIND, TABLE, SPLIT, columns, KIND.Options(out_of_scope="oos", reject="energy", rows_per_class=1), "t.csv", seed=3)
     assert mapped.split[4] == "" and sorted(mapped.split[[0, 3]]) == ["", "train"] and mapped.split[6] == "test"
     assert (mapped.split == "train").sum() == 4
+
+
+# -- names for people ---------------------------------------------------------------------------------------------------------
+
+
+def test_answers_and_reports_call_classes_as_people_do() -> None:
+    spec = KIND.rows.fit(TABLE, KIND.Options(out_of_scope="oos"))
+    called = {"pay": "Payments", "oos": "something else", "bank": "Banking"}
+    named = KIND.report.named(spec, called)
+    scores = np.array([[0.1, 0.1, 0.6, 0.1, 0.1], [0.1, 0.6, 0.1, 0.1, 0.1]], np.float32)  # bill, oos, pay, play, stop
+    first, second = KIND.report.answers(scores, named)
+    assert (first["label"], first["parent"], second["label"]) == ("Payments", "Banking", "something else")
+    assert set(first["probabilities"]) == {"bill", "something else", "Payments", "play", "stop"}
+    assert KIND.report.evaluate(scores, np.array([2, 0]), None, named) == KIND.report.evaluate(scores, np.array([2, 0]), None, spec)
+    panels = [vars(panel) for panel in KIND.report.panels(scores, np.array([2, 0]), None, spec)]
+    table, matrix, parents = (panel["data"] for panel in KIND.report.named_panels(panels, called))
+    assert [row[0] for row in table["rows"][:3]] == ["bill", "something else", "Payments"]
+    assert matrix["labels"] == ["bill", "something else", "Payments"] and "Banking" in parents["labels"]
+    assert panels[1]["data"]["labels"] == ["bill", "oos", "pay"]  # what was written stays
+    assert KIND.report.classes(spec) == ["bill", "oos", "pay", "play", "stop", "bank", "music"]
+
+
+def test_class_names_of_a_file() -> None:
+    assert KIND.Options.model_validate({"class_names": {0: "negative", "1": "positive"}}).class_names == {"0": "negative", "1": "positive"}
+    for wrong in ({True: "a"}, {1.5: "a"}):
+        with pytest.raises(ValueError, match="quotation marks"):
+            KIND.Options(class_names=wrong)
+    for wrong in ({"0": "a", "1": "a"}, {"0": " "}):
+        with pytest.raises(ValueError, match="of its own"):
+            KIND.Options(class_names=wrong)
+
+
+def test_names_of_classes_that_are_not_there_are_said() -> None:
+    found = check(TABLE, class_names={"bil": "Bills", "pay": "play"})
+    assert found["class_names_unknown"].why.values["found"] == "bil" and found["class_names_alike"].why.values["found"] == "play"
+    assert not {"class_names_unknown", "class_names_alike"} & check(TABLE, class_names={"bill": "Bills", "music": "Music"}).keys()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtl_core.base.workspace import Workspace
-from mtl_core.config.experiment import experiment_from_yaml
+from mtl_core.config.experiment import experiment_from_dict, experiment_from_yaml
 from mtl_core.config.tables import store
 from mtl_core.evaluation.predictions import About, PredictedRows, write_predictions
 from mtl_core.tracking import examples
@@ -58,12 +58,29 @@ def test_without_kept_predictions(found: Run, workspace: Workspace, tmp_path: Pa
 
 def test_a_row_as_the_form_takes_it(found: Run) -> None:
     row = examples.example(found, "mood", 13)
-    assert row.labels == {"mood": "b"}
+    assert row.labels == {"mood": "b"} and examples.blanked_slot(found, "mood") is None
     assert row.values["text"][0] == "title 13" and row.values["text"][1].startswith("word word")
     assert row.values["categories"] == ["7"] and row.values["numbers"] == [13.5]
     assert examples.example(found, "mood", 12).values["categories"] == [None]
     with pytest.raises(RunError, match="no row 40"):
         examples.example(found, "mood", 40)
+
+
+def test_a_row_of_masked_words_hides_one_and_says_which(workspace: Workspace, tmp_path: Path) -> None:
+    values = {"name": "words", "data": {"t": {"file": "t.csv"}}}
+    task = {"kind": "masked_language_modelling", "data": "t", "columns": {"text": ["title", "body"]}}
+    experiment = experiment_from_dict({**values, "tasks": {"words": task}})
+    lines = [*(f"5,wool coat {i} a" for i in range(20)), *("雨衣好,x" for _ in range(20))]
+    (tmp_path / "t.csv").write_text("\n".join(["title,body", *lines]), encoding="utf-8")
+    made = create_run(experiment, workspace, tmp_path)
+    made.status["datasets"] = {"t": store(experiment, "t", workspace, tmp_path, False).hash}
+    assert examples.blanked_slot(made, "words") == "text"
+    row = examples.example(made, "words", 3)
+    ((column, word),) = row.labels.items()
+    assert column == "body" and word in {"wool", "coat"}
+    assert row.values["text"] == ["5", "wool coat 3 a".replace(word, "___")] == examples.example(made, "words", 3).values["text"]
+    chinese = examples.example(made, "words", 30)
+    assert chinese.labels["title"] in "雨衣好" and chinese.values["text"][0] == "雨衣好".replace(chinese.labels["title"], "___")
 
 
 def test_lengths_of_the_columns(found: Run) -> None:

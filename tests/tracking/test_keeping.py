@@ -1,14 +1,17 @@
 """Names, notes, the run in use, deleting and restoring; on real folders."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from mtl_core.base.workspace import Workspace
+from mtl_core.config.experiment import experiment_from_dict
+from mtl_core.evaluation.predictions import write_report
 from mtl_core.tracking import keeping
 from mtl_core.tracking.recorder import Recorder
-from mtl_core.tracking.runs import Run, RunError, RunState, create_run, list_runs, run
+from mtl_core.tracking.runs import Run, RunError, create_run, list_runs, run
 from mtl_core.training.events import Evaluated, Finished, Started, Steered
 from tests.experiments import smallest
 
@@ -122,9 +125,47 @@ def test_what_uses_a_run_is_said(workspace: Workspace, tmp_path: Path) -> None:
     assert keeping.uses_of(workspace, started) == keeping.Uses()
 
 
-def test_names_of_classes_are_kept_by_task(workspace: Workspace) -> None:
-    found = ended(workspace)
-    keeping.name_classes(found, "a", {"0": " negative ", "1": "", "2": "2"})
-    keeping.name_classes(found, "b", {"x": "y"})
-    assert json.loads((found.folder / "noted.json").read_text("utf-8"))["class_names"] == {"a": {"0": "negative"}, "b": {"x": "y"}}
-    assert found.state is RunState.FINISHED
+def classified(workspace: Workspace) -> Run:
+    """A finished run of a classification of 0 and 1, whose experiment calls them bad and good."""
+    options = {"class_names": {"0": "bad", "1": "good"}}
+    task = {"kind": "classification", "data": "t", "columns": {"text": "text", "label": "label"}, "options": options}
+    made = create_run(experiment_from_dict({"data": {"t": {"file": "t.csv"}}, "tasks": {"a": task}}), workspace, None)
+    with_model(made)
+    (made.folder / "checkpoints" / "best" / "specs.json").write_text(json.dumps({"a": {"classes": ["0", "1"]}}), encoding="utf-8")
+    write_report(made.folder, "test", {"a": [{"type": "matrix", "title": "m", "data": {"labels": ["0", "1"], "values": [[1, 0], [0, 1]]}}]})
+    return run(workspace, made.id)
+
+
+def test_names_of_classes_lie_beside_the_run_and_win_over_the_experiment(workspace: Workspace) -> None:
+    found = classified(workspace)
+    assert found.class_names("a") == {"0": "bad", "1": "good"} and found.class_names("nothing") == {}
+    written = (found.folder / "reports" / "test.json").read_bytes()
+    assert found.reports("test")["a"][0]["data"]["labels"] == ["bad", "good"]
+    keeping.name_classes(found, "a", {"0": " negative ", "1": ""})
+    assert found.class_names("a") == {"0": "negative"}
+    assert found.reports("test")["a"][0]["data"]["labels"] == ["negative", "1"]
+    keeping.name_classes(found, "a", {})
+    assert found.class_names("a") == {}
+    assert (found.folder / "reports" / "test.json").read_bytes() == written
+    assert found.experiment.tasks["a"].options.class_names == {"0": "bad", "1": "good"}
+
+
+@pytest.mark.parametrize(
+    ("task", "names", "said"),
+    [
+        ("b", {"0": "x"}, "has the tasks a. Found “b”"),
+        ("a", {"2": "x"}, "has the classes 0, 1. Found 2"),
+        ("a", {"0": "x", "1": " x"}, "Several would be called x"),
+        ("a", {"0": "1"}, "Several would be called 1"),
+    ],
+)
+def test_names_that_do_not_fit_the_classes_are_refused(workspace: Workspace, task: str, names: dict[str, str], said: str) -> None:
+    found = classified(workspace)
+    with pytest.raises(RunError, match=re.escape(said)):
+        keeping.name_classes(found, task, names)
+    assert found.class_names("a") == {"0": "bad", "1": "good"}
+
+
+def test_what_has_no_classes_is_not_named(workspace: Workspace) -> None:
+    with pytest.raises(RunError, match="no classes to name"):
+        keeping.name_classes(with_model(ended(workspace)), "clicks", {"0": "x"})

@@ -113,6 +113,16 @@ class ClassificationReport(Report):
             )
         return panels
 
+    def classes(self, spec: Spec) -> list[str]:
+        parents = spec["parents"]["names"] if "parents" in spec else []
+        return list(dict.fromkeys([*spec["classes"], *filter(None, [spec.get("out_of_scope")]), *parents]))
+
+    def named(self, spec: Spec, names: Mapping[str, str]) -> Spec:
+        return classes.named(spec, names)
+
+    def named_panels(self, panels: list[dict[str, Any]], names: Mapping[str, str]) -> list[dict[str, Any]]:
+        return classes.named_panels(panels, names)
+
     def guesses(self, fields: Collection[str]) -> bool:
         return True
 
@@ -162,6 +172,7 @@ class ClassificationRows(Rows):
         classes.check_spellings(findings, column)
         findings.two_labels(("text", "second"), column)
         classes.check_scope(findings, column, options)
+        classes.check_names(findings, column, options)
         if "parent" in table.column_names:
             classes.check_parents(findings, column, options)
         train = (findings.split == "train") & in_class

@@ -1,0 +1,68 @@
+"""What fills the form of Predict beside a person's hands: a row of the task's table, or a link; and the link to what was asked."""
+
+import json
+import random
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from mtl_core.base.messages import Message
+from mtl_core.tracking import examples
+from mtl_core.tracking.runs import Run, RunError
+from pages.parts import forms
+
+if TYPE_CHECKING:
+    from mtl_core.inference.predictor import Predictor
+
+LONGEST_LINK = 1500
+"""Characters of a question that stands in the URL as it was typed."""
+
+
+def take(run: Run, task: str, wanted: examples.Wanted, predictor: "Predictor", place: str, state: dict[str, Any]) -> None:
+    try:
+        fill(examples.example(run, task, examples.choose_row(run, task, wanted, random.randrange(2**31))), task, predictor, place, state)
+    except RunError as error:
+        state.clear()
+        state["refused"] = error.message
+
+
+def fill(found: examples.Example, task: str, predictor: "Predictor", place: str, state: dict[str, Any]) -> None:
+    fields = predictor.fields(task)
+    forms.fill(found.values, fields, place)
+    state.clear()
+    state.update(example=found, due=True, filled=forms.filled(fields, predictor.columns(task), place))
+
+
+def follow_link(run: Run, task: str, predictor: "Predictor", place: str, state: dict[str, Any]) -> None:
+    """Fills the form as the URL says: a row of the table, or what somebody typed."""
+    row, typed = st.query_params.get("row"), st.query_params.get("ask")
+    if row is not None:
+        try:
+            fill(examples.example(run, task, int(row)), task, predictor, place, state)
+        except ValueError as error:  # a RunError is one
+            state["refused"] = error.message if isinstance(error, RunError) else _no_row(task, row)
+    elif typed is not None:
+        fields = predictor.fields(task)
+        try:
+            forms.fill({str(k): list(v) for k, v in json.loads(typed).items()}, fields, place)
+        except (ValueError, TypeError, AttributeError):
+            return
+        state.update(due=True, filled=forms.filled(fields, predictor.columns(task), place))
+
+
+def _no_row(task: str, row: str) -> Message:
+    return Message("The table of the task “{task}” has no row {row}.", {"task": task, "row": row})
+
+
+def link(state: dict[str, Any]) -> None:
+    """The row, or what was asked, in the URL."""
+    wanted: dict[str, str] = {}
+    if "answer" in state and "example" in state:
+        wanted["row"] = str(state["example"].row)
+    elif "answer" in state and len(typed := json.dumps(state["filled"], ensure_ascii=False)) <= LONGEST_LINK:
+        wanted["ask"] = typed
+    for key in ("row", "ask"):
+        if key in wanted and st.query_params.get(key) != wanted[key]:
+            st.query_params[key] = wanted[key]
+        elif key not in wanted and key in st.query_params:
+            del st.query_params[key]
