@@ -9,6 +9,7 @@ _ = begin("home", N_("One model for all tasks of your shop"))
 
 from mtl_core.tracking.runs import list_runs  # noqa: E402 - after the heading is on its way to the browser
 from pages.parts import listing, sample  # noqa: E402
+from pages.parts.once import Once  # noqa: E402
 
 st.markdown(
     _(
@@ -21,9 +22,9 @@ st.markdown(
 
 with st.container(horizontal=True, vertical_alignment="center"):
     five = _("Train the sample shop")
-    st.button(five, type="primary", icon=":material/play_arrow:", key="train_sample", on_click=sample.train, args=("sample",))
+    st.button(five, type="primary", icon=":material/play_arrow:", key="train_sample", on_click=sample.train, args=("sample", Once()))
     whole = _("Train the whole sample shop")
-    st.button(whole, icon=":material/storefront:", key="train_whole", on_click=sample.train, args=("whole",))
+    st.button(whole, icon=":material/storefront:", key="train_whole", on_click=sample.train, args=("whole", Once()))
     st.page_link(page("data"), label=_("Use your own tables"), icon=":material/upload:")
 st.caption(_("On a laptop the sample shop, five tasks, trains in about two minutes; the whole shop, a task of every kind, in five to six."))
 if run_id := st.session_state.pop("shop_run", None):

@@ -7,6 +7,7 @@ from mtl_core.jobs import jobs, resumable
 from mtl_core.tracking.runs import Run, RunError
 from pages.parts import replay
 from pages.parts.frame import page
+from pages.parts.once import Once
 from pages.parts.text import plain
 
 
@@ -19,7 +20,7 @@ def show(run: Run, _: Translate) -> None:
         st.page_link(page("predict"), label=_("Predict"), icon=":material/online_prediction:", query_params={"run": run.id})
     if run.steered:
         help_text = _("Trains the run again from its recorded events, including everything that was changed, and compares the values.")
-        st.button(_("Replay"), icon=":material/replay:", key="replay", on_click=replay.start, args=(run.id,), help=help_text)
+        st.button(_("Replay"), icon=":material/replay:", key="replay", on_click=replay.start, args=(run.id, Once()), help=help_text)
 
 
 def refused(_: Translate) -> None:

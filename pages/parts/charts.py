@@ -38,10 +38,10 @@ def curves(run_id: str, _: Translate) -> None:
     infos = report.kinds(found)
     shown, metric, smoothing, tasks = _chosen(found, infos, _)
     columns = 1 if len(tasks) == 1 else 2 if len(tasks) <= 4 else 3
-    rows = -(-len(tasks) // columns)
-    height = max(HEIGHT // min(rows, -(-MOST // columns)) - GAP, 140)
+    rows = min(-(-len(tasks) // columns), -(-MOST // columns))  # in sight
+    height = max(HEIGHT // rows - GAP, 140)
     marks, labels = changes.marks(series, _), {m.name: _(m.label) for kind in infos.values() for m in kind.metrics}
-    with st.container(height=HEIGHT if len(tasks) > MOST else "content", border=False):
+    with st.container(height=rows * (height + GAP) - GAP if len(tasks) > MOST else "content", border=False):
         if not series.step and not series.validations:
             with st.container(height=HEIGHT, border=False):
                 st.caption(_("The curves begin with the first evaluation."))

@@ -9,6 +9,7 @@ from mtl_core.config.seeds import MOST_SEEDS, with_seeds
 from mtl_core.jobs import jobs
 from mtl_core.studies.estimates import BACKGROUND
 from pages.parts.frame import workspace
+from pages.parts.once import Once
 from pages.parts.source import Source
 from pages.parts.url import keep
 
@@ -25,7 +26,7 @@ def show(experiment: Experiment | None, found: Source, why: str, bar: DeltaGener
             disabled=experiment is None,
             help=why or None,
             on_click=_submit,
-            args=(experiment, found),
+            args=(experiment, found, Once()),
         )
         hint = _("How many runs, each with the next seed and otherwise the same: how far they lie apart is what chance does.")
         st.segmented_control(_("Seeds"), list(range(1, MOST_SEEDS + 1)), key="n_seeds", required=True, help=hint)
@@ -33,14 +34,15 @@ def show(experiment: Experiment | None, found: Source, why: str, bar: DeltaGener
         below.warning(why, icon=":material/block:")
 
 
-def _submit(experiment: Experiment, found: Source) -> None:
+def _submit(experiment: Experiment, found: Source, once: Once[list[str]]) -> None:
     """The page goes to the first of the runs; the others wait in the queue behind it."""
-    if st.session_state.run is not None:  # the second click of a double click: the screen it was made on is gone
-        return
-    BACKGROUND.stop()
     runs = with_seeds(experiment, range(experiment.seed, experiment.seed + st.session_state.n_seeds))
-    ids = [jobs().submit(run, workspace(), found.base, contained=found.contained) for run in runs]
-    st.session_state.run = ids[0]
+
+    def start() -> list[str]:
+        BACKGROUND.stop()
+        return [jobs().submit(run, workspace(), found.base, contained=found.contained) for run in runs]
+
+    st.session_state.run = once(start)[0]
 
 
 def file(experiment: Experiment, _: Translate) -> None:

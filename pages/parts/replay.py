@@ -10,6 +10,7 @@ from mtl_core.jobs import jobs
 from mtl_core.tracking.runs import Run, RunError
 from mtl_core.training.replay import ReplayComparison, compare_replay
 from pages.parts.frame import page
+from pages.parts.once import Once
 from pages.parts.text import plain
 
 
@@ -39,11 +40,9 @@ def show(run: Run, runs: Mapping[str, Run], _: Translate) -> None:
     st.page_link(page("train"), label=_("The original run"), icon=":material/monitoring:", query_params={"run": original.id})
 
 
-def start(run_id: str) -> None:
+def start(run_id: str, once: Once[str]) -> None:
     """Goes to the new run."""
-    if st.session_state.run != run_id:  # the second click of a double click
-        return
     try:
-        st.session_state.run = jobs().replay(run_id)
+        st.session_state.run = once(lambda: jobs().replay(run_id))
     except RunError as error:
         st.session_state.resume_refused = error.message

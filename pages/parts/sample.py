@@ -9,6 +9,7 @@ from mtl_core.config.experiment import load_experiment
 from mtl_core.jobs import jobs
 from mtl_core.studies.estimates import BACKGROUND
 from pages.parts.frame import workspace
+from pages.parts.once import Once
 
 SHOPS = {"sample": SAMPLE_SHOP / "shop.yaml", "whole": SAMPLE_SHOP / "whole_shop.yaml"}
 """How the page Train calls it in its URL → its experiment. sample: five tasks, a quick start; whole: a task of every kind."""
@@ -19,8 +20,11 @@ def tables() -> list[Path]:
     return sorted(p for p in SAMPLE_SHOP.iterdir() if p.suffix in {".csv", ".jsonl", ".parquet", ".tsv", ".gz"})
 
 
-def train(name: str) -> None:
+def train(name: str, once: Once[str]) -> None:
     """A run with the settings that the shop comes with; the page Home goes to it. name: a key of SHOPS."""
-    if "shop_run" not in st.session_state:  # a double click means one run
+
+    def start() -> str:
         BACKGROUND.stop()
-        st.session_state.shop_run = jobs().submit(load_experiment(SHOPS[name]), workspace(), SAMPLE_SHOP)
+        return jobs().submit(load_experiment(SHOPS[name]), workspace(), SAMPLE_SHOP)
+
+    st.session_state.shop_run = once(start)

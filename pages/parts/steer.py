@@ -20,7 +20,7 @@ from pages.parts.settings import draw_all, drawable, weight_slider, with_keys
 from pages.parts.source import show_faults
 from pages.parts.text import plain
 
-ROW = 52
+ROW = 56
 ROOM = 8
 """Tasks whose sliders stand below one another; more of them scroll in a column of that height."""
 

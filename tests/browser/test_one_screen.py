@@ -61,9 +61,8 @@ def test_curves_sliders_and_buttons_are_seen_together(page: Page, server: Server
     main = page.get_by_test_id("stMain")
     expect(main.locator(".js-plotly-plot")).to_have_count(n_tasks)
     shown = [main.get_by_role("button", name=name, exact=True) for name in ("Pause", "Stop", "Evaluate now", "Apply")]
-    shown += [
-        slider(page, re.compile(f"^Loss weight of task{n}\\b")) for n in range(8 if n_tasks == 8 else 5)
-    ]  # beyond eight tasks they scroll
+    seen = sorted(f"task{n}" for n in range(n_tasks))[:8]  # beyond eight tasks they scroll
+    shown += [slider(page, re.compile(f"^Loss weight of {task}\\b")) for task in seen]
     shown += [main.locator(".js-plotly-plot").nth(n) for n in range(min(n_tasks, 9))]
     shown += [page.get_by_role("tab", name=name) for name in ("Curves", "Conflicts", "Results", "Alone or together", "Log")]
     for element in shown:
