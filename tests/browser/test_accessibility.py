@@ -49,6 +49,7 @@ def test_no_serious_violation(browser: Browser, shop: tuple[Server, dict[str, di
         open_page(tab, server, page.split()[0] if page else "", **parameters)
         if scheme == "dark":  # the browser tells its theme after the first drawing
             tab.wait_for_function("() => [...document.querySelectorAll('style')].some(s => s.textContent.includes('stSliderThumbValue'))")
+        expect(tab.get_by_test_id("stSkeleton")).to_have_count(0)  # what still loads is not the page
         expect(tab.get_by_test_id("stAppDeployButton")).to_have_count(0)
         for violation in Axe().run(tab).response["violations"]:
             if violation["impact"] in ("serious", "critical"):
