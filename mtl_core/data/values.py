@@ -138,6 +138,14 @@ def codes_of(column: Column) -> tuple[np.ndarray, pa.Array]:
     return codes, encoded.dictionary
 
 
+def seen_codes(column: Column, any_case: bool = False) -> tuple[np.ndarray, pa.Array]:
+    """As `codes_of`, where values are the same that a person sees as the same, see `cleaned`. any_case: also where only their case differs."""
+    codes, distinct = codes_of(as_text(column) if pa.types.is_list(column.type) else column)
+    text = as_text(distinct)
+    seen, values = codes_of(cleaned(pc.utf8_lower(text) if any_case else text))
+    return np.append(seen, -1)[codes], values
+
+
 def flags(values: Column) -> np.ndarray:
     """(N,) bool, False where null."""
     array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
