@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from mtl_core.data.lists import of_lists, read_lists
 from mtl_core.data.numbers import PLAIN, Numbers, read_numbers
-from mtl_core.data.times import Dates, Times, read_times
+from mtl_core.data.times import Dates, Times, read_times, times_of_numbers
 
 Column: TypeAlias = "pa.Array | pa.ChunkedArray"
 
@@ -100,8 +100,7 @@ def as_times(column: Column, dates: Dates | None = None) -> Times:
         return Times(column.cast(pa.timestamp("us"), safe=False), np.zeros(len(column), bool), [])
     if is_text(column) and not _are_numbers(column):
         return read_times(column.cast(pa.string()), dates)
-    values, wrong = as_number(column)
-    return Times(values, wrong, [])
+    return times_of_numbers(*as_number(column))
 
 
 def _are_numbers(text: Column) -> bool:
