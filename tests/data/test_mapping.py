@@ -178,3 +178,20 @@ def test_tags_in_columns_of_0_and_1_are_the_names_of_those_that_say_yes() -> Non
     assert not problems and found["label"].to_pylist() == [["toxic", "threat", "insult"], [], ["insult"]]
     none, _ = map_columns(table(a=[None, 1], b=[None, 0]), (Field("label", "label", many=True, holds="tags"),), {"label": ["a", "b"]})
     assert none["label"].to_pylist() == [None, ["a"]], "a row without any value has no label"
+
+
+def test_a_label_that_is_an_input_too_is_said() -> None:
+    _, (problem,) = map_columns(table(a=["x", "y"], b=["1", "2"]), (TEXT, LABEL), {"text": ["a", "b"], "label": "b"})
+    assert (problem.code, problem.column, str(problem.severity)) == ("label_as_input", "b", "warning")
+
+
+def test_a_class_that_looks_like_a_list_among_classes_is_said() -> None:
+    mapped, (problem,) = map_columns(table(a=["x", "y"], b=["a", '["a"]']), (TEXT, LABEL), {"text": "a", "label": "b"})
+    assert (problem.code, problem.line, problem.count) == ("label_like_list", 3, 1) and mapped["label"].to_pylist() == ["a", '["a"]']
+
+
+def test_things_of_a_list_keep_their_spelling() -> None:
+    cells = ["[1.10, 2]", "[1_0, 0x10, -3, 'x']", '["a", true, null, 12345678901234567890123]', "['a' 'b']"]
+    mapped, problems = map_columns(table(h=cells), (HISTORY,), {"history": "h"})
+    assert problems == []
+    assert mapped["history"].to_pylist() == [["1.10", "2"], ["1_0", "0x10", "-3", "x"], ["a", "true", "12345678901234567890123"], ["a", "b"]]
