@@ -36,7 +36,9 @@ def read_csv(
     head = _head_text(found)
     above, delimiter = _above_header(head, tab_first=".tsv" in path.suffixes or ".tab" in path.suffixes)
     if comments := [line for line in head.splitlines()[:above] if line.startswith("#")]:
-        why = message("Comments above the header, left out: {count} lines; the first is “{found}”.", count=len(comments), found=comments[0][:80])
+        why = message(
+            "Comments above the header, left out: {count} lines; the first is “{found}”.", count=len(comments), found=comments[0][:80]
+        )
         remedy = message("If it is the header, remove the # in front of it.")
         findings.add("comments_skipped", why, remedy, above - len(comments) + 1, severity=Severity.INFO)
     before = copy.deepcopy(findings)

@@ -127,13 +127,14 @@ def _say_why_empty(page: Any, findings: FileProblems) -> None:
         (
             "merged_cells",
             merged,
-            N_("{count} areas of merged cells have their value in their first cell alone; the others are read as empty. The first is {cell}."),
+            N_("{count} areas of merged cells have a value in their first cell only; the others are read as empty. The first is {cell}."),
             message("Unmerge the cells and write the value into each."),
         ),
     ):
         if cells:
-            line = re.search(r"\d+", cells[0])
-            findings.add(code, message(text, count=len(cells), cell=cells[0]), remedy, int(line[0]) if line else None, severity=Severity.WARNING)
+            number = re.search(r"\d+", cells[0])
+            line = int(number[0]) if number else None
+            findings.add(code, message(text, count=len(cells), cell=cells[0]), remedy, line, severity=Severity.WARNING)
 
 
 def _text(value: Any) -> str | None:

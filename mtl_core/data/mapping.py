@@ -219,12 +219,13 @@ def map_columns(
 
 def _label_as_input(fields: Sequence[FieldLike], wanted: Mapping[str, Sequence[str]], file: str | None) -> list[Problem]:
     labels = {c for field in fields if field.type == "label" for c in wanted.get(field.name, [])}
-    inputs = [(c, field.name) for field in fields if field.type in ("text", "texts", "category", "number") for c in wanted.get(field.name, [])]
+    read = [field.name for field in fields if field.type in ("text", "texts", "category", "number")]
     why = N_("The column is the label and the field “{field}” at once: the answer stands in the question.")
     remedy = message("Choose another column for one of them.")
     return [
         Problem(Severity.WARNING, "label_as_input", message(why, field=field), remedy, file, 1, column)
-        for column, field in inputs
+        for field in read
+        for column in wanted.get(field, [])
         if column in labels
     ]
 
@@ -394,14 +395,15 @@ def _as_other_files(table: pa.Table, column: str, found: Numbers) -> list[Remark
     for part in np.unique(of_row) if of_row.any() else ():
         rows = np.flatnonzero(of_row == part)
         alone, together = as_numbers(first.take(pa.array(rows))), found.values.take(pa.array(rows))
-        other = flags(pc.fill_null(pc.not_equal(alone.values, together), pc.is_valid(together))) | (alone.ambiguous & ~found.ambiguous[rows])
+        other = flags(pc.fill_null(pc.not_equal(alone.values, together), pc.is_valid(together)))
+        other |= alone.ambiguous & ~found.ambiguous[rows]
         if not other.any():
             continue
         of_file = np.zeros(len(of_row), bool)
         of_file[rows[other]] = True
         row = int(np.argmax(of_file))
         why = message(
-            "{count} numbers are read as the other files of the table write theirs: “{found}” as {number}. This file alone does not say so.",
+            "{count} numbers are read as the table's other files write theirs: “{found}” as {number}. This file alone does not say so.",
             count=int(other.sum()),
             found=str(first[row].as_py())[:80],
             number=f"{found.values[row].as_py():.15g}",

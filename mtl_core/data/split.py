@@ -344,7 +344,8 @@ def check_leaks(
 ) -> list[Problem]:
     """Rows whose texts, all of `text_columns` together, stand twice in one part or in two parts; groups that lie in two parts.
 
-    Texts count as equal that a person sees as equal, whatever their case (see `values.seen_codes`). table: with string columns and `_line`; split: (N,).
+    Texts count as equal that a person sees as equal, whatever their case (see `values.seen_codes`).
+    table: with string columns and `_line`; split: (N,).
     """
     problems = []
     used = np.flatnonzero(split != "")

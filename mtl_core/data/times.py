@@ -109,7 +109,8 @@ def times_of_numbers(values: pa.Array | pa.ChunkedArray, wrong: np.ndarray) -> T
         found=message(_UNITS[units[int(np.argmax(odd))]][0]),
         most=message(_UNITS[most][0]),
     )
-    return Times(values, wrong, [("mixed_time_units", Severity.WARNING, odd, why, message("Write all times in one unit, or as 2024-05-31 18:30."))])
+    remedy = message("Write all times in one unit, or as 2024-05-31 18:30.")
+    return Times(values, wrong, [("mixed_time_units", Severity.WARNING, odd, why, remedy)])
 
 
 class _Parts:

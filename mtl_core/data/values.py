@@ -138,7 +138,7 @@ def codes_of(column: Column) -> tuple[np.ndarray, pa.Array]:
 
 
 def seen_codes(column: Column, any_case: bool = False) -> tuple[np.ndarray, pa.Array]:
-    """As `codes_of`, where values are the same that a person sees as the same, see `cleaned`. any_case: also where only their case differs."""
+    """As `codes_of`, where values that a person sees as the same are the same (see `cleaned`); any_case: whatever their case."""
     codes, distinct = codes_of(as_text(column) if pa.types.is_list(column.type) else column)
     text = as_text(distinct)
     seen, values = codes_of(cleaned(pc.utf8_lower(text) if any_case else text))

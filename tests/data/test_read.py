@@ -417,7 +417,12 @@ def test_broken_lines_of_jsonl(write) -> None:
 @pytest.mark.parametrize("around", [("", "\n", ""), ("[", ",\n", "]")])
 def test_json_that_hides_what_it_holds(write, around: tuple[str, str, str]) -> None:
     begin, between, end = around
-    records = ['{"a": "x", "n": 1.10}', '{"a": "y", "b": {"k": 1, "k": 2.50}, "a": "z"}', '{"a": "\\ud83d \\ud83d\\ude00", "n": 1e400}', '{"n": %s}']
+    records = [
+        '{"a": "x", "n": 1.10}',
+        '{"a": "y", "b": {"k": 1, "k": 2.50}, "a": "z"}',
+        '{"a": "\\ud83d \\ud83d\\ude00", "n": 1e400}',
+        '{"n": %s}',
+    ]
     table = read_table(write(begin + between.join(records) % ("1" * 5000) + end, "t.jsonl"))
     assert table.table["n"].to_pylist() == ["1.10", None, "1e400", "1" * 5000]
     assert table.table["a"].to_pylist() == ["x", "z", "� 😀", None] and table.table["b"][1].as_py() == '{"k": 2.50}'

@@ -110,7 +110,8 @@ SECONDS = [1_700_000_000 + 1000 * i for i in range(20)]
 
 
 @pytest.mark.parametrize(
-    ("other", "called"), [([s * 1000 for s in SECONDS[:4]], "milliseconds"), ([20240101, 20240102], "days"), ([s * 10**9 for s in SECONDS[:3]], "nano")]
+    ("other", "called"),
+    [([s * 1000 for s in SECONDS[:4]], "milliseconds"), ([20240101, 20240102], "days"), ([s * 10**9 for s in SECONDS[:3]], "nanoseconds")],
 )
 def test_numbers_in_two_units_are_said(other: list[int], called: str) -> None:
     mixed = pa.table({"t": SECONDS + other, "_line": range(2, len(SECONDS + other) + 2)})
