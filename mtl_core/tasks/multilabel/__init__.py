@@ -14,8 +14,9 @@ from mtl_core.data.lists import like_lists, read_lists
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.data.values import cleaned
 from mtl_core.evaluation import metrics, weighed
-from mtl_core.tasks import common, suits, vectors
+from mtl_core.tasks import common, vectors
 from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
+from mtl_core.tasks.multilabel.suiting import suits
 
 SEPARATORS = (",", ";", "|", "/", "，", "；", "、")
 
@@ -349,7 +350,7 @@ KIND = TaskKind(
     rows=MultilabelRows(),
     report=REPORT,
     load_head=head_of(__name__),
-    suits=suits.multilabel,
+    suits=suits,
 )
 
 
