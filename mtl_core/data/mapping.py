@@ -106,21 +106,6 @@ def suggest(columns_sample: pa.Table, fields: Sequence[FieldLike]) -> dict[str, 
     return found
 
 
-def suitability(columns_sample: pa.Table, fields: Sequence[FieldLike]) -> tuple[bool, int, float]:
-    """How well a table suits a kind with these fields, by the names of its columns; larger is better.
-
-    (whether every required field has a column called like it, how many have one that is called so in full, the mean score)
-    """
-    found = suggest(columns_sample, fields)
-    required = [f for f in fields if f.required]
-    if any(f.name not in found for f in required):
-        return False, 0, 0.0
-    scores = [max(_name_score(c, f) for c in found[f.name].columns) for f in required]
-    if not any(f.type == "label" for f in fields):  # any table with a text would do: behind kinds that find a label
-        return False, 0, sum(scores) / max(len(scores), 1)
-    return all(scores), sum(s >= _FULL_NAME for s in scores), sum(scores) / max(len(scores), 1)
-
-
 def _facts(column: pa.ChunkedArray) -> _Facts:
     values = pc.drop_null(column)
     lists = pa.types.is_list(column.type)
@@ -211,7 +196,7 @@ def map_columns(
             problems.append(Problem(Severity.ERROR, "one_column", why, message("Choose one of them."), file, 1, ", ".join(chosen)))
             continue
         columns[field.name] = _converted(table, chosen, field, problems, file)
-    problems += _label_as_input(fields, wanted, file)
+    problems += _label_as_input(fields, {name: wanted[name] for name in columns}, file)
     if LINE in table.column_names:
         columns[LINE] = table.column(LINE)
     return pa.table(columns), problems

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pytest
 
-from mtl_core.data.mapping import map_columns, suggest, suitability
+from mtl_core.data.mapping import map_columns, suggest
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,6 @@ def test_names_are_known_with_a_reason() -> None:
     found = suggest(table(Class=["a", "b"], Review=["red shoe", "hat"], User_ID=["1", "2"]), (TEXT, LABEL, GROUP))
     assert {f: s.columns for f, s in found.items()} == {"text": ["Review"], "label": ["Class"], "group": ["User_ID"]}
     assert str(found["label"].reason) == "The name “Class” is common for this field."
-
-
-def test_a_table_suits_the_kind_that_its_columns_are_named_for() -> None:
-    rows = table(message=["where is it", "send it back"], intent=["delivery", "refund"])
-    named, by_content = suitability(rows, (TEXT, LABEL)), suitability(rows, (Field("query", "text"), LABEL))
-    assert named == (True, 2, 98.0) and named > by_content
-    assert suitability(rows, (TEXT, LABEL, Field("time", "number"))) == (False, 0, 0.0), "a required field that nothing fits"
-    rated, plain = table(message=["where is it", "send it back"], stars=[1, 2]), table(message=["where is it", "send it back"])
-    assert suitability(rated, (TEXT, LABEL)) > suitability(rated, (TEXT,)), "texts alone suit any table"
-    assert suitability(plain, (TEXT,)) > suitability(plain, (TEXT, LABEL)), "but they are better than a label that is not there"
 
 
 def test_texts_and_labels_are_known_by_what_they_hold() -> None:
