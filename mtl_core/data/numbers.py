@@ -75,6 +75,9 @@ def read_numbers(text: pa.Array | pa.ChunkedArray) -> Numbers:
             point &= ~(comma & _flags(pc.match_substring(written, ",")))
         read, written = point, pc.replace_substring(written, ",", "")
     values = pc.if_else(pa.array(read), written, pa.scalar(None, written.type)).cast(pa.float64())
+    if (too_large := _flags(pc.is_inf(values))).any():  # 1e999
+        read &= ~too_large
+        values = pc.if_else(pa.array(too_large), pa.scalar(None, pa.float64()), values)
     values = pc.if_else(truth, pc.equal(lower, "true").cast(pa.int8()).cast(pa.float64()), values)
     same = plain & _flags(pc.equal(text, written))
     marked = _flags(pc.is_in(lower, MISSING)) & ~_flags(pc.is_null(lower))

@@ -106,3 +106,8 @@ def test_true_among_numbers_is_said() -> None:
     mapped, (problem,) = map_columns(table, (field,), {"label": "y"})
     assert (problem.code, problem.line, problem.count, mapped["label"].to_pylist()) == ("truth_as_number", 3, 1, [2.5, 1, 3])
     assert map_columns(table.slice(1, 1), (field,), {"label": "y"})[1] == []
+
+
+def test_a_number_too_large_for_any_is_none() -> None:
+    found = read_numbers(pa.array(["1e999", "9" * 400, "-2e308", "1e3"]))
+    assert found.values.to_pylist() == [None, None, None, 1000] and found.wrong.tolist() == [True, True, True, False]
