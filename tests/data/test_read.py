@@ -504,3 +504,9 @@ def test_parts_whose_types_hold_no_number_of_both_are_refused(tmp_path: Path) ->
     with pytest.raises(DataError) as caught:
         read_files(tmp_path / "a.parquet", {"test": tmp_path / "b.parquet"})
     assert [(p.code, p.column) for p in caught.value.problems] == [("other_type", "n")]
+
+
+def test_parquet_whose_texts_are_not_utf8_is_refused(tmp_path: Path) -> None:
+    wrong = pa.Array.from_buffers(pa.string(), 2, pa.array([b"a\xff", b"b"]).buffers())
+    pq.write_table(pa.table({"a": wrong}), tmp_path / "a.parquet")
+    assert {code: p.column for code, p in faults(tmp_path / "a.parquet").items()} == {"bad_encoding": "a"}
