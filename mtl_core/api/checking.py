@@ -15,10 +15,9 @@ from mtl_core.base.faults import ExperimentError, Fault, found_value, nearest, p
 from mtl_core.base.messages import message
 from mtl_core.config.doubts import doubts
 from mtl_core.config.parts import DataConfig
-from mtl_core.config.suggestions import Suggestion, suggestions
+from mtl_core.config.suggestions import Suggestion, columns_for, suggestions
 from mtl_core.config.tables import map_fields
 from mtl_core.config.understood import Understood, understood, understood_times
-from mtl_core.data import mapping as by_name
 from mtl_core.data.problems import DataError, Problem, Severity, has_errors
 from mtl_core.data.read import read_files
 from mtl_core.data.split import SplitConfig
@@ -172,8 +171,7 @@ def check(
             found, parts, more = divide(read.table, split_options, log, name, dates)
             problems = [*read.problems, *more]
             if suggested:
-                first = found.slice(0, _SUGGESTED_FROM)
-                mapping = {field: one.columns for field, one in by_name.suggest(first, of.fields).items() if one.columns}
+                mapping = columns_for(found.slice(0, _SUGGESTED_FROM), of)
             rows = found.num_rows
             mapped = map_fields(of, found, parts, mapping, kind_options, name)
             problems += mapped.problems

@@ -102,6 +102,10 @@ class DataConfig(Config):
         return {name: getattr(self, name) for name in ("split", "transactions", "encoding", "sheet", "dates")}
 
 
+def _own_options(description: str) -> Any:
+    return Field(default_factory=Options, validate_default=True, title=N_("Options"), description=description)
+
+
 class TaskConfig(Config):
     """One supervised problem on a table."""
 
@@ -117,12 +121,7 @@ class TaskConfig(Config):
         title=N_("Loss weight"),
         description=N_("Factor of the task's loss in the joint loss; 0: the shared encoder does not learn from this task."),
     )
-    options: SerializeAsAny[Options] = Field(
-        default_factory=Options,
-        validate_default=True,
-        title=N_("Options"),
-        description=N_("Options of this task kind."),
-    )
+    options: SerializeAsAny[Options] = _own_options(N_("Options of this task kind."))
     rows: float = Field(
         1.0,
         gt=0,
@@ -229,9 +228,7 @@ class SharingConfig(NamedConfig):
         description=N_("hard: one shared encoder, a head for each task; or experts, towers or adapters in between."),
         json_schema_extra={"choices": {name: way.label for name, way in SHARING.items()}},
     )
-    options: SerializeAsAny[Options] = Field(
-        default_factory=Options, validate_default=True, title=N_("Options"), description=N_("Options of this sharing method.")
-    )
+    options: SerializeAsAny[Options] = _own_options(N_("Options of this sharing method."))
 
 
 class BalancingConfig(NamedConfig):
@@ -247,12 +244,7 @@ class BalancingConfig(NamedConfig):
         ),
         json_schema_extra={"choices": {name: strategy.label for name, strategy in BALANCING.items()}},
     )
-    options: SerializeAsAny[Options] = Field(
-        default_factory=Options,
-        validate_default=True,
-        title=N_("Options"),
-        description=N_("Options of this strategy."),
-    )
+    options: SerializeAsAny[Options] = _own_options(N_("Options of this strategy."))
 
 
 class SamplingConfig(NamedConfig):
@@ -266,13 +258,15 @@ class SamplingConfig(NamedConfig):
         description=N_("By table size, uniformly, round robin, with fixed shares, or by learning progress."),
         json_schema_extra={"choices": {name: way.label for name, way in SAMPLING.items()}},
     )
-    options: SerializeAsAny[Options] = Field(
-        default_factory=Options, validate_default=True, title=N_("Options"), description=N_("Options of this sampling method.")
-    )
+    options: SerializeAsAny[Options] = _own_options(N_("Options of this sampling method."))
 
 
 LEARNING_RATES: list[Any] = [float(f"{digit}e{power}") for power in range(-6, 0) for digit in (1, 2, 3, 5)]
 """Stops of a slider."""
+
+
+def _rate(default: float, title: str, description: str) -> Any:
+    return Field(default, gt=0, le=10, title=title, description=description, json_schema_extra={"stops": LEARNING_RATES})
 
 
 class OptimizerConfig(Config):
@@ -282,22 +276,8 @@ class OptimizerConfig(Config):
         description=N_("adamw, or sgd with momentum."),
         json_schema_extra={"choices": {"adamw": N_("AdamW"), "sgd": N_("SGD")}},
     )
-    learning_rate: float = Field(
-        1e-4,
-        gt=0,
-        le=10,
-        title=N_("Learning rate"),
-        description=N_("Learning rate of the encoder."),
-        json_schema_extra={"stops": LEARNING_RATES},
-    )
-    head_learning_rate: float = Field(
-        1e-3,
-        gt=0,
-        le=10,
-        title=N_("Learning rate of the heads"),
-        description=N_("Learning rate of the tasks' heads."),
-        json_schema_extra={"stops": LEARNING_RATES},
-    )
+    learning_rate: float = _rate(1e-4, N_("Learning rate"), N_("Learning rate of the encoder."))
+    head_learning_rate: float = _rate(1e-3, N_("Learning rate of the heads"), N_("Learning rate of the tasks' heads."))
     weight_decay: float = Field(
         0.01,
         ge=0,

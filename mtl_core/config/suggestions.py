@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from mtl_core.base.messages import Message
 from mtl_core.data.leaks import find_leaks
+from mtl_core.data.mapping import suggest
 from mtl_core.data.profile import Columns
 from mtl_core.data.split import SplitConfig
 from mtl_core.data.transactions import TransactionConfig
@@ -70,6 +71,14 @@ def suggestions(table: pa.Table, kinds: Mapping[str, TaskKind] = KINDS, most: in
         if len(result) == most:
             break
     return result
+
+
+def columns_for(table: pa.Table, kind: TaskKind) -> dict[str, list[str]]:
+    """Columns for the fields of one kind: as suggested, else those that are called like a field or hold what it does."""
+    found = next(iter(suggestions(table, {kind.name: kind}, most=1)), None)
+    if found and not found.transactions:
+        return found.columns
+    return {field: list(one.columns) for field, one in suggest(table, kind.fields).items() if one.columns}
 
 
 def _without_leaks(table: pa.Table, kind: TaskKind, mapped: dict[str, list[str]]) -> dict[str, list[str]]:

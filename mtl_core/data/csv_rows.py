@@ -35,6 +35,12 @@ def read_csv(
     """once: the stream cannot be opened again; then raises NotPlainError where that is needed."""
     head = _head_text(found)
     above, delimiter = _above_header(head, tab_first=".tsv" in path.suffixes or ".tab" in path.suffixes)
+    if comments := [line for line in head.splitlines()[:above] if line.startswith("#")]:
+        why = message(
+            "Comments above the header, left out: {count} lines; the first is “{found}”.", count=len(comments), found=comments[0][:80]
+        )
+        remedy = message("If it is the header, remove the # in front of it.")
+        findings.add("comments_skipped", why, remedy, above - len(comments) + 1, severity=Severity.INFO)
     before = copy.deepcopy(findings)
     table = _read(open_stream, found, above, delimiter, findings, limits)
     if table is not None and findings.has_seen(*_QUOTING) and not findings.several_lines:
@@ -225,10 +231,17 @@ def _above_header(head: str, tab_first: bool) -> tuple[int, str]:
     comments = next((i for i, line in enumerate(lines[above:]) if not line.startswith("#")), 0)
     for skipped in (0, comments):
         delimiter = said[1] if said else sniff_delimiter("".join(lines[above + skipped :]), tab_first)
-        first = lines[above].count(delimiter) if skipped < len(lines) - above else 0
-        if not comments or first >= lines[above + comments].count(delimiter) > 0:
+        if not comments or _cells(lines[above], delimiter) >= _cells(lines[above + comments], delimiter) > 1:
             return above, delimiter
     return above + comments, delimiter
+
+
+def _cells(line: str, delimiter: str) -> int:
+    """How many cells a line has, with delimiters inside quotation marks left aside."""
+    try:
+        return len(next(csv.reader([line], delimiter=delimiter), ()))
+    except csv.Error:
+        return line.count(delimiter) + 1
 
 
 def sniff_delimiter(head: str, tab_first: bool = False) -> str:

@@ -6,6 +6,7 @@ checked by `PlainText` while they are read for their rows.
 
 import codecs
 import io
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -248,7 +249,8 @@ def _legacy(open_stream: Callable[[], BinaryIO], file: str) -> tuple[str | None,
     """
     n_other = n_utf8 = 0
     first = {"utf-8": 0, "utf-8 surely": 0, "other": 0}
-    sample = b""
+    sample: list[tuple[int, bytes]] = []  # (number, line)
+    room = _SAMPLE
     with open_stream() as stream:
         for number, line in enumerate(stream, start=1):
             if line.isascii():
@@ -262,9 +264,10 @@ def _legacy(open_stream: Callable[[], BinaryIO], file: str) -> tuple[str | None,
             except UnicodeDecodeError:
                 n_other += 1
                 first["other"] = first["other"] or number
-                if len(sample) < _SAMPLE:
-                    sample += line.rstrip(b"\r\n")[:_SAMPLE] + b"\n"
-    likely = fitting_encodings(sample)
+                if room > 0:
+                    sample.append((number, line.rstrip(b"\r\n")[:_SAMPLE]))
+                    room -= len(sample[-1][1]) + 1
+    likely = fitting_encodings(b"".join(line + b"\n" for _, line in sample))
     several_bytes = bool(likely) and likely[0] in _SEVERAL_BYTES
     odd = None
     if first["utf-8 surely"] or (n_utf8 and not (several_bytes and n_utf8 <= n_other)):
@@ -274,22 +277,26 @@ def _legacy(open_stream: Callable[[], BinaryIO], file: str) -> tuple[str | None,
             for name in _WIDER.get(encoding, (encoding,)):
                 wrong = _undecodable(open_stream, name, file)
                 if not wrong:
-                    return name, [_guessed(sample, name, [e for e in likely if e != encoding], file, first["other"])]
+                    return name, [_guessed(sample, name, [e for e in likely if e != encoding], file)]
                 odd = odd or wrong[0].line
     why = message("The file mixes encodings: this line has another encoding than most.")
     remedy = message("Save the whole file as UTF-8, then fix this line.")
     return None, [Problem(Severity.ERROR, "mixed_encodings", why, remedy, file, odd or first["other"])]
 
 
-def _guessed(sample: bytes, encoding: str, others: list[str], file: str, line: int) -> Problem:
-    text = sample.split(b"\n", 1)[0].decode(encoding)
+def _guessed(sample: list[tuple[int, bytes]], encoding: str, others: list[str], file: str) -> Problem:
+    """Shows the first line that the likeliest other encoding would read otherwise."""
+    number, line = next(
+        ((n, one) for other in others for n, one in sample if one.decode(other, "replace") != one.decode(encoding, "replace")), sample[0]
+    )
+    text = line.decode(encoding, "replace")
     shown = text if len(text) <= 80 else text[:79] + "…"
-    letters = [c for c in sample.decode(encoding) if ord(c) > 127]
+    letters = [c for _, one in sample for c in one.decode(encoding, "ignore") if ord(c) > 127]
     sure = encoding == "gb18030" and len(letters) >= _MANY and _share_of_gb2312(letters) > 0.95
     why = message("The file is not UTF-8; it is read as {encoding}. This line then reads “{text}”.", encoding=encoding, text=shown)
     names = [name for name in dict.fromkeys((*others, *_USUAL)) if name != encoding]
     remedy = message("If that is wrong, choose the encoding, such as {others}.", others=", ".join(names[:5]))
-    return Problem(Severity.INFO if sure else Severity.WARNING, "guessed_encoding", why, remedy, file, line)
+    return Problem(Severity.INFO if sure else Severity.WARNING, "guessed_encoding", why, remedy, file, number)
 
 
 _SAMPLE = 1 << 15
@@ -311,6 +318,8 @@ _ALPHABETS = {
     "cp1257": ("ąčęėįšųūž", "āčēģīķļņšūž", "äõöüšž"),
 }
 """Letters beyond ASCII of languages; of cp1252 French, German, Spanish, Portuguese, Italian, Dutch, Swedish, Danish, Icelandic."""
+_MIXED = _ALPHABETS["cp1252"][:-1]
+"""Of words in several languages; the letters of Icelandic are those of Turkish in another encoding."""
 _MARKS = set("’‘“”„–—…€£¥§©®™°·•«»¡¿´¨º\xa0")
 
 
@@ -334,7 +343,10 @@ def fitting_encodings(sample: bytes) -> list[str]:
     if letters and (short or not (ranked and ranked[0] in _SEVERAL_BYTES)) and _share_of_gb2312(letters) > (0.99 if short else 0.5):
         ranked.insert(0, "gb18030")
     elif not (ranked and ranked[0] in _SEVERAL_BYTES):
-        ranked = [e for e, alphabets in _ALPHABETS.items() if e in texts and _is_spelled(texts[e], alphabets)] + ranked
+        spelled = [e for e, alphabets in _ALPHABETS.items() if e in texts and _is_spelled([texts[e]], alphabets)]
+        if "cp1252" in texts and _is_spelled(re.split(r"[\x00-@\[-`{-\x7f]+", texts["cp1252"]), _MIXED):
+            spelled.append("cp1252")
+        ranked = spelled + ranked
     return list(dict.fromkeys(ranked)) or [e for e in ("cp1252",) if e in texts]
 
 
@@ -358,6 +370,10 @@ def _signs_in_words(text: str) -> float:
     return inside / max(len(beyond), 1)
 
 
-def _is_spelled(text: str, alphabets: tuple[str, ...]) -> bool:
-    beyond = {c for c in text if ord(c) > 127} - _MARKS
-    return any(beyond <= {*letters, *letters.upper()} for letters in alphabets) and not _signs_in_words(text)
+def _is_spelled(texts: list[str], alphabets: tuple[str, ...]) -> bool:
+    """Whether each of the texts has the letters of one of the alphabets."""
+    for text in texts:
+        beyond = {c for c in text if ord(c) > 127} - _MARKS
+        if not any(beyond <= {*letters, *letters.upper()} for letters in alphabets) or _signs_in_words(text):
+            return False
+    return True

@@ -5,18 +5,19 @@ as 2024-05-31, a date with a time as 2024-05-31 18:30:00, TRUE as true. How it i
 formula the value counts that was stored with it; an error (#N/A) is a missing value.
 """
 
+import re
 import warnings
 import zipfile
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import ParseError
+from xml.etree.ElementTree import ParseError, iterparse
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mtl_core.base.messages import message
+from mtl_core.base.messages import N_, message
 from mtl_core.data.csv_rows import without_nameless
 from mtl_core.data.encodings import LimitError
 from mtl_core.data.findings import ROWS, FileProblems, Limits, check_names, empty, visible_names
@@ -48,7 +49,10 @@ def read_xlsx(path: Path, findings: FileProblems, limits: Limits, sheet: str | N
                 names = [page.title for page in book.worksheets]
                 if not (chosen := _chosen(names, sheet, findings)):
                     return None
-                return _table(_rows(book[chosen]), findings, limits)
+                table = _table(_rows(book[chosen]), findings, limits)
+                if table is not None and any(column.null_count for column in table.columns):
+                    _say_why_empty(book[chosen], findings)
+                return table
             finally:
                 book.close()
     except (zipfile.BadZipFile, InvalidFileException, ParseError, KeyError, ValueError, EOFError, AttributeError, TypeError, OSError) as e:
@@ -96,6 +100,41 @@ def _rows(page: Any) -> Iterator[tuple[int, list[str | None]]]:
             row.pop()
         if row:
             yield number, row
+
+
+def _say_why_empty(page: Any, findings: FileProblems) -> None:
+    """Cells that are empty in the file and not on the screen: formulas whose results no program has stored, and merged cells."""
+    formulas: list[str] = []
+    merged: list[str] = []
+    with page._get_source() as source:
+        for _, node in iterparse(source):
+            tag = node.tag.rpartition("}")[2]
+            if tag == "c" and node.get("t") != "str":  # a formula's text may be empty
+                parts = {part.tag.rpartition("}")[2]: part.text for part in node}
+                if "f" in parts and not parts.get("v"):
+                    formulas.append(node.get("r") or "")
+            elif tag == "mergeCell":
+                merged.append(node.get("ref") or "")
+            elif tag == "row":
+                node.clear()
+    for code, cells, text, remedy in (
+        (
+            "formula_without_result",
+            formulas,
+            N_("{count} formulas have no result in the file and are read as empty; the first is {cell}."),
+            message("Open the workbook in Excel or LibreOffice and save it again."),
+        ),
+        (
+            "merged_cells",
+            merged,
+            N_("{count} areas of merged cells have a value in their first cell only; the others are read as empty. The first is {cell}."),
+            message("Unmerge the cells and write the value into each."),
+        ),
+    ):
+        if cells:
+            number = re.search(r"\d+", cells[0])
+            line = int(number[0]) if number else None
+            findings.add(code, message(text, count=len(cells), cell=cells[0]), remedy, line, severity=Severity.WARNING)
 
 
 def _text(value: Any) -> str | None:

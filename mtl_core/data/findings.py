@@ -77,7 +77,8 @@ class FileProblems:
             )
 
 
-_MILD = {"stray_quotes": Severity.WARNING, "swallowed_rows": Severity.WARNING, "trailing_delimiters": Severity.INFO}
+_MILD = dict.fromkeys(("stray_quotes", "swallowed_rows", "repeated_key", "half_character"), Severity.WARNING)
+_MILD["trailing_delimiters"] = Severity.INFO
 """Faults with which a row can be used."""
 
 _ROW_FAULTS = {
@@ -112,6 +113,14 @@ _ROW_FAULTS = {
     "broken_json": (
         message("Invalid JSON: {count} (lines {lines}). The first: {reason}"),
         message("Write one complete JSON object on each line, or one array of objects."),
+    ),
+    "repeated_key": (
+        message("Objects with a key twice: {count} (lines {lines}); the first has “{key}” twice. The last value counts."),
+        message("Keep one value of each key, or give the others another name."),
+    ),
+    "half_character": (
+        message("Texts with half a character, such as a cut emoji: {count} (lines {lines}). It is read as “�”."),
+        message("No action needed; otherwise write the texts again from where they come from."),
     ),
     "not_an_object": (
         message("JSON that is not an object with column names: {count} (lines {lines})."),

@@ -52,7 +52,7 @@ def read_jsonl(open_stream: Callable[[], BinaryIO], found: Scan, findings: FileP
 def _json_chunks(text: io.TextIOWrapper, findings: FileProblems) -> Iterator[tuple[list[dict[str, Any]], list[int]]]:
     records: list[dict[str, Any]] = []
     lines: list[int] = []
-    begun = False
+    decoder, begun = _Decoder(), False
     for number, line in enumerate(text, start=1):
         if not line.strip():
             continue
@@ -61,14 +61,14 @@ def _json_chunks(text: io.TextIOWrapper, findings: FileProblems) -> Iterator[tup
             return
         begun = True
         try:
-            record = json.loads(line)
+            record = decoder.decode(line)
         except (json.JSONDecodeError, RecursionError) as e:
             findings.seen("broken_json", number, reason=str(e))
             continue
         if not isinstance(record, dict):
             findings.seen("not_an_object", number)
             continue
-        records.append(record)
+        records.append(decoder.checked(record, line, number, findings))
         lines.append(number)
         if len(records) == ROWS:
             yield records, lines
@@ -79,7 +79,7 @@ def _json_chunks(text: io.TextIOWrapper, findings: FileProblems) -> Iterator[tup
 
 def _array_chunks(text: io.TextIOWrapper, held: str, line: int, findings: FileProblems) -> Iterator[tuple[list[dict[str, Any]], list[int]]]:
     """As `_json_chunks`, of an array, an element at a time. held: its first line, of number `line`; text: what follows."""
-    decoder, records, lines = json.JSONDecoder(), list[dict[str, Any]](), list[int]()
+    decoder, records, lines = _Decoder(), list[dict[str, Any]](), list[int]()
     at, more = held.index("[") + 1, True
     expected = "value or ]"
     while True:
@@ -102,7 +102,7 @@ def _array_chunks(text: io.TextIOWrapper, held: str, line: int, findings: FilePr
             else:
                 record, end = decoder.raw_decode(held, at)
                 if isinstance(record, dict):
-                    records.append(record)
+                    records.append(decoder.checked(record, held[at:end], line, findings))
                     lines.append(line)
                 else:
                     findings.seen("not_an_object", line)
@@ -131,12 +131,62 @@ _PIECE = 1 << 20
 _BLANK = re.compile(r"[ \t\r\n]*")
 
 
+class _Number(str):
+    """As the file spells it: 1.10 is no 1.1, and an integer may have any number of digits."""
+
+
+class _Decoder(json.JSONDecoder):
+    """JSON with its numbers as `_Number`; NaN is None. Keys that an object has twice are remembered until `checked`."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            parse_int=_Number,
+            parse_float=_Number,
+            parse_constant=lambda name: None if name == "NaN" else _Number(name),
+            object_pairs_hook=self._object,
+        )
+        self._repeated = ""
+
+    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            keys = [key for key, _ in pairs]
+            self._repeated = next(key for key in keys if keys.count(key) > 1)
+        return found
+
+    def checked(self, record: dict[str, Any], source: str, line: int, findings: FileProblems) -> dict[str, Any]:
+        """`record`, with what is wrong with it noted; halves of a character become the sign for one that is not known."""
+        if self._repeated:
+            findings.seen("repeated_key", line, key=self._repeated[:80])
+            self._repeated = ""
+        if "\\u" not in source or (mended := _whole(record)) == record:
+            return record
+        findings.seen("half_character", line)
+        return mended
+
+
+def _whole(value: Any) -> Any:
+    """Without halves of a surrogate pair, which JSON can write and which are no characters."""
+    if isinstance(value, str):
+        return value if isinstance(value, _Number) else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_whole(key): _whole(one) for key, one in value.items()}
+    return [_whole(one) for one in value] if isinstance(value, list) else value
+
+
 def _json_text(value: Any) -> str | None:
     if isinstance(value, str):
         return value if value.strip() else None
-    if value is None or (isinstance(value, float) and value != value):  # JSON of Python has NaN
-        return None
-    return json.dumps(value, ensure_ascii=False)
+    return None if value is None else _written(value)
+
+
+def _written(value: Any) -> str:
+    """As JSON, with numbers as they were spelled."""
+    if isinstance(value, _Number):
+        return value
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key, ensure_ascii=False)}: {_written(one)}" for key, one in value.items()) + "}"
+    return f"[{', '.join(map(_written, value))}]" if isinstance(value, list) else json.dumps(value, ensure_ascii=False)
 
 
 def _json_column(values: list[Any], name: str, lines: list[int], findings: FileProblems, limits: Limits) -> pa.Array:

@@ -19,13 +19,18 @@ _WRAPPED = re.compile(r"(?s)^\s*(?:array|Index|Series)\((.*?)(?:,\s*dtype=[^)]*)
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 
 
+def like_lists(text: pa.Array) -> np.ndarray:
+    """(N,) bool: which strings look like a list, if only from their beginning."""
+    return _flags(pc.or_(pc.match_substring_regex(text, "(?s)" + _LIKE_A_LIST), pc.match_substring_regex(text, _BEGUN)))
+
+
 def read_lists(text: pa.Array) -> tuple[list[list[str] | None] | None, np.ndarray]:
     """(a list of strings a cell, null where the cell is; (N,) bool: a list that is broken, or holds what is no text).
 
     text: strings. None in the first place: no cell is a list.
     """
     broken = np.zeros(len(text), bool)
-    looks = _flags(pc.or_(pc.match_substring_regex(text, "(?s)" + _LIKE_A_LIST), pc.match_substring_regex(text, _BEGUN)))
+    looks = like_lists(text)
     if not looks.any():
         return None, broken
     found: list[list[str] | None] = []
@@ -34,25 +39,28 @@ def read_lists(text: pa.Array) -> tuple[list[list[str] | None] | None, np.ndarra
             found.append(None if value is None else [part.strip() for part in value.split("|")])
             continue
         try:
-            found.append(things(literal(value)))
+            found.append(things(literal(value, spelled=True)))
         except ValueError:
             broken[i] = True
             found.append(None)
     return found, broken
 
 
-def literal(cell: str) -> list[Any]:
-    """What a list as JSON, Python or numpy print it holds. Raises ValueError: it is broken, cut short (...) or no list."""
+def literal(cell: str, spelled: bool = False) -> list[Any]:
+    """What a list as JSON, Python or numpy print it holds. spelled: numbers as strings, as the cell has them: 1.10 is no 1.1.
+
+    Raises ValueError: it is broken, cut short (...) or no list.
+    """
     try:
-        value = json.loads(cell)
+        value = json.loads(cell, parse_int=str, parse_float=str) if spelled else json.loads(cell)
     except (ValueError, RecursionError):
-        value = _printed(cell)
+        value = _printed(cell, spelled)
     if not isinstance(value, list | tuple):
         raise ValueError(cell)
     return list(value)
 
 
-def _printed(cell: str) -> Any:
+def _printed(cell: str, spelled: bool) -> Any:
     if wrapped := _WRAPPED.match(cell):
         cell = wrapped.group(1)
     between = _QUOTED.sub("\0", cell)
@@ -61,10 +69,30 @@ def _printed(cell: str) -> Any:
             raise ValueError(cell)
         return [ast.literal_eval(one) for one in _QUOTED.findall(cell)]
     cell = re.sub(r"(?<![\w'\"])nan(?![\w'\"])", "None", cell) if "nan" in between else cell
+    cell = cell.replace("\r\n", "\n").strip()
     try:
-        return ast.literal_eval(cell.strip())
+        tree = ast.parse(cell, mode="eval")
+        return ast.literal_eval(_Spelled(cell).visit(tree) if spelled else tree)
     except (SyntaxError, TypeError, MemoryError, RecursionError) as error:
         raise ValueError(cell) from error
+
+
+class _Spelled(ast.NodeTransformer):
+    """Numbers of Python as strings that are spelled as they are in `source`."""
+
+    def __init__(self, source: str):
+        self._lines = source.encode().split(b"\n")
+
+    def visit_Constant(self, node: ast.Constant) -> ast.Constant:
+        is_number = isinstance(node.value, int | float) and not isinstance(node.value, bool)
+        return self._as_written(node) if is_number else node
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
+        is_number = isinstance(node.operand, ast.Constant) and isinstance(node.operand.value, int | float)
+        return self._as_written(node) if is_number else node
+
+    def _as_written(self, node: ast.expr) -> ast.Constant:
+        return ast.Constant(self._lines[node.lineno - 1][node.col_offset : node.end_col_offset].decode())
 
 
 def things(items: list[Any]) -> list[str]:

@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mtl_core.base.messages import Message, message
+from mtl_core.base.messages import N_, Message, message
 from mtl_core.data.numbers import MISSING, Numbers
+from mtl_core.data.places import LINE, place
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.data.values import as_class, as_grades, as_lists, as_number, as_numbers, as_text, flags, is_text
 
@@ -105,21 +106,6 @@ def suggest(columns_sample: pa.Table, fields: Sequence[FieldLike]) -> dict[str, 
     return found
 
 
-def suitability(columns_sample: pa.Table, fields: Sequence[FieldLike]) -> tuple[bool, int, float]:
-    """How well a table suits a kind with these fields, by the names of its columns; larger is better.
-
-    (whether every required field has a column called like it, how many have one that is called so in full, the mean score)
-    """
-    found = suggest(columns_sample, fields)
-    required = [f for f in fields if f.required]
-    if any(f.name not in found for f in required):
-        return False, 0, 0.0
-    scores = [max(_name_score(c, f) for c in found[f.name].columns) for f in required]
-    if not any(f.type == "label" for f in fields):  # any table with a text would do: behind kinds that find a label
-        return False, 0, sum(scores) / max(len(scores), 1)
-    return all(scores), sum(s >= _FULL_NAME for s in scores), sum(scores) / max(len(scores), 1)
-
-
 def _facts(column: pa.ChunkedArray) -> _Facts:
     values = pc.drop_null(column)
     lists = pa.types.is_list(column.type)
@@ -210,9 +196,23 @@ def map_columns(
             problems.append(Problem(Severity.ERROR, "one_column", why, message("Choose one of them."), file, 1, ", ".join(chosen)))
             continue
         columns[field.name] = _converted(table, chosen, field, problems, file)
-    if "_line" in table.column_names:
-        columns["_line"] = table.column("_line")
+    problems += _label_as_input(fields, {name: wanted[name] for name in columns}, file)
+    if LINE in table.column_names:
+        columns[LINE] = table.column(LINE)
     return pa.table(columns), problems
+
+
+def _label_as_input(fields: Sequence[FieldLike], wanted: Mapping[str, Sequence[str]], file: str | None) -> list[Problem]:
+    labels = {c for field in fields if field.type == "label" for c in wanted.get(field.name, [])}
+    read = [field.name for field in fields if field.type in ("text", "texts", "category", "number")]
+    why = N_("The column is the label and the field “{field}” at once: the answer stands in the question.")
+    remedy = message("Choose another column for one of them.")
+    return [
+        Problem(Severity.WARNING, "label_as_input", message(why, field=field), remedy, file, 1, column)
+        for field in read
+        for column in wanted.get(field, [])
+        if column in labels
+    ]
 
 
 def _absent(column: str, field: str, known: list[str], file: str | None) -> Problem:
@@ -263,7 +263,8 @@ def _grades(table: pa.Table, column: str, problems: list[Problem], file: str | N
     if found.wrong.any():
         text = as_text(table.column(column))
         return pc.if_else(pa.array(found.marked), pa.scalar(None, text.type), text) if len(found.marked) else text
-    _say(found.remarks(table.column(column)) + _marked_as_missing(found, table.column(column)), table, column, problems, file)
+    remarks = found.remarks(table.column(column)) + _marked_as_missing(found, table.column(column))
+    _say(remarks + _as_other_files(table, column, found), table, column, problems, file)
     return found.values
 
 
@@ -304,6 +305,12 @@ def _spelled(column: pa.ChunkedArray, names: pa.ChunkedArray) -> list[Remark]:
         why = message("{count} labels have invisible characters or another Unicode form; the first is read as “{name}”.",
                       count=int(other.sum()), name=str(names[row])[:80])  # fmt: skip
         remarks.append(("label_characters", Severity.INFO, other, why, message("No action needed: they are the class that one sees.")))
+    lists = flags(pc.match_substring_regex(names, r"^\[.*\]$"))
+    if lists.any():
+        why = message("{count} labels look like lists, beside others that do not; “{found}” is a class of its own.",
+                      count=int(lists.sum()), found=_cell(names, lists))  # fmt: skip
+        remedy = message("Write the class alone in each cell, or choose the kind multilabel if a row has several.")
+        remarks.append(("label_like_list", Severity.WARNING, lists, why, remedy))
     marks = flags(pc.is_in(pc.utf8_lower(names), MISSING))
     if marks.any():
         said = ", ".join(f"“{one}”" for one in pc.unique(names.filter(pa.array(marks))).to_pylist())
@@ -318,9 +325,6 @@ def _spelled(column: pa.ChunkedArray, names: pa.ChunkedArray) -> list[Remark]:
             )
         )
     return remarks
-
-
-_LIST, _TURN = '["a", "b"]', '{"role": "user", "content": "hello"}'
 
 
 _LIST, _TURN = '["a", "b"]', '{"role": "user", "content": "hello"}'
@@ -358,17 +362,53 @@ def _marked_as_missing(found: Numbers, column: pa.ChunkedArray) -> list[Remark]:
     ]
 
 
+def _truths(found: Numbers) -> list[Remark]:
+    """true and false among numbers."""
+    if not found.truths.any() or found.truths.sum() == len(found.values) - found.values.null_count:
+        return []
+    why = message("{count} values are true or false and are read as 1 and 0, beside numbers.", count=int(found.truths.sum()))
+    return [("truth_as_number", Severity.WARNING, found.truths, why, message("Write numbers, or empty these cells."))]
+
+
+def _as_other_files(table: pa.Table, column: str, found: Numbers) -> list[Remark]:
+    """Numbers of a file of the table that this file, read by itself, would write otherwise or leave open."""
+    first = table.column(column)
+    if LINE not in table.column_names or not is_text(first):
+        return []
+    of_row = place(table.column(LINE).to_numpy())[0]
+    remarks: list[Remark] = []
+    for part in np.unique(of_row) if of_row.any() else ():
+        rows = np.flatnonzero(of_row == part)
+        alone, together = as_numbers(first.take(pa.array(rows))), found.values.take(pa.array(rows))
+        other = flags(pc.fill_null(pc.not_equal(alone.values, together), pc.is_valid(together)))
+        other |= alone.ambiguous & ~found.ambiguous[rows]
+        if not other.any():
+            continue
+        of_file = np.zeros(len(of_row), bool)
+        of_file[rows[other]] = True
+        row = int(np.argmax(of_file))
+        why = message(
+            "{count} numbers are read as the table's other files write theirs: “{found}” as {number}. This file alone does not say so.",
+            count=int(other.sum()),
+            found=str(first[row].as_py())[:80],
+            number=f"{found.values[row].as_py():.15g}",
+        )
+        remedy = message("Write the numbers of all files in one way, with a decimal point and no thousands separators.")
+        remarks.append(("number_notation_of_file", Severity.WARNING, of_file, why, remedy))
+    return remarks
+
+
 def _say(remarks: Sequence[Remark], table: pa.Table, column: str, problems: list[Problem], file: str | None) -> None:
     for code, severity, rows, why, remedy in remarks:
-        line = table.column("_line")[int(np.argmax(rows))].as_py() if "_line" in table.column_names else None
+        line = table.column(LINE)[int(np.argmax(rows))].as_py() if LINE in table.column_names else None
         problems.append(Problem(severity, code, why, remedy, file, line, column, int(rows.sum())))
 
 
 def _numbers(table: pa.Table, column: str, problems: list[Problem], file: str | None, label: bool = False) -> pa.ChunkedArray:
     found = as_numbers(table.column(column))
-    remarks = found.remarks(table.column(column))
+    remarks = found.remarks(table.column(column)) + _as_other_files(table, column, found)
     if label:
-        remarks += _marked_as_missing(found, table.column(column))
+        remarks += _marked_as_missing(found, table.column(column)) + _truths(found)
     if found.wrong.any():
         first = str(table.column(column)[int(np.argmax(found.wrong))].as_py())[:80]
         none_left = found.values.null_count == len(found.values)

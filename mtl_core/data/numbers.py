@@ -27,6 +27,7 @@ class Numbers:
     wrong:     holds something that is not a number; usual signs of missing values (NA, null, -) and empty cells do not.
     rewritten: a number that is not written as computers do: with a decimal comma, grouped digits, a currency.
     marked:    a sign of a missing value, such as NA; empty: nothing was looked for.
+    truths:    true or false, read as 1 or 0; empty: nothing was looked for.
     ambiguous: 1,234 or 1.234 where no other value says which sign is the decimal one; the point then is, and a comma groups digits.
     """
 
@@ -35,6 +36,7 @@ class Numbers:
     rewritten: np.ndarray
     ambiguous: np.ndarray
     marked: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+    truths: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
 
     def remarks(self, column: pa.Array | pa.ChunkedArray) -> list[tuple[str, Severity, np.ndarray, Message, Message]]:
         """What a person should know of how `column` was read: code, severity, rows, why, remedy."""
@@ -73,11 +75,13 @@ def read_numbers(text: pa.Array | pa.ChunkedArray) -> Numbers:
             point &= ~(comma & _flags(pc.match_substring(written, ",")))
         read, written = point, pc.replace_substring(written, ",", "")
     values = pc.if_else(pa.array(read), written, pa.scalar(None, written.type)).cast(pa.float64())
+    if (too_large := _flags(pc.is_inf(values))).any():  # 1e999
+        read &= ~too_large
+        values = pc.if_else(pa.array(too_large), pa.scalar(None, pa.float64()), values)
     values = pc.if_else(truth, pc.equal(lower, "true").cast(pa.int8()).cast(pa.float64()), values)
     same = plain & _flags(pc.equal(text, written))
-    return Numbers(
-        values, ~read & ~_flags(left_out), read & ~same, read & unsure, _flags(pc.is_in(lower, MISSING)) & ~_flags(pc.is_null(lower))
-    )
+    marked = _flags(pc.is_in(lower, MISSING)) & ~_flags(pc.is_null(lower))
+    return Numbers(values, ~read & ~_flags(left_out), read & ~same, read & unsure, marked, _flags(truth))
 
 
 def _bare(text: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:

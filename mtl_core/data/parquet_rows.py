@@ -34,7 +34,12 @@ def read_parquet(path: Path, findings: FileProblems, limits: Limits) -> pa.Table
         return None
     columns = {}
     for name in table.column_names:
-        column = _plain(table.column(name))
+        try:
+            column = _plain(table.column(name))
+        except pa.ArrowInvalid:
+            why = message("The column's texts are not UTF-8, which Parquet wants.")
+            findings.add("bad_encoding", why, message("Export it again from where it comes from, with texts as strings."), None, name)
+            continue
         if column is None:
             why = message("Values of the type {type} cannot be used; the column is left out.", type=str(table.schema.field(name).type))
             remedy = message("Write it as text or numbers if a task needs it.")

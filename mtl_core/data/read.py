@@ -129,7 +129,9 @@ def _other_columns(train: pa.Table, other: Table, part: str) -> list[Problem]:
     for column in (c for c in own if c in found):
         types = train.schema.field(column), other.table.schema.field(column)
         try:
-            pa.unify_schemas([pa.schema([field]) for field in types], promote_options="permissive")
+            common = pa.unify_schemas([pa.schema([field]) for field in types], promote_options="permissive").field(column).type
+            for table in (train, other.table):
+                table.column(column).cast(common)  # whole numbers beyond 2^53 are none of floating point
         except pa.ArrowException:
             first, second = (str(field.type) for field in types)
             why = message("The column holds {second}; in the training file it holds {first}.", first=first, second=second)
@@ -153,21 +155,23 @@ def read_table(
         why = message("The format of this file is not known.")
         remedy = message("Use one of {suffixes}, or .gz or .zip of one of them; save others as CSV.", suffixes=", ".join(FORMATS))
         raise DataError([Problem(Severity.ERROR, "unknown_format", why, remedy, name)])
-    if not path.is_file():
+    if not _is_file(path):
         raise DataError([Problem(Severity.ERROR, "file_missing", message("There is no such file."), message("Check the path."), name)])
-    form, packing = _as_content_says(path, form, packing, findings)
     chosen = encoding
-    encoding = delimiter = digest = None
+    encoding = delimiter = digest = plain = None
     try:
-        if form == "parquet":
+        if form in ("csv", "jsonl") and not chosen:
+            plain = _read_plain(path, form, packing, name, limits)
+        if not plain:
+            form, packing = _as_content_says(path, form, packing, findings)
+        if plain:
+            table, encoding, delimiter, digest, findings = plain
+        elif form == "parquet":
             with _as_file(path, packing, name, limits) as unpacked:
                 table = read_parquet(unpacked, findings, limits)
         elif form == "xlsx":
             with _as_file(path, packing, name, limits) as unpacked:
                 table = read_xlsx(unpacked, findings, limits, sheet)
-        elif not chosen and (plain := _read_plain(path, form, packing, name, limits)):
-            table, encoding, delimiter, digest, found_plain = plain
-            findings = replace(found_plain, problems=[*findings.problems, *found_plain.problems])
         else:
             open_stream = partial(_open, path, packing, name)
             found = scan(open_stream, name, limits.max_bytes, _MAX_LINE_BYTES, chosen)
@@ -197,6 +201,14 @@ def read_table(
     if has_errors(findings.problems):
         raise DataError(findings.problems)
     return Table(table, findings.problems, name, encoding, delimiter, (digest,))
+
+
+def _is_file(path: Path) -> bool:
+    """False also for a name that no file can have: too long, or with a NUL in it."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def file_digest(path: Path) -> str:

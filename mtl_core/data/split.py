@@ -13,7 +13,7 @@ from mtl_core.base.messages import N_, Message, message
 from mtl_core.data.places import LINE, PARTS, place
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.data.times import Dates
-from mtl_core.data.values import as_text, as_times, codes_of
+from mtl_core.data.values import as_times, seen_codes
 
 Part = Literal["train", "validation", "test"]
 
@@ -187,7 +187,7 @@ def _random(column: Any, n: int, options: SplitConfig, file: str | None) -> tupl
 
 def _by_group(column: Any, n: int, options: SplitConfig, file: str | None) -> tuple[np.ndarray, list[Problem]]:
     """Groups in random order fill test, validation, train; a group goes where its middle lies. No group: alone."""
-    codes, values = codes_of(column)
+    codes, values = seen_codes(column)
     alone = np.flatnonzero(codes < 0)
     codes[alone] = len(values) + np.arange(len(alone))
     sizes = np.bincount(codes, minlength=len(values) + len(alone))
@@ -257,7 +257,7 @@ def _latest(moments: np.ndarray, ordered: np.ndarray, size: int) -> np.ndarray:
 
 def _stratified(column: Any, n: int, options: SplitConfig, file: str | None) -> tuple[np.ndarray, list[Problem]]:
     """Each value of the column is divided by itself. What rounding leaves over goes on to the next value, so that the totals hold too."""
-    codes, _ = codes_of(column)
+    codes, _ = seen_codes(column)
     rng = np.random.default_rng(options.seed)
     split = np.full(n, "train", _PART)
     owed_validation = owed_test = 0.0
@@ -275,7 +275,7 @@ def _stratified(column: Any, n: int, options: SplitConfig, file: str | None) -> 
 
 def _given(column: Any, n: int, options: SplitConfig, file: str | None) -> tuple[np.ndarray, list[Problem]]:
     """As the column says. Without validation rows, their share is drawn from training."""
-    codes, values = codes_of(as_text(column))
+    codes, values = seen_codes(column)
     wanted = {_spelling(k): v for k, v in options.values.items()} if options.values else _SPELLINGS
     names = [v.as_py() or "" for v in values]
     parts = np.array([wanted.get(_spelling(v), "") for v in names] + [""], _PART)
@@ -286,7 +286,8 @@ def _given(column: Any, n: int, options: SplitConfig, file: str | None) -> tuple
         others = ", ".join([v for v, p in zip(names, parts, strict=False) if not p][:10]) or "–"
         why = message("{count} rows are ignored: their value stands for no split ({values}).", count=len(rows), values=others)
         remedy = message("Specify which values mean train, validation and test if they should be used.")
-        problems.append(_note("split_left_out", why, remedy, file, options, rows))
+        severity = Severity.INFO if options.values else Severity.WARNING  # or a person left them out
+        problems.append(_note("split_left_out", why, remedy, file, options, rows, severity))
     return split, problems + _drawn(split, options, file)
 
 
@@ -343,7 +344,8 @@ def check_leaks(
 ) -> list[Problem]:
     """Rows whose texts, all of `text_columns` together, stand twice in one part or in two parts; groups that lie in two parts.
 
-    Texts count as equal without regard to case and outer spaces. table: with string columns and `_line`; split: (N,).
+    Texts count as equal that a person sees as equal, whatever their case (see `values.seen_codes`).
+    table: with string columns and `_line`; split: (N,).
     """
     problems = []
     used = np.flatnonzero(split != "")
@@ -368,7 +370,7 @@ def check_leaks(
             remedy = message("Remove them if they are there by mistake; they count several times.")
             problems.append(Problem(Severity.INFO, "duplicate_rows", why, remedy, file, _line(table, row), ", ".join(text_columns), extra))
     if group is not None and group in table.column_names:
-        codes, _ = codes_of(table.column(group))
+        codes, _ = seen_codes(table.column(group))
         codes = codes[used]
         across, rows = _across(codes[codes >= 0], part[codes >= 0], used[codes >= 0])
         if across:
@@ -385,10 +387,8 @@ def _joint_codes(table: pa.Table, columns: list[str]) -> np.ndarray | None:
         values = table.column(column)
         if pa.types.is_list(values.type):
             values = pa.chunked_array([pc.binary_join(values.combine_chunks().cast(pa.list_(pa.string())), "\x1f")])
-        codes, distinct = codes_of(as_text(values))
-        _, merged = np.unique(pc.utf8_trim_whitespace(pc.utf8_lower(distinct)).to_numpy(zero_copy_only=False), return_inverse=True)
-        known |= codes >= 0
-        codes = np.append(merged, -1)[codes] + 1
+        codes = seen_codes(values, any_case=True)[0] + 1
+        known |= codes > 0
         joint = codes if joint is None else np.unique(joint * (int(codes.max()) + 1) + codes, return_inverse=True)[1]
     return None if joint is None else np.where(known, joint, -1)
 

@@ -142,7 +142,7 @@ def _key(files: Sequence[Path], options: dict[str, Any], name: str) -> str:
     """What a source is found again by, before its content. Raises DataError: there is no such file."""
     try:
         sizes = [(file.name, file.stat().st_size) for file in files]
-    except FileNotFoundError:
+    except (OSError, ValueError):  # also a name that no file can have
         why, remedy = message("There is no such file."), message("Check the path.")
         raise DataError([Problem(Severity.ERROR, "file_missing", why, remedy, name)]) from None
     return hashlib.sha256(json.dumps([sizes, options], sort_keys=True).encode()).hexdigest()[:32]

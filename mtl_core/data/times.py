@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mtl_core.base.messages import Message, message
+from mtl_core.base.messages import N_, Message, message
 from mtl_core.data.problems import Severity
 
 Dates: TypeAlias = Literal["day_first", "month_first"]
@@ -79,6 +79,38 @@ def _read(column: pa.Array | pa.ChunkedArray, dates: Dates | None) -> Times:
         remarks.append(("times_without_offset", Severity.WARNING, naive, why, message("Write all times with an offset, or none.")))
     values = pa.array(moments, pa.int64(), mask=~known).cast(pa.timestamp("us"))
     return Times(values, valid & ~known, remarks)
+
+
+_UNITS = (
+    (N_("days such as 20240531"), 1.9e7, 2.1e7),
+    (N_("seconds"), 3e8, 5e9),
+    (N_("milliseconds"), 3e11, 5e12),
+    (N_("microseconds"), 3e14, 5e15),
+    (N_("nanoseconds"), 3e17, 5e18),
+)
+"""Numbers of the years from about 1980 to 2100, since 1970 but for the first."""
+
+
+def times_of_numbers(values: pa.Array | pa.ChunkedArray, wrong: np.ndarray) -> Times:
+    """values: float64 that grows with time, or should: numbers of several units are said."""
+    numbers = np.asarray(pc.fill_null(values, np.nan), float)
+    units = np.full(len(numbers), -1)
+    for unit, (_, low, high) in enumerate(_UNITS):
+        units[(numbers >= low) & (numbers < high)] = unit
+    like_times = units >= 0
+    found = np.bincount(units[like_times], minlength=len(_UNITS))
+    if np.count_nonzero(found) < 2 or like_times.sum() < 0.9 * np.isfinite(numbers).sum():
+        return Times(values, wrong, [])
+    most = int(found.argmax())
+    odd = like_times & (units != most)
+    why = message(
+        "{count} times look like {found}, most others like {most}; all are ordered as the bare numbers that they are.",
+        count=int(odd.sum()),
+        found=message(_UNITS[units[int(np.argmax(odd))]][0]),
+        most=message(_UNITS[most][0]),
+    )
+    remedy = message("Write all times in one unit, or as 2024-05-31 18:30.")
+    return Times(values, wrong, [("mixed_time_units", Severity.WARNING, odd, why, remedy)])
 
 
 class _Parts:

@@ -14,7 +14,7 @@ from mtl_core.base.messages import N_, Message, message
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.data.split import SplitConfig, split_rows
 from mtl_core.data.times import Dates
-from mtl_core.data.values import as_number, as_text, as_times, codes_of
+from mtl_core.data.values import as_number, as_text, as_times, codes_of, seen_codes
 
 
 class TransactionConfig(BaseModel):
@@ -240,8 +240,8 @@ def _clean(table: pa.Table, options: TransactionConfig, file: str | None, dates:
             problems.append(Problem(severity, code, message(why, count=count), remedy, file, line, column, count))
             keep[bad] = False
 
-    users, user_names = codes_of(as_text(table.column(options.user)))
-    items, item_names = codes_of(as_text(table.column(options.item)))
+    users, user_names = seen_codes(table.column(options.user))
+    items, item_names = seen_codes(table.column(options.item))
     found = as_times(table.column(options.time), dates)
     times, unreadable = found.values, found.wrong
     for code, severity, rows, why, remedy in found.remarks:

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from mtl_core.data.lists import of_lists, read_lists
 from mtl_core.data.numbers import PLAIN, Numbers, read_numbers
-from mtl_core.data.times import Dates, Times, read_times
+from mtl_core.data.times import Dates, Times, read_times, times_of_numbers
 
 Column: TypeAlias = "pa.Array | pa.ChunkedArray"
 
@@ -100,8 +100,7 @@ def as_times(column: Column, dates: Dates | None = None) -> Times:
         return Times(column.cast(pa.timestamp("us"), safe=False), np.zeros(len(column), bool), [])
     if is_text(column) and not _are_numbers(column):
         return read_times(column.cast(pa.string()), dates)
-    values, wrong = as_number(column)
-    return Times(values, wrong, [])
+    return times_of_numbers(*as_number(column))
 
 
 def _are_numbers(text: Column) -> bool:
@@ -136,6 +135,14 @@ def codes_of(column: Column) -> tuple[np.ndarray, pa.Array]:
             encoded = pa.concat_arrays(encoded.chunks) if encoded.num_chunks else pa.array([], encoded.type)
     codes = np.array(pc.fill_null(encoded.indices.cast(pa.int64()), -1))
     return codes, encoded.dictionary
+
+
+def seen_codes(column: Column, any_case: bool = False) -> tuple[np.ndarray, pa.Array]:
+    """As `codes_of`, where values that a person sees as the same are the same (see `cleaned`); any_case: whatever their case."""
+    codes, distinct = codes_of(as_text(column) if pa.types.is_list(column.type) else column)
+    text = as_text(distinct)
+    seen, values = codes_of(cleaned(pc.utf8_lower(text) if any_case else text))
+    return np.append(seen, -1)[codes], values
 
 
 def flags(values: Column) -> np.ndarray:

@@ -1,7 +1,8 @@
 """What a task kind is: a schema, and what is done with its rows, its head and its report. Loads no torch.
 
 A new kind is one folder, `mtl_core/tasks/<name>/`, one line in `mtl_core/tasks/__init__.py` and one test file. In the folder
-`__init__.py` is the light half, `KIND`: a `TaskKind` with its `Rows` and its `Report`; `head.py` is the half that needs torch, `HEAD`.
+`__init__.py` is the light half, `KIND`: a `TaskKind` with its `Rows` and its `Report`; `suiting.py` says which tables suit it; `head.py` is
+the half that needs torch, `HEAD`.
 
 How rows go through a kind:
 
@@ -29,7 +30,6 @@ from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem
 from mtl_core.data.profile import Columns
 from mtl_core.tasks.suiting import Proposal
-from mtl_core.tasks.suits import by_names
 
 if TYPE_CHECKING:
     from mtl_core.evaluation.weighed import Weighed
@@ -318,7 +318,7 @@ class TaskKind:
     answer_fields: how the entries of `report.answers` are shown, beside those of `ANSWERS`.
     measured_by: the options that change what is measured: numbers of tasks that differ in them cannot be compared.
     load_head:  gives the half that needs torch; see `head_of`.
-    suits:      which columns of a table would fill its fields, and how well that fits; see `mtl_core.tasks.suits`.
+    suits:      which columns of a table would fill its fields, and how well that fits; see `mtl_core.tasks.suiting`.
     """
 
     name: str
@@ -338,7 +338,7 @@ class TaskKind:
     rows_at_once: int = 16_384
     answer_fields: Mapping[str, AnswerField] = field(default_factory=dict)
     measured_by: tuple[str, ...] = ()
-    suits: Callable[[Columns], Iterable[Proposal]] = by_names
+    suits: Callable[[Columns], Iterable[Proposal]] = lambda columns: ()
 
     def answer_field(self, key: str) -> AnswerField:
         """Of an entry of an answer; one that nobody named is shown as it is called."""

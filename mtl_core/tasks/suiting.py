@@ -1,140 +1,45 @@
-"""What `tasks.suits` stands on: what columns are called in the wild, and what several kinds look for in a table."""
+"""What says whether a table suits a kind: what columns are called in the wild, and what several kinds look for in a table.
+
+Each kind has a function of its own, `TaskKind.suits`, in the `suiting.py` of its folder. It proposes columns for the kind's fields by what
+the columns hold and then by what they are called, with a score in [0, 1] that may be compared between kinds, and says why in one sentence.
+The scores are hand-made and ordered on 40 tables (tests/config/test_suggestions.py): what the values prove (an answer that stands in its
+passage, a query that comes again with other products) is above what names say, and names above what merely could be.
+"""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from mtl_core.base.messages import Message
 from mtl_core.data.profile import Column, Columns, called_id
 
-LABELS = (
-    "label",
-    "labels",
-    "class",
-    "target",
-    "intent",
-    "category",
-    "sentiment",
-    "polarity",
-    "y",
-    "outcome",
-    "topic",
-    "emotion",
-    "标签",
-    "类别",
-    "意图",
-    "情感",
-)
-CLICKS = (
-    "click",
-    "clicked",
-    "clicks",
-    "is_click",
-    "conversion",
-    "converted",
-    "revenue",
-    "purchase",
-    "purchased",
-    "bought",
-    "churn",
-    "exited",
-    "点击",
-)
-CONVERSIONS = ("conversion", "converted", "purchase", "purchased", "bought", "购买")
-RATINGS = (
-    "rating",
-    "ratings",
-    "score",
-    "scores",
-    "stars",
-    "star",
-    "overall",
-    "grade",
-    "quality",
-    "points",
-    "review_rating",
-    "评分",
-    "星级",
-)
-PRICES = ("price", "saleprice", "amount", "cost", "value", "sales", "价格", "销量")
-QUERIES = ("query", "search", "search_term", "keyword", "keywords", "search_query", "question", "搜索词", "查询")
-FOUND = (
-    "product",
-    "candidate",
-    "passage",
-    "document",
-    "doc",
-    "item",
-    "product_title",
-    "result",
-    "title",
-    "positive",
-    "pos",
-    "商品",
-    "商品标题",
-)
-GRADES = ("relevance", "relevant", "grade", "gain", "score", "label", "rating", "相关性")
-DIALOGUES = ("dialogue", "dialog", "conversation", "context", "turns", "utterances", "messages", "对话")
-REPLIES = ("reply", "response", "answer", "agent_reply", "utterance", "positive", "pos", "completion", "回复")
-HISTORIES = ("history", "past_items", "viewed", "basket", "clicked_items", "purchases", "sequence", "历史")
-SOURCES = (
-    "source",
-    "article",
-    "document",
-    "input",
-    "prompt",
-    "instruction",
-    "data",
-    "facts",
-    "attributes",
-    "text",
-    "dialogue",
-    "body",
-    "原文",
-)
-TARGETS = ("target", "output", "summary", "highlights", "response", "reply", "description", "completion", "headline", "text", "摘要")
-TAGS = ("tags", "labels", "tag", "themes", "topics", "aspects", "genres", "categories", "keywords", "标签")
-SPANS = ("attributes", "spans", "entities", "target_scores", "annotations", "ner", "aspects", "label", "labels")
-TITLES = ("title", "name", "headline", "subject", "summary", "description", "标题", "名称", "描述")
-BODIES = (
-    "text",
-    "message",
-    "utterance",
-    "review",
-    "body",
-    "content",
-    "comment",
-    "sentence",
-    "tweet",
-    "question",
-    "input",
-    "评论",
-    "内容",
-    "文本",
-)
-USERS = ("user", "customer", "client", "member", "account", "buyer", "visitor", "session", "reviewer", "用户", "客户", "会员", "买家")
-ITEMS = (
-    "item",
-    "product",
-    "stock",
-    "sku",
-    "asin",
-    "article",
-    "goods",
-    "movie",
-    "book",
-    "track",
-    "song",
-    "artist",
-    "video",
-    "news",
-    "ad",
-    "商品",
-    "产品",
-    "物品",
-)
-ANSWERS = ("answer", "answers", "answer_text", "span")
-PASSAGES = ("passage", "context", "paragraph", "document")
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+LABELS = _words("label labels class target intent category sentiment polarity y outcome topic emotion 标签 类别 意图 情感")
+CLICKS = _words("click clicked clicks is_click conversion converted revenue purchase purchased bought churn exited 点击")
+CONVERSIONS = _words("conversion converted purchase purchased bought 购买")
+RATINGS = _words("rating ratings score scores stars star overall grade quality points review_rating 评分 星级")
+PRICES = _words("price saleprice amount cost value sales 价格 销量")
+QUERIES = _words("query search search_term keyword keywords search_query question 搜索词 查询")
+FOUND = _words("product candidate passage document doc item product_title result title positive pos 商品 商品标题")
+GRADES = _words("relevance relevant grade gain score label rating 相关性")
+DIALOGUES = _words("dialogue dialog conversation context turns utterances messages 对话")
+REPLIES = _words("reply response answer agent_reply utterance positive pos completion 回复")
+HISTORIES = _words("history past_items viewed basket clicked_items purchases sequence 历史")
+SOURCES = _words("source article document input prompt instruction data facts attributes text dialogue body 原文")
+TARGETS = _words("target output summary highlights response reply description completion headline text 摘要")
+TAGS = _words("tags labels tag themes topics aspects genres categories keywords 标签")
+SPANS = _words("attributes spans entities target_scores annotations ner aspects label labels")
+TITLES = _words("title name headline subject summary description 标题 名称 描述")
+BODIES = _words("text message utterance review body content comment sentence tweet question input 评论 内容 文本")
+USERS = _words("user customer client member account buyer visitor session reviewer 用户 客户 会员 买家")
+ITEMS = _words("item product stock sku asin article goods movie book track song artist video news ad 商品 产品 物品")
+ANSWERS = _words("answer answers answer_text span")
 SIDES = (
     ("left", "right"),
     ("a", "b"),
@@ -151,7 +56,7 @@ LONG = 12
 
 @dataclass(frozen=True)
 class Proposal:
-    """Columns for the fields of a kind. score: in [0, 1]; group, time: the column that a split should be made by; label: what it should
+    """Columns for the fields of a kind. score: in [0, 1]; group: the column that a split should be made by; label: what it should
     be stratified by; log: role of a transaction log → column."""
 
     score: float
@@ -260,3 +165,42 @@ def group_of(columns: Columns, text: Column) -> str:
         if c.repeats > 1.2 and c.distinct >= 0.9 * text.distinct and columns.determines(c.name, text.name):
             return c.name
     return text.name
+
+
+def pairs(columns: Columns) -> Iterator[tuple[list[str], list[str], float]]:
+    """Two texts of the same sort: by names that come in twos, else where there are two texts of like length."""
+    some = [c for c in columns.of("text", "category", "number") if not c.turns]
+    first, second = sides(some)
+    if first:
+        both = [(a, b) for a, b in zip(first, second, strict=True) if "number" not in (a.role, b.role)]
+        both.sort(key=lambda p: -min(p[0].words, p[1].words) if p[0].role == "text" else 0)
+        yield [a.name for a, _ in both], [b.name for _, b in both], 0.86
+    elif len(found := [c for c in texts(columns) if not c.turns]) == 2:
+        a, b = found
+        if (
+            0.6 < (a.words + 0.5) / (b.words + 0.5) < 1.67
+            and not (called(a, QUERIES) or called(b, QUERIES))
+            and max(a.repeats, b.repeats) < 3
+        ):
+            yield [a.name], [b.name], 0.66
+
+
+def inside(columns: Columns, text: str, parts: str) -> float:
+    """Share of rows in which all that the second column says stands in the first, as far as it can be read."""
+    rows = columns.pairs(text, parts)
+    said = [(t.casefold(), _said(p)) for t, p in rows]
+    said = [(t, p) for t, p in said if p]
+    return float(np.mean([np.mean([i in t for i in p]) >= 0.5 for t, p in said])) if len(said) >= 2 else 0.0
+
+
+def _said(cell: str) -> list[str]:
+    """The words of a cell: itself, the strings of a list or an object, what stands behind the colons."""
+    cell = cell.strip()
+    if cell[:1] in "[{":
+        quoted = [one or other for one, other in re.findall(r"\"((?:[^\"\\]|\\.)*)\"|'([^']*)'", cell)]
+        squeezed = cell.replace(" ", "")
+        keys = {t for t in quoted if f'{t}":' in squeezed or f"{t}':" in squeezed}
+        return [t.casefold() for t in quoted if t and t not in keys] or [t.casefold() for t in re.findall(r"\"([^\"]+)\":\s*\d", cell)]
+    if ":" in cell and ";" in cell:
+        return [p.partition(":")[2].strip().casefold() for p in cell.split(";") if ":" in p]
+    return [cell.casefold()] if cell else []

@@ -33,6 +33,7 @@ WESTERN = {
     "Portuguese": "não gostei, devolução\nótima qualidade",
     "Italian": "qualità pessima, perché è rotto",
     "Swedish": "för små skor, på väg tillbaka",
+    "several": "größe,naïve;3 €\nsmörgåsbord,señor,déjà vu",
     "signs": "price 30 € fine\nit’s good – really\n“great” shoes",
 }
 
@@ -49,8 +50,8 @@ def test_texts_of_many_languages(tmp_path: Path, encoding: str, repeat: int) -> 
     read = read_table(path)
     assert read.table.column("text").to_pylist() == TEXTS[encoding].split("\n") * repeat
     (problem,) = read.problems
-    assert (problem.code, problem.line) == ("guessed_encoding", 2)
-    assert TEXTS[encoding].split("\n")[0] in str(problem.why)
+    assert problem.code == "guessed_encoding" and problem.line is not None
+    assert TEXTS[encoding].split("\n")[problem.line - 2] in str(problem.why)
     assert str(read.encoding) in str(problem.why) and str(read.encoding) not in str(problem.remedy).split()
     assert problem.severity == ("info" if encoding == "gb18030" and repeat > 1 else "warning")
 
@@ -97,3 +98,11 @@ def test_what_may_be_chosen() -> None:
     assert all(map(known_encoding, ("latin1", "windows-1251", "GBK")))
     assert not any(map(known_encoding, ("klingon", "hex", "zlib", "", "\0", "../x")))
     assert len({codecs.lookup(name).name for name in OFFERED}) == len(OFFERED)
+
+
+def test_the_line_shown_is_one_that_another_encoding_reads_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("text,größe\nschön,1\ncafé,2\nvoilà,3\n".encode("cp1252"))
+    (problem,) = read_table(path).problems
+    others = fitting_encodings("größe schön café voilà".encode("cp1252"))[:2]
+    assert others == ["cp1252", "cp1250"] and problem.line == 4 and "“voilà,3”" in str(problem.why)

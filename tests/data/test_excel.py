@@ -89,3 +89,18 @@ def test_a_workbook_that_unpacks_past_the_limit(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert set(codes(path, limits=Limits(max_bytes=100_000))) == {"too_large"}
+
+
+def test_why_cells_are_empty_that_are_not_on_the_screen(tmp_path: Path) -> None:
+    made = openpyxl.Workbook()
+    for row in (["text", "label"], ["x", "=1+1"], ["y", "a"], ["z", None], ["v", "=2+2"]):
+        made.active.append(row)
+    made.active.merge_cells("B3:B4")
+    made.save(tmp_path / "a.xlsx")
+    table = read_table(tmp_path / "a.xlsx")
+    assert table.table["label"].to_pylist() == [None, "a", None, None]
+    assert {p.code: (p.line, str(p.severity)) for p in table.problems} == {
+        "formula_without_result": (2, "warning"),
+        "merged_cells": (3, "warning"),
+    }
+    assert "2 formulas" in str(table.problems[0].why) and "B3:B4" in str(table.problems[1].why)

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pytest
 
-from mtl_core.data.mapping import map_columns, suggest, suitability
+from mtl_core.data.mapping import map_columns, suggest
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,6 @@ def test_names_are_known_with_a_reason() -> None:
     found = suggest(table(Class=["a", "b"], Review=["red shoe", "hat"], User_ID=["1", "2"]), (TEXT, LABEL, GROUP))
     assert {f: s.columns for f, s in found.items()} == {"text": ["Review"], "label": ["Class"], "group": ["User_ID"]}
     assert str(found["label"].reason) == "The name “Class” is common for this field."
-
-
-def test_a_table_suits_the_kind_that_its_columns_are_named_for() -> None:
-    rows = table(message=["where is it", "send it back"], intent=["delivery", "refund"])
-    named, by_content = suitability(rows, (TEXT, LABEL)), suitability(rows, (Field("query", "text"), LABEL))
-    assert named == (True, 2, 98.0) and named > by_content
-    assert suitability(rows, (TEXT, LABEL, Field("time", "number"))) == (False, 0, 0.0), "a required field that nothing fits"
-    rated, plain = table(message=["where is it", "send it back"], stars=[1, 2]), table(message=["where is it", "send it back"])
-    assert suitability(rated, (TEXT, LABEL)) > suitability(rated, (TEXT,)), "texts alone suit any table"
-    assert suitability(plain, (TEXT,)) > suitability(plain, (TEXT, LABEL)), "but they are better than a label that is not there"
 
 
 def test_texts_and_labels_are_known_by_what_they_hold() -> None:
@@ -178,3 +168,21 @@ def test_tags_in_columns_of_0_and_1_are_the_names_of_those_that_say_yes() -> Non
     assert not problems and found["label"].to_pylist() == [["toxic", "threat", "insult"], [], ["insult"]]
     none, _ = map_columns(table(a=[None, 1], b=[None, 0]), (Field("label", "label", many=True, holds="tags"),), {"label": ["a", "b"]})
     assert none["label"].to_pylist() == [None, ["a"]], "a row without any value has no label"
+
+
+def test_a_label_that_is_an_input_too_is_said() -> None:
+    _, (problem,) = map_columns(table(a=["x", "y"], b=["1", "2"]), (TEXT, LABEL), {"text": ["a", "b"], "label": "b"})
+    assert (problem.code, problem.column, str(problem.severity)) == ("label_as_input", "b", "warning")
+
+
+def test_a_class_that_looks_like_a_list_among_classes_is_said() -> None:
+    mapped, (problem,) = map_columns(table(a=["x", "y"], b=["a", '["a"]']), (TEXT, LABEL), {"text": "a", "label": "b"})
+    assert (problem.code, problem.line, problem.count) == ("label_like_list", 3, 1) and mapped["label"].to_pylist() == ["a", '["a"]']
+
+
+def test_things_of_a_list_keep_their_spelling() -> None:
+    cells = ["[1.10, 2]", "[1_0, 0x10, -3, 'x']", '["a", true, null, 12345678901234567890123]', "['a' 'b']"]
+    mapped, problems = map_columns(table(h=cells), (HISTORY,), {"history": "h"})
+    assert problems == []
+    found = [["1.10", "2"], ["1_0", "0x10", "-3", "x"], ["a", "true", "12345678901234567890123"], ["a", "b"]]
+    assert mapped["history"].to_pylist() == found

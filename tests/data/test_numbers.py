@@ -6,6 +6,7 @@ import pytest
 
 from mtl_core.data.mapping import map_columns
 from mtl_core.data.numbers import read_numbers
+from mtl_core.data.places import in_file
 from mtl_core.data.problems import Severity
 from mtl_core.tasks.base import Field
 
@@ -75,3 +76,38 @@ def test_a_table_says_what_was_read_as_what(field: Field) -> None:
         "number_notation": (Severity.INFO, 3, 1),
     }
     assert "“€ 12,90” is read as 12.9." in str(problems[-1]) and problems[-1].column == "price" and problems[-1].file == "shop.csv"
+
+
+@pytest.mark.parametrize(
+    ("training", "test", "number"),
+    [
+        (["0.5", "1.5"], ["1,000", "1,001"], "1000"),  # by itself: 1 or 1000
+        (["0,5", "1,5"], ["1.000", "1.001"], "1000"),  # by itself: 1
+    ],
+)
+def test_a_file_whose_numbers_other_files_decide(training: list[str], test: list[str], number: str) -> None:
+    lines = [2, 3, *in_file(np.array([2, 3]), 2).tolist()]
+    table = pa.table({"text": ["t"] * 4, "y": training + test, "_line": lines})
+    mapped, problems = map_columns(table, (Field("label", "label", "", holds="number"),), {"label": "y"}, "t")
+    found = {p.code: p for p in problems}["number_notation_of_file"]
+    assert (str(found.severity), found.file, found.line, found.count) == ("warning", "t/test", 2, 2)
+    assert f"“{test[0]}” as {number}" in str(found.why) and str(mapped["label"][2].as_py()) == f"{number}.0"
+
+
+def test_files_that_say_themselves_how_their_numbers_are_written_need_no_word() -> None:
+    table = pa.table({"y": ["0,5", "1,5", "2,5"], "_line": [2, 3, in_file(2, 2)]})
+    _, problems = map_columns(table, (Field("label", "label", "", holds="number"),), {"label": "y"}, "t")
+    assert [p.code for p in problems] == ["number_notation"]
+
+
+def test_true_among_numbers_is_said() -> None:
+    field = Field("label", "label", "", holds="number")
+    table = pa.table({"y": ["2.5", "true", "3"], "_line": [2, 3, 4]})
+    mapped, (problem,) = map_columns(table, (field,), {"label": "y"})
+    assert (problem.code, problem.line, problem.count, mapped["label"].to_pylist()) == ("truth_as_number", 3, 1, [2.5, 1, 3])
+    assert map_columns(table.slice(1, 1), (field,), {"label": "y"})[1] == []
+
+
+def test_a_number_too_large_for_any_is_none() -> None:
+    found = read_numbers(pa.array(["1e999", "9" * 400, "-2e308", "1e3"]))
+    assert found.values.to_pylist() == [None, None, None, 1000] and found.wrong.tolist() == [True, True, True, False]

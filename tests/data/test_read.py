@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mtl_core.data.csv_rows import sniff_delimiter
 from mtl_core.data.findings import Limits
 from mtl_core.data.problems import DataError, Problem
-from mtl_core.data.read import Table, read_table
+from mtl_core.data.read import Table, read_files, read_table
 
 
 @pytest.fixture
@@ -333,7 +333,11 @@ def test_comments_above_the_header_are_left_out(write) -> None:
     for comments in ("# exported, 2024\n# by shop\n", "# exported on 2024-03-01\n"):
         table = read_table(write(comments + "a,b,c\n1,2,3\n"))
         assert [(r["a"], r["c"]) for r in rows(table)] == [("1", "3")]
+        (problem,) = table.problems
+        assert (problem.code, problem.line, str(problem.severity)) == ("comments_skipped", 1, "info") and "# exported" in str(problem.why)
     assert rows(read_table(write("#,a,b\n1,2,3\n"))) == [{"#": "1", "a": "2", "b": "3", "_line": 2}]
+    table = read_table(write('#id,text,label\n1,"x, y",a\n2,z,b\n'))
+    assert table.problems == [] and rows(table)[0] == {"#id": "1", "text": "x, y", "label": "a", "_line": 2}
 
 
 def test_columns_that_nobody_named(write) -> None:
@@ -410,6 +414,31 @@ def test_broken_lines_of_jsonl(write) -> None:
     assert "Expecting value" in str(found["broken_json"].why)
 
 
+@pytest.mark.parametrize("around", [("", "\n", ""), ("[", ",\n", "]")])
+def test_json_that_hides_what_it_holds(write, around: tuple[str, str, str]) -> None:
+    begin, between, end = around
+    records = [
+        '{"a": "x", "n": 1.10}',
+        '{"a": "y", "b": {"k": 1, "k": 2.50}, "a": "z"}',
+        '{"a": "\\ud83d \\ud83d\\ude00", "n": 1e400}',
+        '{"n": %s}',
+    ]
+    table = read_table(write(begin + between.join(records) % ("1" * 5000) + end, "t.jsonl"))
+    assert table.table["n"].to_pylist() == ["1.10", None, "1e400", "1" * 5000]
+    assert table.table["a"].to_pylist() == ["x", "z", "� 😀", None] and table.table["b"][1].as_py() == '{"k": 2.50}'
+    assert {p.code: (p.line, p.count, str(p.severity)) for p in table.problems} == {
+        "repeated_key": (2, 1, "warning"),
+        "half_character": (3, 1, "warning"),
+    }
+
+
+def test_a_name_that_no_file_can_have(tmp_path: Path) -> None:
+    for name in ("x" * 300 + ".csv", "a\0b.csv"):
+        with pytest.raises(DataError) as caught:
+            read_table(tmp_path / name)
+        assert [p.code for p in caught.value.problems] == ["file_missing"]
+
+
 def test_json_nested_without_end(write) -> None:
     assert "broken_json" in faults(write("[" * 100_000 + "\n", "t.jsonl"))
 
@@ -467,3 +496,17 @@ def test_column_with_a_name_of_ours(write) -> None:
 
 def test_messages_call_the_file_by_its_given_name(write) -> None:
     assert faults(write(b"", "0123456789ab.csv"), name="orders.csv")["empty_file"].file == "orders.csv"
+
+
+def test_parts_whose_types_hold_no_number_of_both_are_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"n": [2**53 + 1, 2]}), tmp_path / "a.parquet")
+    pq.write_table(pa.table({"n": [0.5]}), tmp_path / "b.parquet")
+    with pytest.raises(DataError) as caught:
+        read_files(tmp_path / "a.parquet", {"test": tmp_path / "b.parquet"})
+    assert [(p.code, p.column) for p in caught.value.problems] == [("other_type", "n")]
+
+
+def test_parquet_whose_texts_are_not_utf8_is_refused(tmp_path: Path) -> None:
+    wrong = pa.Array.from_buffers(pa.string(), 2, pa.array([b"a\xff", b"b"]).buffers())
+    pq.write_table(pa.table({"a": wrong}), tmp_path / "a.parquet")
+    assert {code: p.column for code, p in faults(tmp_path / "a.parquet").items()} == {"bad_encoding": "a"}

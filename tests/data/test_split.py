@@ -147,6 +147,37 @@ def test_given_split_that_means_nothing_is_an_error() -> None:
     assert "no_train_rows" in {p.code for p in problems if p.severity == "error"}
 
 
+def test_rows_that_a_typing_error_leaves_out_are_a_warning() -> None:
+    given = table(s=["train"] * 8 + ["val", "test", "trian"])
+    (problem,) = split_rows(given, SplitConfig(by="column", column="s"))[1]
+    assert (problem.code, str(problem.severity), problem.count) == ("split_left_out", "warning", 1) and "trian" in str(problem.why)
+    chosen = SplitConfig(by="column", column="s", values={"train": "train", "val": "validation", "test": "test"})
+    assert [str(p.severity) for p in split_rows(given, chosen)[1]] == ["info"], "a person left them out"
+
+
+SAME = ["é4", "e\u03014", "é4 ", "\u00a0é4", "é4\u200b", "é\u00ad4"]
+"""One value in spellings that nobody can tell apart."""
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_groups_are_what_a_person_sees(seed: int) -> None:
+    groups = [spelling.replace("4", str(i)) for i in range(10) for spelling in SAME]
+    split, _ = split_rows(table(g=groups), SplitConfig(by="group", column="g", seed=seed))
+    assert all(len(set(split[i * len(SAME) : (i + 1) * len(SAME)])) == 1 for i in range(10))
+    labels = [SAME[i % len(SAME)] for i in range(60)]
+    split, _ = split_rows(table(label=labels), SplitConfig(by="stratified", column="label", seed=seed))
+    plain, _ = split_rows(table(label=["é4"] * 60), SplitConfig(by="stratified", column="label", seed=seed))
+    assert split.tolist() == plain.tolist()
+
+
+@pytest.mark.parametrize("other", ["red  shoe", "red\u00a0shoe", "red shoe\u200b", "Red shoe ", "red sh\u00adoe"])
+def test_texts_that_look_alike_leak(other: str) -> None:
+    found = check_leaks(table(text=["red shoe", other]), np.array(["train", "test"]), ["text"])
+    assert [p.code for p in found] == ["leak_texts"]
+    groups = check_leaks(table(text=["a", "b"], g=["red shoe", "red\u00a0shoe "]), np.array(["train", "test"]), ["text"], "g")
+    assert [p.code for p in groups] == ["leak_groups"]
+
+
 def test_missing_column_is_an_error_with_a_hint() -> None:
     split, (problem,) = split_rows(table(product_id=[1, 2]), SplitConfig(by="group", column="productid"), "a.csv")
     assert (split == "").all()

@@ -104,3 +104,22 @@ def test_a_split_by_time_reads_as_a_log_does() -> None:
     assert split.tolist() == ["train", "train", "test"] and problems == []
     _, (problem,) = split_rows(table, SplitConfig(by="time", column="when", test=0.3, validation=0), "a.csv")
     assert (problem.code, problem.line, problem.column, problem.count) == ("ambiguous_dates", 2, "when", 3)
+
+
+SECONDS = [1_700_000_000 + 1000 * i for i in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("other", "called"),
+    [([s * 1000 for s in SECONDS[:4]], "milliseconds"), ([20240101, 20240102], "days"), ([s * 10**9 for s in SECONDS[:3]], "nanoseconds")],
+)
+def test_numbers_in_two_units_are_said(other: list[int], called: str) -> None:
+    mixed = pa.table({"t": SECONDS + other, "_line": range(2, len(SECONDS + other) + 2)})
+    for table in (mixed, mixed.set_column(0, "t", mixed["t"].cast(pa.string()))):
+        (problem,) = split_rows(table, SplitConfig(by="time", column="t"))[1]
+        assert (problem.code, problem.line, problem.count) == ("mixed_time_units", 22, len(other)) and called in str(problem.why)
+
+
+@pytest.mark.parametrize("numbers", [SECONDS, [20240101, 20240215, 20251231], list(range(1, 10**10, 10**8)), [0, *SECONDS], [1e9, None]])
+def test_numbers_of_one_unit_or_none_need_no_word(numbers: list[float]) -> None:
+    assert as_times(pa.array(numbers, pa.float64())).remarks == []

@@ -264,3 +264,13 @@ def test_rows_are_counted_by_tag() -> None:
         None,
         ["sale"],
     ]
+
+
+def test_a_cell_that_is_a_list_is_read_as_one_however_many_are() -> None:
+    plain = ["a", "c, d"]
+    for cells in (['["a", "b"]', *plain, "a"], ["['a', 'b']"] * 3 + plain):
+        spec, rows = tags_of(cells, KIND.Options(minimum_count=1))
+        assert spec["tags"] == ["a", "b", "c", "d"] and rows[0] == ["a", "b"] and ["c", "d"] in rows
+    assert tags_of(["[new] x", "b", "b"], KIND.Options(minimum_count=1))[0]["tags"] == ["[new] x", "b"]
+    spec, rows = tags_of(["[1.10, 2]", "1.10", "[]", "2"], KIND.Options(minimum_count=1))
+    assert spec["tags"] == ["1.10", "2"] and rows == [["1.10", "2"], ["1.10"], [], ["2"]]

@@ -11,9 +11,10 @@ from pydantic import Field as Setting
 from mtl_core.base.messages import N_, message
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation import metrics, weighed
-from mtl_core.tasks import common, suits, vectors
+from mtl_core.tasks import common, vectors
 from mtl_core.tasks.base import AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.classification import classes
+from mtl_core.tasks.classification.suiting import suits
 
 SHOWN_CLASSES = 30  # of a confusion matrix
 
@@ -339,7 +340,7 @@ KIND = TaskKind(
     rows=ClassificationRows(),
     report=REPORT,
     load_head=head_of(__name__),
-    suits=suits.classification,
+    suits=suits,
 )
 
 

@@ -10,9 +10,10 @@ from pydantic import Field as Setting
 from mtl_core.base.messages import N_, message
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation import metrics, weighed
-from mtl_core.tasks import common, features, suits
+from mtl_core.tasks import common, features
 from mtl_core.tasks.base import AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.click_through import clicks
+from mtl_core.tasks.click_through.suiting import suits
 
 
 class ClickThroughOptions(clicks.ClickOptions, features.FeatureOptions):
@@ -319,5 +320,5 @@ KIND = TaskKind(
     rows=ClickThroughRows(),
     report=REPORT,
     load_head=head_of(__name__),
-    suits=suits.click_through,
+    suits=suits,
 )

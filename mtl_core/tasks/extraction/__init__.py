@@ -13,9 +13,10 @@ from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation import weighed
-from mtl_core.tasks import common, suits
+from mtl_core.tasks import common
 from mtl_core.tasks.base import SPANS, AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.extraction import cells
+from mtl_core.tasks.extraction.suiting import suits
 from mtl_core.tasks.spans import PIECES, Span, apart, lower, objects
 
 EXAMPLE = '{"brand": "Ellie Shoes", "colour": ["red", "black"]}'
@@ -296,7 +297,7 @@ KIND = TaskKind(
     rows=ExtractionRows(),
     report=REPORT,
     load_head=head_of(__name__),
-    suits=suits.extraction,
+    suits=suits,
 )
 
 

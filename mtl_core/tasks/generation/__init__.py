@@ -12,9 +12,10 @@ from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation import metrics, weighed
-from mtl_core.tasks import common, suits
+from mtl_core.tasks import common
 from mtl_core.tasks.base import AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.frequencies import words_of
+from mtl_core.tasks.generation.suiting import suits
 
 SHOWN_TEXTS = 20  # of a report
 
@@ -249,5 +250,5 @@ KIND = TaskKind(
     rows=GenerationRows(),
     report=REPORT,
     load_head=head_of(__name__),
-    suits=suits.generation,
+    suits=suits,
 )

@@ -12,9 +12,10 @@ from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation import metrics, weighed
-from mtl_core.tasks import common, suits
+from mtl_core.tasks import common
 from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.frequencies import words_of
+from mtl_core.tasks.masked_language_modelling.suiting import suits
 
 SHOWN_TOKENS = 30  # of a report
 
@@ -146,7 +147,7 @@ KIND = TaskKind(
     rows=MaskedLanguageModellingRows(),
     report=REPORT,
     load_head=head_of(__name__),
-    suits=suits.masked_language_modelling,
+    suits=suits,
 )
 
 

@@ -10,8 +10,9 @@ from pydantic import Field as Setting
 from mtl_core.base.messages import N_
 from mtl_core.data.problems import Problem
 from mtl_core.evaluation import metrics, weighed
-from mtl_core.tasks import common, suits, vectors
+from mtl_core.tasks import common, vectors
 from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
+from mtl_core.tasks.matching.suiting import suits
 
 SAME, DIFFERENT = N_("same"), N_("different")
 
@@ -159,5 +160,5 @@ KIND = TaskKind(
     rows=MatchingRows(),
     report=REPORT,
     load_head=head_of(__name__),
-    suits=suits.matching,
+    suits=suits,
 )

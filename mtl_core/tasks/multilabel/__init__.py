@@ -10,12 +10,13 @@ import pyarrow.compute as pc
 from pydantic import Field as Setting
 
 from mtl_core.base.messages import N_, message
-from mtl_core.data.lists import read_lists
+from mtl_core.data.lists import like_lists, read_lists
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.data.values import cleaned
 from mtl_core.evaluation import metrics, weighed
-from mtl_core.tasks import common, suits, vectors
+from mtl_core.tasks import common, vectors
 from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
+from mtl_core.tasks.multilabel.suiting import suits
 
 SEPARATORS = (",", ";", "|", "/", "，", "；", "、")
 
@@ -349,7 +350,7 @@ KIND = TaskKind(
     rows=MultilabelRows(),
     report=REPORT,
     load_head=head_of(__name__),
-    suits=suits.multilabel,
+    suits=suits,
 )
 
 
@@ -375,23 +376,34 @@ def _cells(column: pa.ChunkedArray, options: MultilabelOptions) -> pa.ChunkedArr
 
 
 def _lists(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, np.ndarray]:
-    """(lists, also where most cells are lists as JSON or as Python prints them, else strings; (N,) bool: a list that is broken)."""
+    """(lists, or strings, in which a list as JSON or as Python prints it has become its tags with `_TAG` before each; (N,) bool: a list
+    that is broken). Where most cells are no lists, one that cannot be read as a list is a text."""
     none = np.zeros(len(column), bool)
     if pa.types.is_list(column.type):
         return column, none
     names = common.names(column)
     flat = pa.concat_arrays(names.chunks) if names.num_chunks else pa.array([], pa.string())
     rows, broken = read_lists(flat)
-    alike = pc.sum(pc.match_substring_regex(flat, r"^\s*[\[(]")).as_py() or 0
-    if rows is None or 2 * alike <= len(flat) - flat.null_count:
+    if rows is None:
         return names, none
-    return pa.chunked_array([pa.array(rows, pa.list_(pa.string()))]), broken
+    looks = like_lists(flat)
+    if 2 * looks.sum() <= len(flat) - flat.null_count:
+        looks, broken = looks & ~broken, none
+    cells = flat.to_pylist()
+    for i in np.flatnonzero(looks):
+        cells[i] = None if (row := rows[i]) is None else _TAG + _TAG.join(row)
+    return pa.chunked_array([pa.array(cells, pa.string())]), broken
+
+
+_TAG = "\x1f"
+"""Before each tag of a list in a string: a sign that separates units, and is in no text."""
 
 
 def _holding(cells: pa.ChunkedArray) -> dict[str, np.ndarray]:
     """Separator → (N,) bool, in which cells it stands; the one in most cells first, those in none left out."""
     if pa.types.is_list(cells.type):
         return {}
+    cells = pc.if_else(pc.starts_with(cells, _TAG), "", cells)
     holding = {s: pc.fill_null(pc.match_substring(cells, s), False).to_numpy() for s in SEPARATORS}
     return {s: rows for s, rows in sorted(holding.items(), key=lambda item: -int(item[1].sum())) if rows.any()}
 
@@ -436,7 +448,9 @@ def _tags(cells: pa.ChunkedArray, separators: list[str]) -> pd.DataFrame:
     """One line a tag of a row: row, tag (as written, less outer and double spaces), key (the same for all spellings)."""
     lists = cells
     if not pa.types.is_list(cells.type):
-        lists = pc.split_pattern_regex(pc.fill_null(cells, ""), "[" + ("".join(separators) or "\0") + "]")
+        cells = pc.fill_null(cells, "")
+        divided = pc.split_pattern_regex(cells, "[" + ("".join(separators) or "\0") + "]")
+        lists = pc.if_else(pc.starts_with(cells, _TAG), pc.split_pattern(cells, _TAG), divided)
     lists = common.histories(lists).combine_chunks()
     tags = pc.fill_null(cleaned(lists.flatten()), "")
     rows = np.repeat(np.arange(len(lists)), pc.list_value_length(lists).to_numpy(zero_copy_only=False))

@@ -17,8 +17,9 @@ from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation import metrics, weighed
-from mtl_core.tasks import common, suits
+from mtl_core.tasks import common
 from mtl_core.tasks.base import SPANS, AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
+from mtl_core.tasks.question_answering.suiting import suits
 from mtl_core.tasks.spans import PIECES, SPACELESS, lower, objects, occurrences, trimmed
 
 _SENTENCE = re.compile(r"[^.!?。！？\n]+[.!?。！？]*")
@@ -291,7 +292,7 @@ KIND = TaskKind(
     rows=QuestionAnsweringRows(),
     report=REPORT,
     load_head=head_of(__name__),
-    suits=suits.question_answering,
+    suits=suits,
 )
 
 

@@ -13,8 +13,9 @@ from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation import metrics, weighed
-from mtl_core.tasks import common, suits
+from mtl_core.tasks import common
 from mtl_core.tasks.base import Catalogue, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
+from mtl_core.tasks.recommendation.suiting import suits
 
 
 class RecommendationOptions(Options):
@@ -256,5 +257,5 @@ KIND = TaskKind(
     rows=RecommendationRows(),
     report=REPORT,
     load_head=head_of(__name__),
-    suits=suits.recommendation,
+    suits=suits,
 )

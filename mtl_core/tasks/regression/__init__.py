@@ -10,8 +10,9 @@ from pydantic import Field as Setting
 from mtl_core.base.messages import N_, message
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation import metrics, weighed
-from mtl_core.tasks import common, suits, vectors
+from mtl_core.tasks import common, vectors
 from mtl_core.tasks.base import AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
+from mtl_core.tasks.regression.suiting import suits
 
 PARTS = 5  # of the values, in the report
 
@@ -182,7 +183,7 @@ KIND = TaskKind(
     rows=RegressionRows(),
     report=REPORT,
     load_head=head_of(__name__),
-    suits=suits.regression,
+    suits=suits,
 )
 
 

@@ -12,8 +12,9 @@ from mtl_core.base.messages import N_, message
 from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation import metrics, weighed
-from mtl_core.tasks import common, suits
+from mtl_core.tasks import common
 from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
+from mtl_core.tasks.response_selection.suiting import suits
 
 LARGEST_SCALE = 100.0  # of the cosine, as in CLIP
 
@@ -239,7 +240,7 @@ KIND = TaskKind(
     rows=ResponseSelectionRows(),
     report=REPORT,
     load_head=head_of(__name__),
-    suits=suits.response_selection,
+    suits=suits,
 )
 
 

@@ -1,0 +1,52 @@
+"""Which tables suit search; see `mtl_core.tasks.suiting`."""
+
+from collections.abc import Iterator
+
+from mtl_core.base.messages import message
+from mtl_core.data.profile import Column, Columns
+from mtl_core.tasks.suiting import ANSWERS, FOUND, GRADES, LABELS, LONG, QUERIES, Proposal, best, called, group_of, texts
+
+
+def suits(columns: Columns) -> Iterator[Proposal]:
+    found = [c for c in [*texts(columns), *columns.of("category")] if not c.turns]
+    grades = [c for c in columns.of("flag", "number") if c.role == "flag" or (c.whole_numbers and c.low >= 0 and 2 <= c.distinct <= 11)]
+    if label := max(grades, key=lambda c: (called(c, GRADES), c.name == columns.all[-1].name), default=None):
+        for query in found:
+            others = [c for c in columns.of("text", "facts") if c is not query and not called(c, QUERIES) and not called(c, ANSWERS)]
+            others = [c for c in others if not columns.determines(query.name, c.name)] if query.repeats >= 1.5 else others
+            named = called(query, QUERIES)
+            if not others or (query.role == "category" and named < 1 and not _phrases(query)) or query.words > LONG * 2:
+                continue
+            product = best(others, FOUND)
+            assert product is not None
+            again = query.repeats >= 1.5
+            if (query.repeats < product.repeats and not named) or (not again and not (named and called(product, FOUND))):
+                continue
+            group = group_of(columns, query)
+            given = {} if group == query.name else {"group": [group]}
+            if again:
+                why = message(
+                    "“{query}” comes again with other texts in “{product}”, which “{label}” grades.",
+                    query=query.name,
+                    product=product.name,
+                    label=label.name,
+                )
+            else:
+                why = message("“{query}” is asked, and “{label}” grades what was found.", query=query.name, label=label.name)
+            score = (
+                0.5
+                + 0.18 * named
+                + 0.1 * again
+                + 0.07 * called(product, FOUND)
+                + 0.05 * called(label, GRADES)
+                + 0.05 * (label.role != "flag")
+            )
+            described = ("title", "description", "product_title", "name")
+            is_product = called(product, ("product", "item", *described))
+            more = [c.name for c in others if c is product or (is_product and called(c, described))]
+            yield Proposal(score, {"query": [query.name], "product": more, "label": [label.name], **given}, why, group=group)
+
+
+def _phrases(c: Column) -> bool:
+    """Whether a column of few values holds searches rather than classes: of two words or more, each in a few dozen rows at most."""
+    return c.words >= 1.8 and c.distinct > 12 and c.repeats <= 60 and not called(c, LABELS)
