@@ -26,7 +26,7 @@ from mtl_core.cli import tables as cli_tables
 from mtl_core.cli.text import FAILED, OK, WRONG_CALL, CallError, pairs, print_json, print_metrics
 from mtl_core.config.seeds import seeds_of, with_seeds
 from mtl_core.data.problems import InputError
-from mtl_core.jobs import Work, replay_of, replaying, resumable, training
+from mtl_core.jobs import Work, check_data, replay_of, replaying, resumable, training
 from mtl_core.tracking.runs import Run, RunError, RunState, create_run, run
 
 _ROWS_AT_ONCE = 256
@@ -182,7 +182,9 @@ def _train(args: argparse.Namespace, workspace: Workspace) -> int:
 
 def _resume(args: argparse.Namespace, workspace: Workspace) -> int:
     found = resumable(run(workspace, args.run))
-    return _execute(found, workspace, args.json, training(found, workspace, resume=found.checkpoint("last") is not None))
+    if again := found.checkpoint("last") is not None:
+        check_data(found, workspace)
+    return _execute(found, workspace, args.json, training(found, workspace, resume=again))
 
 
 def _replay(args: argparse.Namespace, workspace: Workspace) -> int:

@@ -239,6 +239,14 @@ class TestTrain:
         monkeypatch.setattr("mtl_core.api.foreground.MIRROR_SECONDS", 0.0)
         half = list_runs(workspace)[0]
         assert half.state is RunState.INTERRUPTED
+        clicks, journal = experiment.parent / "clicks.csv", half.journal.read_bytes()
+        before = clicks.read_text()
+        clicks.write_text(before.replace("1,b,0", "1,c,1"))  # of the same classes
+        with pytest.raises(RunError, match="“clicks” has changed since this run"):
+            Jobs().resume(half.id, workspace)
+        assert main(["resume", half.id]) == 2 and "“clicks” has changed since this run" in capsys.readouterr().err
+        assert run(workspace, half.id) == half and half.journal.read_bytes() == journal, "it stays what it was"
+        clicks.write_text(before)
         assert main(["resume", half.id, "--json"]) == 0
         resumed = last_json(capsys)
         assert resumed["run_id"] == half.id
