@@ -23,9 +23,9 @@ from mtl_core.cli import compare as cli_compare
 from mtl_core.cli import efficiency as cli_efficiency
 from mtl_core.cli import show as cli_show
 from mtl_core.cli import tables as cli_tables
-from mtl_core.cli.text import FAILED, OK, WRONG_CALL, CallError, pairs, print_json, print_metrics
+from mtl_core.cli.text import FAILED, OK, WRONG_CALL, CallError, pairs, print_json, print_metrics, problem_json
 from mtl_core.config.seeds import seeds_of, with_seeds
-from mtl_core.data.problems import InputError
+from mtl_core.data.problems import InputError, one_line
 from mtl_core.jobs import Work, check_data, replay_of, replaying, resumable, training
 from mtl_core.tracking.runs import Run, RunError, RunState, create_run, run
 
@@ -151,10 +151,10 @@ def _check(args: argparse.Namespace, workspace: Workspace) -> int:
     if result.suggested and result.columns:
         print("Columns as suggested: " + " ".join(f"{f}={c}" for f, columns in result.columns.items() for c in columns), file=sys.stderr)
     for problem in result.found:
-        print(f"{problem.severity}: {' '.join(str(problem).split())}", file=sys.stderr if args.json else sys.stdout)
+        print(one_line(problem), file=sys.stderr if args.json else sys.stdout)
     if args.json:
         about = {"file": str(path), "kind": result.kind, "rows": result.rows, "columns": result.columns, "usable": result.usable}
-        problems = [{**vars(p), "why": str(p.why), "remedy": str(p.remedy)} for p in result.found]
+        problems = [problem_json(p) for p in result.found]
         learned = {name: one.to_json() for name, one in result.understood.items()}
         print_json({**about, "encoding": result.encoding, "problems": problems, "understood": learned})
     else:
@@ -221,6 +221,7 @@ def _evaluate(args: argparse.Namespace, workspace: Workspace) -> int:
 def _execute(target: Run, workspace: Workspace, as_json: bool, work: Work, quiet: bool = False) -> int:
     done = execute(target, workspace, work, sys.stderr)
     result = {"run_id": done.id, "state": done.state.value, "seconds": round(done.seconds or 0.0, 3), "tasks": done.result()["tasks"]}
+    result["problems"] = [problem_json(p) for p in done.problems]
     if done.error:
         print(f"{done.error.message}\n{done.error.advice}", file=sys.stderr)
         result["error"] = {"reason": done.error.reason, "message": done.error.message, "task": done.error.task, "step": done.error.step}

@@ -10,7 +10,7 @@ from typing import Any
 from mtl_core.base.workspace import Workspace
 from mtl_core.cli.text import FAILED, OK, CallError, pairs, print_json, print_metrics, print_panel, print_table, whole_seconds
 from mtl_core.config.experiment import Experiment
-from mtl_core.data.problems import DataError
+from mtl_core.data.problems import DataError, one_line
 from mtl_core.tasks.base import Field, TaskKind
 from mtl_core.tracking import keeping
 from mtl_core.tracking.runs import Run, list_runs, run
@@ -75,7 +75,7 @@ def suggest(args: argparse.Namespace, workspace: Workspace) -> int:
         found = checking.suggest(path)
     except DataError as error:
         for problem in error.problems:
-            print(f"{problem.severity}: {' '.join(str(problem).split())}", file=sys.stderr)
+            print(one_line(problem), file=sys.stderr)
         return FAILED
     for place, one in enumerate([] if args.json else found, 1):
         print(f"{place}. {one.kind}: {one.why}")

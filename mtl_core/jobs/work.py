@@ -2,13 +2,14 @@
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from mtl_core.base.faults import ExperimentError
 from mtl_core.base.messages import N_, message
 from mtl_core.base.workspace import Workspace
-from mtl_core.config.tables import store
-from mtl_core.data.problems import DataError
+from mtl_core.config.tables import stamps, store
+from mtl_core.data.problems import DataError, Problem, Severity
 from mtl_core.jobs.failures import ADVICE, failed
 from mtl_core.tracking.recorder import Recorder
 from mtl_core.tracking.runs import Run, RunError, RunState, create_run
@@ -71,8 +72,10 @@ def training(target: Run, workspace: Workspace, resume: bool) -> Work:
 
         experiment = target.experiment
         prepared = prepare(experiment, workspace, target.base, contained=target.contained, tell=control.tell)
-        if resume:  # the table may have been replaced while the run waited
+        if resume:  # a table may have been replaced while the run waited
             same_data(target, prepared.datasets)
+        else:
+            prepared.problems += _changed(target, workspace)
         for event in train(experiment, prepared, control, target.folder, resume=resume):
             if target.purpose and isinstance(event, Finished) and event.state == "finished":
                 for checkpoint in (target.folder / "checkpoints").iterdir():  # a comparison needs its numbers, and has many
@@ -81,6 +84,15 @@ def training(target: Run, workspace: Workspace, resume: bool) -> Work:
             yield event
 
     return work
+
+
+def _changed(found: Run, workspace: Workspace) -> Iterator[Problem]:
+    """A warning for each file that is not the one that was there when the run was asked for."""
+    then = found.status.get("files", {})
+    for file, stamp in stamps(found.experiment, workspace, found.base, found.contained).items():
+        if file in then and then[file] != stamp:
+            why = message("The file was changed after this run had been started or queued. It is trained on what the file holds now.")
+            yield Problem(Severity.WARNING, "changed_since", why, message("Start a new run, unless that is meant."), Path(file).name)
 
 
 def replay_of(original: Run, workspace: Workspace) -> Run:

@@ -21,8 +21,8 @@ import psutil
 
 from mtl_core.base.files import write_atomically
 from mtl_core.base.workspace import Workspace
-from mtl_core.config.experiment import Experiment, experiment_from_yaml, resolve_file
-from mtl_core.config.tables import files_of
+from mtl_core.config.experiment import Experiment, experiment_from_yaml
+from mtl_core.config.tables import stamps
 from mtl_core.training.estimate import Measured
 
 VERSION = 1
@@ -38,13 +38,12 @@ def key(experiment: Experiment, workspace: Workspace, base: Path | None, contain
     Raises DataError: no such file.
     """
     values = experiment.model_dump(mode="json")
-    files = [resolve_file(file, base, workspace, contained) for table in experiment.data.values() for file in files_of(table)]
     depends_on = [
         VERSION,
         [{name: value for name, value in task.items() if name != "weight"} for task in values["tasks"].values()],
         list(values["tasks"]),
         values["data"],
-        [(str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files],
+        stamps(experiment, workspace, base, contained),
         [values[part] for part in ("encoder", "sharing", "balancing")],
         [values["training"][name] for name in ("device", "precision")],
         [platform.node(), os.cpu_count(), os.environ.get("OMP_NUM_THREADS")],
@@ -70,7 +69,6 @@ def measure(experiment: Experiment, workspace: Workspace, base: Path | None = No
     name = key(experiment, workspace, base, contained)
     if (found := known(name, workspace)) is not None:
         return found
-    begun = time.perf_counter()
     from mtl_core.runtime.prepare import prepare
     from mtl_core.training.probe import probe
 
