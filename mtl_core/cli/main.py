@@ -101,8 +101,9 @@ def _parser() -> argparse.ArgumentParser:
     runs.add_argument("--all", action="store_true", help="also those that were only made to compare")
     runs.add_argument("--rename", nargs=2, metavar=("RUN", "NAME"))
     runs.add_argument("--note", nargs=2, metavar=("RUN", "TEXT"), help="an empty text removes the note")
-    runs.add_argument("--delete", metavar="RUN", help="move it to the workspace's trash")
-    runs.add_argument("--restore", metavar="RUN", help="bring it back from the trash")
+    either = runs.add_mutually_exclusive_group()
+    either.add_argument("--delete", metavar="RUN", help="move it to the workspace's trash")
+    either.add_argument("--restore", metavar="RUN", help="bring it back from the trash")
     runs.add_argument("--in-use", metavar="RUN", help="the run that Predict opens on; none: no run")
     runs.add_argument("--name-classes", nargs="+", metavar=("RUN", "TASK"), help="RUN TASK CLASS=NAME …: what people call its classes")
     report = command("report", cli_show.report, "Show the metrics and reports of a run.", as_json)
@@ -173,7 +174,7 @@ def _train(args: argparse.Namespace, workspace: Workspace) -> int:
     try:
         experiments = with_seeds(described, seeds_of(args.seeds)) if args.seeds else [described]
     except ValueError as error:  # what is wrong with the seeds themselves is an ExperimentError
-        raise CallError(f"--seeds: should be a number, or numbers with commas between. Found {args.seeds}.") from error
+        raise CallError(f"--seeds: should be how many, from 1, or which, with commas between. Found {args.seeds}.") from error
     if args.estimate:
         return cli_show.estimate(described, base, workspace, len(experiments), args.json)
     made = [create_run(experiment, workspace, base) for experiment in experiments]

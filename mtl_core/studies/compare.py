@@ -173,6 +173,11 @@ class Group:
     name: str
     runs: tuple[Run, ...]
 
+    @property
+    def n_seeds(self) -> int:
+        """Less than there are runs where one was trained twice."""
+        return len({run.experiment.seed for run in self.runs}) if len(self.runs) > 1 else 1
+
 
 _ENDED = (RunState.FINISHED, RunState.STOPPED)
 

@@ -29,9 +29,24 @@ def test_sentences_differences_and_json(workspace: Workspace, capsys: pytest.Cap
     assert np.allclose(same[["low", "high", "p"]].iloc[0], [care["low"], care["high"], care["p"]])
 
 
+def test_both_values_are_shown_and_what_is_compared_as_one_is_said(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = [finished(workspace, experiment(), both(care, 150), name="equal") for care in (100, 110)]
+    other = finished(workspace, experiment(care=4), both(140, 120), name="heavy")
+    assert main(["compare", runs[0].id, other.id]) == 0
+    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("care ")).split()
+    assert row[3:6] == ["0.5000", "0.7000", "+0.2000"]
+    assert main(["compare", *(run.id for run in runs)]) == 0
+    shown = capsys.readouterr().out
+    assert f"“equal” is 2 runs that differ by their seed at most ({runs[0].id}, {runs[1].id})" in shown and "--single" in shown
+    assert "0.5250" in shown and compare(runs).groups == {"equal": [run.id for run in runs]}
+    assert main(["compare", *(run.id for run in runs), "--single"]) == 0 and "+0.0500" in capsys.readouterr().out
+
+
 def test_wrong_calls(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     run = finished(workspace, experiment(), both(1, 1))
     assert main(["compare", run.id, run.id]) == 2 and "different runs" in capsys.readouterr().err
-    assert main(["compare", "nothing"]) == 2
+    assert main(["compare", "nothing", run.id]) == 2
+    capsys.readouterr()
+    assert main(["compare", run.id]) == 2 and f"Found {run.id} alone" in capsys.readouterr().err
     with pytest.raises(ValueError, match="split should be one of validation, test"):
         compare([run], split="train")  # type: ignore[arg-type]
