@@ -53,7 +53,8 @@ class Recorder:
     def set_state(self, state: RunState, **changes: Any) -> None:
         """Writes the state and other entries of status.json; an entry set to None is removed."""
         with self._lock:
-            status = {**self.status, "state": state.value, "owner": vars(Owner.current()), **changes}
+            spent = round(self.series.seconds, 3)
+            status = {**self.status, "state": state.value, "owner": vars(Owner.current()), "seconds": spent, **changes}
             self.status = {k: v for k, v in status.items() if v is not None}
             write_status(self.folder, self.status)
 

@@ -113,9 +113,13 @@ class Run:
 
     @property
     def seconds(self) -> float | None:
-        """From start to end, or to now; None when it never started. After a resume: of the last part."""
+        """Spent in steps and evaluations, as `Series.seconds`: without what came before the first, and without pauses. Of a run at work
+        up to its last evaluation; None when it never started."""
         if self.status.get("started") is None:
             return None
+        if "seconds" in self.status:
+            return float(self.status["seconds"])
+        # by an older version: from the last start to the end
         return float((self.status.get("ended") or time.time()) - self.status["started"])
 
     @property
