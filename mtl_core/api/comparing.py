@@ -64,9 +64,9 @@ class RunComparison:
         chance of seeds is added. Efron and Tibshirani, "An Introduction to the Bootstrap" (1993); Holm, "A Simple Sequentially Rejective
         Multiple Test Procedure" (1979). See `mtl_core.evaluation.bootstrap`.
 
-        Columns: task; metric; split; run; seeds; baseline, value (its metric and the run's, on the rows that both have); difference (value
-        less baseline); low, high (of its 95 % interval); p (two-sided, by Holm's procedure over the tasks); verdict (better, worse, no significant
-        difference, unknown); n_rows; n_units (what was drawn: rows, lists or groups); why (of unknown). Missing: nothing can be said.
+        Columns: task; metric; split; run; seeds; baseline, value (its metric and the run's, on the rows that both have); difference
+        (value less baseline); low, high (of its 95 % interval); p (two-sided, by Holm's procedure over the tasks); verdict (better,
+        worse, no significant difference, unknown); n_rows; n_units (what was drawn: rows, lists or groups); why (of unknown). Missing: nothing can be said.
         """
         rows = [
             {

@@ -31,7 +31,13 @@ def compare(args: argparse.Namespace, workspace: Workspace) -> int:
         settings = {
             str(path): {str(run): _plain(value) for run, value in row.items()} for path, row in found.settings.to_dict("index").items()
         }
-        about = {"baseline": found.baseline, "split": found.split, "groups": found.groups, "sentences": found.sentences, "differences": differences}
+        about = {
+            "baseline": found.baseline,
+            "split": found.split,
+            "groups": found.groups,
+            "sentences": found.sentences,
+            "differences": differences,
+        }
         print_json({**about, "metrics": metrics, "settings": settings, "warnings": found.warnings})
         return OK
     together = {name: ids for name, ids in found.groups.items() if len(ids) > 1}

@@ -23,7 +23,7 @@ from mtl_core.cli import compare as cli_compare
 from mtl_core.cli import efficiency as cli_efficiency
 from mtl_core.cli import show as cli_show
 from mtl_core.cli import tables as cli_tables
-from mtl_core.cli.text import FAILED, OK, WRONG_CALL, CallError, pairs, print_json, print_metrics, problem_json
+from mtl_core.cli.text import FAILED, OK, WRONG_CALL, CallError, pairs, print_json, problem_json
 from mtl_core.config.seeds import seeds_of, with_seeds
 from mtl_core.data.problems import InputError, one_line
 from mtl_core.jobs import Work, check_data, replay_of, replaying, resumable, training
@@ -215,7 +215,7 @@ def _evaluate(args: argparse.Namespace, workspace: Workspace) -> int:
         tested = done.tested.isoformat() if done.tested else None
         print_json({"run_id": done.id, "split": args.split, "tested": tested, "tasks": done.result()["tasks"]})
     else:
-        print_metrics(done.result()["tasks"])
+        cli_show.print_outcome(done, done.result()["tasks"], workspace)
     return OK
 
 
@@ -229,7 +229,7 @@ def _execute(target: Run, workspace: Workspace, as_json: bool, work: Work, quiet
     if as_json:
         print_json(result)
     elif not quiet:
-        print_metrics(result["tasks"])
+        cli_show.print_outcome(done, result["tasks"], workspace)
     return FAILED if done.state is RunState.FAILED else OK
 
 

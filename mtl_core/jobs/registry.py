@@ -31,7 +31,8 @@ _HOME = "mtl_workbench_jobs"
 
 
 class Jobs:
-    """The registry. Every method may be called by any thread and returns at once; `resume`, `go_back` and `replay` read the tables' files before."""
+    """The registry. Every method may be called by any thread and returns at once; `resume`, `go_back` and `replay` read the tables' files
+    before."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()

@@ -120,7 +120,7 @@ class Background:
         with self._lock:
             if self._process is not None:
                 return
-            self._said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
+            self._said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - `_forget` closes it
             pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": self._said}
             self._process, self._name = subprocess.Popen(call, cwd=_PROGRAM, text=True, encoding="utf-8", **pipes), name  # type: ignore[call-overload]
             assert self._process is not None and self._process.stdin is not None

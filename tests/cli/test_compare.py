@@ -8,6 +8,7 @@ import pytest
 from mtl_core import compare
 from mtl_core.base.workspace import Workspace
 from mtl_core.cli.main import main
+from mtl_core.tracking.status import write_status
 from tests.studies.kept import finished
 from tests.studies.test_paired import both, experiment
 
@@ -40,6 +41,19 @@ def test_both_values_are_shown_and_what_is_compared_as_one_is_said(workspace: Wo
     assert f"“equal” is 2 runs that differ by their seed at most ({runs[0].id}, {runs[1].id})" in shown and "--single" in shown
     assert "0.5250" in shown and compare(runs).groups == {"equal": [run.id for run in runs]}
     assert main(["compare", *(run.id for run in runs), "--single"]) == 0 and "+0.0500" in capsys.readouterr().out
+
+
+def test_a_report_says_how_well_the_test_is_known(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    run = finished(workspace, experiment(), both(100, 150))
+    tasks = {task: {**parts, "best": {"accuracy": 0.95}} for task, parts in run.result()["tasks"].items()}
+    write_status(run.folder, {**run.status, "result": {"tasks": tasks}})
+    assert main(["report", run.id, "--task", "care"]) == 0
+    shown = capsys.readouterr().out
+    assert "95 % intervals of the test values: care 0.4" in shown and "returns" not in shown
+    assert "“care”: the best validation value, 0.950, is beyond the 95 % interval" in shown
+    assert main(["report", run.id, "--json"]) == 0
+    low, high = json.loads(capsys.readouterr().out)["test_intervals"]["returns"]
+    assert 0.65 < low < 0.75 < high < 0.85
 
 
 def test_wrong_calls(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from mtl_core.evaluation.predictions import predictions_file
 from mtl_core.studies import paired
 from mtl_core.studies.answers import differing
 from mtl_core.studies.compare import compare_runs, groups_of
-from mtl_core.studies.paired import Change, Verdict, ahead, changes, pairs_of
+from mtl_core.studies.paired import Change, Verdict, ahead, changes, interval, pairs_of, too_good
 from mtl_core.studies.sentence import bought, changed_settings
 from mtl_core.training.events import Steered
 from tests.studies.kept import finished
@@ -73,7 +73,8 @@ def test_verdicts_differences_and_the_sentence(workspace: Workspace, two: list[A
     assert (care.found.low, care.found.high) == pytest.approx((wanted.low, wanted.high), abs=0.01)
     text = str(bought(found, "validation"))
     assert text.startswith("“heavy” against “equal” (care ×4), on validation rows: care +20.0 points (+14."), text
-    assert " were bought with returns -15.0 points (-" in text and f"({100 * returns.found.low:+.1f} to {100 * returns.found.high:+.1f})" in text
+    bounds = f"{100 * returns.found.low:+.1f} to {100 * returns.found.high:+.1f}"
+    assert f" were bought with returns -15.0 points ({bounds})" in text
     chinese = bought(found, "validation").text(translator("zh"))
     assert "care 权重 ×4" in chinese and "points" not in chinese and "bought" not in chinese
 
@@ -84,6 +85,19 @@ def test_of_a_steered_run_the_settings_at_its_end_are_said(workspace: Workspace,
     steered = replace(two[0], status=two[0].status | {"steered": True})
     found = changes(pairs_of(groups_of([steered, two[1]]), "equal", "best"), workspace)
     assert "(at the end of the training: care ×2), on" in str(bought(found, "validation"))
+
+
+def test_the_interval_of_one_run_and_a_validation_value_beyond_it(workspace: Workspace, two: list[Any]) -> None:
+    found = interval(two[0], "care", "test", workspace)
+    right = (np.arange(N) < 100).astype(float)
+    wanted = stats.bootstrap((right,), np.mean, method="percentile", random_state=np.random.default_rng(0)).confidence_interval
+    assert found == pytest.approx((wanted.low, wanted.high), abs=0.02)
+    assert too_good(two[0], "care", found) is None
+    said = too_good(two[0], "care", (0.3, 0.45))
+    assert "0.500, is beyond the 95 % interval of the test value, 0.300 to 0.450" in str(said)
+    assert too_good(two[0], "care", (0.55, 0.7)) is None, "worse on validation is no reason to doubt the test"
+    predictions_file(two[0].folder, "care", "test").unlink()
+    assert interval(two[0], "care", "test", workspace) is None
 
 
 def test_nothing_significant_is_said_plainly(workspace: Workspace, two: list[Any]) -> None:
