@@ -66,7 +66,8 @@ class RunComparison:
 
         Columns: task; metric; split; run; seeds; baseline, value (its metric and the run's, on the rows that both have); difference
         (value less baseline); low, high (of its 95 % interval); p (two-sided, by Holm's procedure over the tasks); verdict (better,
-        worse, no significant difference, unknown); n_rows; n_units (what was drawn: rows, lists or groups); why (of unknown). Missing: nothing can be said.
+        worse, no significant difference, unknown); n_rows; n_units (what was drawn: rows, lists or groups); why (of unknown). Missing:
+        nothing can be said.
         """
         rows = [
             {
