@@ -31,7 +31,8 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     chosen = [runs[i] for i in st.session_state.runs]
     keep("single", False, remember=True)
     groups = groups_of(chosen, by_seed=not st.session_state.single)
-    if alike := len(groups) == 1 and len(chosen) > 1:
+    alike = groups[0] if len(groups) == 1 and len(chosen) > 1 else None
+    if alike:
         groups = groups_of(chosen, by_seed=False)
     by_run = {group.runs[0].id: group for group in groups}
     keep("baseline", next(iter(by_run), None), list(by_run), remember=True)

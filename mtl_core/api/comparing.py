@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from statistics import mean
 from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
@@ -37,6 +38,11 @@ class RunComparison:
         self._found = compare_runs(self._groups, self.baseline, _PARTS[split])
 
     @property
+    def groups(self) -> dict[str, list[str]]:
+        """What is compared as one: the name of a group, as `metrics` has it → the IDs of its runs, which differ by their seed at most."""
+        return {group.name: [run.id for run in group.runs] for group in self._groups}
+
+    @property
     def metrics(self) -> pd.DataFrame:
         """A row for each task, metric and run. Columns: task; metric; split; run (short name); value; difference (value less the
         baseline's; missing for the baseline itself); better (whether that is a gain; missing where it is neither).
@@ -58,9 +64,10 @@ class RunComparison:
         chance of seeds is added. Efron and Tibshirani, "An Introduction to the Bootstrap" (1993); Holm, "A Simple Sequentially Rejective
         Multiple Test Procedure" (1979). See `mtl_core.evaluation.bootstrap`.
 
-        Columns: task; metric; split; run; seeds; difference (in the metric's unit, value less the baseline's, on the rows that both have);
-        low, high (of its 95 % interval); p (two-sided, by Holm's procedure over the tasks); verdict (better, worse, no significant
-        difference, unknown); n_rows; n_units (what was drawn: rows, lists or groups); why (of unknown). Missing: nothing can be said.
+        Columns: task; metric; split; run; seeds; baseline, value (its metric and the run's, on the rows that both have); difference
+        (value less baseline); low, high (of its 95 % interval); p (two-sided, by Holm's procedure over the tasks); verdict (better,
+        worse, no significant difference, unknown); n_rows; n_units (what was drawn: rows, lists or groups); why (of unknown). Missing:
+        nothing can be said.
         """
         rows = [
             {
@@ -68,7 +75,9 @@ class RunComparison:
                 "metric": one.pair.kind.primary,
                 "split": self.split,
                 "run": one.pair.other.name,
-                "seeds": len(one.pair.other.runs),
+                "seeds": one.pair.other.n_seeds,
+                "baseline": mean(one.found.first) if one.found else None,
+                "value": mean(one.found.second) if one.found else None,
                 "difference": one.found.value if one.found else None,
                 "low": one.found.low if one.found else None,
                 "high": one.found.high if one.found else None,
@@ -80,8 +89,9 @@ class RunComparison:
             }
             for one in self._changes
         ]
-        columns = ["task", "metric", "split", "run", "seeds", "difference", "low", "high", "p", "verdict", "n_rows", "n_units", "why"]
-        return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(("difference", "low", "high", "p"), "float64"))
+        numbers = ["baseline", "value", "difference", "low", "high", "p"]
+        columns = ["task", "metric", "split", "run", "seeds", *numbers, "verdict", "n_rows", "n_units", "why"]
+        return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(numbers, "float64"))
 
     @property
     def sentences(self) -> dict[str, str]:

@@ -8,12 +8,13 @@ from types import FrameType
 from typing import TextIO
 
 from mtl_core.base.workspace import Workspace
+from mtl_core.data.problems import Problem, one_line
 from mtl_core.jobs import Work, evaluable, evaluation, perform, perform_evaluation, quiet_libraries
 from mtl_core.tracking.mlflow_mirror import MlflowMirror
 from mtl_core.tracking.recorder import Recorder
 from mtl_core.tracking.runs import Run, Series
 from mtl_core.training.control import Control
-from mtl_core.training.events import Evaluated, Event, Failed, Predicted, RowsMade, StepDone
+from mtl_core.training.events import Evaluated, Event, Failed, Predicted, RowsMade, Started, StepDone
 
 MIRROR_SECONDS = 30.0
 """To wait for MLflow at the end; what is late comes with the next start."""
@@ -104,7 +105,10 @@ class Progress:
         if self.stream is None:
             return
         series = self.recorder.series
-        if isinstance(event, Evaluated):
+        if isinstance(event, Started):
+            for problem in map(Problem.from_json, event.problems):
+                self.line(one_line(problem))
+        elif isinstance(event, Evaluated):
             main = self.main
             metrics = [f"{task} {main[task]} {v[main[task]]:.4f}" for task, v in event.metrics.items() if main[task] in v]
             self.line(f"step {event.step}, {event.split}: {', '.join(metrics)}{'  (best)' if event.is_best else ''}")

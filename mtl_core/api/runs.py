@@ -259,7 +259,7 @@ def runs(workspace: Workspace | Path | str | None = None) -> pd.DataFrame:
         workspace: its folder; None: the default one.
 
     Returns:
-        A row a run. Columns: run_id (what `load` takes), name, state, created (UTC), seconds (from start to end or to now; missing for a
+        A row a run. Columns: run_id (what `load` takes), name, state, created (UTC), seconds (spent in steps and evaluations; missing for a
         run that never started), steered (changed while it trained), replays (the run that it repeats, or missing).
     """
     columns = ["run_id", "name", "state", "created", "seconds", "steered", "replays"]

@@ -11,6 +11,7 @@ from mtl_core.api.tables import Table, file_of
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import Experiment, experiment_from_dict, experiment_from_yaml, load_experiment
 from mtl_core.config.seeds import with_seeds
+from mtl_core.data.problems import has_errors
 from mtl_core.jobs import training
 from mtl_core.tracking import runs as record
 
@@ -27,7 +28,7 @@ class TrainingError(RuntimeError):
     """
 
     def __init__(self, run: Run):
-        self.run, self.problems = run, run.problems
+        self.run, self.problems = run, run.problems if has_errors(run.problems) else []
         super().__init__(f"{run.error.message}\n{run.error.advice}" if run.error else f"The run {run.id} ended as {run.state}.")
 
 

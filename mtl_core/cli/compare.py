@@ -19,6 +19,8 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def compare(args: argparse.Namespace, workspace: Workspace) -> int:
+    if len(args.runs) < 2:
+        raise CallError(f"Comparing needs two runs or more. Found {args.runs[0]} alone.")
     try:
         found = compare_runs(args.runs, args.baseline, workspace, args.split, by_seed=not args.single)
     except ValueError as error:
@@ -29,20 +31,32 @@ def compare(args: argparse.Namespace, workspace: Workspace) -> int:
         settings = {
             str(path): {str(run): _plain(value) for run, value in row.items()} for path, row in found.settings.to_dict("index").items()
         }
-        about = {"baseline": found.baseline, "split": found.split, "sentences": found.sentences, "differences": differences}
+        about = {
+            "baseline": found.baseline,
+            "split": found.split,
+            "groups": found.groups,
+            "sentences": found.sentences,
+            "differences": differences,
+        }
         print_json({**about, "metrics": metrics, "settings": settings, "warnings": found.warnings})
         return OK
+    together = {name: ids for name, ids in found.groups.items() if len(ids) > 1}
+    for name, ids in together.items():
+        print(f"“{name}” is {len(ids)} runs that differ by their seed at most ({', '.join(ids)}): means of them. --single: each by itself.")
     for sentence in found.sentences.values():
         print(sentence)
     for warning in found.warnings:
         print(f"Compare with caution: {warning}")
     print()
-    columns = ["task", "metric", "run", "difference", "low", "high", "p", "verdict", "n_rows"]
+    if len(found.groups) == 1:
+        print_table(["task", "metric", "run", "mean"], found.metrics[["task", "metric", "run", "value"]].to_numpy().tolist())
+        return OK
+    columns = ["task", "metric", "run", "baseline", "value", "difference", "low", "high", "p", "verdict", "n_rows"]
     cells = []
     for row in differences:
         signed = {c: f"{row[c]:+.4f}" for c in ("difference", "low", "high") if row[c] is not None}
         cells.append([(row | signed | {"verdict": row["why"] or row["verdict"]})[c] for c in columns])
-    print_table([*columns[:7], "verdict", "rows"], cells)
+    print_table([*columns[:-1], "rows"], cells)
     return OK
 
 

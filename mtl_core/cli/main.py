@@ -23,10 +23,10 @@ from mtl_core.cli import compare as cli_compare
 from mtl_core.cli import efficiency as cli_efficiency
 from mtl_core.cli import show as cli_show
 from mtl_core.cli import tables as cli_tables
-from mtl_core.cli.text import FAILED, OK, WRONG_CALL, CallError, pairs, print_json, print_metrics
+from mtl_core.cli.text import FAILED, OK, WRONG_CALL, CallError, pairs, print_json, problem_json
 from mtl_core.config.seeds import seeds_of, with_seeds
-from mtl_core.data.problems import InputError
-from mtl_core.jobs import Work, replay_of, replaying, resumable, training
+from mtl_core.data.problems import InputError, one_line
+from mtl_core.jobs import Work, check_data, replay_of, replaying, resumable, training
 from mtl_core.tracking.runs import Run, RunError, RunState, create_run, run
 
 _ROWS_AT_ONCE = 256
@@ -101,8 +101,9 @@ def _parser() -> argparse.ArgumentParser:
     runs.add_argument("--all", action="store_true", help="also those that were only made to compare")
     runs.add_argument("--rename", nargs=2, metavar=("RUN", "NAME"))
     runs.add_argument("--note", nargs=2, metavar=("RUN", "TEXT"), help="an empty text removes the note")
-    runs.add_argument("--delete", metavar="RUN", help="move it to the workspace's trash")
-    runs.add_argument("--restore", metavar="RUN", help="bring it back from the trash")
+    either = runs.add_mutually_exclusive_group()
+    either.add_argument("--delete", metavar="RUN", help="move it to the workspace's trash")
+    either.add_argument("--restore", metavar="RUN", help="bring it back from the trash")
     runs.add_argument("--in-use", metavar="RUN", help="the run that Predict opens on; none: no run")
     runs.add_argument("--name-classes", nargs="+", metavar=("RUN", "TASK"), help="RUN TASK CLASS=NAME …: what people call its classes")
     report = command("report", cli_show.report, "Show the metrics and reports of a run.", as_json)
@@ -151,10 +152,10 @@ def _check(args: argparse.Namespace, workspace: Workspace) -> int:
     if result.suggested and result.columns:
         print("Columns as suggested: " + " ".join(f"{f}={c}" for f, columns in result.columns.items() for c in columns), file=sys.stderr)
     for problem in result.found:
-        print(f"{problem.severity}: {' '.join(str(problem).split())}", file=sys.stderr if args.json else sys.stdout)
+        print(one_line(problem), file=sys.stderr if args.json else sys.stdout)
     if args.json:
         about = {"file": str(path), "kind": result.kind, "rows": result.rows, "columns": result.columns, "usable": result.usable}
-        problems = [{**vars(p), "why": str(p.why), "remedy": str(p.remedy)} for p in result.found]
+        problems = [problem_json(p) for p in result.found]
         learned = {name: one.to_json() for name, one in result.understood.items()}
         print_json({**about, "encoding": result.encoding, "problems": problems, "understood": learned})
     else:
@@ -173,7 +174,7 @@ def _train(args: argparse.Namespace, workspace: Workspace) -> int:
     try:
         experiments = with_seeds(described, seeds_of(args.seeds)) if args.seeds else [described]
     except ValueError as error:  # what is wrong with the seeds themselves is an ExperimentError
-        raise CallError(f"--seeds: should be a number, or numbers with commas between. Found {args.seeds}.") from error
+        raise CallError(f"--seeds: should be how many, from 1, or which, with commas between. Found {args.seeds}.") from error
     if args.estimate:
         return cli_show.estimate(described, base, workspace, len(experiments), args.json)
     made = [create_run(experiment, workspace, base) for experiment in experiments]
@@ -182,7 +183,9 @@ def _train(args: argparse.Namespace, workspace: Workspace) -> int:
 
 def _resume(args: argparse.Namespace, workspace: Workspace) -> int:
     found = resumable(run(workspace, args.run))
-    return _execute(found, workspace, args.json, training(found, workspace, resume=found.checkpoint("last") is not None))
+    if again := found.checkpoint("last") is not None:
+        check_data(found, workspace)
+    return _execute(found, workspace, args.json, training(found, workspace, resume=again))
 
 
 def _replay(args: argparse.Namespace, workspace: Workspace) -> int:
@@ -212,20 +215,21 @@ def _evaluate(args: argparse.Namespace, workspace: Workspace) -> int:
         tested = done.tested.isoformat() if done.tested else None
         print_json({"run_id": done.id, "split": args.split, "tested": tested, "tasks": done.result()["tasks"]})
     else:
-        print_metrics(done.result()["tasks"])
+        cli_show.print_outcome(done, done.result()["tasks"], workspace)
     return OK
 
 
 def _execute(target: Run, workspace: Workspace, as_json: bool, work: Work, quiet: bool = False) -> int:
     done = execute(target, workspace, work, sys.stderr)
     result = {"run_id": done.id, "state": done.state.value, "seconds": round(done.seconds or 0.0, 3), "tasks": done.result()["tasks"]}
+    result["problems"] = [problem_json(p) for p in done.problems]
     if done.error:
         print(f"{done.error.message}\n{done.error.advice}", file=sys.stderr)
         result["error"] = {"reason": done.error.reason, "message": done.error.message, "task": done.error.task, "step": done.error.step}
     if as_json:
         print_json(result)
     elif not quiet:
-        print_metrics(result["tasks"])
+        cli_show.print_outcome(done, result["tasks"], workspace)
     return FAILED if done.state is RunState.FAILED else OK
 
 

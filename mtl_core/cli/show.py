@@ -10,7 +10,8 @@ from typing import Any
 from mtl_core.base.workspace import Workspace
 from mtl_core.cli.text import FAILED, OK, CallError, pairs, print_json, print_metrics, print_panel, print_table, whole_seconds
 from mtl_core.config.experiment import Experiment
-from mtl_core.data.problems import DataError
+from mtl_core.data.problems import DataError, one_line
+from mtl_core.studies.paired import known_tests, too_good
 from mtl_core.tasks.base import Field, TaskKind
 from mtl_core.tracking import keeping
 from mtl_core.tracking.runs import Run, list_runs, run
@@ -75,7 +76,7 @@ def suggest(args: argparse.Namespace, workspace: Workspace) -> int:
         found = checking.suggest(path)
     except DataError as error:
         for problem in error.problems:
-            print(f"{problem.severity}: {' '.join(str(problem).split())}", file=sys.stderr)
+            print(one_line(problem), file=sys.stderr)
         return FAILED
     for place, one in enumerate([] if args.json else found, 1):
         print(f"{place}. {one.kind}: {one.why}")
@@ -173,6 +174,16 @@ def _about_run(one: Run, pinned: str | None) -> dict[str, Any]:
     return about | ({"purpose": one.purpose} if one.purpose else {})
 
 
+def print_outcome(of: Run, tasks: dict[str, dict[str, dict[str, float]]], workspace: Workspace) -> None:
+    """The metrics of a run's `tasks`, and how well those on the test split are known."""
+    print_metrics(tasks)
+    known = {task: bounds for task, bounds in known_tests(of, workspace).items() if task in tasks}
+    if known:
+        print("95 % intervals of the test values: " + ", ".join(f"{task} {low:.4f} to {high:.4f}" for task, (low, high) in known.items()))
+    for remark in filter(None, (too_good(of, task, bounds) for task, bounds in known.items())):
+        print(remark)
+
+
 def report(args: argparse.Namespace, workspace: Workspace) -> int:
     found = run(workspace, args.run)
     tasks = found.result()["tasks"]
@@ -190,13 +201,14 @@ def report(args: argparse.Namespace, workspace: Workspace) -> int:
     if args.json:
         result = {"run_id": found.id, "name": found.name, "state": found.state, "seconds": found.seconds}
         rows = {task: {"training_rows": s.rows, "drawn": s.drawn, "times": s.times} for task, s in seen.items()}
+        tests = {task: bounds for task, bounds in known_tests(found, workspace).items() if task in tasks}
         made = {task: [{"step": step, "rows": int(n)} for step, n in curve.points] for task, curve in guessed.items()}
-        print_json({**result, "tasks": tasks, "seen": rows, "pseudo_labels": made, "reports": reports})
+        print_json({**result, "tasks": tasks, "seen": rows, "pseudo_labels": made, "test_intervals": tests, "reports": reports})
         return OK
     print(f"{found.name} ({found.id}): {found.state}")
     if found.error:
         print(f"{found.error.message}\n{found.error.advice}")
-    print_metrics(tasks)
+    print_outcome(found, tasks, workspace)
     if seen:
         print()
         columns = ["task", "training rows", "examples drawn", "times each row was seen"]

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mtl_core.api.runs import panel_rows
+from mtl_core.data.problems import Problem
 
 OK, FAILED, WRONG_CALL = 0, 1, 2
 """Exit codes."""
@@ -24,6 +25,10 @@ def pairs(texts: Iterable[str], option: str) -> list[tuple[str, str]]:
 
 def print_json(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=False, default=str), flush=True)
+
+
+def problem_json(problem: Problem) -> dict[str, Any]:
+    return {**vars(problem), "why": str(problem.why), "remedy": str(problem.remedy)}
 
 
 def print_metrics(tasks: dict[str, dict[str, dict[str, float]]]) -> None:

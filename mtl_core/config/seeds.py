@@ -38,6 +38,8 @@ def without_seed(name: str, seed: int) -> str:
 
 
 def seeds_of(text: str) -> list[int]:
-    """ "0,1,2" → [0, 1, 2]; "3", a number alone, → as many from 0. Raises ValueError: neither."""
+    """ "0,1,2" → [0, 1, 2]; "3", a number alone, → as many from 0. Raises ValueError: neither, or not one."""
     numbers = [int(part) for part in text.split(",") if part.strip()]
+    if not numbers or (len(numbers) == 1 and "," not in text and numbers[0] < 1):
+        raise ValueError(f"no seed in {text!r}")
     return list(range(numbers[0])) if len(numbers) == 1 and "," not in text else numbers

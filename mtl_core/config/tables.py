@@ -41,6 +41,12 @@ def files_of(data: DataConfig) -> list[str]:
     return [data.file, *data.split.files.values()]
 
 
+def stamps(experiment: Experiment, workspace: Workspace, base: Path | None, contained: bool) -> dict[str, list[int]]:
+    """Every file of the experiment's tables → when it was changed (nanoseconds), and its bytes. Raises DataError: no such file."""
+    paths = [resolve_file(file, base, workspace, contained) for table in experiment.data.values() for file in files_of(table)]
+    return {str(path): [path.stat().st_mtime_ns, path.stat().st_size] for path in paths}
+
+
 def store_table(
     data: DataConfig, name: str, workspace: Workspace, base: Path | None, contained: bool, read: Table | None = None
 ) -> Dataset:

@@ -100,5 +100,10 @@ class InputError(ValueError):
         super().__init__(str(text))
 
 
+def one_line(problem: Problem) -> str:
+    """As a terminal shows it."""
+    return f"{problem.severity}: {' '.join(str(problem).split())}"
+
+
 def has_errors(problems: Iterable[Problem]) -> bool:
     return any(p.severity is Severity.ERROR for p in problems)

@@ -59,11 +59,6 @@ class Difference:
     def known(self) -> bool:
         return not math.isnan(self.p)
 
-    @property
-    def half(self) -> float:
-        """Half the width of the interval."""
-        return (self.high - self.low) / 2
-
 
 def draws(units: np.ndarray, n_draws: int, seed: int = 0) -> Iterator[np.ndarray]:
     """units: (N,) int, which rows are drawn together. Yields weights (d, N), `n_draws` in all, the same for a seed."""

@@ -8,12 +8,13 @@ from mtl_core.jobs.devices import free_memory, quiet_libraries, training_device
 from mtl_core.jobs.evaluating import evaluable, evaluation, perform_evaluation
 from mtl_core.jobs.registry import Jobs, jobs
 from mtl_core.jobs.snapshots import Snapshot
-from mtl_core.jobs.work import Work, perform, replay_of, replaying, resumable, training
+from mtl_core.jobs.work import Work, check_data, perform, replay_of, replaying, resumable, training
 
 __all__ = [
     "Jobs",
     "Snapshot",
     "Work",
+    "check_data",
     "evaluable",
     "evaluation",
     "free_memory",

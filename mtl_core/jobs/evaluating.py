@@ -6,7 +6,7 @@ from typing import Any
 from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace
 from mtl_core.jobs.failures import failed
-from mtl_core.jobs.work import Work
+from mtl_core.jobs.work import Work, same_data
 from mtl_core.tracking.recorder import Recorder
 from mtl_core.tracking.runs import Run, RunError, RunState
 from mtl_core.training.control import Control
@@ -37,9 +37,7 @@ def evaluation(target: Run, workspace: Workspace) -> Work:
         evaluable(target.refreshed())  # another one may have been faster
         experiment = target.experiment
         prepared = prepare(experiment, workspace, target.base, contained=target.contained)
-        for table, now in prepared.datasets.items():
-            if target.datasets and target.datasets.get(table) != now:
-                raise RunError(message("The data of the table “{table}” has changed since this run. Train it again first.", table=table))
+        same_data(target, prepared.datasets)
         yield from evaluate(experiment, prepared, target.folder)
 
     return work

@@ -20,7 +20,7 @@ from mtl_core.config.steering import steered
 from mtl_core.jobs.evaluating import evaluable, evaluation
 from mtl_core.jobs.queues import Job, Queues
 from mtl_core.jobs.snapshots import Follower, Snapshot, snapshot_of
-from mtl_core.jobs.work import Work, replay_of, replaying, resumable, training
+from mtl_core.jobs.work import Work, check_data, replay_of, replaying, resumable, training
 from mtl_core.tracking.mlflow_mirror import MlflowMirror
 from mtl_core.tracking.recorder import Recorder
 from mtl_core.tracking.runs import Run, RunError, RunState, create_run, list_runs, run
@@ -31,7 +31,8 @@ _HOME = "mtl_workbench_jobs"
 
 
 class Jobs:
-    """The registry. Every method may be called by any thread and returns at once."""
+    """The registry. Every method may be called by any thread and returns at once; `resume`, `go_back` and `replay` read the tables' files
+    before."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -61,14 +62,17 @@ class Jobs:
     def resume(self, run_id: str, workspace: Workspace | None = None, work: Work | None = None) -> str:
         """Goes on from the last checkpoint, or from the beginning when there is none yet.
 
-        Raises RunError: no such run, at work already, finished, or failed without a checkpoint.
+        Raises RunError: no such run, at work already, finished, failed without a checkpoint, or its tables are not what they were.
         """
         workspace = workspace or Workspace.default()
         found = resumable(run(workspace, run_id))
         job = self._queues.get(run_id)
         if job is not None and not job.ended.is_set():
             raise RunError(message("The run “{run}” is already being trained.", run=run_id))
-        self._start(found, workspace, work or training(found, workspace, resume=found.checkpoint("last") is not None))
+        again = found.checkpoint("last") is not None
+        if again and work is None:
+            check_data(found, workspace)
+        self._start(found, workspace, work or training(found, workspace, resume=again))
         return run_id
 
     def steer(self, run_id: str, changes: Mapping[str, Any], workspace: Workspace | None = None) -> None:
@@ -104,13 +108,14 @@ class Jobs:
             return
         if found.state.live or found.state in (RunState.FINISHED, RunState.STOPPED):
             raise RunError(_no_handle(found))
+        check_data(found, workspace)
         from mtl_core.training.checkpoints import restore_before
 
         restore_before(found.folder, step)
         self.resume(run_id, workspace)
 
     def replay(self, run_id: str, workspace: Workspace | None = None) -> str:
-        """Trains a run again as its events say. Returns the id of the new run. Raises RunError: no such run, or it has not ended."""
+        """Trains a run again as its events say. Returns the id of the new run. Raises RunError: as `replay_of`, or no such run."""
         workspace = workspace or Workspace.default()
         original = run(workspace, run_id)
         created = replay_of(original, workspace)

@@ -16,7 +16,7 @@ class Snapshot:
     progress: in [0, 1]; seconds_left, memory_bytes, device: None while unknown. position: 1 is next, None when not waiting.
     steerable: whether `jobs().control(run_id)` is there: it is at work, in this process. preparing: at work, before the first step.
     making_ready: what, and how much of it all is done, in [0, 1]; None while unknown.
-    problems: of the data, when that is why it failed. error: translate `message` and `advice` as they stand.
+    problems: of the data, as of the run. error: translate `message` and `advice` as they stand.
     """
 
     run_id: str

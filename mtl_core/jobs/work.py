@@ -1,13 +1,15 @@
 """What a job executes, and how: the training of a run or its replay, every event of it recorded, every exception too."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from mtl_core.base.faults import ExperimentError
 from mtl_core.base.messages import N_, message
 from mtl_core.base.workspace import Workspace
-from mtl_core.data.problems import DataError
+from mtl_core.config.tables import stamps, store
+from mtl_core.data.problems import DataError, Problem, Severity
 from mtl_core.jobs.failures import ADVICE, failed
 from mtl_core.tracking.recorder import Recorder
 from mtl_core.tracking.runs import Run, RunError, RunState, create_run
@@ -34,8 +36,35 @@ def resumable(found: Run) -> Run:
     return found
 
 
+def check_data(found: Run, workspace: Workspace) -> None:
+    """Raises RunError: a table of the run is gone, or no longer holds what the run was trained on. Reads the tables' files.
+
+    Nothing is said of a run that did not record what it was trained on: one of an older version, or one that has not begun.
+    """
+    if not found.datasets:
+        return
+    now = {}
+    for table in dict.fromkeys(task.data for task in found.experiment.tasks.values()):
+        try:
+            now[table] = store(found.experiment, table, workspace, found.base, found.contained).hash
+        except DataError as error:
+            raise RunError(error.problems[0].why) from error
+    same_data(found, now)
+
+
+def same_data(found: Run, now: Mapping[str, str]) -> None:
+    """now: table → hash of what it holds. Raises RunError: not what the run was trained on, as far as that was recorded."""
+    for table, content in now.items():
+        if found.datasets and found.datasets.get(table) != content:
+            raise RunError(
+                message(
+                    "The data of the table “{table}” has changed since this run. Put the former file back, or start a new run.", table=table
+                )
+            )
+
+
 def training(target: Run, workspace: Workspace, resume: bool) -> Work:
-    """The training that a run's experiment describes. Loads torch when it starts, not before."""
+    """The training that a run's experiment describes; resume: from its last checkpoint. Loads torch when it starts, not before."""
 
     def work(control: Control) -> Iterator[Event]:
         from mtl_core.runtime.prepare import prepare
@@ -43,6 +72,10 @@ def training(target: Run, workspace: Workspace, resume: bool) -> Work:
 
         experiment = target.experiment
         prepared = prepare(experiment, workspace, target.base, contained=target.contained, tell=control.tell)
+        if resume:  # a table may have been replaced while the run waited
+            same_data(target, prepared.datasets)
+        else:
+            prepared.problems += _changed(target, workspace)
         for event in train(experiment, prepared, control, target.folder, resume=resume):
             if target.purpose and isinstance(event, Finished) and event.state == "finished":
                 for checkpoint in (target.folder / "checkpoints").iterdir():  # a comparison needs its numbers, and has many
@@ -53,10 +86,20 @@ def training(target: Run, workspace: Workspace, resume: bool) -> Work:
     return work
 
 
+def _changed(found: Run, workspace: Workspace) -> Iterator[Problem]:
+    """A warning for each file that is not the one that was there when the run was asked for."""
+    then = found.status.get("files", {})
+    for file, stamp in stamps(found.experiment, workspace, found.base, found.contained).items():
+        if file in then and then[file] != stamp:
+            why = message("The file was changed after this run had been started or queued. It is trained on what the file holds now.")
+            yield Problem(Severity.WARNING, "changed_since", why, message("Start a new run, unless that is meant."), Path(file).name)
+
+
 def replay_of(original: Run, workspace: Workspace) -> Run:
-    """A new run that repeats `original`. Raises RunError: that one has not ended."""
+    """A new run that repeats `original`. Raises RunError: that one has not ended, or its tables are not what they were."""
     if original.state.live:
         raise RunError(message("The run “{run}” is still being trained; replay it when it has ended.", run=original.id))
+    check_data(original, workspace)
     about = {"name": f"{original.name} · replay", "replays": original.id}
     return create_run(original.experiment, workspace, original.base, original.contained, about)
 

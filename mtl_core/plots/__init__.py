@@ -1,4 +1,4 @@
-"""Charts: data in, Plotly figure out. Pure, usable in a notebook.
+"""Charts: data in, Plotly figure out, usable in a notebook. Nothing else is read or written but which colour a task has (`style`).
 
 A task has one colour everywhere; runs have colours of their own, and kinds of line. Backgrounds are transparent so that the page's light or
 dark theme shows.

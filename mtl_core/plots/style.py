@@ -5,7 +5,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +62,10 @@ def _numbers(names: Iterable[str]) -> dict[str, int]:
         if not set(wanted) <= known.keys():
             with FileLock(root / f"{_FILE}.lock") if os.access(root, os.W_OK) else nullcontext():
                 known = with_numbers(_read(root), wanted)
-                _unwritten[root] = known
-                with suppress(OSError):  # one that may not be written, or is not there yet: this process knows
+                try:
                     write_atomically(root / _FILE, json.dumps(known, ensure_ascii=False, indent=0) + "\n")
+                except OSError:  # it may not be written, or is not there yet: this process knows
+                    _unwritten[root] = known
     return {name: known[name] for name in wanted}
 
 

@@ -173,6 +173,11 @@ class Group:
     name: str
     runs: tuple[Run, ...]
 
+    @property
+    def n_seeds(self) -> int:
+        """Less than there are runs where one was trained twice."""
+        return len({run.experiment.seed for run in self.runs}) if len(self.runs) > 1 else 1
+
 
 _ENDED = (RunState.FINISHED, RunState.STOPPED)
 
@@ -182,11 +187,13 @@ def groups_of(runs: Sequence[Run], by_seed: bool = True) -> list[Group]:
     found: dict[str, list[Run]] = {}
     for run in runs:
         found.setdefault(_without_seed(run) if by_seed else run.id, []).append(run)
-    taken = [_called(members) for members in found.values()]
-    return [
-        Group(name if taken.count(name) == 1 else f"{name} {members[0].id[:4]}", tuple(members))
-        for name, members in zip(taken, found.values(), strict=True)
-    ]
+    names = _distinct([_called(members) for members in found.values()], [members[0].id for members in found.values()])
+    return [Group(name, tuple(members)) for name, members in zip(names, found.values(), strict=True)]
+
+
+def _distinct(names: Sequence[str], ids: Sequence[str]) -> list[str]:
+    """Those that are there more than once with the beginning of their run's id."""
+    return [name if names.count(name) == 1 else f"{name} {run[:4]}" for name, run in zip(names, ids, strict=True)]
 
 
 def _called(members: Sequence[Run]) -> str:
@@ -224,8 +231,8 @@ def tested(groups: Sequence[Group]) -> bool:
 
 def short_names(runs: Sequence[Run]) -> dict[str, str]:
     """Run id → a short name that no other of `runs` has."""
-    taken = [run.name for run in runs]
-    return {run.id: run.name if taken.count(run.name) == 1 else f"{run.name} {run.id[:4]}" for run in runs}
+    ids = [run.id for run in runs]
+    return dict(zip(ids, _distinct([run.name for run in runs], ids), strict=True))
 
 
 def result_of(group: Group) -> RunResult:

@@ -18,9 +18,7 @@ from typing import Any, Literal, Protocol
 from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import Experiment, ExperimentError, experiment_from_dict
-from mtl_core.config.tables import store
-from mtl_core.data.problems import DataError
-from mtl_core.jobs import evaluation, jobs, perform, perform_evaluation, training
+from mtl_core.jobs import check_data, evaluation, jobs, perform, perform_evaluation, training
 from mtl_core.studies.compare import RunResult
 from mtl_core.studies.verdicts import Trained
 from mtl_core.tracking.recorder import Recorder
@@ -288,18 +286,6 @@ def _state(one: Run, test: bool) -> str | None:
     if jobs().evaluating(one.id):
         return "live"
     return "untested" if one.checkpoint("best") else None
-
-
-def check_data(of: Run, workspace: Workspace) -> None:
-    """Raises RunError: a table of the run is gone, or no longer holds what the run was trained on."""
-    experiment = compared(of)
-    for table in dict.fromkeys(task.data for task in experiment.tasks.values()):
-        try:
-            now = store(experiment, table, workspace, of.base, of.contained).hash
-        except DataError as error:
-            raise RunError(error.problems[0].why) from error
-        if now != of.datasets.get(table):
-            raise RunError(message("The data of the table “{table}” has changed since this run. Train it again first.", table=table))
 
 
 def _about(of: Run, part: PlannedTraining) -> dict[str, Any]:

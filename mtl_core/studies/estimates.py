@@ -16,13 +16,14 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import psutil
 
 from mtl_core.base.files import write_atomically
 from mtl_core.base.workspace import Workspace
-from mtl_core.config.experiment import Experiment, experiment_from_yaml, resolve_file
-from mtl_core.config.tables import files_of
+from mtl_core.config.experiment import Experiment, experiment_from_yaml
+from mtl_core.config.tables import stamps
 from mtl_core.training.estimate import Measured
 
 VERSION = 1
@@ -38,13 +39,12 @@ def key(experiment: Experiment, workspace: Workspace, base: Path | None, contain
     Raises DataError: no such file.
     """
     values = experiment.model_dump(mode="json")
-    files = [resolve_file(file, base, workspace, contained) for table in experiment.data.values() for file in files_of(table)]
     depends_on = [
         VERSION,
         [{name: value for name, value in task.items() if name != "weight"} for task in values["tasks"].values()],
         list(values["tasks"]),
         values["data"],
-        [(str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files],
+        stamps(experiment, workspace, base, contained),
         [values[part] for part in ("encoder", "sharing", "balancing")],
         [values["training"][name] for name in ("device", "precision")],
         [platform.node(), os.cpu_count(), os.environ.get("OMP_NUM_THREADS")],
@@ -70,7 +70,6 @@ def measure(experiment: Experiment, workspace: Workspace, base: Path | None = No
     name = key(experiment, workspace, base, contained)
     if (found := known(name, workspace)) is not None:
         return found
-    begun = time.perf_counter()
     from mtl_core.runtime.prepare import prepare
     from mtl_core.training.probe import probe
 
@@ -97,6 +96,7 @@ class Background:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
+        self._said: IO[str] | None = None  # a file: nobody reads a pipe while it fills
         self._name = ""
         self.failed: dict[str, str] = {}
         """Name of a measurement → the last line that its process wrote."""
@@ -105,12 +105,11 @@ class Background:
         """The name of what is being measured, or nothing."""
         with self._lock:
             if self._process is not None and self._process.poll() is not None:
-                if self._process.returncode:
-                    said = (self._process.stderr.read() if self._process.stderr else "").strip().splitlines()
+                if self._process.returncode and self._said:
+                    self._said.seek(0)
+                    said = self._said.read().strip().splitlines()
                     self.failed[self._name] = said[-1] if said else str(self._process.returncode)
-                if self._process.stderr:
-                    self._process.stderr.close()
-                self._process = None
+                self._forget()
             return self._name if self._process is not None else ""
 
     def start(self, name: str, experiment: Experiment, workspace: Workspace, base: Path | None, contained: bool) -> None:
@@ -121,7 +120,8 @@ class Background:
         with self._lock:
             if self._process is not None:
                 return
-            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+            self._said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - `_forget` closes it
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": self._said}
             self._process, self._name = subprocess.Popen(call, cwd=_PROGRAM, text=True, encoding="utf-8", **pipes), name  # type: ignore[call-overload]
             assert self._process is not None and self._process.stdin is not None
             self._process.stdin.write(experiment.to_yaml())
@@ -133,9 +133,12 @@ class Background:
             if self._process is not None:
                 self._process.kill()
                 self._process.wait()
-                if self._process.stderr:
-                    self._process.stderr.close()
-                self._process = None
+                self._forget()
+
+    def _forget(self) -> None:
+        self._process = None
+        if self._said:
+            self._said.close()
 
 
 BACKGROUND = Background()

@@ -23,7 +23,7 @@ from mtl_core.base.messages import Message, message
 from mtl_core.base.workspace import Workspace
 from mtl_core.data.problems import DataError
 from mtl_core.data.store import load_dataset
-from mtl_core.evaluation.bootstrap import N_DRAWS, N_SLOW_DRAWS, Difference, paired_difference
+from mtl_core.evaluation.bootstrap import LEAST_UNITS, N_DRAWS, N_SLOW_DRAWS, Difference, draws, paired_difference
 from mtl_core.evaluation.predictions import About, PredictedRows, load_predictions, predictions_file
 from mtl_core.evaluation.statistics import CONFIDENCE, holm
 from mtl_core.evaluation.weighed import Weighed
@@ -32,6 +32,8 @@ from mtl_core.tasks import KINDS, higher_is_better
 from mtl_core.tasks.base import TaskKind
 from mtl_core.tracking.runs import Run
 
+MOST_ROWS = 100_000
+"""Of an interval of one run, which is drawn while a person waits."""
 _VERSION = 1
 _SPLIT: dict[Part, str] = {"best": "validation", "test": "test"}
 
@@ -152,12 +154,14 @@ def ahead(pairs: Sequence[Pair], workspace: Workspace, seconds: float = 0.0) -> 
     """Starts in the background what was not computed yet, and waits `seconds` for it. Returns how many pairs are done, of how many."""
     files = {_file(pair, workspace): pair for pair in pairs if pair.why is None}
     with _LOCK:
+        for file in [file for file, running in _RUNNING.items() if running.done() and not running.exception()]:
+            del _RUNNING[file]  # what failed stays, and is not begun again
         for file, pair in files.items():
             if not file.is_file() and file not in _RUNNING:
                 _RUNNING[file] = _POOL.submit(measure, pair, workspace)
         mine = [_RUNNING[file] for file in files if file in _RUNNING]
     wait(mine, timeout=seconds)
-    return sum(file.is_file() or (file in _RUNNING and _RUNNING[file].done()) for file in files), len(files)
+    return sum(file.is_file() or ((running := _RUNNING.get(file)) is not None and running.done()) for file in files), len(files)
 
 
 def measure(pair: Pair, workspace: Workspace) -> Difference:
@@ -173,6 +177,54 @@ def measure(pair: Pair, workspace: Workspace) -> Difference:
     file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(file, json.dumps(vars(found)))
     return found
+
+
+def interval(run: Run, task: str, part: Part, workspace: Workspace) -> tuple[float, float] | None:
+    """How well the main metric of one run is known: the middle 95 % of bootstrap draws of the rows that it keeps (`evaluation.bootstrap`).
+
+    None: it keeps no predictions, there are too few rows, or so many that it would take long; a metric that takes long to compute.
+    """
+    itself = Group(run.name, (run,))
+    pair = Pair(task, KINDS[run.tasks[task].kind], itself, itself, part)
+    if _not_kept(pair):
+        return None
+    try:
+        about, kept = _loaded(run, pair)
+    except (OSError, ValueError, KeyError):  # damaged
+        return None
+    if len(kept.rows) > MOST_ROWS:
+        return None
+    rows = np.sort(kept.rows)
+    weighed, _ = _measure(pair.kind, about, kept, rows)
+    units = _units(pair, kept, rows, workspace)
+    if weighed is None or len(np.unique(units)) < LEAST_UNITS:
+        return None
+    found = np.concatenate([weighed(weights) for weights in draws(units, N_SLOW_DRAWS)])
+    tail = (1 - CONFIDENCE) / 2
+    low, high = map(float, np.nanquantile(found, (tail, 1 - tail))) if np.isfinite(found).any() else (math.nan, math.nan)
+    return (low, high) if math.isfinite(low) else None
+
+
+def known_tests(run: Run, workspace: Workspace) -> dict[str, tuple[float, float]]:
+    """Task → `interval` of its test value, where there is one."""
+    found = {task: interval(run, task, "test", workspace) for task in run.tasks} if run.tested else {}
+    return {task: bounds for task, bounds in found.items() if bounds}
+
+
+def too_good(run: Run, task: str, tested: tuple[float, float]) -> Message | None:
+    """A remark where the best value on validation lies beyond the test's interval, on its better side."""
+    metric = KINDS[run.tasks[task].kind].primary
+    best = run.result()["tasks"].get(task, {}).get("best", {}).get(metric)
+    if best is None or not (best > tested[1] if higher_is_better(metric) else best < tested[0]):
+        return None
+    return message(
+        "“{task}”: the best validation value, {best:.3f}, is beyond the 95 % interval of the test value, {low:.3f} to {high:.3f}. The "
+        "model was chosen on validation, or its rows are easier: expect the test value.",
+        task=task,
+        best=best,
+        low=tested[0],
+        high=tested[1],
+    )
 
 
 def n_kept(run: Run, pair: Pair) -> int:

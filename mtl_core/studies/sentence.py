@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 from mtl_core.base.messages import Message, listed, message
 from mtl_core.config.experiment import Experiment
+from mtl_core.jobs import jobs
 from mtl_core.studies.differences import described
 from mtl_core.studies.paired import Change, Verdict
+from mtl_core.tracking.runs import Run
 
 MOST = 3
 """Settings, and tasks without a significant change, that are named; the others are counted."""
@@ -20,14 +22,23 @@ def bought(found: Sequence[Change], split: str) -> Message:
     """found: the changes of all tasks of one group of runs beside the baseline, at least one; split: where they were measured."""
     pair = found[0].pair
     rows = message("test rows") if split == "test" else message("validation rows")
+    base, other = pair.baseline.runs[0], pair.other.runs[0]
+    changed = changed_settings(_at_the_end(base), _at_the_end(other))
+    if base.steered or other.steered:
+        changed = message("at the end of the training: {changed}", changed=changed)
     return message(
         "“{run}” against “{baseline}” ({changed}), on {rows}: {said}",
         run=pair.other.name,
         baseline=pair.baseline.name,
-        changed=changed_settings(pair.baseline.runs[0].experiment, pair.other.runs[0].experiment),
+        changed=changed,
         rows=rows,
         said=_said(found),
     )
+
+
+def _at_the_end(run: Run) -> Experiment:
+    """Its experiment, with what a person changed while it trained."""
+    return jobs().experiment_now(run) if run.steered else run.experiment
 
 
 def _said(found: Sequence[Change]) -> Message:
@@ -92,5 +103,5 @@ def _tasks(found: Sequence[Change], most: int | None = None) -> Message:
 def _task(change: Change) -> Message | None:
     if change.found is None:
         return None
-    value, half = points(change.found.value), points(change.found.half)
-    return message("{task} {value:+.1f} points (±{half:.1f})", task=change.pair.task, value=value, half=half)
+    value, low, high = (points(number) for number in (change.found.value, change.found.low, change.found.high))
+    return message("{task} {value:+.1f} points ({low:+.1f} to {high:+.1f})", task=change.pair.task, value=value, low=low, high=high)

@@ -15,7 +15,7 @@ from mtl_core.data.problems import Problem
 from mtl_core.tracking.looks import record_look
 from mtl_core.tracking.runs import Run, RunError
 from mtl_core.tracking.series import Series
-from mtl_core.tracking.status import Owner, RunState, number, plain, problem_to_json, read_status, result_of, write_status
+from mtl_core.tracking.status import Owner, RunState, number, plain, read_status, result_of, write_status
 from mtl_core.training.events import Evaluated, EvaluatedAfterwards, Event, Failed, Finished, Paused, Resumed, Started, Steered
 
 _NOT_ENDED = dict.fromkeys(("ended", "error", "problems", "result"))
@@ -53,7 +53,8 @@ class Recorder:
     def set_state(self, state: RunState, **changes: Any) -> None:
         """Writes the state and other entries of status.json; an entry set to None is removed."""
         with self._lock:
-            status = {**self.status, "state": state.value, "owner": vars(Owner.current()), **changes}
+            spent = round(self.series.seconds, 3)
+            status = {**self.status, "state": state.value, "owner": vars(Owner.current()), "seconds": spent, **changes}
             self.status = {k: v for k, v in status.items() if v is not None}
             write_status(self.folder, self.status)
 
@@ -76,7 +77,7 @@ class Recorder:
         if isinstance(event, Started):
             for name in ("predictions", "reports"):  # a stopped run's test is not that of the model to come
                 shutil.rmtree(self.folder / name, ignore_errors=True)
-            changed = {"datasets": event.datasets or None, "tested": None, "test_error": None}
+            changed = {"datasets": event.datasets or None, "problems": event.problems or None, "tested": None, "test_error": None}
             self.set_state(RunState.RUNNING, device=event.device, precision=event.precision, **changed)
         elif isinstance(event, Paused):
             self.set_state(RunState.PAUSED)
@@ -100,8 +101,10 @@ class Recorder:
             self.set_state(RunState.FAILED, ended=time.time(), step=event.step, error=plain(event))
 
     def fail(self, failed: Failed, problems: list[Problem] | None = None) -> None:
-        """The end by an error. A disk that is full does not keep the run from being shown as failed while this process lives."""
-        self.status = {**self.status, "problems": [problem_to_json(p) for p in problems] if problems else None}
+        """The end by an error; problems: of the tables, which are why. A disk that is full does not keep the run from being shown as
+        failed while this process lives."""
+        if problems:
+            self.status = {**self.status, "problems": [p.to_json() for p in problems]}
         try:
             self.record(failed)
         except OSError:

@@ -25,11 +25,12 @@ from mtl_core.base.files import write_atomically
 from mtl_core.base.messages import message
 from mtl_core.base.workspace import OutsideWorkspaceError, Workspace, new_id
 from mtl_core.config.experiment import Experiment, TaskConfig, experiment_from_yaml
-from mtl_core.data.problems import Problem
+from mtl_core.config.tables import stamps
+from mtl_core.data.problems import DataError, Problem
 from mtl_core.evaluation.predictions import read_report
 from mtl_core.tasks import KINDS
 from mtl_core.tracking.series import Curve, Series
-from mtl_core.tracking.status import Owner, RunError, RunState, problem_from_json, read_status, result_of, write_status
+from mtl_core.tracking.status import Owner, RunError, RunState, read_status, result_of, write_status
 from mtl_core.training.events import Event, Failed, from_json
 
 __all__ = ["Curve", "Owner", "Record", "Run", "RunError", "RunState", "Series", "create_run", "list_runs", "run"]
@@ -112,9 +113,13 @@ class Run:
 
     @property
     def seconds(self) -> float | None:
-        """From start to end, or to now; None when it never started. After a resume: of the last part."""
+        """Spent in steps and evaluations, as `Series.seconds`: without what came before the first, and without pauses. Of a run at work
+        up to its last evaluation; None when it never started."""
         if self.status.get("started") is None:
             return None
+        if "seconds" in self.status:
+            return float(self.status["seconds"])
+        # by an older version: from the last start to the end
         return float((self.status.get("ended") or time.time()) - self.status["started"])
 
     @property
@@ -153,8 +158,8 @@ class Run:
 
     @property
     def problems(self) -> list[Problem]:
-        """What was wrong with the data of a failed run."""
-        return [problem_from_json(p) for p in self.status.get("problems", ())]
+        """What is wrong with its tables: the warnings that its training began with, or the errors that it failed for."""
+        return [Problem.from_json(p) for p in self.status.get("problems", ())]
 
     @property
     def experiment_yaml(self) -> str:
@@ -290,6 +295,10 @@ def create_run(
     contained: its tables are looked for in the workspace and the sample shop only. about: more entries of status.json, such as a name.
     """
     folder = workspace.folder("runs", new_id())
+    try:
+        files = stamps(experiment, workspace, base, contained)
+    except DataError:  # a file that is not there; its training says so
+        files = {}
     write_atomically(folder / "experiment.yaml", experiment.to_yaml())
     status = {
         "state": RunState.QUEUED.value,
@@ -300,6 +309,7 @@ def create_run(
         "kinds": {name: task.kind for name, task in experiment.tasks.items()},
         **({"base": str(base.resolve())} if base else {}),
         "contained": contained,
+        "files": files,
         **(about or {}),
     }
     write_status(folder, status)

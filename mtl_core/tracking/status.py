@@ -12,7 +12,6 @@ import psutil
 
 from mtl_core.base.files import write_atomically
 from mtl_core.base.messages import Message
-from mtl_core.data.problems import Problem, Severity
 from mtl_core.training.events import Event, Finished
 
 
@@ -85,24 +84,3 @@ def plain(event: Event) -> dict[str, Any]:
 def number(value: Any) -> Any:
     """JSON for numpy's numbers, should one slip into an event."""
     return value.item() if hasattr(value, "item") else str(value)
-
-
-def problem_to_json(problem: Problem) -> dict[str, Any]:
-    return {**vars(problem), "why": _message_to_json(problem.why), "remedy": _message_to_json(problem.remedy)}
-
-
-def problem_from_json(data: dict[str, Any]) -> Problem:
-    changed = {"severity": Severity(data["severity"]), "why": _message_from_json(data["why"]), "remedy": _message_from_json(data["remedy"])}
-    return Problem(**{**data, **changed})
-
-
-def _message_to_json(sentence: Message) -> dict[str, Any]:
-    values = {k: _message_to_json(v) if isinstance(v, Message) else v for k, v in sentence.values.items()}
-    return {"template": sentence.template, "values": values}
-
-
-def _message_from_json(data: dict[str, Any]) -> Message:
-    def value(v: Any) -> Any:
-        return _message_from_json(v) if isinstance(v, dict) and set(v) == {"template", "values"} else v
-
-    return Message(data["template"], {k: value(v) for k, v in data["values"].items()})

@@ -19,7 +19,7 @@ class Started(Event):
     """n_steps: planned; rows: task → split → rows; device, precision: what was chosen; parameters: trainable, total.
 
     drawn: task → rows with a label that steps before this one had; empty at the first step.
-    datasets: the experiment's name of a table → the hash of what it held.
+    datasets: the experiment's name of a table → the hash of what it held; problems: warnings of the tables (`Problem.to_json`).
     """
 
     n_steps: int
@@ -31,6 +31,7 @@ class Started(Event):
     weights: dict[str, float]
     drawn: dict[str, int] = field(default_factory=dict)
     datasets: dict[str, str] = field(default_factory=dict)
+    problems: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

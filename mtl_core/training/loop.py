@@ -24,6 +24,7 @@ from mtl_core.base.messages import N_
 from mtl_core.config.experiment import Experiment
 from mtl_core.config.steering import differing, steered
 from mtl_core.data.compiled import RowBlock
+from mtl_core.data.problems import Severity
 from mtl_core.data.shares import SAMPLING
 from mtl_core.evaluation.metrics import Metrics
 from mtl_core.runtime.batches import assemble
@@ -177,6 +178,7 @@ class Trainer:
             dict(state.weights),
             dict(state.drawn),
             self.prepared.datasets,
+            [problem.to_json() for problem in self.prepared.problems if problem.severity is Severity.WARNING],
         )
         try:
             if not self.resumed:

@@ -27,7 +27,7 @@ def name(group: Group, _: Translate) -> str:
     n = len(group.runs)
     if n == 1:
         return group.name
-    if len({run.experiment.seed for run in group.runs}) < n:  # the same training twice says nothing about the seed
+    if group.n_seeds < n:  # the same training twice says nothing about the seed
         return _("{run} · {n} runs").format(run=group.name, n=n)
     return _("{run} · {n} seeds").format(run=group.name, n=n)
 
@@ -67,9 +67,11 @@ def waiting(pairs: Sequence[paired.Pair], _: Translate) -> None:
     watch()
 
 
-def warnings(found: Comparison, alike: bool, _: Translate) -> None:
-    """Why numbers should not be compared. alike: whether all the runs differ by their seed alone."""
-    if alike:
+def warnings(found: Comparison, alike: Group | None, _: Translate) -> None:
+    """Why numbers should not be compared. alike: all the runs, where they differ by their seed at most."""
+    if alike and alike.n_seeds < len(alike.runs):
+        st.caption(_("Some of these runs have the same settings and the same seed: they are one training, done again."))
+    elif alike:
         st.caption(_("These runs differ by their seed alone: what differs between them is chance."))
     if found.warnings:
         lines = "\n".join(f"- {plain(warning.text(_))}" for warning in found.warnings)

@@ -5,6 +5,7 @@ import os
 import streamlit as st
 
 from mtl_core.base.messages import Translate
+from mtl_core.data.problems import has_errors
 from mtl_core.jobs import Snapshot, jobs
 from mtl_core.tracking.runs import Run
 from pages.parts import afterwards, problems, states
@@ -112,14 +113,16 @@ def _handles(now: Snapshot, _: Translate) -> None:
 
 
 def _trouble(now: Snapshot, _: Translate) -> None:
-    """Why a run failed and what to do."""
+    """Why a run failed and what to do. Warnings of its tables are in the log."""
+    broken = has_errors(now.problems)
     if now.error is not None:
         where = _("Step {step}").format(step=now.error.step)
         if now.error.task:
             where += " · " + _("task {task}").format(task=plain(now.error.task))
-        why = [] if now.problems else [plain(_(now.error.message))]
+        why = [] if broken else [plain(_(now.error.message))]
         st.error("\n\n".join([where, *why, plain(_(now.error.advice))]), title=_("The run failed"), icon=":material/error:")
-    problems.show(now.problems, _)
+    if broken:
+        problems.show(now.problems, _)
     if now.state == "interrupted":
         st.warning(_("The server or the computer went down during this run. It can be resumed from its last checkpoint."))
 
@@ -138,5 +141,6 @@ def _readout(now: Snapshot, _: Translate) -> None:
         _("Learning rate {rate}").format(rate=f"**{rate[1]:.1e}**" if rate else "–"),
         _("Elapsed {time}").format(time=f"**{clock(series.seconds)}**"),
         _("Run {run}").format(run=now.run_id),
+        *([_("Warnings of the tables {n}, see Log").format(n=f"**{len(now.problems)}**")] if now.problems else []),
     ]
     st.caption(" · ".join(figures), help=_("Memory: the peak since the last step. Elapsed: without pauses."))

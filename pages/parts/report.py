@@ -1,6 +1,7 @@
 """What came out of a run: metrics before, best and on the test split, and what each task kind has to show."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,9 @@ import streamlit as st
 
 from mtl_core import plots
 from mtl_core.base.messages import Translate
+from mtl_core.base.workspace import Workspace
 from mtl_core.jobs import jobs
+from mtl_core.studies import paired
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import TaskKind
 from mtl_core.tracking.runs import Run
@@ -22,6 +25,12 @@ def _reports(folder: Path, split: str, size: int, _run: Run) -> dict[str, list[d
     return _run.reports(split)
 
 
+@st.cache_data(max_entries=20, show_spinner=False)
+def _known(folder: Path, tested: datetime | None, _run: Run) -> dict[str, tuple[float, float]]:
+    """Computed again only when the test split was evaluated since."""
+    return paired.known_tests(_run, Workspace(folder.parents[1]))
+
+
 def show(run: Run, _: Translate) -> None:
     now = jobs().snapshot(run.id)
     tasks = now.series.so_far if now.state.live else run.result()["tasks"]
@@ -30,7 +39,10 @@ def show(run: Run, _: Translate) -> None:
         st.caption(_("No result yet: the first evaluation is still to come.") if early else _("No result: it ended before an evaluation."))
         return
     nothing_to_gain(run, tasks, _)
-    metrics(run, tasks, _)
+    known = {} if now.state.live else _known(run.folder, run.tested, run)
+    metrics(run, tasks, known, _)
+    for remark in filter(None, (paired.too_good(run, task, found) for task, found in known.items())):
+        st.caption(plain(remark.text(_)))
     seen(now.series.seen, _)
     if now.state.live:
         return
@@ -60,8 +72,8 @@ def nothing_to_gain(run: Run, tasks: dict[str, dict[str, dict[str, float]]], _: 
                 st.warning(plain(words.format(task=task, metric=_(info.label), value=value)), icon=":material/do_not_disturb_on:")
 
 
-def metrics(run: Run, tasks: dict[str, dict[str, dict[str, float]]], _: Translate) -> None:
-    """One row a task and metric, the main metric of a task first; `tasks` as of `Run.result`."""
+def metrics(run: Run, tasks: dict[str, dict[str, dict[str, float]]], known: Mapping[str, tuple[float, float]], _: Translate) -> None:
+    """One row a task and metric, the main metric of a task first; `tasks` as of `Run.result`, `known` as of `_known`."""
     parts = {"before": _("Before training"), "best": _("Best (validation)"), "test": _("Test")}
     if any("peak" in found for found in tasks.values()):
         parts["peak"] = _("Test, at the task's own best step")
@@ -69,8 +81,11 @@ def metrics(run: Run, tasks: dict[str, dict[str, dict[str, float]]], _: Translat
     for task, kind in kinds(run).items():
         found = tasks.get(task, {})
         for info in sorted(kind.metrics, key=lambda m: m.name != kind.primary):
-            values = {label: found.get(part, {}).get(info.name) for part, label in parts.items()}
+            values: dict[str, Any] = {label: found.get(part, {}).get(info.name) for part, label in parts.items()}
             if any(value is not None for value in values.values()):
+                if known:
+                    bounds = known.get(task) if info.name == kind.primary else None
+                    values[_("Test, 95 % interval")] = f"{bounds[0]:.3f} – {bounds[1]:.3f}" if bounds else None
                 rows.append({_("Task"): task, _("Metric"): _(info.label), **values})
     st.dataframe(
         rows,

@@ -13,6 +13,7 @@ from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import experiment_from_yaml
 from mtl_core.evaluation.predictions import write_report
 from mtl_core.jobs import Work, jobs
+from mtl_core.studies.estimates import BACKGROUND
 from mtl_core.tracking.runs import Run, run
 from mtl_core.training.control import Control
 from mtl_core.training.events import (
@@ -53,6 +54,14 @@ def scanned_once() -> Iterator[None]:
     """Streamlit looks through all installed packages for components of its own whenever an AppTest is made."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest_scanner, "scan_component_manifests", functools.cache(manifest_scanner.scan_component_manifests))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_estimated() -> Iterator[None]:
+    """A page that is drawn twice starts a process that loads torch and tries the machine, beside the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BACKGROUND, "start", lambda *_: None)
         yield
 
 

@@ -23,6 +23,7 @@ from tests.studies.kept import kept
 
 EXPERIMENT = """
 name: compared
+seed: {seed}
 training: {{device: cpu, steps: 2, batch_size: 8}}
 optimizer: {{learning_rate: {rate}}}
 data: {{t: {{file: messages.csv, split: {{by: {by}, column: intent}}}}}}
@@ -40,6 +41,7 @@ def recorded(
     by: str = "stratified",
     purpose: str | None = None,
     n_kept: int = 0,
+    seed: int = 0,
 ) -> Run:
     """A run that ended in two steps with this accuracy on both splits. n_kept: rows of which it keeps predictions."""
 
@@ -54,7 +56,7 @@ def recorded(
         yield Evaluated(2, "test", {"intent": 1.0}, after, accuracy, 0.1)
         yield Finished(2, "finished", "steps", 2, before, after, after, 1.0)
 
-    text = EXPERIMENT.format(weight=weight, rate=rate, by=by)
+    text = EXPERIMENT.format(seed=seed, weight=weight, rate=rate, by=by)
     about = {"name": name, **({"purpose": {"of": purpose}} if purpose else {})}
     run_id = jobs().submit(experiment_from_yaml(text), workspace, ROOT / "data", work=work, about=about)
     assert jobs().wait(run_id, timeout=60)
@@ -107,7 +109,7 @@ def kept_two(workspace: Workspace) -> tuple[Run, Run]:
 def test_the_sentence_then_differences_with_a_verdict(opened: Open, kept_two: tuple[Run, Run]) -> None:
     at = opened("compare")
     sentence = next(m.value for m in at.markdown if "against" in m.value).replace("\\", "")
-    assert "(intent ×4), on validation rows: intent +20.0 points (±" in sentence and "no task is significantly worse" in sentence
+    assert "(intent ×4), on validation rows: intent +20.0 points (+1" in sentence and "no task is significantly worse" in sentence
     row = at.dataframe[0].value.iloc[0]
     assert row["Difference"].startswith("+0.2000  [+0.1") and (row["Verdict"], float(row["p (Holm)"])) == ("better", pytest.approx(0.002))
     assert "#00568a" in str(at.dataframe[0].proto), "colour where it is significant"
@@ -158,10 +160,13 @@ def test_trainings_made_for_comparisons_are_offered_only_when_asked_for(opened: 
 
 def test_runs_that_differ_by_their_seed_alone_are_chance(opened: Open, workspace: Workspace) -> None:
     recorded(workspace, "one", 0.6)
-    recorded(workspace, "two", 0.7)
-    at = opened("compare", below="settings")
+    two = recorded(workspace, "two", 0.7, seed=1)
+    at = opened("compare")
     assert any("by their seed alone" in caption.value for caption in at.caption)
-    assert any(caption.value == "All settings are the same." for caption in at.caption)
+    again = recorded(workspace, "again", 0.7, seed=1)
+    captions = [caption.value for caption in opened("compare", runs=[two.id, again.id], below="settings").caption]
+    assert any("the same settings and the same seed" in c for c in captions) and not any("seed alone" in c for c in captions)
+    assert "All settings are the same." in captions
 
 
 def test_the_baseline_turns_the_difference_round(opened: Open, kept_two: tuple[Run, Run], workspace: Workspace) -> None:

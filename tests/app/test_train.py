@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace
 from mtl_core.cli.main import main
 from mtl_core.config.experiment import experiment_from_dict
+from mtl_core.data.problems import Problem, Severity
 from mtl_core.jobs import Work, jobs
 from mtl_core.tracking.runs import Run, RunState, create_run, run
 from mtl_core.training.control import Control
@@ -213,6 +215,20 @@ def test_a_finished_run_shows_its_results(opened: Open, finished: Run) -> None:
     assert set(results["Task"]) == {"intent", "search"}
     assert {"Curves", "Conflicts", "Results", "Alone or together", "Log", "intent"} == {tab.label for tab in at.tabs}
     assert not [b for b in at.button if b.key in ("stop", "pause", "resume")]
+
+
+def test_warnings_of_the_tables_are_counted_and_listed_in_the_log(opened: Open, start: Callable[[Work], str]) -> None:
+    problem = Problem(Severity.WARNING, "leak_texts", message("7 texts are in several splits."), message("Split by group."), "t.csv")
+
+    def work(control: Control) -> Iterator[Event]:
+        yield Started(0, 1, "cpu", "float32", {"intent": {"train": 2}}, 1, 1, {"intent": 1.0}, problems=[problem.to_json()])
+        yield Finished(1, "finished", "steps", 1, METRICS, METRICS, METRICS, 1.0)
+
+    run_id = start(work)
+    assert jobs().wait(run_id, timeout=60)
+    at = opened("train", run=run_id, view="log")
+    assert any("Warnings of the tables **1**, see Log" in caption.value for caption in at.caption)
+    assert [t.value["Reason"].tolist() for t in at.table if "Reason" in t.value] == [["7 texts are in several splits\\."]]
 
 
 def test_a_metric_that_was_perfect_before_training_is_said_to_show_nothing(opened: Open, start: Callable[[Work], str]) -> None:

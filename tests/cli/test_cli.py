@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 import mtl_core as mtl
-from mtl_core.api.foreground import progress_text
+from mtl_core.api.foreground import execute, progress_text
 from mtl_core.base.faults import ExperimentError
 from mtl_core.base.workspace import Workspace
 from mtl_core.cli.main import main
 from mtl_core.config.experiment import experiment_from_yaml, load_experiment
-from mtl_core.jobs import Jobs
-from mtl_core.tracking.runs import RunError, RunState, Series, list_runs, run
+from mtl_core.jobs import Jobs, training
+from mtl_core.tracking.runs import RunError, RunState, Series, create_run, list_runs, run
 from mtl_core.training.events import CheckpointSaved, Evaluated, Finished, Resumed, Started, StepDone
 from tests.tracking.test_keeping import ended, with_model
 
@@ -224,6 +224,21 @@ class TestTrain:
         assert sum(isinstance(event, Resumed) for event in found.events()) == 1
         found.series()
 
+    def test_warnings_of_the_tables_are_said_and_kept(
+        self, experiment: Path, workspace: Workspace, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        asked = create_run(load_experiment(experiment), workspace, experiment.parent)
+        texts = experiment.parent / "texts.csv"
+        first, *rows = texts.read_text().splitlines(keepends=True)
+        texts.write_text("".join([first, *rows, *rows]))  # while it waits: now every text is in several parts
+        done = execute(asked, workspace, training(asked, workspace, resume=False), sys.stderr)
+        assert {p.code for p in done.problems} == {"leak_texts", "changed_since"} and done.state is RunState.FINISHED
+        err = capsys.readouterr().err
+        assert "warning: texts, line 2, column “text”: " in err and "warning: texts.csv: The file was changed after" in err
+        assert Jobs().snapshot(done.id, workspace).problems == tuple(done.problems)
+        assert main(["train", str(experiment), "--set", "training.steps=1", "--json"]) == 0
+        assert [p["code"] for p in last_json(capsys)["problems"]] == ["leak_texts"]
+
     def test_a_kill_in_the_middle_is_resumed_to_the_same_result(
         self, experiment: Path, workspace: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -239,6 +254,14 @@ class TestTrain:
         monkeypatch.setattr("mtl_core.api.foreground.MIRROR_SECONDS", 0.0)
         half = list_runs(workspace)[0]
         assert half.state is RunState.INTERRUPTED
+        clicks, journal = experiment.parent / "clicks.csv", half.journal.read_bytes()
+        before = clicks.read_text()
+        clicks.write_text(before.replace("1,b,0", "1,c,1"))  # of the same classes
+        with pytest.raises(RunError, match="“clicks” has changed since this run"):
+            Jobs().resume(half.id, workspace)
+        assert main(["resume", half.id]) == 2 and "“clicks” has changed since this run" in capsys.readouterr().err
+        assert run(workspace, half.id) == half and half.journal.read_bytes() == journal, "it stays what it was"
+        clicks.write_text(before)
         assert main(["resume", half.id, "--json"]) == 0
         resumed = last_json(capsys)
         assert resumed["run_id"] == half.id

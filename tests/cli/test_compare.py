@@ -8,6 +8,7 @@ import pytest
 from mtl_core import compare
 from mtl_core.base.workspace import Workspace
 from mtl_core.cli.main import main
+from mtl_core.tracking.status import write_status
 from tests.studies.kept import finished
 from tests.studies.test_paired import both, experiment
 
@@ -29,9 +30,37 @@ def test_sentences_differences_and_json(workspace: Workspace, capsys: pytest.Cap
     assert np.allclose(same[["low", "high", "p"]].iloc[0], [care["low"], care["high"], care["p"]])
 
 
+def test_both_values_are_shown_and_what_is_compared_as_one_is_said(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = [finished(workspace, experiment(), both(care, 150), name="equal") for care in (100, 110)]
+    other = finished(workspace, experiment(care=4), both(140, 120), name="heavy")
+    assert main(["compare", runs[0].id, other.id]) == 0
+    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("care ")).split()
+    assert row[3:6] == ["0.5000", "0.7000", "+0.2000"]
+    assert main(["compare", *(run.id for run in runs)]) == 0
+    shown = capsys.readouterr().out
+    assert f"“equal” is 2 runs that differ by their seed at most ({runs[0].id}, {runs[1].id})" in shown and "--single" in shown
+    assert "0.5250" in shown and compare(runs).groups == {"equal": [run.id for run in runs]}
+    assert main(["compare", *(run.id for run in runs), "--single"]) == 0 and "+0.0500" in capsys.readouterr().out
+
+
+def test_a_report_says_how_well_the_test_is_known(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    run = finished(workspace, experiment(), both(100, 150))
+    tasks = {task: {**parts, "best": {"accuracy": 0.95}} for task, parts in run.result()["tasks"].items()}
+    write_status(run.folder, {**run.status, "result": {"tasks": tasks}})
+    assert main(["report", run.id, "--task", "care"]) == 0
+    shown = capsys.readouterr().out
+    assert "95 % intervals of the test values: care 0.4" in shown and "returns" not in shown
+    assert "“care”: the best validation value, 0.950, is beyond the 95 % interval" in shown
+    assert main(["report", run.id, "--json"]) == 0
+    low, high = json.loads(capsys.readouterr().out)["test_intervals"]["returns"]
+    assert 0.65 < low < 0.75 < high < 0.85
+
+
 def test_wrong_calls(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     run = finished(workspace, experiment(), both(1, 1))
     assert main(["compare", run.id, run.id]) == 2 and "different runs" in capsys.readouterr().err
-    assert main(["compare", "nothing"]) == 2
+    assert main(["compare", "nothing", run.id]) == 2
+    capsys.readouterr()
+    assert main(["compare", run.id]) == 2 and f"Found {run.id} alone" in capsys.readouterr().err
     with pytest.raises(ValueError, match="split should be one of validation, test"):
         compare([run], split="train")  # type: ignore[arg-type]

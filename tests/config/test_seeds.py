@@ -35,3 +35,6 @@ def test_seeds_as_text() -> None:
     assert seeds_of("0,5") == [0, 5] and seeds_of("4,") == [4]
     with pytest.raises(ValueError, match="invalid literal"):
         seeds_of("two")
+    for none in ("0", "-2", ","):
+        with pytest.raises(ValueError, match="no seed"):
+            seeds_of(none)

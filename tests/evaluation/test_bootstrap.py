@@ -81,13 +81,14 @@ def test_seeds_and_rows_both_make_it_uncertain() -> None:
     others = [weighed.mean(SECOND + shift) for shift in (-0.1, 0.0, 0.1)]
     one = paired_difference(bases[1:2], others[1:2], ROWS)
     both = paired_difference(bases, others, ROWS)
-    assert both.value == pytest.approx(one.value) and both.over_seeds and len(both.first) == len(both.second) == 3 and both.half > one.half
+    assert both.value == pytest.approx(one.value) and both.over_seeds and len(both.first) == len(both.second) == 3
+    assert both.high - both.low > one.high - one.low
     certain = [weighed.mean(np.full(80, value)) for value in (0.4, 0.5, 0.6)]  # rows all alike: only seeds are left
     found = paired_difference(certain, [weighed.mean(np.full(80, value)) for value in (0.5, 0.6, 0.7)], ROWS)
     wanted = stats.ttest_ind([0.5, 0.6, 0.7], [0.4, 0.5, 0.6])
     assert (found.p, found.low, found.high) == pytest.approx((wanted.pvalue, *wanted.confidence_interval()))
     single = paired_difference(certain, [weighed.mean(np.full(80, 0.6))], ROWS)  # a single run's spread is taken from the other's
-    assert single.half == pytest.approx(t_interval([0.4, 0.5, 0.6])[1] * math.sqrt(3 * (1 + 1 / 3)))
+    assert single.high - single.low == pytest.approx(2 * t_interval([0.4, 0.5, 0.6])[1] * math.sqrt(3 * (1 + 1 / 3)))
 
 
 def test_holm_by_hand() -> None:

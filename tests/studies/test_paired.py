@@ -17,8 +17,9 @@ from mtl_core.evaluation.predictions import predictions_file
 from mtl_core.studies import paired
 from mtl_core.studies.answers import differing
 from mtl_core.studies.compare import compare_runs, groups_of
-from mtl_core.studies.paired import Verdict, ahead, changes, pairs_of
+from mtl_core.studies.paired import Change, Verdict, ahead, changes, interval, pairs_of, too_good
 from mtl_core.studies.sentence import bought, changed_settings
+from mtl_core.training.events import Steered
 from tests.studies.kept import finished
 
 RNG = np.random.default_rng(0)
@@ -35,6 +36,11 @@ def experiment(care: float = 1.0, returns: float = 1.0, **other: Any) -> Experim
 def answered(n_right: int) -> np.ndarray:
     """The first `n_right` rows are right."""
     return np.where(np.arange(N) < n_right, LABELS, (LABELS + 1) % 3)
+
+
+def width(change: Change) -> float:
+    assert change.found is not None
+    return change.found.high - change.found.low
 
 
 def both(care: int, returns: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -66,10 +72,32 @@ def test_verdicts_differences_and_the_sentence(workspace: Workspace, two: list[A
     wanted = stats.bootstrap((changed,), np.mean, method="percentile", random_state=np.random.default_rng(0)).confidence_interval
     assert (care.found.low, care.found.high) == pytest.approx((wanted.low, wanted.high), abs=0.01)
     text = str(bought(found, "validation"))
-    assert text.startswith("“heavy” against “equal” (care ×4), on validation rows: care +20.0 points (±5."), text
-    assert " were bought with returns -15.0 points (±" in text
+    assert text.startswith("“heavy” against “equal” (care ×4), on validation rows: care +20.0 points (+14."), text
+    bounds = f"{100 * returns.found.low:+.1f} to {100 * returns.found.high:+.1f}"
+    assert f" were bought with returns -15.0 points ({bounds})" in text
     chinese = bought(found, "validation").text(translator("zh"))
     assert "care 权重 ×4" in chinese and "points" not in chinese and "bought" not in chinese
+
+
+def test_of_a_steered_run_the_settings_at_its_end_are_said(workspace: Workspace, two: list[Any]) -> None:
+    with two[0].journal.open("a") as file:
+        file.write(json.dumps(Steered(4, {"tasks.care.weight": 1.0}, {"tasks.care.weight": 2.0}).to_json()) + "\n")
+    steered = replace(two[0], status=two[0].status | {"steered": True})
+    found = changes(pairs_of(groups_of([steered, two[1]]), "equal", "best"), workspace)
+    assert "(at the end of the training: care ×2), on" in str(bought(found, "validation"))
+
+
+def test_the_interval_of_one_run_and_a_validation_value_beyond_it(workspace: Workspace, two: list[Any]) -> None:
+    found = interval(two[0], "care", "test", workspace)
+    right = (np.arange(N) < 100).astype(float)
+    wanted = stats.bootstrap((right,), np.mean, method="percentile", random_state=np.random.default_rng(0)).confidence_interval
+    assert found == pytest.approx((wanted.low, wanted.high), abs=0.02)
+    assert too_good(two[0], "care", found) is None
+    said = too_good(two[0], "care", (0.3, 0.45))
+    assert "0.500, is beyond the 95 % interval of the test value, 0.300 to 0.450" in str(said)
+    assert too_good(two[0], "care", (0.55, 0.7)) is None, "worse on validation is no reason to doubt the test"
+    predictions_file(two[0].folder, "care", "test").unlink()
+    assert interval(two[0], "care", "test", workspace) is None
 
 
 def test_nothing_significant_is_said_plainly(workspace: Workspace, two: list[Any]) -> None:
@@ -122,7 +150,7 @@ def test_a_kind_that_knows_no_weights_is_computed_from_copied_rows(
     monkeypatch.setattr(type(report), "weighed", lambda *_: None)
     slow = changes(pairs_of(groups_of(two), "equal", "test"), workspace)
     assert slow[0].found and fast[0].found and slow[0].found.n_draws == paired.N_SLOW_DRAWS
-    assert slow[0].found.value == fast[0].found.value and slow[0].found.half == pytest.approx(fast[0].found.half, rel=0.2)
+    assert slow[0].found.value == fast[0].found.value and width(slow[0]) == pytest.approx(width(fast[0]), rel=0.2)
 
 
 def test_seeds_are_grouped_with_both_chances(workspace: Workspace) -> None:
@@ -133,7 +161,7 @@ def test_seeds_are_grouped_with_both_chances(workspace: Workspace) -> None:
     (care, returns) = changes(pairs_of(groups, groups[0].name, "best"), workspace)
     assert care.found and care.found.over_seeds and care.found.first == (0.5, 0.52, 0.54)
     single = changes(pairs_of(groups_of([runs[0], runs[3]]), groups_of([runs[0], runs[3]])[0].name, "best"), workspace)[0]
-    assert single.found and care.found.half > single.found.half and care.verdict is Verdict.BETTER
+    assert single.found and width(care) > width(single) and care.verdict is Verdict.BETTER
     assert returns.verdict is Verdict.NOT_SIGNIFICANT
     named = [finished(workspace, experiment(care=9, seed=s), both(1, 1), name=f"three seed {s}") for s in range(2)]
     assert [group.name for group in groups_of([*named, runs[0]])] == ["three", "equal"]

@@ -7,7 +7,7 @@ import pytest
 from mtl_core.base.program import SAMPLE_SHOP
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import Experiment, experiment_from_dict
-from mtl_core.studies.estimates import key, known, measure
+from mtl_core.studies.estimates import Background, key, known, measure
 from mtl_core.training.estimate import Measured, along, estimate, rows_of_a_step
 
 MEASURED = Measured(
@@ -117,3 +117,21 @@ def test_a_probe_is_kept_by_what_it_depends_on(small: Experiment, workspace: Wor
     assert changed(encoder={**values["encoder"], "trainable": "frozen"}) != name
     assert changed(balancing={"name": "pcgrad"}) != name
     assert changed(tasks={"one": {**values["tasks"]["one"], "rows": 0.5}}) != name
+
+
+def test_a_process_that_measures_is_ended_and_says_why_it_failed(small: Experiment, workspace: Workspace) -> None:
+    background = Background()
+    background.start("there", small, workspace, SAMPLE_SHOP, False)
+    process = background._process
+    assert background.busy() == "there" and process is not None
+    background.start("another", small, workspace, SAMPLE_SHOP, False)
+    assert background.busy() == "there", "one at a time"
+    background.stop()
+    assert process.returncode is not None and not background.busy() and not background.failed
+    gone = experiment_from_dict({**small.model_dump(mode="json"), "data": {"a": {"file": "nothing.csv"}}})
+    background.start("gone", gone, workspace, None, False)
+    process = background._process
+    assert process is not None and process.wait(60) == 1 and not background.busy()
+    assert "nothing.csv" in background.failed["gone"]
+    background.start("gone", gone, workspace, None, False)
+    assert not background.busy(), "it is not tried again"
