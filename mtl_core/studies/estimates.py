@@ -25,7 +25,7 @@ from mtl_core.config.experiment import Experiment, experiment_from_yaml, resolve
 from mtl_core.config.tables import files_of
 from mtl_core.training.estimate import Measured
 
-VERSION = 1
+VERSION = 2
 """Of what is kept; a new number measures again."""
 BUSY = 0.5
 """Cores that other programs use, from which on a measurement says little about an idle machine."""
