@@ -58,10 +58,11 @@ class Predictor:
 
     def scores(self, task: str, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
         """(R, ...) as by the kind's `scores`. rows: field → value. Raises InputError."""
-        if not rows:
-            return np.empty(0, np.float32)
+        return self._scores(task, self._table(task, rows)) if rows else np.empty(0, np.float32)
+
+    def _scores(self, task: str, table: pa.Table) -> np.ndarray:
         kind, spec, options = self.kinds[task], self._specs[task], self.experiment.tasks[task].options
-        encoded = kind.rows.encode(self._table(task, rows), spec, options)
+        encoded = kind.rows.encode(table, spec, options)
         slots = kind.rows.slots(options, self.columns(task))
         block, stores = rows_in_memory(encoded, slots, self._tokenizer, self._template.max_length)
         budget = self.experiment.training.max_tokens_per_micro_batch
@@ -89,31 +90,21 @@ class Predictor:
         given = getattr(self.experiment.tasks[task].options, "class_names", {}) if names is None else names
         most = min(BLOCK_ROWS, self.kinds[task].rows_at_once)
         for start in range(0, len(rows), most):
-            scores = self.scores(task, rows[start : start + most])
+            table = self._table(task, rows[start : start + most], start)
+            scores, unseen = self._scores(task, table), self._unseen(task, table)
             found = report.answers(scores, report.named(spec, given))
-            for answer, spelled in zip(found, report.answers(scores, spec) if given else found, strict=True):
-                answers.append(
-                    answer
-                    if answer.get("label") == spelled.get("label")
-                    else {"label": answer["label"], "class": spelled["label"], **answer}
-                )
-        for answer, unseen in zip(answers, self.unseen(task, rows), strict=True):
-            if unseen:
-                answer["unseen"] = unseen
+            for answer, spelled, unknown in zip(found, report.answers(scores, spec) if given else found, unseen, strict=True):
+                if answer.get("label") != spelled.get("label"):
+                    answer = {"label": answer["label"], "class": spelled["label"], **answer}
+                answers.append({**answer, "unseen": unknown} if unknown else answer)
         return answers
 
-    def unseen(self, task: str, rows: Sequence[Mapping[str, Any]]) -> list[list[dict[str, str]]]:
-        """Of each row the categories that training did not know, or too rarely, and that count as unknown: {"column", "value"}.
-
-        Raises InputError.
-        """
-        found: list[list[dict[str, str]]] = [[] for _ in rows]
-        known, names = self.choices(task), self.columns(task)
-        if not known or not rows:
-            return found
-        table = self._table(task, rows)
-        for field, vocabularies in known.items():
-            if field not in table.column_names:  # none of the rows has any
+    def _unseen(self, task: str, table: pa.Table) -> list[list[dict[str, str]]]:
+        """Of each row the categories that training did not know, or too rarely, and that count as unknown: {"column", "value"}."""
+        found: list[list[dict[str, str]]] = [[] for _ in range(len(table))]
+        names = self.columns(task)
+        for field, vocabularies in self.choices(task).items():
+            if field not in table.column_names:  # only mapped where training had it
                 continue
             parts = category_columns(table[field])
             for name, vocabulary, column in zip(names[field], vocabularies, parts, strict=False):
@@ -148,16 +139,17 @@ class Predictor:
         if field is None:
             raise InputError(message("The task “{task}” is not a ranking task.", task=task))
         rows, kind = [{**query, field: candidate} for candidate in catalogue], self.kinds[task]
-        parts = [kind.report.relevance(self.scores(task, rows[start : start + BLOCK_ROWS])) for start in range(0, len(rows), BLOCK_ROWS)]
+        starts = range(0, len(rows), BLOCK_ROWS)
+        parts = [kind.report.relevance(self._scores(task, self._table(task, rows[i : i + BLOCK_ROWS], i))) for i in starts]
         scores = np.concatenate(parts) if parts else np.empty(0, np.float32)
         best = np.argsort(-scores, kind="stable")[:k]
         return [(int(i), float(scores[i])) for i in best]
 
-    def _table(self, task: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-        """Rows as a table with one typed column a field."""
+    def _table(self, task: str, rows: Sequence[Mapping[str, Any]], before: int = 0) -> pa.Table:
+        """Rows as a table with one typed column a field. before: how many rows came before these, for messages."""
         fields, columns, decimals = {f.name: f for f in self.fields(task)}, self.columns(task), self._specs[task].get("decimals", {})
         ignored = {f.name for f in self.kinds[task].fields} - set(fields)
-        for i, row in enumerate(rows, 1):
+        for i, row in enumerate(rows, before + 1):
             for name in row:
                 if name not in fields and name not in ignored:
                     wanted = ", ".join(f if columns[f] == [f] else f"{f} ({', '.join(columns[f])})" for f in fields)
@@ -167,7 +159,7 @@ class Predictor:
         arrays = {}
         for name, field in fields.items():
             signs = decimals.get(name) or [""] * len(columns[name])  # checkpoints of older programs do not say
-            values = [_value(row.get(name), field, signs, i) for i, row in enumerate(rows, 1)]
+            values = [_value(row.get(name), field, signs, i) for i, row in enumerate(rows, before + 1)]
             arrays[name] = pa.array(values, _arrow_type(field))
         return pa.table(arrays)
 

@@ -70,7 +70,7 @@ def test_predictions_and_rankings(trained: tuple[Prepared, Path]) -> None:
 
 
 @pytest.mark.slow
-def test_what_is_wrong_with_a_row(trained: tuple[Prepared, Path]) -> None:
+def test_what_is_wrong_with_a_row(trained: tuple[Prepared, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     predictor = Predictor(trained[1], "cpu")
     with pytest.raises(InputError, match="Row 1 has an unknown field “colour”\\. Expected: query, product\\."):
         predictor.predict("search", [{"colour": "red"}])
@@ -80,6 +80,9 @@ def test_what_is_wrong_with_a_row(trained: tuple[Prepared, Path]) -> None:
         predictor.predict("ads", [{"categories": ["shoe"], "numbers": ["cheap"]}])
     with pytest.raises(InputError, match="expected 1 values, found 2"):
         predictor.predict("ads", [{"categories": ["shoe", "hat"], "numbers": [1.0]}])
+    monkeypatch.setattr("mtl_core.inference.predictor.BLOCK_ROWS", 2)
+    with pytest.raises(InputError, match="Row 4: the field “product” is empty"):
+        predictor.predict("search", [{"query": "a", "product": "b"}] * 3 + [{"query": "a"}])
     with pytest.raises(InputError, match="is not a ranking task"):
         predictor.rank("department", {}, ["a"])
 
