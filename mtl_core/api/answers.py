@@ -1,6 +1,6 @@
 """Rows to predict on, as notebooks have them, to what a `Predictor` takes: field → value. No torch."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
@@ -62,11 +62,12 @@ def is_missing(value: Any) -> bool:
     return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
 
 
-def _renamed(row: Mapping[Any, Any], fields: Iterable[Field], columns: Mapping[str, list[str]], whole: bool) -> dict[str, Any]:
-    """Field → value, by the columns of each field where the row has all of them, else by its own name; whole: what else is there is
-    not meant for the task."""
+def _renamed(row: Mapping[Any, Any], fields: Sequence[Field], columns: Mapping[str, list[str]], whole: bool) -> dict[str, Any]:
+    """Field → value, by the columns of each field where the row has all of them, else by its own name, else by those of its columns that
+    are there; whole: what else is there is not meant for the task, as columns of labels never are."""
     found: dict[str, Any] = {}
-    used: set[Any] = set()
+    asked = {field.name for field in fields}
+    used: set[Any] = {name for field, names in columns.items() if field not in asked for name in names}
     for field in fields:
         names = columns[field.name]
         if all(name in row for name in names):
@@ -75,6 +76,9 @@ def _renamed(row: Mapping[Any, Any], fields: Iterable[Field], columns: Mapping[s
         elif field.name in row:
             found[field.name] = row[field.name]
             used.add(field.name)
+        elif any(name in row for name in names):
+            found[field.name] = [row.get(name) for name in names]
+            used.update(names)
     return found if whole else found | {str(name): value for name, value in row.items() if name not in used and str(name) not in found}
 
 

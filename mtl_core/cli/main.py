@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from mtl_core.api.answers import rows_of
 from mtl_core.api.foreground import evaluate_test, execute
 from mtl_core.api.runs import load
 from mtl_core.base.faults import CheckpointError, ExperimentError
@@ -116,7 +117,14 @@ def _parser() -> argparse.ArgumentParser:
     cli_efficiency.options(command("efficiency", cli_efficiency.efficiency, cli_efficiency.HELP, as_json))
     gates = command("gates", cli_show.gates, "Show the gate weights of a run's tasks.", as_json)
     gates.add_argument("run", metavar="RUN")
-    predict = command("predict", _predict, "Predict for JSON lines on standard input: field → value, one row a line.")
+    predict = command("predict", _predict, "Predict for JSON lines on standard input: field or column → value, one row a line.")
+    predict.epilog = (
+        "A row names fields (see `kinds`) or the columns that the run was trained on, as the lines of its table do; columns of labels are "
+        'left out. Columns: {"title": "red shoe", "brand": "Zentrik", "price": 3.5}. Fields: {"text": "red shoe", "categories": '
+        '["Zentrik"], "numbers": [3.5]}, where several categories or numbers stand in a list, a value a column in the order of the '
+        "experiment file. A number is one of JSON, or a text as in the table: “1.234” is read with the decimal sign that its column had "
+        "in training. null is a missing value; a category that training did not know is marked in the answer as unseen."
+    )
     predict.add_argument("run", metavar="RUN")
     predict.add_argument("--task", required=True)
     predict.add_argument("--device", default="auto")
@@ -263,7 +271,7 @@ def _predict(args: argparse.Namespace, workspace: Workspace) -> int:
                 answer()
                 raise InputLineError(number, str(error)) from error
             if row is not None:
-                rows.append((number, row))
+                rows.append((number, rows_of(predictor, args.task, row)[0][0]))
             if len(rows) >= _ROWS_AT_ONCE:
                 answer()
         answer()

@@ -1,5 +1,6 @@
 """Which column fills which field of a task kind: suggested with a reason, and turned into columns of the types that kinds read."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -172,6 +173,7 @@ def map_columns(
     Never raises for bad data: a field whose columns are missing is left out of the table and an error in the problems.
     """
     problems: list[Problem] = []
+    decimals: dict[str, list[str]] = {}
     columns: dict[str, pa.ChunkedArray | pa.Array] = {}
     known = [c for c in table.column_names if not c.startswith("_")]
     wanted = {field: [c] if isinstance(c, str) else list(c) for field, c in mapping.items() if c}
@@ -195,11 +197,25 @@ def map_columns(
             why = message("The field “{field}” takes one column. Found {count}.", field=field.name, count=len(chosen))
             problems.append(Problem(Severity.ERROR, "one_column", why, message("Choose one of them."), file, 1, ", ".join(chosen)))
             continue
-        columns[field.name] = _converted(table, chosen, field, problems, file)
+        if field.type == "number":
+            numbers = [_numbers(table, c, problems, file) for c in chosen]
+            decimals[field.name] = [found.decimal for found in numbers]
+            columns[field.name] = numbers[0].values if len(numbers) == 1 else _side_by_side([n.values for n in numbers], pa.float64())
+        else:
+            columns[field.name] = _converted(table, chosen, field, problems, file)
     problems += _label_as_input(fields, {name: wanted[name] for name in columns}, file)
     if LINE in table.column_names:
         columns[LINE] = table.column(LINE)
-    return pa.table(columns), problems
+    return pa.table(columns, metadata={_DECIMALS: json.dumps(decimals)}), problems
+
+
+_DECIMALS = b"decimals"
+
+
+def decimals_of(mapped: pa.Table) -> dict[str, list[str]]:
+    """Field of numbers → the decimal sign that each of its columns was read with. mapped: by `map_columns`."""
+    found: dict[str, list[str]] = json.loads((mapped.schema.metadata or {}).get(_DECIMALS, b"{}"))
+    return found
 
 
 def _label_as_input(fields: Sequence[FieldLike], wanted: Mapping[str, Sequence[str]], file: str | None) -> list[Problem]:
@@ -230,9 +246,8 @@ def _converted(
     first, kind = table.column(chosen[0]), field.type
     if field.holds == "grade":
         return _grades(table, chosen[0], problems, file)
-    if kind == "number" or field.holds == "number":
-        numbers = [_numbers(table, c, problems, file, kind == "label") for c in chosen]
-        return numbers[0] if len(numbers) == 1 else _side_by_side(numbers, pa.float64())
+    if field.holds == "number":
+        return _numbers(table, chosen[0], problems, file, label=True).values
     if field.holds == "tags" and len(chosen) > 1:
         return _marked(table, chosen)
     if field.holds in ("tags", "text"):
@@ -404,7 +419,7 @@ def _say(remarks: Sequence[Remark], table: pa.Table, column: str, problems: list
         problems.append(Problem(severity, code, why, remedy, file, line, column, int(rows.sum())))
 
 
-def _numbers(table: pa.Table, column: str, problems: list[Problem], file: str | None, label: bool = False) -> pa.ChunkedArray:
+def _numbers(table: pa.Table, column: str, problems: list[Problem], file: str | None, label: bool = False) -> Numbers:
     found = as_numbers(table.column(column))
     remarks = found.remarks(table.column(column)) + _as_other_files(table, column, found)
     if label:
@@ -420,7 +435,7 @@ def _numbers(table: pa.Table, column: str, problems: list[Problem], file: str | 
         )
         remarks.insert(0, ("not_a_number", Severity.ERROR if none_left else Severity.WARNING, found.wrong, why, remedy))
     _say(remarks, table, column, problems, file)
-    return found.values
+    return found
 
 
 def _marked(table: pa.Table, columns: list[str]) -> pa.Array:

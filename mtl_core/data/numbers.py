@@ -29,6 +29,7 @@ class Numbers:
     marked:    a sign of a missing value, such as NA; empty: nothing was looked for.
     truths:    true or false, read as 1 or 0; empty: nothing was looked for.
     ambiguous: 1,234 or 1.234 where no other value says which sign is the decimal one; the point then is, and a comma groups digits.
+    decimal:   the sign that the numbers were read with: a point or a comma.
     """
 
     values: pa.Array | pa.ChunkedArray
@@ -37,6 +38,7 @@ class Numbers:
     ambiguous: np.ndarray
     marked: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
     truths: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+    decimal: str = "."
 
     def remarks(self, column: pa.Array | pa.ChunkedArray) -> list[tuple[str, Severity, np.ndarray, Message, Message]]:
         """What a person should know of how `column` was read: code, severity, rows, why, remedy."""
@@ -57,8 +59,11 @@ class Numbers:
         return {"count": int(rows.sum()), "found": str(column[row].as_py())[:80], "number": number}
 
 
-def read_numbers(text: pa.Array | pa.ChunkedArray) -> Numbers:
-    """text: strings. A column where one value can only have a decimal comma, and none only a decimal point, is read with commas."""
+def read_numbers(text: pa.Array | pa.ChunkedArray, decimal: str = "") -> Numbers:
+    """text: strings. A column where one value can only have a decimal comma, and none only a decimal point, is read with commas.
+
+    decimal: the sign that is the decimal one where no value says which.
+    """
     text = pc.utf8_trim_whitespace(text)
     plain = _flags(pc.match_substring_regex(text, PLAIN))
     lower = pc.utf8_lower(text)
@@ -67,8 +72,11 @@ def read_numbers(text: pa.Array | pa.ChunkedArray) -> Numbers:
     written = text if (plain | _flags(left_out)).all() else _bare(text)
     point, comma = (_flags(pc.match_substring_regex(written, pattern)) for pattern in (_POINT, _COMMA))
     says_point, says_comma = (point & ~comma).any(), (comma & ~point).any()
+    if decimal and not says_point and not says_comma:
+        says_point, says_comma = decimal == ".", decimal == ","
     unsure = point & comma & _flags(pc.match_substring_regex(written, "[.,]")) & bool(says_point == says_comma)
-    if says_comma and not says_point:
+    by_comma = bool(says_comma and not says_point)
+    if by_comma:
         read, written = comma, pc.replace_substring(pc.replace_substring(written, ".", ""), ",", ".")
     else:
         if says_comma:  # both: a comma says nothing that is sure
@@ -81,7 +89,7 @@ def read_numbers(text: pa.Array | pa.ChunkedArray) -> Numbers:
     values = pc.if_else(truth, pc.equal(lower, "true").cast(pa.int8()).cast(pa.float64()), values)
     same = plain & _flags(pc.equal(text, written))
     marked = _flags(pc.is_in(lower, MISSING)) & ~_flags(pc.is_null(lower))
-    return Numbers(values, ~read & ~_flags(left_out), read & ~same, read & unsure, marked, _flags(truth))
+    return Numbers(values, ~read & ~_flags(left_out), read & ~same, read & unsure, marked, _flags(truth), "," if by_comma else ".")
 
 
 def _bare(text: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:

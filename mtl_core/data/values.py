@@ -15,6 +15,7 @@ Column: TypeAlias = "pa.Array | pa.ChunkedArray"
 
 INVISIBLE = "[\u00ad\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
 """Characters that no one sees, as a regular expression; joiners, which emoji and some scripts are written with, are not such."""
+_BLANK = rf"^[\s\p{{Z}}\x0b\x1c-\x1f\x85{INVISIBLE[1:-1]}]*$"
 YES, NO = ["t", "yes", "y", "是"], ["f", "no", "n", "否"]
 
 
@@ -42,12 +43,12 @@ def as_number(column: Column) -> tuple[Column, np.ndarray]:
     return found.values, found.wrong
 
 
-def as_numbers(column: Column) -> Numbers:
-    """Any column as finite numbers, and how they were read. What is no number is null."""
+def as_numbers(column: Column, decimal: str = "") -> Numbers:
+    """Any column as finite numbers, and how they were read. What is no number is null. decimal: as of `read_numbers`."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if is_text(column):
-        return read_numbers(column)
+        return read_numbers(column, decimal)
     t, none = column.type, np.zeros(len(column), bool)
     if pa.types.is_boolean(t):
         return Numbers(column.cast(pa.int8()).cast(pa.float64()), none, none, none)
@@ -65,6 +66,11 @@ def cleaned(text: Column) -> Column:
     text = pc.replace_substring_regex(text, INVISIBLE, "")
     text = pc.utf8_trim_whitespace(pc.replace_substring_regex(text, r"[\s\p{Z}]+", " "))
     return pc.if_else(pc.equal(text, ""), pa.scalar(None, text.type), text)
+
+
+def is_blank(text: Column) -> np.ndarray:
+    """(N,) bool: there is nothing in it that anyone sees; False where null."""
+    return flags(pc.match_substring_regex(text, _BLANK))
 
 
 def as_class(column: Column) -> Column:

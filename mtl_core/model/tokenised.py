@@ -3,13 +3,12 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
 from mtl_core.base.messages import Message, message
-from mtl_core.model.packaged import minilm_tokenizer
+from mtl_core.model.packaged import minilm_tokenizer, read_tokenizer
 
 UNKNOWN, PIECES = 0.05, 1.5
 _SAMPLE, _CHARACTERS = 400, 600
@@ -56,7 +55,6 @@ def tokenised(texts: Sequence[str], tokenizer: Tokenizer) -> Tokenised | None:
     return Tokenised(sum(i in unknown for i in ids) / max(len(ids), 1), letters / max(len(ids), 1), cjk > 0.3 * letters)
 
 
-@cache
 def tokenizer_of(encoder: str) -> Tokenizer | None:
     """By the encoder's name: the packaged one, that of a local folder, or that of a Hugging Face model that lies on this machine; None
     where there is none to look at. The network is not asked."""
@@ -75,12 +73,9 @@ def tokenizer_of(encoder: str) -> Tokenizer | None:
             return None
         file = Path(cached)
     try:
-        tokenizer = Tokenizer.from_file(str(file))
+        return read_tokenizer(file)
     except Exception:  # noqa: BLE001 the library raises Exception itself; loading the encoder says what is wrong with the file
         return None
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    return tokenizer
 
 
 def poorly_tokenised(texts: Sequence[str], encoder: str) -> tuple[Message, Message] | None:

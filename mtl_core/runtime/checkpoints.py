@@ -4,7 +4,7 @@ A checkpoint is a folder: encoder/ (as transformers saves it, loadable by any of
 experiment.yaml, format.json. Where the sharing has any: sharing.safetensors, adapters/ (as peft saves them). A training adds what it goes
 on from (`mtl_core.training.checkpoints`); nothing here reads that.
 
-`tests/checkpoints/` holds one of every version of the format.
+`tests/kept_checkpoints.py` writes one of every version of the format.
 """
 
 import json

@@ -17,6 +17,7 @@ from mtl_core.config.experiment import Experiment, TaskConfig
 from mtl_core.config.tables import Mapped, map_task, store
 from mtl_core.data.augment import Varied, vary
 from mtl_core.data.compiled import ROWS_VERSION, TaskRows, compile_task, open_task
+from mtl_core.data.mapping import decimals_of
 from mtl_core.data.problems import DataError, Problem, has_errors
 from mtl_core.data.store import Dataset
 from mtl_core.data.tokens import fingerprint
@@ -95,6 +96,8 @@ def _prepare_task(
     task: TaskConfig, mapped: Mapped, dataset: Dataset, tokenizer: Any, experiment: Experiment, workspace: Workspace
 ) -> PreparedTask:
     spec = mapped.kind.rows.fit(mapped.table.filter(pa.array(mapped.split == "train")), task.options)
+    if decimals := decimals_of(mapped.table):  # for predictions
+        spec = {**spec, "decimals": decimals}
     fields = columns_of(mapped.kind.fields, task.columns)
     depends_on = [
         ROWS_VERSION,

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from mtl_core.base.messages import Message, message
 from mtl_core.data.problems import Problem, Severity
+from mtl_core.data.values import is_blank
 from mtl_core.tasks.base import Field
 
 _CHARACTERS = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
@@ -102,7 +103,7 @@ def is_empty(column: pa.ChunkedArray) -> np.ndarray:
         lengths = pc.fill_null(pc.list_value_length(column), 0)
         return lengths.to_numpy() == 0
     filled = texts(column)
-    return pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(plain(filled))), 0).to_numpy()
+    return is_blank(plain(filled))
 
 
 def nulls(column: pa.ChunkedArray) -> np.ndarray:

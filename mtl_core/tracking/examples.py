@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from mtl_core.base.messages import message
+from mtl_core.data.values import as_numbers
 from mtl_core.evaluation.predictions import PredictedRows, load_predictions, predictions_file
 from mtl_core.tasks import KINDS, common
 from mtl_core.tasks.base import Spec, TaskKind, columns_of
@@ -77,7 +78,9 @@ def example(run: Run, task: str, row: int) -> Example:
     columns = columns_of(fields, config.columns)
     given = {f.name: f for f in fields if f.name in columns}
     asked = {name for name, f in given.items() if f.asked and f.type not in ("label", "group")}
-    values = {name: [_value(cells.get(c), given[name].type) for c in columns[name]] for name in asked}
+    decimals = run.specs().get(task, {}).get("decimals", {})
+    signs = {c: sign for name, read in decimals.items() for c, sign in zip(columns[name], read, strict=True)}
+    values = {name: [_value(cells.get(c), given[name].type, signs.get(c, "")) for c in columns[name]] for name in asked}
     if blanked := blanked_slot(run, task):
         hidden = _blank(values[blanked], np.random.default_rng(row))
         return Example(row, values, {columns[blanked][i]: word for i, word in hidden.items()})
@@ -118,7 +121,8 @@ def lengths(run: Run, task: str, rows: int = 50) -> Mapping[str, int]:
     return {str(c): int(np.quantile([len(_text(v)) for v in table[c]], 0.9)) for c in table.columns}
 
 
-def _value(cell: Any, of: str) -> Any:
+def _value(cell: Any, of: str, decimal: str = "") -> Any:
+    """decimal: the sign that training read the cell's column with, if it is known."""
     if isinstance(cell, np.ndarray | list | tuple):
         return [str(part) for part in cell]
     if cell is None or cell != cell or str(cell) in ("NaT", "<NA>"):
@@ -126,8 +130,7 @@ def _value(cell: Any, of: str) -> Any:
     if of == "category":  # spelled as training spelled it
         return common.names(pa.chunked_array([pa.array([cell])]))[0].as_py()
     if of == "number":
-        number = float(common.numbers(pa.chunked_array([pa.array([cell])]))[0][0])
-        return None if number != number else number
+        return as_numbers(pa.array([cell]), decimal).values[0].as_py()
     return str(cell)
 
 

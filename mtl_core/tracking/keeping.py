@@ -46,8 +46,7 @@ def classes_of(found: Run, task: str) -> list[str]:
         raise RunError(
             message("The run “{run}” has the tasks {tasks}. Found “{task}”.", run=found.id, tasks=", ".join(found.tasks), task=task)
         )
-    folder = found.checkpoint() or found.checkpoint("last")
-    specs = json.loads((folder / "specs.json").read_text("utf-8")) if folder else {}
+    specs = found.specs()
     known = KINDS[found.tasks[task].kind].report.classes(specs[task]) if task in specs else []
     if not known:
         raise RunError(message("The task “{task}” of the run “{run}” has no classes to name.", task=task, run=found.id))

@@ -271,6 +271,11 @@ class Run:
         folders = (self.folder / "checkpoints" / name, self.folder / "checkpoints" / f"{name}.old")
         return next((folder for folder in folders if (folder / "specs.json").is_file()), None)
 
+    def specs(self) -> dict[str, dict[str, Any]]:
+        """Task → what its head knows of its data, by the best checkpoint, else the last; empty where there is none."""
+        folder = self.checkpoint() or self.checkpoint("last")
+        return json.loads((folder / "specs.json").read_text("utf-8")) if folder else {}
+
     def refreshed(self) -> Self:
         return replace(self, status=read_status(self.folder))
 

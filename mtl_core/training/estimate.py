@@ -11,8 +11,8 @@ from mtl_core.data.shares import SAMPLING
 
 Points = Sequence[Sequence[float]]
 """(x, y) pairs, x ascending."""
-STEPS_OF_A_LOOK = 2.8
-"""What one measurement of gradient conflicts takes, in steps (benchmarks/RESULTS.md: 2.76)."""
+STEPS_OF_A_LOOK, STEPS_AHEAD = 1.3, 1.5
+"""What one measurement of gradient conflicts takes, in steps, and what its step ahead takes beside (benchmarks/RESULTS.md)."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,9 @@ def estimate(experiment: Experiment, measured: Measured) -> Estimate:
     drawn = rows_of_a_step(experiment, measured.rows)
     tokens = sum(along(measured.tokens[table], n) for table, n in drawn.items())
     step = along(measured.step, tokens)
-    looks = steps // experiment.diagnostics.conflicts_every if experiment.diagnostics.conflicts_every and len(experiment.tasks) > 1 else 0
-    training = (steps + looks * STEPS_OF_A_LOOK) * step
+    every, to_one_ahead = experiment.diagnostics.looks(steps)
+    looks = -(-steps // every) if every and len(experiment.tasks) > 1 else 0  # the first before the first step
+    training = (steps + looks * STEPS_OF_A_LOOK + -(-looks // to_one_ahead) * STEPS_AHEAD) * step
     watched = {table: min(n, options.max_validation_rows) for table, n in measured.validation.items()}
     evaluations = 1 + -(-steps // options.interval(steps))
     seconds = measured.load + training + evaluations * (_scored(measured, watched) + 2 * measured.save)  # the best one and the last one

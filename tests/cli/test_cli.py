@@ -127,12 +127,24 @@ class TestTrain:
         for wrong in (["kind"], ["kind", "boots=x"], ["click", "0=x"], ["kind", "shoes"]):
             assert main(["runs", "--name-classes", run_id, *wrong]) == (0 if wrong == ["kind"] else 2)
         capsys.readouterr()
-        for wrong, place in (('{"text": "a"}\n{"nonsense": 1}\n', "line 2"), ('{"text": "a"}\n\n[1]\n', "line 3"), ("{", "line 1")):
+        half = '{"text": "a"}\n{"text": "\\ud83d"}\n'
+        for wrong, place in (
+            (half, "line 2"),
+            ('{"text": "a"}\n{"nonsense": 1}\n', "line 2"),
+            ('{"text": "a"}\n\n[1]\n', "line 3"),
+            ("{", "line 1"),
+        ):
             monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(wrong.encode()), "utf-8"))
             assert main(["predict", run_id, "--task", "kind"]) == 1
             output = capsys.readouterr()
             assert place in output.err
             assert len(output.out.splitlines()) == (0 if wrong == "{" else 1)  # what came before is answered
+
+        rows = ({"numbers": [2.5], "categories": ["b"]}, {"price": "2.5", "site": "b", "click": "1"}, {"price": 2.5, "categories": "b"})
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("\n".join(map(json.dumps, rows)).encode()), "utf-8"))
+        assert main(["predict", run_id, "--task", "click"]) == 0
+        by_field, *by_column = capsys.readouterr().out.splitlines()
+        assert by_column == [by_field] * 2
 
         assert main(["predict", run_id, "--task", "nothing"]) == 2
         assert main(["report", run_id, "--task", "nothing"]) == 2

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pytest
 
-from mtl_core.data.mapping import map_columns, suggest
+from mtl_core.data.mapping import decimals_of, map_columns, suggest
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,12 @@ def test_each_type() -> None:
 def test_one_column_is_no_list() -> None:
     mapped, _ = map_columns(table(c=["x"], n=["2"]), (CATEGORIES, NUMBERS), {"categories": "c", "numbers": ["n"]})
     assert mapped.drop_columns(["_line"]).to_pylist() == [{"categories": "x", "numbers": 2.0}]
+
+
+def test_the_decimal_sign_of_each_column_of_numbers_is_said() -> None:
+    written = table(a=["1,5", "1.234"], b=["1.5", "1.234"], c=["1", "2"])
+    mapped, _ = map_columns(written, (NUMBERS,), {"numbers": ["a", "b", "c"]})
+    assert decimals_of(mapped) == {"numbers": [",", ".", "."]} and mapped["numbers"].to_pylist() == [[1.5, 1.5, 1.0], [1234.0, 1.234, 2.0]]
 
 
 def test_dictionaries_stay_so_for_texts() -> None:

@@ -44,6 +44,18 @@ def test_what_no_value_decides_is_called_ambiguous(written: list, numbers: list)
     assert f"“{written[0]}” is read as {numbers[0]:g}." in str(why)
 
 
+@pytest.mark.parametrize(("decimal", "numbers"), [(".", [1.125, 1125.0, 0.5]), (",", [1125.0, 1.125, 0.5])])
+def test_a_known_decimal_sign_decides_what_no_value_does(decimal: str, numbers: list) -> None:
+    found = [read_numbers(pa.array([text]), decimal) for text in ("1.125", "1,125", "0.5" if decimal == "." else "0,5")]
+    assert [one.values[0].as_py() for one in found] == numbers
+    assert not any(one.ambiguous.any() for one in found) and {one.decimal for one in found[2:]} == {decimal}
+
+
+def test_what_is_larger_than_any_number_is_none() -> None:
+    found = read_numbers(pa.array(["1e999", "-1e999", "1e300", None]))
+    assert found.values.to_pylist() == [None, None, 1e300, None] and found.wrong.tolist() == [True, True, False, False]
+
+
 def test_of_two_notations_in_one_column_only_plain_numbers_are_read() -> None:
     found = read_numbers(pa.array(["3,5", "2.5", "1,234", "1.234", "1,234.5", "1,234,567"]))
     assert found.values.to_pylist() == [None, 2.5, None, 1.234, 1234.5, 1234567.0]

@@ -1,7 +1,6 @@
-"""A checkpoint of every version of the format, made by code of that version (`tests/checkpoints/make.py`), is read or refused by number."""
+"""A checkpoint of every version of the format, as programs of that version wrote it, is read or refused by number."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,24 +10,20 @@ from mtl_core.inference.predictor import Predictor
 from mtl_core.runtime import checkpoints
 from mtl_core.runtime.checkpoints import OLDEST, VERSION, CheckpointError, load_model, version_of
 from mtl_core.training.checkpoints import load_checkpoint, load_state
-from tests.checkpoints.make import TEXTS
-
-KEPT = Path(__file__).parents[1] / "checkpoints"
+from tests.kept_checkpoints import ANSWERS, TEXTS, write
 
 
 @pytest.fixture
-def copied(tmp_path: Path) -> Path:
-    return shutil.copytree(KEPT / f"v{VERSION}", tmp_path / "checkpoint")
+def written(tmp_path: Path) -> Path:
+    return write(tmp_path / "checkpoint", VERSION)
 
 
 @pytest.mark.parametrize("version", range(OLDEST, VERSION + 1))
-def test_every_version_is_kept_and_read(version: int) -> None:
-    folder = KEPT / f"v{version}"
+def test_every_version_is_kept_and_read(version: int, tmp_path: Path) -> None:
+    folder = write(tmp_path / "checkpoint", version)
     assert version_of(folder) == version
-    wanted = json.loads((folder / "answers.json").read_text(encoding="utf-8"))
-    for answer, kept in zip(Predictor(folder, device="cpu").predict("the mood", [{"text": t} for t in TEXTS]), wanted, strict=True):
-        assert answer["label"] == kept["label"]
-        assert answer["probabilities"] == pytest.approx(kept["probabilities"], abs=1e-6)
+    for answer, said in zip(Predictor(folder, device="cpu").predict("the mood", [{"text": t} for t in TEXTS]), ANSWERS, strict=True):
+        assert answer["label"] == "up" and answer["probabilities"] == pytest.approx(said, abs=1e-6)
     whole = load_checkpoint(folder)
     assert (whole.state.step, whole.state.weights, whole.made) == (2, {"the mood": 1.0}, {})
     assert whole.optimizer and all(torch.isfinite(tensor).all() for tensor in whole.optimizer.values())
@@ -36,25 +31,25 @@ def test_every_version_is_kept_and_read(version: int) -> None:
 
 
 @pytest.mark.parametrize("load", [load_model, load_checkpoint, load_state, Predictor])
-def test_a_newer_one_is_refused_by_number(copied: Path, load: object) -> None:
-    (copied / "format.json").write_text(json.dumps({"version": VERSION + 1, "more": "unknown"}))
+def test_a_newer_one_is_refused_by_number(written: Path, load: object) -> None:
+    (written / "format.json").write_text(json.dumps({"version": VERSION + 1, "more": "unknown"}))
     with pytest.raises(CheckpointError, match=f"format {VERSION + 1}; this program reads the formats {OLDEST} to {VERSION}. Update"):
-        load(copied)  # type: ignore[operator]
+        load(written)  # type: ignore[operator]
 
 
-def test_what_is_too_old_is_refused_by_number(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_too_old_is_refused_by_number(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoints, "OLDEST", VERSION)
-    (copied / "format.json").unlink()
+    (written / "format.json").unlink()
     with pytest.raises(CheckpointError, match=r"format 1 of an older program.*Train the run again"):
-        load_model(copied)
+        load_model(written)
 
 
-def test_state_of_an_older_program_is_refused_by_number_and_its_model_read(copied: Path) -> None:
-    state = json.loads((copied / "state.json").read_text())
-    (copied / "state.json").write_text(json.dumps(state | {"warmth": 1}))
-    assert load_model(copied).specs
+def test_state_of_an_older_program_is_refused_by_number_and_its_model_read(written: Path) -> None:
+    state = json.loads((written / "state.json").read_text())
+    (written / "state.json").write_text(json.dumps(state | {"warmth": 1}))
+    assert load_model(written).specs
     with pytest.raises(CheckpointError, match=f"format {VERSION} of an older program"):
-        load_checkpoint(copied)
+        load_checkpoint(written)
 
 
 @pytest.mark.parametrize(
@@ -75,10 +70,10 @@ def test_state_of_an_older_program_is_refused_by_number_and_its_model_read(copie
         ("optimizer.safetensors", b"cut"),
     ],
 )
-def test_a_damaged_one_is_said_to_be(copied: Path, file: str, content: bytes) -> None:
-    (copied / file).write_bytes(content)
+def test_a_damaged_one_is_said_to_be(written: Path, file: str, content: bytes) -> None:
+    (written / file).write_bytes(content)
     with pytest.raises(CheckpointError, match="is damaged"):
-        load_checkpoint(copied)
+        load_checkpoint(written)
     if not file.startswith(("state", "optimizer")):
         with pytest.raises(CheckpointError, match="is damaged"):
-            load_model(copied)
+            load_model(written)

@@ -83,6 +83,15 @@ def test_a_row_of_masked_words_hides_one_and_says_which(workspace: Workspace, tm
     assert chinese.labels["title"] in "雨衣好" and chinese.values["text"][0] == "雨衣好".replace(chinese.labels["title"], "___")
 
 
+def test_numbers_of_a_row_are_read_as_training_read_their_column(found: Run, workspace: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("title;body;mood;shop;price\na;b;a;7;1.125\nc;d;b;7;0,5\n", encoding="utf-8")
+    found.status["datasets"] = {"t": store(EXPERIMENT, "t", workspace, tmp_path, False).hash}
+    best = found.folder / "checkpoints" / "best"
+    best.mkdir(parents=True)
+    (best / "specs.json").write_text('{"mood": {"decimals": {"numbers": [","]}}}')
+    assert [examples.example(found, "mood", row).values["numbers"] for row in (0, 1)] == [[1125.0], [0.5]]
+
+
 def test_lengths_of_the_columns(found: Run) -> None:
     lengths = examples.lengths(found, "mood")
     assert lengths["title"] == 7 and lengths["body"] == 150  # of the first ten rows, as there are no fifty
@@ -97,6 +106,8 @@ def test_lengths_of_the_columns(found: Run) -> None:
         (True, "category", "true"),
         (12, "category", "12"),
         ("12", "number", 12.0),
+        ("12,55", "number", 12.55),
+        ("dear", "number", None),
         (["a", "b"], "texts", ["a", "b"]),
         (np.array(["a"], object), "texts", ["a"]),
     ],

@@ -62,8 +62,12 @@ def test_each_setting_moves_what_it_should() -> None:
 
 
 def test_looks_at_conflicts_are_counted() -> None:
-    looked = described().model_copy(update={"diagnostics": described().diagnostics.model_copy(update={"conflicts_every": 10})})
-    assert estimate(looked, MEASURED).training == pytest.approx((20 + 2 * 2.8) * 0.3)
+    def looked(every: int | None, steps: int) -> float:
+        diagnostics = described().diagnostics.model_copy(update={"conflicts_every": every})
+        return estimate(described(steps=steps).model_copy(update={"diagnostics": diagnostics}), MEASURED).training
+
+    assert looked(10, 20) == pytest.approx((20 + 2 * (1.3 + 1.5)) * 0.3), "at the steps 0 and 10"
+    assert looked(None, 60) == pytest.approx((60 + 4 * 1.3 + 1.5) * 0.3), "by default at 0, 15, 30 and 45, once with a step ahead"
 
 
 def test_rows_of_a_step() -> None:
