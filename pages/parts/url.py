@@ -19,12 +19,15 @@ def keep(key: str, default: Any = None, options: Collection[Any] | None = None, 
     options: values that are not among them are dropped (a run that is gone, a metric of another task); one that the URL asked for is
         said to be missing. The widget must not be given a `default`, `index` or `value` of its own.
     remember: whether who comes back to the page by the navigation, which empties the URL, finds the value again.
+
+    `frame.begin` forgets the key at a change of page.
     """
-    many = isinstance(default, list)
+    many, memory = isinstance(default, list), f"kept.{st.session_state.page}.{key}"
+    st.session_state.setdefault("linked", set()).add(key)
     if opened := key not in st.session_state:
         found = [_read(text, default) for text in st.query_params.get_all(key)]
         given = found if many else found[-1] if found else None
-        st.session_state[key] = given if found else st.session_state.get(f"kept.{key}", default)
+        st.session_state[key] = given if found else st.session_state.get(memory, default)
         opened = bool(found)
     value = st.session_state[key]
     if options is not None:
@@ -37,7 +40,7 @@ def keep(key: str, default: Any = None, options: Collection[Any] | None = None, 
             st.session_state[f"missing.{key}"] = missing, value
     _say_missing(key, value)
     if remember:
-        st.session_state[f"kept.{key}"] = value
+        st.session_state[memory] = value
     texts = [] if value in (None, "") else [_write(v) for v in (value if many else [value])]
     if texts != st.query_params.get_all(key):
         if texts:
