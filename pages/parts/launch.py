@@ -61,6 +61,8 @@ def file(experiment: Experiment, _: Translate) -> None:
 
 
 def again(run_id: str) -> None:
-    """Before the start once more, with the settings of a run."""
+    """Before the start once more, with the settings of a run, not those that were made of them earlier."""
+    for key in [key for key in st.session_state if str(key).startswith(f"{run_id}.")]:
+        del st.session_state[key]
     st.session_state["from"] = run_id
     st.session_state.run = None
