@@ -3,6 +3,7 @@
 import streamlit as st
 
 from mtl_core.api.own_tables import own_tables
+from mtl_core.data.problems import has_errors
 from pages.parts import look, opening, owned, problems, reading, table, tables, task, together, undo, upload
 from pages.parts.background import follow, ready, settle
 from pages.parts.frame import begin, workspace
@@ -29,12 +30,12 @@ if chosen:
     if looked := ready(work):
         look.preview(chosen, looked, _)
         reading.choose(chosen, looked, options, _)
-        place, checked = st.container(), None
+        above, checked = st.container(), None
         if looked.head is not None and looked.proposals:
             name, start = (editing[0], editing[2]) if editing else (None, together.proposed(chosen, looked.proposals))
             checked = task.build(chosen, looked.head, start, options, _, changes=name)
-        with place:  # over the whole width; a check finds again what was seen at the first look
-            if checked:
-                problems.table(checked.problems, _)
-            else:
-                problems.show(looked.problems, _)
+        found = checked.problems if checked else looked.problems  # the check finds again what was seen at the first look
+        with above if has_errors(found) else st.container():  # over the whole width; what must be mended before the form
+            if not checked:
+                problems.summary(found, _)
+            problems.table(found, _)

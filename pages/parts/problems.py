@@ -20,12 +20,12 @@ def show(problems: Sequence[Problem], _: Translate) -> None:
     table(problems, _)
 
 
-def summary(problems: Sequence[Problem], _: Translate) -> None:
-    """How it stands, in a line."""
+def summary(problems: Sequence[Problem], _: Translate, where: str = "") -> None:
+    """How it stands, in a line. where: a sentence that says where the table of them is, if not right below."""
     if n := _count(problems, Severity.ERROR):
-        st.error(_("Errors: {n}. Fix them in the file, or change the settings.").format(n=n), icon=":material/error:")
+        st.error(_("Errors: {n}. Fix them in the file, or change the settings.").format(n=n) + where, icon=":material/error:")
     elif n := _count(problems, Severity.WARNING):
-        st.warning(_("Warnings: {n}. The table can be used; please read them.").format(n=n), icon=":material/warning:")
+        st.warning(_("Warnings: {n}. The table can be used; please read them.").format(n=n) + where, icon=":material/warning:")
 
 
 def badge(problems: Sequence[Problem], _: Translate) -> str:
