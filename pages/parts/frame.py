@@ -73,6 +73,7 @@ def _enter(name: str) -> None:
     for key in st.session_state.pop("linked", set()) | set(st.query_params):  # of `url.keep`
         st.session_state.pop(key, None)
         st.session_state.pop(f"missing.{key}", None)
+    st.session_state.recalls = not set(st.query_params) - {"lang"}  # by the navigation, not by a link that says what to show
     st.session_state.pop("undo", None)  # what was deleted on another page stays in the trash
     st.session_state.lang = language()
     st.session_state.page = name

@@ -14,6 +14,8 @@ from pages.parts import states
 from pages.parts.frame import language, workspace
 from pages.parts.text import duration, plain
 
+MOST_SEEDS = 20
+
 
 def progress(now: Needed, plans: Callable[[], Needed], whole: float, start: str, key: str, _: Translate) -> None:
     """Nothing once all are there. plans: what is needed, as it then stands; whole: how many joint trainings the rest is worth; start: the

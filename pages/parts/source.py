@@ -48,8 +48,6 @@ def choose(bar: DeltaGenerator, _: Translate) -> Source | None:
     asked = st.session_state.get("from") or st.query_params.get("from")
     every = {} if asked is None or asked in SOURCES else {run.id: run for run in list_runs(workspace())}
     runs = {asked: every[asked]} if asked in every else {}
-    if asked is not None and asked not in SOURCES and not runs:
-        st.warning(_("There is no run “{run}” in this workspace.").format(run=plain(asked)))
     keep("from", "draft" if draft.tasks else "sample", [*SOURCES, *runs])
     names = {name: _(label) for name, label in SOURCES.items()} | {
         i: _("Run {name}").format(name=plain(run.name)) for i, run in runs.items()
