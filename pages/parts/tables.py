@@ -22,22 +22,19 @@ from pages.parts.together import Parts
 
 @dataclass
 class Row:
-    """parts: that lie in files of their own; looked, checked: None while they are on their way, or where there is nothing to check.
-
-    of_tasks: task of the draft on the table → what its check found, as far as that is known.
-    """
+    """parts: that lie in files of their own; looked: None while that is on its way; checks: task of the draft on the table, or "" for
+    the suggestion, → what its check found, as far as that is known."""
 
     table: OwnTable
     chosen: Chosen
     parts: Parts
     looked: Looked | None = None
-    checked: Checked | None = None
-    of_tasks: dict[str, Checked] = field(default_factory=dict)
+    checks: dict[str, Checked] = field(default_factory=dict)
 
     @property
     def proposed(self) -> bool:
         """Whether the suggestion stands to be accepted as it is."""
-        return self.checked is not None and self.checked.usable and not self.table.tasks
+        return "" in self.checks and self.checks[""].usable
 
 
 def show(tables: Sequence[OwnTable], _: Translate) -> None:
@@ -80,10 +77,7 @@ def _look(rows: list[Row], found: drafts.Draft) -> list["Future[Any]"]:
     pending += settle(work for _row, _name, work in checks)
     for row, name, work in checks:
         if checked := ready(work):
-            if name:
-                row.of_tasks[name] = checked
-            else:
-                row.checked = checked
+            row.checks[name] = checked
     return pending
 
 
@@ -94,14 +88,11 @@ def _together(proposed: list[Row], has_tasks: bool, rows: list[Row], _: Translat
             text = _("Add {n} suggested tasks").format(n=len(proposed)) if len(proposed) > 1 else _("Add the suggested task")
             st.button(text, key="add_all", type="primary", icon=":material/playlist_add:", on_click=_accept, args=(proposed, _))
         if has_tasks:
-            go = st.button(
-                _("Train these tasks"), key="train", type="secondary" if proposed else "primary", icon=":material/model_training:"
-            )
-            if go:
+            kind = "secondary" if proposed else "primary"
+            if st.button(_("Train these tasks"), key="train", type=kind, icon=":material/model_training:"):
                 st.switch_page(page("train"), query_params={"from": "draft"})
-        owned.several(
-            [t for row in rows for t in (row.table, *row.parts.values()) if st.session_state.get(f"select_{row.table.path.name}")], _
-        )
+        selected = [row for row in rows if st.session_state.get(f"select_{row.table.path.name}")]
+        owned.several([table for row in selected for table in (row.table, *row.parts.values())], _)
 
 
 def _row(row: Row, found: drafts.Draft, _: Translate) -> None:
@@ -119,7 +110,7 @@ def _row(row: Row, found: drafts.Draft, _: Translate) -> None:
             owned.menu([table, *row.parts.values()], _)
         together.show(table, row.parts, _)
         for name in table.tasks:
-            draft.line(name, found, _, row.of_tasks[name].problems if name in row.of_tasks else ())
+            draft.line(name, found, _, row.checks[name].problems if name in row.checks else ())
 
 
 def _facts(row: Row, _: Translate) -> str:
@@ -136,7 +127,7 @@ def _suggestion(row: Row, _: Translate) -> list[str]:
     if row.looked is None:
         return []
     proposal = together.split_by(row.parts, row.looked.proposal) if row.looked.proposal else None
-    found = row.checked.problems if row.checked else row.looked.problems  # the check finds again what was seen at the first look
+    found = row.checks[""].problems if "" in row.checks else row.looked.problems  # the check finds again what was seen at the first look
     lines = []
     if proposal and proposal.complete:
         lines.append(":material/lightbulb: " + draft.described(proposal.task, proposal.data, _))
@@ -153,8 +144,7 @@ def _suggestion(row: Row, _: Translate) -> list[str]:
 def _accept(rows: list[Row], _: Translate) -> None:
     """The suggestions become tasks as they stand."""
     for row in rows:
-        assert row.looked is not None
-        assert row.looked.proposal is not None
+        assert row.looked is not None and row.looked.proposal is not None
         proposal = together.split_by(row.parts, row.looked.proposal)
         draft.add(row.chosen, {"file": row.table.file, **proposal.data}, {**proposal.task, "weight": 1.0})
     st.toast(_("Tasks added: {n}").format(n=len(rows)), icon=":material/check:")
