@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -88,8 +88,8 @@ def _together(proposed: list[Row], has_tasks: bool, rows: list[Row], _: Translat
             text = _("Add {n} suggested tasks").format(n=len(proposed)) if len(proposed) > 1 else _("Add the suggested task")
             st.button(text, key="add_all", type="primary", icon=":material/playlist_add:", on_click=_accept, args=(proposed, _))
         if has_tasks:
-            kind = "secondary" if proposed else "primary"
-            if st.button(_("Train these tasks"), key="train", type=kind, icon=":material/model_training:"):
+            weight: Literal["primary", "secondary"] = "secondary" if proposed else "primary"
+            if st.button(_("Train these tasks"), key="train", type=weight, icon=":material/model_training:"):
                 st.switch_page(page("train"), query_params={"from": "draft"})
         selected = [row for row in rows if st.session_state.get(f"select_{row.table.path.name}")]
         owned.several([table for row in selected for table in (row.table, *row.parts.values())], _)
