@@ -41,7 +41,9 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     with st.popover("", icon=":material/tune:", help=_("What is offered and grouped")):
         st.toggle(_("Also trainings made for comparisons"), key="comparisons", disabled=not made_to_compare)
         st.toggle(_("Every run by itself, also where only the seed differs"), key="single")
-if len(chosen) < 2:  # the field says so
+if len(chosen) < 2:
+    if chosen:  # an empty field says so itself
+        st.caption(hint)
     st.stop()
 
 baseline = by_run[st.session_state.baseline]

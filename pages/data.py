@@ -2,9 +2,11 @@
 
 import streamlit as st
 
+from mtl_core.api.own_tables import own_tables
+from mtl_core.data.problems import has_errors
 from pages.parts import look, opening, owned, problems, reading, table, tables, task, together, undo, upload
 from pages.parts.background import follow, ready, settle
-from pages.parts.frame import begin
+from pages.parts.frame import begin, workspace
 
 _ = begin("data")
 
@@ -15,9 +17,10 @@ if chosen:
 elif table.source(_) == "sample":
     chosen = table.of_the_shop(_)
 else:
-    upload.show(_)
+    own = own_tables(workspace())
+    upload.show(own, _)
     undo.show(owned.restore, _)
-    tables.show(_)
+    tables.show(own, _)
     owned.trash(_)
 
 if chosen:
@@ -27,7 +30,12 @@ if chosen:
     if looked := ready(work):
         look.preview(chosen, looked, _)
         reading.choose(chosen, looked, options, _)
-        problems.show(looked.problems, _)
-        if looked.head is not None and looked.proposal is not None:
-            name, start = (editing[0], editing[2]) if editing else (None, together.proposed(chosen, looked.proposal))
-            task.build(chosen, looked.head, start, options, _, changes=name)
+        above, checked = st.container(), None
+        if looked.head is not None and looked.proposals:
+            name, start = (editing[0], editing[2]) if editing else (None, together.proposed(chosen, looked.proposals))
+            checked = task.build(chosen, looked.head, start, options, _, changes=name)
+        found = checked.problems if checked else looked.problems  # the check finds again what was seen at the first look
+        with above if has_errors(found) else st.container():  # over the whole width; what must be mended before the form
+            if not checked:
+                problems.summary(found, _)
+            problems.table(found, _)

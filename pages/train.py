@@ -11,7 +11,7 @@ from pages.parts.url import keep
 _ = begin("train")
 
 runs = {run.id: run for run in sorted(list_runs(workspace()), key=lambda run: bool(run.purpose))}  # those of comparisons at the end
-keep("run", None, list(runs))
+keep("run", None, list(runs), remember=True)
 run_id = None
 if runs:
     with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -84,6 +84,11 @@ class Draft:
         return Draft({name: data for name, data in self.data.items() if name in used}, self.tasks)
 
 
+def alike(task: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two tasks are of one kind and read the same columns."""
+    return all(task.get(part) == other.get(part) for part in ("kind", "columns"))
+
+
 def files_of(data: dict[str, Any]) -> Iterator[str]:
     """Every file that a table of an experiment reads."""
     split = data.get("split") or {}

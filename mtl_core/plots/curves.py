@@ -153,6 +153,7 @@ def mark(figure: go.Figure, changes: Iterable[tuple[int, str, str]], dash: str =
 
     words: up to how many changes the few words stand beside the line."""
     found = list(changes)
+    worded = len(found) <= words
     for step, short, full in found:
         figure.add_vline(x=step, line={"color": "#888888", "width": 1, "dash": dash}, opacity=0.8)
         figure.add_annotation(
@@ -162,8 +163,8 @@ def mark(figure: go.Figure, changes: Iterable[tuple[int, str, str]], dash: str =
             yanchor="top",
             xanchor="left",
             xshift=1,
-            textangle=-90,
-            text=escape(short) if len(found) <= words else "▼",
+            textangle=-90 if worded else 0,
+            text=escape(short) if worded else "▼",
             hovertext=escape(full),
             showarrow=False,
             font={"size": 10, "color": "#888888"},

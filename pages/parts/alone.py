@@ -18,6 +18,7 @@ from pages.parts.frame import workspace
 from pages.parts.text import plain
 from pages.parts.url import keep
 
+MOST_TRIALS = 50
 WAYS = {"alone": N_("Single-task"), "joint": N_("Joint, this run"), "tuned": N_("Joint, tuned fixed weights")}
 STYLES = {  # verdict → word, sign, how it is written
     "helps": (N_("helps"), "▲", "color: #009E73"),
@@ -36,14 +37,14 @@ def show(run: Run, _: Translate) -> None:
         return
     st.subheader(_("Single-task or joint training"))
     st.caption(_("Does joint training help? Each task is trained alone on the same number of its rows, with the same encoder and seeds."))
-    keep("seeds", 3)
-    keep("trials", TRIALS)
+    keep("seeds", 3, range(1, needed.MOST_SEEDS + 1))
+    keep("trials", TRIALS, range(MOST_TRIALS + 1))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         seeds = st.number_input(
-            _("Number of seeds"), 1, 20, key="seeds", width=130, help=_("With three or more there is a confidence interval.")
+            _("Number of seeds"), 1, needed.MOST_SEEDS, key="seeds", width=130, help=_("With three or more there is a confidence interval.")
         )
         hint = _("Number of fixed weightings drawn at random; the best on the validation split is taken. 0: none.")
-        trials = st.number_input(_("Fixed weight trials"), 0, 50, key="trials", width=200, help=hint)
+        trials = st.number_input(_("Fixed weight trials"), 0, MOST_TRIALS, key="trials", width=200, help=hint)
     try:
         live = bool(plan(run, workspace(), seeds, trials).of_state("live"))
     except RunError as error:

@@ -27,16 +27,17 @@ class Desk:
     def ask(self, key: Hashable, work: Callable[[], T], instead_of: Hashable = None) -> "Future[T]":
         """The work of `key`, begun now unless it was before. instead_of: whose earlier work is given up, if it has not begun."""
         with self._lock:
-            earlier = self._latest.get(instead_of)
-            if instead_of is not None and earlier not in (None, key) and earlier in self._works and self._works[earlier].cancel():
-                del self._works[earlier]
+            if instead_of is not None:
+                earlier, self._latest[instead_of] = self._latest.get(instead_of), key
+                if earlier != key and earlier in self._works and self._works[earlier].cancel():
+                    del self._works[earlier]
             found = self._works.get(key)
             if found is None or found.cancelled() or (found.done() and found.exception()):
                 found = self._works[key] = self._threads.submit(work)
             self._works.move_to_end(key)
-            self._latest[instead_of] = key
             while len(self._works) > _KEPT:
-                self._works.popitem(last=False)
+                gone, _work = self._works.popitem(last=False)
+                self._latest = {who: of for who, of in self._latest.items() if of != gone}
             return found
 
 

@@ -21,6 +21,7 @@ from mtl_core.config.understood import Understood
 from mtl_core.config.understood import understood as understand
 from mtl_core.data.describe import histogram, label_counts, token_lengths
 from mtl_core.data.problems import DataError, Problem, has_errors
+from mtl_core.data.values import flags
 from mtl_core.model.packaged import minilm_token_counts
 from mtl_core.tasks.base import TaskKind
 from pages.parts import mapping, problems, understood
@@ -40,6 +41,7 @@ class Checked:
     sizes: dict[str, int] = field(default_factory=dict)
     labels: list[dict[str, Any]] = field(default_factory=list)
     n_labels: int = 0
+    unlabelled: int = 0
     lengths: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     understood: dict[str, Understood] = field(default_factory=dict)
     kind: TaskKind | None = None
@@ -52,9 +54,10 @@ class Checked:
 def ask(chosen: Chosen, data: dict[str, Any], task: dict[str, Any], instead_of: str | None = None) -> "Future[Checked]":
     """Stores the table as a dataset, and looks at it as the task would; again only when something that it depends on has changed.
 
-    data, task: as in an experiment; instead_of: as in `Desk.ask`.
+    data, task: as in an experiment, the task also without its table; instead_of: as in `Desk.ask`.
     """
     where = workspace()
+    task = {part: value for part, value in task.items() if part not in ("data", "weight")}  # no check depends on them
     paths = [chosen.path, *(place / file for file in files_of(data) for place in (where.root, SAMPLE_SHOP))]
     changed = [path.stat().st_mtime_ns for path in paths if path.is_file()]
     key = ("check", where, chosen.path, chosen.name, json.dumps([changed, data, task], sort_keys=True))
@@ -79,12 +82,15 @@ def _check(chosen: Chosen, changed: int, data_values: dict[str, Any], task_value
     lengths = [token_lengths(mapped.table.column(name), minilm_token_counts) for name in texts]
     labels = mapped.kind.rows.counted(mapped.table, task.options)
     rows, n_labels = ([], 0) if labels is None else label_counts(labels, mapped.split)
-    return Checked(found, dataset.split_sizes, rows, n_labels, dict(zip(texts, histogram(lengths), strict=True)), learned, mapped.kind)
+    unlabelled = 0 if labels is None else sum(dataset.split_sizes.values()) - int((flags(labels.is_valid()) & (mapped.split != "")).sum())
+    of_texts = dict(zip(texts, histogram(lengths), strict=True))
+    return Checked(found, dataset.split_sizes, rows, n_labels, unlabelled, of_texts, learned, mapped.kind)
 
 
 def show(checked: Checked, _: Translate, form: str = "") -> None:
-    """form: what the keys of the widgets for the columns begin with, so that a column can be left out with a click."""
-    problems.show(checked.problems, _)
+    """All but the table of problems. form: what the keys of the widgets for the columns begin with, so that a column can be left out with
+    a click."""
+    problems.summary(checked.problems, _, " " + (_("They stand below the form.") if checked.usable else _("They stand above the form.")))
     for column in dict.fromkeys(p.leave_out for p in checked.problems if p.leave_out and form):
         label = _("Leave out “{column}”").format(column=plain(column))
         st.button(label, key=f"leave_out.{column}", icon=":material/block:", on_click=mapping.leave_out, args=(column, form))
@@ -102,6 +108,8 @@ def show(checked: Checked, _: Translate, form: str = "") -> None:
         st.markdown("**" + _("Rows by label") + "**")
         if checked.n_labels > len(checked.labels):
             st.caption(_("The {n} most frequent of {total} labels.").format(n=len(checked.labels), total=checked.n_labels))
+        if checked.unlabelled:
+            st.caption(_("Rows without a label: {n}").format(n=f"{checked.unlabelled:,}"))
         if checked.labels:
             st.dataframe(
                 {

@@ -1,5 +1,6 @@
 """A task of the draft in one line: what it is, change it, remove it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,18 +8,21 @@ import streamlit as st
 
 from mtl_core.base.messages import Translate
 from mtl_core.config import drafts
+from mtl_core.data.problems import Problem
 from mtl_core.tasks import KINDS
-from pages.parts import opening
+from pages.parts import opening, problems
 from pages.parts.frame import workspace
 from pages.parts.look import Chosen
 from pages.parts.splitting import WAYS
 from pages.parts.text import plain
 
 
-def line(name: str, draft: drafts.Draft, _: Translate) -> None:
+def line(name: str, draft: drafts.Draft, _: Translate, found_in: Sequence[Problem] = ()) -> None:
+    """found_in: what the check of its table found."""
     found = draft.tasks[name]
+    about = described(found, draft.data[found["data"]], _) + problems.badge(found_in, _)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f":material/task_alt: **{plain(name)}** · {described(found, draft.data[found['data']], _)}", width="stretch")
+        st.markdown(f":material/task_alt: **{plain(name)}** · {about}", width="stretch")
         st.button(_("Edit"), key=f"change_{name}", icon=":material/edit:", type="tertiary", on_click=opening.open_task, args=(name,))
         st.button(_("Remove"), key=f"remove_{name}", icon=":material/close:", type="tertiary", on_click=_remove, args=(name,))
 

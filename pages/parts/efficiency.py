@@ -32,12 +32,11 @@ def show(run: Run, _: Translate) -> None:
         ).format(shares=shares)
     )
     keep("scarce", tasks[0], tasks)
-    keep("efficiency_seeds", 3)
+    keep("efficiency_seeds", 3, range(1, needed.MOST_SEEDS + 1))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         task = st.selectbox(_("Task with few labels"), tasks, key="scarce", width=260, format_func=plain)
-        seeds = st.number_input(
-            _("Number of seeds"), 1, 20, key="efficiency_seeds", width=130, help=_("With three or more there is a confidence interval.")
-        )
+        hint = _("With three or more there is a confidence interval.")
+        seeds = st.number_input(_("Number of seeds"), 1, needed.MOST_SEEDS, key="efficiency_seeds", width=130, help=hint)
     try:
         live = bool(plan(run, workspace(), task, n_seeds=seeds).of_state("live"))
     except RunError as error:

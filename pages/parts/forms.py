@@ -1,5 +1,6 @@
 """A form for a task, made from the fields of its kind: the type of a field says which widget, never the name of the kind."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ import streamlit as st
 
 from mtl_core import plots
 from mtl_core.base.messages import Translate
+from mtl_core.data.values import INVISIBLE
 from mtl_core.tasks.base import Field, TaskKind
 from pages.parts.text import number, plain, said
 
@@ -14,6 +16,7 @@ SHORT = 60
 """Characters; a column whose texts are no longer has a line in the form, others an area."""
 LONGEST_TILE = 40
 """Characters; a longer text is shown as one."""
+_INVISIBLE = re.compile(INVISIBLE)
 
 
 def inputs(
@@ -65,8 +68,9 @@ def filled(fields: Sequence[Field], columns: dict[str, list[str]], prefix: str) 
 
 
 def is_empty(values: dict[str, Any]) -> bool:
-    """Whether nothing was filled in at all."""
-    return not any(any(v is not None for v in value) if isinstance(value, list) else value for value in values.values())
+    """Whether nothing was filled in at all: blanks and characters that no one sees are nothing."""
+    cells = [cell for value in values.values() for cell in (value if isinstance(value, list) else [value])]
+    return not any(_INVISIBLE.sub("", cell).strip() if isinstance(cell, str) else cell is not None for cell in cells)
 
 
 def answer(kind: TaskKind, prediction: dict[str, Any], key: str, _: Translate) -> None:

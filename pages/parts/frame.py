@@ -53,11 +53,8 @@ def begin(name: str, heading: str | None = None) -> Translate:
     if "navigated" not in st.session_state:
         navigation()
         st.rerun()
-    if st.session_state.get("page") != name:  # what was deleted on another page stays in the trash
-        st.session_state.pop("undo", None)
-        for key in [key for key in st.session_state if str(key).startswith("missing.")]:  # so do the warnings of another link
-            del st.session_state[key]
-        st.session_state.page = name
+    if st.session_state.get("page") != name:
+        _enter(name)
     _ = translator(language())
     title, _icon = PAGES[name]
     st.title(_(heading or title))
@@ -71,8 +68,18 @@ def begin(name: str, heading: str | None = None) -> Translate:
     return _
 
 
+def _enter(name: str) -> None:
+    """Another page: only what its URL says holds, and the language. The browser forgets its widgets, so each is given its value anew."""
+    for key in st.session_state.pop("linked", set()) | set(st.query_params):  # of `url.keep`
+        st.session_state.pop(key, None)
+        st.session_state.pop(f"missing.{key}", None)
+    st.session_state.recalls = not set(st.query_params) - {"lang"}  # by the navigation, not by a link that says what to show
+    st.session_state.pop("undo", None)  # what was deleted on another page stays in the trash
+    st.session_state.lang = language()
+    st.session_state.page = name
+
+
 def _choose_language(_: Translate) -> None:
-    st.session_state.setdefault("lang", language())
     st.sidebar.segmented_control(
         _("Language"), list(LANGUAGES), format_func=LANGUAGES.__getitem__, key="lang", required=True, label_visibility="collapsed"
     )

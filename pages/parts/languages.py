@@ -8,9 +8,10 @@ import streamlit as st
 from mtl_core.base.messages import Translate
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.doubts import language_of
-from mtl_core.config.experiment import Experiment, ExperimentError, resolve_file
-from mtl_core.config.tables import files_of, store
+from mtl_core.config.experiment import Experiment, ExperimentError
+from mtl_core.config.tables import store
 from mtl_core.data.problems import DataError, Problem
+from pages.parts import sizes
 from pages.parts.background import desk, follow, ready, settle
 from pages.parts.frame import workspace
 from pages.parts.source import Source
@@ -24,11 +25,10 @@ def show(experiment: Experiment, found: Source, _: Translate) -> None:
     for name, task in experiment.tasks.items():
         table = experiment.data[task.data]
         try:
-            paths = [resolve_file(file, found.base, where, found.contained) for file in files_of(table)]
-            changed = [(path, path.stat().st_mtime_ns) for path in paths]
+            rows = sizes.state(table, found.base, found.contained)
         except (DataError, ExperimentError, OSError):
             continue
-        key = ("language", where, str(changed), table.model_dump_json(), task.kind, str(task.columns), experiment.encoder.name)
+        key = ("language", rows, task.kind, str(task.columns), experiment.encoder.name)
         works[name] = desk().ask(key, partial(_problems, experiment, name, where, found.base, found.contained))
     follow(settle(works.values()), _("Reading the texts … {seconds} s"))
     for name, work in works.items():

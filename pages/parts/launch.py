@@ -13,10 +13,12 @@ from pages.parts.once import Once
 from pages.parts.source import Source
 from pages.parts.url import keep
 
+SEEDS = range(1, MOST_SEEDS + 1)
+
 
 def show(experiment: Experiment | None, found: Source, why: str, bar: DeltaGenerator, below: DeltaGenerator, _: Translate) -> None:
     """experiment: what would be started; None where it cannot be, and why. bar: in sight, whatever stands below."""
-    keep("n_seeds", 1)
+    keep("n_seeds", 1, SEEDS)
     with bar:
         st.button(
             _("Start training"),
@@ -29,7 +31,7 @@ def show(experiment: Experiment | None, found: Source, why: str, bar: DeltaGener
             args=(experiment, found, Once()),
         )
         hint = _("How many runs, each with the next seed and otherwise the same: how far they lie apart is what chance does.")
-        st.segmented_control(_("Seeds"), list(range(1, MOST_SEEDS + 1)), key="n_seeds", required=True, help=hint)
+        st.segmented_control(_("Seeds"), SEEDS, key="n_seeds", required=True, help=hint)
     if why:
         below.warning(why, icon=":material/block:")
 
@@ -61,6 +63,8 @@ def file(experiment: Experiment, _: Translate) -> None:
 
 
 def again(run_id: str) -> None:
-    """Before the start once more, with the settings of a run."""
+    """Before the start once more, with the settings of a run, not those that were made of them earlier."""
+    for key in [key for key in st.session_state if str(key).startswith(f"{run_id}.")]:
+        del st.session_state[key]
     st.session_state["from"] = run_id
     st.session_state.run = None

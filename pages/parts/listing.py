@@ -43,7 +43,8 @@ def table(found: Sequence[Run], key: str, _: Translate, choosing: bool = True) -
         for task in one.kinds:
             tasks[task] = tasks.get(task, 0) + 1
     columns = sorted(tasks, key=lambda task: -tasks[task])[:MOST_TASKS]
-    rows = [_row(one, columns, one.id == pinned, waiting.get(one.id, 0), _) for one in found]
+    labels = {task: _label(task, found, _) for task in columns}
+    rows = [_row(one, labels, one.id == pinned, waiting.get(one.id, 0), _) for one in found]
     name = _("Name")
     button = st.column_config.ButtonColumn(
         width=160,
@@ -55,9 +56,7 @@ def table(found: Sequence[Run], key: str, _: Translate, choosing: bool = True) -
         args=([r.id for r in found], f"{key}_open"),
     )
     config: dict[str, Any] = {name: button, _("Date"): st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm")}
-    for task in columns:
-        measured = {_(m.label) for r in found if (kind := KINDS.get(r.kinds.get(task, ""))) for m in kind.metrics if m.name == kind.primary}
-        config[_label(task, found, _)] = st.column_config.NumberColumn(format="%.3f", help=", ".join(sorted(measured)) or None)
+    config |= dict.fromkeys(labels.values(), st.column_config.NumberColumn(format="%.3f"))
     if not choosing or not any(row[_("Note")] for row in rows):  # an empty column only takes room from the others
         rows = [{name: cell for name, cell in row.items() if name != _("Note")} for row in rows]
     common: dict[str, Any] = {
@@ -90,7 +89,7 @@ def _clicked(ids: list[str], key: str) -> None:
     st.session_state.run_opened = ids[st.session_state[key]["row"]]
 
 
-def _row(one: Run, columns: Sequence[str], pinned: bool, place: int, _: Translate) -> dict[str, Any]:
+def _row(one: Run, labels: Mapping[str, str], pinned: bool, place: int, _: Translate) -> dict[str, Any]:
     state = states.word(one.state, _)
     if one.state == "queued" and place:
         state = _("Queued, {n} ahead").format(n=place)
@@ -100,9 +99,9 @@ def _row(one: Run, columns: Sequence[str], pinned: bool, place: int, _: Translat
         state += " · " + _("in use")
     row: dict[str, Any] = {_("Name"): one.name, _("State"): state, _("Date"): one.created.astimezone().replace(tzinfo=None)}
     best, kinds = one.best_so_far, one.kinds
-    for task in columns:
+    for task, label in labels.items():
         kind = KINDS.get(kinds.get(task, ""))
-        row[_label(task, [one], _)] = best.get(task, {}).get(kind.primary) if kind else None
+        row[label] = best.get(task, {}).get(kind.primary) if kind else None
     return row | {_("Loss weights"): _weights(one.loss_weights, _), _("Note"): one.noted.get("note", ""), _("ID"): one.id}
 
 
@@ -120,8 +119,10 @@ def _weights(of: Mapping[str, float], _: Translate) -> str:
 
 
 def _label(task: str, found: Sequence[Run], _: Translate) -> str:
-    """A column of a task's main metric: named by the task alone, as runs may measure it by different kinds."""
-    return task if task not in (_("Name"), _("State"), _("Date"), _("Loss weights"), _("Note"), _("ID")) else f"{task} ·"
+    """A column of a task's main metric, or of its main metrics, where the runs have different kinds of it."""
+    kinds = {kind.name: kind for one in found if (kind := KINDS.get(one.kinds.get(task, "")))}.values()
+    measured = dict.fromkeys(_(info.label) for kind in kinds for info in kind.metrics if info.name == kind.primary)
+    return f"{task} · {', '.join(measured)}"
 
 
 def _filtered(found: Sequence[Run], _: Translate) -> list[Run]:

@@ -1,6 +1,7 @@
 """The trainings that a comparison needs: a button that starts them, how far they are, a button that stops them."""
 
 from collections.abc import Callable
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -10,8 +11,10 @@ from mtl_core.studies import comparisons
 from mtl_core.studies.comparisons import Needed
 from mtl_core.tracking.runs import RunError
 from pages.parts import states
-from pages.parts.frame import workspace
+from pages.parts.frame import language, workspace
 from pages.parts.text import duration, plain
+
+MOST_SEEDS = 20
 
 
 def progress(now: Needed, plans: Callable[[], Needed], whole: float, start: str, key: str, _: Translate) -> None:
@@ -52,7 +55,7 @@ def made(now: Needed, key: str, _: Translate) -> None:
                 _("Training"): [part.label for part, _run in runs],
                 _("State"): [states.word(run.state, _) for _part, run in runs],
                 _("Seconds"): [run.seconds for _part, run in runs],
-                _("Run"): [f"train?run={run.id}" for _part, run in runs],
+                _("Run"): ["train?" + urlencode({"lang": language(), "run": run.id}) for _part, run in runs],
             },
             hide_index=True,
             height="content",

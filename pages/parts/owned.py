@@ -69,8 +69,9 @@ def _rename(table: OwnTable, _: Translate) -> None:
     @st.dialog(_("Rename {table}").format(table=plain(table.name)))
     def dialog() -> None:
         key = f"rename_{table.path.name}"
-        name = st.text_input(_("Name"), table.name, max_chars=120, key=key)
-        now = st.button(_("Rename"), type="primary", disabled=not name.strip(), key="rename_now", on_click=_renamed, args=(table, key))
+        with st.form(f"form_{key}", border=False):  # Enter renames
+            st.text_input(_("Name"), table.name, max_chars=120, key=key)
+            now = st.form_submit_button(_("Rename"), type="primary", key="rename_now", on_click=_renamed, args=(table, key))
         if now:
             st.rerun()
 
@@ -78,7 +79,8 @@ def _rename(table: OwnTable, _: Translate) -> None:
 
 
 def _renamed(table: OwnTable, key: str) -> None:
-    rename_table(workspace(), table, st.session_state[key])
+    if name := st.session_state[key].strip():
+        rename_table(workspace(), table, name)
 
 
 def _delete(tables: Sequence[OwnTable], _: Translate) -> None:

@@ -16,13 +16,35 @@ MOST = 100
 
 def show(problems: Sequence[Problem], _: Translate) -> None:
     """A line that says how it stands, and a table with every finding. Nothing when there is none."""
+    summary(problems, _)
+    table(problems, _)
+
+
+def summary(problems: Sequence[Problem], _: Translate, where: str = "") -> None:
+    """How it stands, in a line. where: a sentence that says where the table of them is, if not right below."""
+    if n := _count(problems, Severity.ERROR):
+        st.error(_("Errors: {n}. Fix them in the file, or change the settings.").format(n=n) + where, icon=":material/error:")
+    elif n := _count(problems, Severity.WARNING):
+        st.warning(_("Warnings: {n}. The table can be used; please read them.").format(n=n) + where, icon=":material/warning:")
+
+
+def badge(problems: Sequence[Problem], _: Translate) -> str:
+    """How it stands, as Markdown to write behind something; empty when there is no error and no warning."""
+    if n := _count(problems, Severity.ERROR):
+        return " :red-badge[:material/error: " + _("Errors: {n}").format(n=n) + "]"
+    if n := _count(problems, Severity.WARNING):
+        return " :orange-badge[:material/warning: " + _("Warnings: {n}").format(n=n) + "]"
+    return ""
+
+
+def _count(problems: Sequence[Problem], severity: Severity) -> int:
+    return sum(p.severity is severity for p in problems)
+
+
+def table(problems: Sequence[Problem], _: Translate) -> None:
+    """Every finding, the worst first."""
     if not problems:
         return
-    n = {s: sum(p.severity is s for p in problems) for s in Severity}
-    if n[Severity.ERROR]:
-        st.error(_("Errors: {n}. Fix them in the file, or change the settings.").format(n=n[Severity.ERROR]), icon=":material/error:")
-    elif n[Severity.WARNING]:
-        st.warning(_("Warnings: {n}. The table can be used; please read them.").format(n=n[Severity.WARNING]), icon=":material/warning:")
     rows = sorted(problems, key=lambda p: (list(Severity).index(p.severity), not p.leave_out))
     st.table(
         {

@@ -75,7 +75,7 @@ def _show_changes(old: OwnTable, new: OwnTable, _: Translate) -> bool:
     _say(table_changes(before, after, labels), _)
     for name, values in draft.tasks.items():
         data = drafts.Draft({"t": draft.data[values["data"]]}).with_file(old.file, new.file).data["t"]
-        found = check.ask(Chosen(new.path, new.name, new.file), data, {k: v for k, v in values.items() if k != "data"}).result()
+        found = check.ask(Chosen(new.path, new.name, new.file), data, values).result()
         fits = _("The task {task} works with it.") if found.usable else _("The task {task} does not work with it:")
         said = fits.format(task=f"**{plain(name)}**")
         if found.usable:

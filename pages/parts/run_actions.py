@@ -35,7 +35,7 @@ def _one(one: Run, _: Translate) -> None:
     if one.checkpoint() is not None:
         st.page_link(page("predict"), label=_("Predict"), icon=":material/online_prediction:", query_params={"run": one.id})
         pinned = keeping.in_use(workspace()) == one.id
-        icon, label = (":material/keep_off:", _("Not in use")) if pinned else (":material/keep:", _("Use this run"))
+        icon, label = (":material/keep_off:", _("Stop using")) if pinned else (":material/keep:", _("Use this run"))
         st.button(
             label,
             icon=icon,
@@ -44,10 +44,11 @@ def _one(one: Run, _: Translate) -> None:
             args=(keeping.use, workspace(), None if pinned else one),
             help=_("Predict opens on it."),
         )
-    with st.popover(_("Name and note"), icon=":material/edit:", key="name_and_note"):
+    noting = st.popover(_("Name and note"), icon=":material/edit:", key="name_and_note")
+    with noting, st.form(f"noted.{one.id}", border=False):  # Enter saves
         st.text_input(_("Name"), one.name, key=f"name.{one.id}", max_chars=keeping.LONGEST_NAME)
         st.text_area(_("Note"), one.noted.get("note", ""), key=f"note.{one.id}", max_chars=keeping.LONGEST_NOTE)
-        st.button(_("Save"), key="save_name", type="primary", on_click=_save, args=(one,))
+        st.form_submit_button(_("Save"), key="save_name", type="primary", on_click=_save, args=(one,))
 
 
 def _save(one: Run) -> None:

@@ -1,17 +1,18 @@
 """How many rows the tables of an experiment have for training."""
 
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
 
 from mtl_core.base.messages import Translate
+from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import Experiment, resolve_file
+from mtl_core.config.parts import DataConfig
 from mtl_core.config.tables import files_of, store
 from mtl_core.data.problems import DataError
+from pages.parts.background import desk
 from pages.parts.frame import workspace
-
-_KNOWN: dict[tuple[str, str, str], int] = {}
-"""Files with time and size, workspace, how they are read → training rows. A table is read once, not at every click."""
 
 
 def training_rows(experiment: Experiment, base: Path | None, contained: bool, _: Translate) -> dict[str, int]:
@@ -19,16 +20,26 @@ def training_rows(experiment: Experiment, base: Path | None, contained: bool, _:
     found: dict[str, int] = {}
     for name, table in experiment.data.items():
         try:
-            paths = [resolve_file(file, base, workspace(), contained) for file in files_of(table)]
-            key = (
-                str([(path, path.stat().st_mtime_ns, path.stat().st_size) for path in paths]),
-                str(workspace().root),
-                table.model_dump_json(),
-            )
-            if key not in _KNOWN:
+            key = ("rows", state(table, base, contained))
+            work = desk().ask(key, partial(_rows, experiment, name, workspace(), base, contained))
+            if not work.done():
                 with st.spinner(_("Reading the tables …")):
-                    _KNOWN[key] = store(experiment, name, workspace(), base, contained).split_sizes["train"]
-            found[name] = _KNOWN[key]
+                    work.exception()
+            found[name] = work.result()
         except (DataError, OSError):
             continue
     return found
+
+
+def state(table: DataConfig, base: Path | None, contained: bool) -> tuple[str, str, str]:
+    """All that the rows of a table depend on: workspace, files with time and size, how they are read.
+
+    Raises DataError: no such file.
+    """
+    paths = [resolve_file(file, base, workspace(), contained) for file in files_of(table)]
+    files = [(path, path.stat().st_mtime_ns, path.stat().st_size) for path in paths]
+    return str(workspace().root), str(files), table.model_dump_json()
+
+
+def _rows(experiment: Experiment, name: str, where: Workspace, base: Path | None, contained: bool) -> int:
+    return store(experiment, name, where, base, contained).split_sizes["train"]

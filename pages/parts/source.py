@@ -1,12 +1,12 @@
 """Where the tasks of a new experiment come from, and what is wrong with an experiment."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
-import yaml
 from streamlit.delta_generator import DeltaGenerator
 
 from mtl_core.base.faults import ExperimentError, Fault
@@ -14,10 +14,11 @@ from mtl_core.base.messages import N_, Translate
 from mtl_core.base.program import SAMPLE_SHOP
 from mtl_core.base.settings import set_path
 from mtl_core.config import drafts
-from mtl_core.config.experiment import Experiment, experiment_from_yaml
+from mtl_core.config.experiment import Experiment, experiment_from_dict, experiment_from_yaml, load_experiment
+from mtl_core.config.seeds import without_seed
 from mtl_core.config.suited import suited
 from mtl_core.config.tables import files_of
-from mtl_core.tracking.runs import list_runs
+from mtl_core.tracking.runs import Run, list_runs
 from pages.parts import sizes
 from pages.parts.frame import page, workspace
 from pages.parts.sample import SHOPS
@@ -45,9 +46,8 @@ def choose(bar: DeltaGenerator, _: Translate) -> Source | None:
     """bar: where the choice stands. None while there is nothing to show, and says what to do."""
     draft = drafts.load(workspace())
     asked = st.session_state.get("from") or st.query_params.get("from")
-    runs = {} if asked is None or asked in SOURCES else {run.id: run for run in list_runs(workspace()) if run.id == asked}
-    if asked is not None and asked not in SOURCES and not runs:
-        st.warning(_("There is no run “{run}” in this workspace.").format(run=plain(asked)))
+    every = {} if asked is None or asked in SOURCES else {run.id: run for run in list_runs(workspace())}
+    runs = {asked: every[asked]} if asked in every else {}
     keep("from", "draft" if draft.tasks else "sample", [*SOURCES, *runs])
     names = {name: _(label) for name, label in SOURCES.items()} | {
         i: _("Run {name}").format(name=plain(run.name)) for i, run in runs.items()
@@ -55,14 +55,36 @@ def choose(bar: DeltaGenerator, _: Translate) -> Source | None:
     chosen = bar.segmented_control(_("Tasks to train"), list(names), key="from", required=True, wrap=True, format_func=names.__getitem__)
     try:
         if chosen in SHOPS:
-            return Source(chosen, experiment_from_yaml(SHOPS[chosen].read_text(encoding="utf-8")), SAMPLE_SHOP)
+            return Source(chosen, _shop(SHOPS[chosen], SHOPS[chosen].stat().st_mtime_ns), SAMPLE_SHOP)
         if chosen in runs:
-            run = runs[chosen]
-            return Source(run.id, run.experiment, run.base, run.contained)
+            return _again(runs[chosen], every.values(), _)
         return _draft(draft, _) if chosen == "draft" else _file(_)
     except ExperimentError as error:
         show_faults(error.faults, _)
         return None
+
+
+@lru_cache(maxsize=4)
+def _shop(path: Path, changed: int) -> Experiment:
+    """changed: when the file was, so that it is parsed once, not at every click."""
+    return load_experiment(path)
+
+
+def _again(run: Run, every: Iterable[Run], _: Translate) -> Source:
+    """The settings of a run, under a name that no run has yet."""
+    if run.steered:
+        text = _("Settings were changed while this run trained. These are the ones that it was started with.")
+        st.info(text, icon=":material/tune:")
+    experiment = run.experiment.model_copy(update={"name": _unused(run.experiment, {one.name for one in every})})
+    return Source(run.id, experiment, run.base, run.contained)
+
+
+def _unused(experiment: Experiment, taken: Collection[str]) -> str:
+    """shop, shop 2, shop 3 …"""
+    name = without_seed(experiment.name, experiment.seed)
+    before, _blank, number = name.rpartition(" ")
+    name = before if number.isdecimal() and before in taken else name
+    return next(n for n in (name, *(f"{name[:58]} {i}" for i in range(2, len(taken) + 3))) if n not in taken)
 
 
 def _draft(draft: drafts.Draft, _: Translate) -> Source | None:
@@ -71,8 +93,7 @@ def _draft(draft: drafts.Draft, _: Translate) -> Source | None:
         st.page_link(page("data"), label=_("Go to Data"), icon=":material/table:")
         return None
     values: dict[str, Any] = {"name": "experiment", "data": draft.data, "tasks": draft.tasks}
-    plainly = experiment_from_yaml(yaml.safe_dump(values, allow_unicode=True, sort_keys=False))
-    chosen = suited(sizes.training_rows(plainly, None, True, _))
+    chosen = suited(sizes.training_rows(experiment_from_dict(values), None, True, _))
     before = st.session_state.setdefault("draft.suited", chosen)
     for path, value in chosen.items():
         set_path(values, path, value)
@@ -80,7 +101,7 @@ def _draft(draft: drafts.Draft, _: Translate) -> Source | None:
         if key in st.session_state and st.session_state[key] == before.get(path):  # not a person's own choice
             st.session_state[key] = value
     st.session_state["draft.suited"] = chosen
-    return Source("draft", experiment_from_yaml(yaml.safe_dump(values, allow_unicode=True, sort_keys=False)), None, suited=chosen)
+    return Source("draft", experiment_from_dict(values), None, suited=chosen)
 
 
 def _file(_: Translate) -> Source | None:

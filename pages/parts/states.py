@@ -17,7 +17,6 @@ STYLES: dict[str, tuple[str, str, Any]] = {  # state → word, icon, colour
     "failed": (N_("Failed"), ":material/error:", "red"),
     "interrupted": (N_("Interrupted"), ":material/power_off:", "orange"),
 }
-LIVE = frozenset({"queued", "running", "paused"})
 
 
 def badge(state: str, translate: Translate) -> None:

@@ -7,7 +7,7 @@ from mtl_core.base.program import SAMPLE_SHOP
 from mtl_core.base.workspace import OutsideWorkspaceError
 from mtl_core.config import drafts
 from mtl_core.data.upload import upload_name
-from pages.parts import sample
+from pages.parts import opening, sample
 from pages.parts.frame import workspace
 from pages.parts.look import Chosen, Proposal
 from pages.parts.text import plain
@@ -32,7 +32,7 @@ def of_the_shop(_: Translate) -> Chosen | None:
 
 def opened(_: Translate) -> Chosen | None:
     """The table of the workspace that the URL names; None: none, or there is no such table (any more)."""
-    name = st.query_params.get("table") or st.session_state.get("table", "")
+    name = opening.asked("table")
     try:
         path = workspace().inside("uploads", name) if name else None
     except OutsideWorkspaceError:
@@ -41,13 +41,13 @@ def opened(_: Translate) -> Chosen | None:
         if st.query_params.get("table"):
             st.warning(_("There is no table “{name}” in this workspace.").format(name=plain(name)), icon=":material/link_off:")
         return None
-    st.session_state.table = st.query_params["table"] = name
+    opening.keep("table", name)
     return Chosen(path, upload_name(path), f"uploads/{name}")
 
 
 def opened_task(_: Translate) -> tuple[str, Chosen, Proposal] | None:
     """(name, its table, how it stands) of the task of the draft that the URL names."""
-    name, draft = st.query_params.get("task") or st.session_state.get("task", ""), drafts.load(workspace())
+    name, draft = opening.asked("task"), drafts.load(workspace())
     if name not in draft.tasks:
         if st.query_params.get("task"):
             st.warning(_("There is no task “{name}” among your tasks.").format(name=plain(name)), icon=":material/link_off:")
@@ -58,7 +58,7 @@ def opened_task(_: Translate) -> tuple[str, Chosen, Proposal] | None:
     path = next((p for p in (workspace().root / file, SAMPLE_SHOP / file) if p.is_file()), None)
     if path is None:
         return None
-    st.session_state.task = st.query_params["task"] = name
+    opening.keep("task", name)
     start = Proposal(
         {k: v for k, v in data.items() if k != "file"} | {"split": data.get("split", {})}, {k: v for k, v in task.items() if k != "data"}
     )

@@ -1,16 +1,17 @@
 """The tables and tasks of a person, together: what each table holds, the task that it is probably for, the tasks on it."""
 
+from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import streamlit as st
 
-from mtl_core.api.own_tables import OwnTable, own_tables
+from mtl_core.api.own_tables import OwnTable
 from mtl_core.base.messages import Translate
 from mtl_core.config import drafts
 from mtl_core.data.problems import Severity
-from pages.parts import check, draft, look, opening, owned, together, upload
+from pages.parts import check, draft, look, opening, owned, problems, together, upload
 from pages.parts.background import follow, ready, settle
 from pages.parts.check import Checked
 from pages.parts.frame import page, workspace
@@ -21,27 +22,28 @@ from pages.parts.together import Parts
 
 @dataclass
 class Row:
-    """parts: that lie in files of their own; looked, checked: None while they are on their way, or where there is nothing to check."""
+    """parts: that lie in files of their own; looked: None while that is on its way; checks: task of the draft on the table, or "" for
+    the suggestion, → what its check found, as far as that is known."""
 
     table: OwnTable
     chosen: Chosen
     parts: Parts
     looked: Looked | None = None
-    checked: Checked | None = None
+    checks: dict[str, Checked] = field(default_factory=dict)
 
     @property
     def proposed(self) -> bool:
         """Whether the suggestion stands to be accepted as it is."""
-        return self.checked is not None and self.checked.usable and not self.table.tasks
+        return "" in self.checks and self.checks[""].usable
 
 
-def show(_: Translate) -> None:
-    tables, in_use = own_tables(workspace()), {new.path.name for new, _old in upload.asked()}
+def show(tables: Sequence[OwnTable], _: Translate) -> None:
+    in_use = {new.path.name for new, _old in upload.asked(tables)}
     found = drafts.load(workspace())
     parts = together.parts_of(tables, found)
     hidden = {part.file for others in parts.values() for part in others.values()} - parts.keys()
     rows = [Row(t, Chosen(t.path, t.name, t.file), parts.get(t.file, {})) for t in tables if t.file not in hidden]
-    pending = _look([row for row in rows if row.table.path.name not in in_use])
+    pending = _look([row for row in rows if row.table.path.name not in in_use], found)
     elsewhere = [name for name, t in found.tasks.items() if not any(name in table.tasks for table in tables)]
     st.subheader(_("Your tables and tasks"), anchor=False)
     if not rows and not elsewhere:
@@ -58,19 +60,24 @@ def show(_: Translate) -> None:
                 draft.line(name, found, _)
 
 
-def _look(rows: list[Row]) -> list["Future[Any]"]:
+def _look(rows: list[Row], found: drafts.Draft) -> list["Future[Any]"]:
     """Fills in what is known of each table. Returns what is still on its way."""
     looks = [look.ask(row.chosen) for row in rows]
     pending: list[Future[Any]] = settle(looks)
-    checks: list[tuple[Row, Future[Checked]]] = []
+    checks: list[tuple[Row, str, Future[Checked]]] = []
     for row, look_work in zip(rows, looks, strict=True):
         row.looked = ready(look_work)
         if row.looked and (proposal := row.looked.proposal) and proposal.complete and not row.table.tasks:
             data = {"file": row.table.file, **together.split_by(row.parts, proposal).data}
-            checks.append((row, check.ask(row.chosen, data, proposal.task)))
-    pending += settle(work for _row, work in checks)
-    for row, work in checks:
-        row.checked = ready(work)
+            checks.append((row, "", check.ask(row.chosen, data, proposal.task)))
+        for name in row.table.tasks if row.looked else ():
+            data = found.data[found.tasks[name]["data"]]
+            if data.get("file") == row.table.file:  # else it reads another table, and this one's rows for its validation or test
+                checks.append((row, name, check.ask(row.chosen, data, found.tasks[name])))
+    pending += settle(work for _row, _name, work in checks)
+    for row, name, work in checks:
+        if checked := ready(work):
+            row.checks[name] = checked
     return pending
 
 
@@ -81,14 +88,11 @@ def _together(proposed: list[Row], has_tasks: bool, rows: list[Row], _: Translat
             text = _("Add {n} suggested tasks").format(n=len(proposed)) if len(proposed) > 1 else _("Add the suggested task")
             st.button(text, key="add_all", type="primary", icon=":material/playlist_add:", on_click=_accept, args=(proposed, _))
         if has_tasks:
-            go = st.button(
-                _("Train these tasks"), key="train", type="secondary" if proposed else "primary", icon=":material/model_training:"
-            )
-            if go:
+            weight: Literal["primary", "secondary"] = "secondary" if proposed else "primary"
+            if st.button(_("Train these tasks"), key="train", type=weight, icon=":material/model_training:"):
                 st.switch_page(page("train"), query_params={"from": "draft"})
-        owned.several(
-            [t for row in rows for t in (row.table, *row.parts.values()) if st.session_state.get(f"select_{row.table.path.name}")], _
-        )
+        selected = [row for row in rows if st.session_state.get(f"select_{row.table.path.name}")]
+        owned.several([table for row in selected for table in (row.table, *row.parts.values())], _)
 
 
 def _row(row: Row, found: drafts.Draft, _: Translate) -> None:
@@ -106,7 +110,7 @@ def _row(row: Row, found: drafts.Draft, _: Translate) -> None:
             owned.menu([table, *row.parts.values()], _)
         together.show(table, row.parts, _)
         for name in table.tasks:
-            draft.line(name, found, _)
+            draft.line(name, found, _, row.checks[name].problems if name in row.checks else ())
 
 
 def _facts(row: Row, _: Translate) -> str:
@@ -123,7 +127,7 @@ def _suggestion(row: Row, _: Translate) -> list[str]:
     if row.looked is None:
         return []
     proposal = together.split_by(row.parts, row.looked.proposal) if row.looked.proposal else None
-    found = [*row.looked.problems, *(row.checked.problems if row.checked else [])]
+    found = row.checks[""].problems if "" in row.checks else row.looked.problems  # the check finds again what was seen at the first look
     lines = []
     if proposal and proposal.complete:
         lines.append(":material/lightbulb: " + draft.described(proposal.task, proposal.data, _))
@@ -132,16 +136,15 @@ def _suggestion(row: Row, _: Translate) -> list[str]:
     if errors := [p for p in found if p.severity is Severity.ERROR]:
         more = " " + _("And {n} more.").format(n=len(errors) - 1) if len(errors) > 1 else ""
         lines.append(f":red[:material/error:] {plain(errors[0].why.text(_))}{more}")
-    elif n := sum(p.severity is Severity.WARNING for p in found):
-        lines[-1] += " :orange-badge[:material/warning: " + _("Warnings: {n}").format(n=n) + "]"
+    elif lines:
+        lines[-1] += problems.badge(found, _)
     return lines
 
 
 def _accept(rows: list[Row], _: Translate) -> None:
     """The suggestions become tasks as they stand."""
     for row in rows:
-        assert row.looked is not None
-        assert row.looked.proposal is not None
+        assert row.looked is not None and row.looked.proposal is not None
         proposal = together.split_by(row.parts, row.looked.proposal)
         draft.add(row.chosen, {"file": row.table.file, **proposal.data}, {**proposal.task, "weight": 1.0})
     st.toast(_("Tasks added: {n}").format(n=len(rows)), icon=":material/check:")

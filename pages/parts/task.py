@@ -14,14 +14,18 @@ from mtl_core.config import drafts
 from mtl_core.tasks import KINDS
 from pages.parts import check, log, mapping, opening, settings, splitting
 from pages.parts.background import follow, ready, settle
+from pages.parts.check import Checked
 from pages.parts.frame import workspace
 from pages.parts.look import LOG_COLUMNS, Chosen, Proposal, propose
 from pages.parts.text import plain
 from pages.parts.url import keep
 
 
-def build(chosen: Chosen, head: pa.Table, start: Proposal, options: dict[str, Any], _: Translate, changes: str | None = None) -> None:
-    """The form on the left, what it leads to on the right; what is missing is said where it is missing.
+def build(
+    chosen: Chosen, head: pa.Table, start: Proposal, options: dict[str, Any], _: Translate, changes: str | None = None
+) -> Checked | None:
+    """The form on the left, what it leads to on the right; what is missing is said where it is missing. Returns what the check found, of
+    which the caller shows the problems; None: not yet.
 
     head: the first rows; start: what to begin with; options: how the file is read; changes: the task of the draft that is edited.
     """
@@ -35,11 +39,11 @@ def build(chosen: Chosen, head: pa.Table, start: Proposal, options: dict[str, An
         form = _form(chosen, head, start, opening.edited(changes) if changes else "", _)
     with right:
         st.subheader(_("Check"), anchor=False)
-        if form is None:
-            st.caption(_("Runs as soon as every field on the left that is not optional has a column."))
-        else:
+        if form is not None:
             data, task = form
-            _checked(chosen, data | options, task, changes, _)
+            return _checked(chosen, data | options, task, changes, _)
+        st.caption(_("Runs as soon as every field on the left that is not optional has a column."))
+    return None
 
 
 def _form(chosen: Chosen, head: pa.Table, start: Proposal, prefix: str, _: Translate) -> tuple[dict[str, Any], dict[str, Any]] | None:
@@ -86,15 +90,15 @@ def _form(chosen: Chosen, head: pa.Table, start: Proposal, prefix: str, _: Trans
     return data, {"kind": kind.name, "columns": mapped, "options": options}
 
 
-def _checked(chosen: Chosen, data: dict[str, Any], task: dict[str, Any], changes: str | None, _: Translate) -> None:
+def _checked(chosen: Chosen, data: dict[str, Any], task: dict[str, Any], changes: str | None, _: Translate) -> Checked | None:
     work = check.ask(chosen, data, task, st.session_state.setdefault("form", new_id()))
     follow(settle([work]), _("Checking the table … {seconds} s"))
     checked = ready(work)
-    if checked is None:
-        return
-    if checked.usable:
-        _name(chosen, data, task, changes, _)
-    check.show(checked, _, f"{opening.edited(changes) if changes else ''}{chosen.file}.{task['kind']}")
+    if checked is not None:
+        if checked.usable:
+            _name(chosen, data, task, changes, _)
+        check.show(checked, _, f"{opening.edited(changes) if changes else ''}{chosen.file}.{task['kind']}")
+    return checked
 
 
 def _name(chosen: Chosen, data: dict[str, Any], task: dict[str, Any], changes: str | None, _: Translate) -> None:
@@ -118,6 +122,8 @@ def _name(chosen: Chosen, data: dict[str, Any], task: dict[str, Any], changes: s
         )
     if called in taken:
         st.caption(_("There is a task of this name. Choose another, or change that one."))
+    if same := [n for n, t in draft.on_file(chosen.file).tasks.items() if n != changes and drafts.alike(task, t)]:
+        st.caption(_("The same kind and columns as: {tasks}").format(tasks=plain(", ".join(same))))
 
 
 def _add(name: str, task: dict[str, Any], table: str, data: dict[str, Any], changes: str | None, _: Translate) -> None:

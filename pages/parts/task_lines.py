@@ -19,6 +19,9 @@ from pages.parts.text import plain
 MOST_LINES = 8
 """Beyond these the lines scroll in their own box, so that what stands below them stays in sight."""
 
+SHORT_NAME = 18
+"""Characters of a task's name that are surely seen in its line; a longer one is whole in a hint."""
+
 
 @dataclass
 class Lines:
@@ -42,7 +45,8 @@ def show(experiment: Experiment, prefix: str, _: Translate) -> Lines:
 
 
 def _line(name: str, task: TaskConfig, prefix: str, meaning: str, found: Lines, _: Translate) -> None:
-    used = st.toggle(f"**{plain(name)}**", value=True, key=f"{prefix}.use.{name}", persist_state="session", width=150)
+    whole = plain(name) if len(name) > SHORT_NAME else None
+    used = st.toggle(f"**{plain(name)}**", value=True, key=f"{prefix}.use.{name}", persist_state="session", width=190, help=whole)
     st.caption(_(KINDS[task.kind].label), width=112)
     weight = settings.weight_slider(name, task.weight, f"{prefix}.weight.{name}", _, meaning, disabled=not used, bare=True, width=130)
     found.shares[name] = st.container(width=72)

@@ -41,10 +41,12 @@ def split_by(parts: Mapping[str, OwnTable], proposal: Proposal) -> Proposal:
     return replace(proposal, data={**proposal.data, "split": {"by": "files", **files}}) if parts else proposal
 
 
-def proposed(chosen: Chosen, proposal: Proposal) -> Proposal:
-    """The proposal for a table, its rows divided as its files are."""
-    parts = parts_of(own_tables(workspace()), drafts.load(workspace())).get(chosen.file, {})
-    return split_by(parts, proposal)
+def proposed(chosen: Chosen, proposals: Sequence[Proposal]) -> Proposal:
+    """The best proposal for a table that is not a task of the draft yet (if all are, the best), its rows divided as its files are."""
+    draft = drafts.load(workspace())
+    there = draft.on_file(chosen.file).tasks.values()
+    new = (p for p in proposals if not any(drafts.alike(p.task, task) for task in there))
+    return split_by(parts_of(own_tables(workspace()), draft).get(chosen.file, {}), next(new, proposals[0]))
 
 
 def show(table: OwnTable, parts: Parts, _: Translate) -> None:

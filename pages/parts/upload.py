@@ -1,5 +1,7 @@
 """New tables come into the workspace: several at once; a name that is in use is asked about."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from mtl_core.api.own_tables import OwnTable, own_tables
@@ -14,7 +16,7 @@ from pages.parts.text import plain
 TYPES = [suffix.lstrip(".") for suffix in (*FORMATS, ".gz", ".zip")]
 
 
-def show(_: Translate) -> None:
+def show(own: Sequence[OwnTable], _: Translate) -> None:
     """The uploader, what was wrong with the last upload, and the names to decide on."""
     number = st.session_state.setdefault("uploads", 0)
     files = st.file_uploader(
@@ -31,13 +33,13 @@ def show(_: Translate) -> None:
         st.session_state.uploads = number + 1  # an empty uploader: the tables are in the list from now on
         st.rerun()
     problems.show(st.session_state.get("upload_problems", []), _)
-    for new, old in [*asked()]:
+    for new, old in asked(own):
         _ask(new, old, _)
 
 
-def asked() -> list[tuple[OwnTable, OwnTable]]:
+def asked(own: Sequence[OwnTable]) -> list[tuple[OwnTable, OwnTable]]:
     """(new, old): tables that came under a name that was in use, and nothing was decided yet."""
-    found = {table.path.name: table for table in own_tables(workspace())}
+    found = {table.path.name: table for table in own}
     pairs = [(found.get(new), found.get(old)) for new, old in st.session_state.get("name_in_use", {}).items()]
     return [(new, old) for new, old in pairs if new and old]
 

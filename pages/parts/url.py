@@ -15,16 +15,22 @@ def keep(key: str, default: Any = None, options: Collection[Any] | None = None, 
     a copied link shows the same tomorrow, when the default may be another.
 
     default: the value when neither the URL nor the person gave one; a list for widgets with several choices. It also says the
-        type: a bool, int or float in the URL is read as such. None, an empty text and an empty list stand in no URL.
+        type: a bool or an int in the URL is read as such. None, an empty text and an empty list stand in no URL.
     options: values that are not among them are dropped (a run that is gone, a metric of another task); one that the URL asked for is
-        said to be missing. The widget must not be given a `default`, `index` or `value` of its own.
+        said to be missing. An int has some: the widget's bounds. The widget must not be given a `default`, `index` or `value` of its own.
     remember: whether who comes back to the page by the navigation, which empties the URL, finds the value again.
+
+    `frame.begin` forgets the key at a change of page.
     """
-    many = isinstance(default, list)
+    many, memory = isinstance(default, list), f"kept.{st.session_state.page}.{key}"
+    st.session_state.setdefault("linked", set()).add(key)
+    if isinstance(default, bool):
+        options = (False, True)
     if opened := key not in st.session_state:
         found = [_read(text, default) for text in st.query_params.get_all(key)]
         given = found if many else found[-1] if found else None
-        st.session_state[key] = given if found else st.session_state.get(f"kept.{key}", default)
+        usual = st.session_state.get(memory, default) if st.session_state.recalls else default
+        st.session_state[key] = given if found else usual
         opened = bool(found)
     value = st.session_state[key]
     if options is not None:
@@ -37,7 +43,7 @@ def keep(key: str, default: Any = None, options: Collection[Any] | None = None, 
             st.session_state[f"missing.{key}"] = missing, value
     _say_missing(key, value)
     if remember:
-        st.session_state[f"kept.{key}"] = value
+        st.session_state[memory] = value
     texts = [] if value in (None, "") else [_write(v) for v in (value if many else [value])]
     if texts != st.query_params.get_all(key):
         if texts:
@@ -56,7 +62,7 @@ def _say_missing(key: str, value: Any) -> None:
         return
     _ = translator(language())
     names = ", ".join(f"“{plain(v)}”" for v in missing)
-    if key in ("run", "runs", "chosen"):
+    if key in ("run", "runs", "chosen", "from"):
         text = _("There is no run {names} in this workspace.").format(names=names)
     elif key == "task":
         text = _("This run has no task {names}.").format(names=names)
@@ -68,14 +74,10 @@ def _say_missing(key: str, value: Any) -> None:
 
 
 def _read(text: str, default: Any) -> Any:
+    """As `default` is; what cannot be read so stays as it is, and is no option."""
     if isinstance(default, bool):
-        return text == "1"
-    if isinstance(default, (int, float)):
-        try:
-            return type(default)(text)
-        except ValueError:
-            return default
-    return text
+        return {"0": False, "1": True}.get(text, text)
+    return int(text) if isinstance(default, int) and text.isascii() and text.isdigit() else text
 
 
 def _write(value: Any) -> str:

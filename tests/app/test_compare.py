@@ -185,6 +185,11 @@ def test_what_is_chosen_stands_in_the_url(opened: Open, two: tuple[Run, Run]) ->
     assert at.query_params["curves"] == "training"
 
 
+def test_one_run_alone_asks_for_another(opened: Open, two: tuple[Run, Run]) -> None:
+    at = opened("compare", runs=two[0].id)
+    assert any(caption.value == "Choose two or more runs" for caption in at.caption)
+
+
 def test_runs_that_are_gone_are_left_out(opened: Open, two: tuple[Run, Run]) -> None:
     at = opened("compare", runs="000000000000")
     assert at.multiselect(key="runs").value == []

@@ -105,6 +105,23 @@ def test_several_tables_become_tasks_with_one_click(opened: Open, workspace: Wor
     assert "no.csv" not in problems(reopened(opened)).replace("\\", "")
 
 
+def test_warnings_are_counted_once_and_stay_when_the_task_is_added(opened: Open, workspace: Workspace) -> None:
+    rows = "".join(f"这个东西不好 {i},坏\n这个东西很好 {i},好\n" for i in range(30)) + "没有标签,\n"
+    at = uploaded(opened("data"), ("reviews.csv", ("review,sentiment\n" + rows).encode("gb18030")))
+    n = sum("orange-badge" in str(cell) for table in at.table for cell in table.value.to_numpy().ravel())
+    assert n and [table.value.shape[1] for table in at.table] == [3], "one table of problems"
+    assert any(f"Warnings: {n}." in warning.value for warning in at.warning)
+    sizes = [int(metric.value) for metric in at.metric]
+    counted = next(frame.value for frame in at.dataframe if "Label" in frame.value)
+    unlabelled = next(int(c.value.split()[-1]) for c in at.caption if c.value.startswith("Rows without a label"))
+    assert sum(sizes) == counted[["Training", "Validation", "Test"]].to_numpy().sum() + unlabelled and unlabelled == 1
+    clicked(at, "add_task")
+    assert f"orange-badge[:material/warning: Warnings: {n}]" in text(at)
+    (stored_as,) = stored(workspace).values()
+    clicked(at, f"open_{stored_as}")
+    assert at.selectbox(key="kind").value != "classification" or "The same kind and columns as: reviews" in text(at)
+
+
 def test_a_task_is_changed_as_it_stands(opened: Open, workspace: Workspace) -> None:
     at = clicked(uploaded(opened("data"), ("reviews.csv", REVIEWS)), "add_task")
     drafts.update(workspace, lambda draft: draft.with_task("reviews", {"weight": 2.5}, "reviews", draft.data["reviews"]))

@@ -4,6 +4,8 @@ from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
+from pages.parts import forms
+
 
 def drawn(prediction: dict[str, Any]) -> AppTest:
     def script(prediction):  # type: ignore[no-untyped-def]  # runs alone, without the imports above
@@ -31,3 +33,11 @@ def test_a_list_of_mappings_is_a_table() -> None:
 def test_an_empty_list_is_left_out() -> None:
     at = drawn({"label": "nothing found", "spans": []})
     assert not at.dataframe and [m.value for m in at.metric] == ["nothing found"]
+
+
+def test_blanks_and_what_no_one_sees_are_nothing() -> None:
+    for blank in ("", "  ", "\n\t", "\u3000", "\u200b\u200b", " \ufeff "):
+        assert forms.is_empty({"text": blank, "texts": [], "category": [None], "number": [None]})
+        assert forms.is_empty({"category": [blank]})
+    assert not forms.is_empty({"text": "\u200bx"})
+    assert not forms.is_empty({"text": "", "number": [0.0]})

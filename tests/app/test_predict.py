@@ -49,6 +49,17 @@ def test_without_a_model_it_says_what_to_do(opened: Open) -> None:
     assert not at.selectbox
 
 
+def test_the_link_to_a_run_wins_over_what_was_open(opened: Open, model: Run, workspace: Workspace) -> None:
+    other = shutil.copytree(model.folder, workspace.runs / "000000000001").name
+    at = opened("train", run=model.id)
+    at.query_params.clear()
+    at.query_params["run"] = other
+    at.switch_page("pages/predict.py")
+    no_exception(at.run())
+    assert at.selectbox(key="run").value == other
+    assert at.session_state["run"] == other and at.session_state["lang"] == "en"
+
+
 def test_a_text_gets_its_classes(opened: Open, model: Run) -> None:
     at = opened("predict", run=model.id, task="intent")
     assert [area.label for area in at.text_area] == ["message"]

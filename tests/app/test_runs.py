@@ -3,6 +3,7 @@
 import streamlit as st
 
 from mtl_core.base.workspace import Workspace
+from mtl_core.tasks import KINDS
 from mtl_core.tracking import keeping
 from mtl_core.tracking.runs import list_runs
 from tests.app.conftest import Open, no_exception
@@ -21,7 +22,8 @@ def test_the_table_has_state_weights_and_main_metrics_without_what_was_made_to_c
     shown = at.dataframe[0].value
     assert shown["ID"].tolist() == [second.id, first.id]
     assert shown["Note"].tolist() == ["for autumn", ""]
-    assert set(list_runs(workspace)[0].kinds) <= set(shown.columns)
+    kinds = list_runs(workspace)[0].kinds
+    assert {f"{task} · {_metric(kind)}" for task, kind in kinds.items()} <= set(shown.columns)
     at.text_input(key="find").set_value("AUTUMN")
     no_exception(at.run())
     assert at.dataframe[0].value["ID"].tolist() == [second.id]
@@ -29,6 +31,10 @@ def test_the_table_has_state_weights_and_main_metrics_without_what_was_made_to_c
     at.text_input(key="find").set_value("nothing of the kind")
     no_exception(at.run())
     assert not at.dataframe and any("No run fits" in caption.value for caption in at.caption)
+
+
+def _metric(kind: str) -> str:
+    return next(info.label for info in KINDS[kind].metrics if info.name == KINDS[kind].primary)
 
 
 def test_a_run_is_deleted_and_comes_back(opened: Open, workspace: Workspace, monkeypatch) -> None:

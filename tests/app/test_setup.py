@@ -11,7 +11,8 @@ from mtl_core.base.workspace import Workspace
 from mtl_core.config import drafts
 from mtl_core.jobs import jobs
 from mtl_core.tasks import KINDS
-from mtl_core.tracking.runs import Run, list_runs, run
+from mtl_core.tracking.runs import Run, create_run, list_runs, run
+from mtl_core.tracking.status import write_status
 from tests.app.conftest import Open, no_exception
 
 
@@ -246,11 +247,19 @@ def test_a_run_is_started_again_with_other_settings(opened: Open, finished: Run,
     at.button(key="again").click()
     no_exception(at.run())
     assert at.query_params["from"] == finished.id and "run" not in at.query_params
-    assert experiment_of(at) == yaml.safe_load(finished.experiment_yaml)
+    again = yaml.safe_load(finished.experiment_yaml) | {"name": "two tasks 2"}
+    assert experiment_of(at) == again
     at.slider(key=f"{finished.id}.weight.search").set_value(4.0)
     no_exception(at.run())
     assert [text.value for text in at.markdown if "→" in text.value] == ["search · Loss weight: 1 → **4**"]
-    assert experiment_of(opened("train", **{"from": finished.id})) == yaml.safe_load(finished.experiment_yaml), "the link is permanent"
+    at = opened("train", **{"from": finished.id})
+    assert experiment_of(at) == again, "the link is permanent"
+    assert not any("changed while this run trained" in info.value for info in at.info)
+    write_status(finished.folder, finished.status | {"steered": True})
+    create_run(finished.experiment.model_copy(update={"name": "two tasks 2"}), workspace, None)
+    at = opened("train", **{"from": finished.id})
+    assert experiment_of(at)["name"] == "two tasks 3"
+    assert any("changed while this run trained" in info.value for info in at.info)
     assert any("There is no run" in warning.value for warning in opened("train", **{"from": "gone"}).warning)
 
 

@@ -95,6 +95,18 @@ def test_predict_on_one_screen(wide: Page, server: Server, trained: list[str]) -
     assert "row=" not in wide.url
 
 
+def test_a_link_of_a_page_shows_what_it_says(wide: Page, server: Server, trained: list[str]) -> None:
+    """The browser forgets its widgets at a change of page: those of the link and the language are told it anew."""
+    open_page(wide, server, "predict", run=trained[1])
+    open_page(wide, server, "train", run=trained[0])
+    wide.get_by_test_id("stMain").get_by_role("link", name="Predict").click()
+    expect(wide.get_by_role("heading", level=1, name="Predict")).to_be_visible()
+    drawn(wide)
+    expect(wide.get_by_role("combobox", name="Run")).to_have_value(re.compile("^older"))
+    assert parse_qs(urlparse(wide.url).query)["run"] == [trained[0]]
+    expect(wide.get_by_role("radio", name="English")).to_be_checked()
+
+
 def test_a_copied_link_shows_the_same(wide: Page, browser: Browser, server: Server, trained: list[str], table: str) -> None:
     def predicted() -> None:
         open_page(wide, server, "predict", run=trained[1], task="intent")
