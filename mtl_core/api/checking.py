@@ -177,7 +177,7 @@ def check(
             problems += mapped.problems
             learned = understood(mapped, mapping, kind_options) | learned
             if not has_errors(problems):
-                problems += doubts(found, mapped, mapping, kind_options, name)
+                problems += doubts(mapped, mapping, kind_options, name)
         except DataError as error:
             problems = error.problems
     problems.sort(key=lambda p: list(Severity).index(p.severity))

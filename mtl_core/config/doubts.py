@@ -1,40 +1,71 @@
 """What makes a task's figures mean little, though its table can be used: said before training. Loads no torch."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from mtl_core.base.files import write_atomically
 from mtl_core.base.messages import Message, message
 from mtl_core.config.experiment import TaskConfig
+from mtl_core.config.parts import EncoderConfig
 from mtl_core.config.tables import Mapped
 from mtl_core.data.leaks import ROWS, find_leaks
 from mtl_core.data.mapping import map_columns
 from mtl_core.data.problems import Problem, Severity, has_errors
 from mtl_core.data.store import Dataset
 from mtl_core.data.values import as_text, codes_of
-from mtl_core.model.tokenised import poorly_tokenised
+from mtl_core.model.tokenised import poorly_tokenised, tokenizer_of
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import TaskKind, columns_of
+from mtl_core.tasks.common import plain
 
 
 def doubts(
-    table: pa.Table, mapped: Mapped, columns: Mapping[str, Any], options: Any, file: str | None = None, encoder: str = "minilm"
+    mapped: Mapped, columns: Mapping[str, Any], options: Any, file: str | None = None, encoder: EncoderConfig | None = None
 ) -> list[Problem]:
-    """Inputs that give the label away, measures that cannot say anything, texts in a language that the encoder does not read.
+    """Inputs that give the label away, measures that cannot say anything, texts that the encoder does not read, or not to their end.
 
-    table: with the columns of the file; mapped: what `map_fields` made of it, without errors; columns: field → column or columns;
-    options: of the kind; file: its name for people.
+    mapped: as `map_fields` made it, without errors; columns: field → column or columns; options: of the kind; file: its name for people;
+    encoder: None: as experiments have it that say nothing.
     """
-    found = [
-        *leaks(table, mapped.kind, columns, file),
-        *pairs(table, mapped.kind, columns, file),
+    return [*_of_the_table(mapped, columns, options, file), *_of_the_encoder(mapped, columns, options, file, encoder or EncoderConfig())]
+
+
+VERSION = 1
+"""Of what is looked for in a table; a new number looks again."""
+
+
+def doubts_of(dataset: Dataset, mapped: Mapped, columns: Mapping[str, Any], options: Any, encoder: EncoderConfig) -> list[Problem]:
+    """`doubts` of a stored table. What does not hang on the encoder is kept beside the table: it is looked for once for each mapping."""
+    used = hashlib.sha256(mapped.split.astype("U2").tobytes()).hexdigest()
+    about = [VERSION, mapped.kind.name, columns_of(mapped.kind.fields, columns), options.model_dump(mode="json"), used]
+    kept = dataset.folder / f"doubts-{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:24]}.json"
+    try:
+        found = [replace(Problem.from_json(one), file=dataset.name) for one in json.loads(kept.read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError, KeyError):
+        found = _of_the_table(mapped, columns, options, dataset.name)
+        write_atomically(kept, json.dumps([problem.to_json() for problem in found], ensure_ascii=False))
+    return found + _of_the_encoder(mapped, columns, options, dataset.name, encoder)
+
+
+def _of_the_table(mapped: Mapped, columns: Mapping[str, Any], options: Any, file: str | None) -> list[Problem]:
+    return [
+        *leaks(mapped.source, mapped.kind, columns, file),
+        *pairs(mapped.source, mapped.kind, columns, file),
         *measures(mapped, file),
         *naive(mapped, options, file),
     ]
-    return [*found, *language(mapped, columns, file, encoder)]
+
+
+def _of_the_encoder(mapped: Mapped, columns: Mapping[str, Any], options: Any, file: str | None, encoder: EncoderConfig) -> list[Problem]:
+    return [*language(mapped.kind, mapped.table, columns, file, encoder.name), *cut(mapped, columns, options, file, encoder)]
 
 
 def leaks(table: pa.Table, kind: TaskKind, columns: Mapping[str, Any], file: str | None = None) -> list[Problem]:
@@ -48,9 +79,9 @@ def leaks(table: pa.Table, kind: TaskKind, columns: Mapping[str, Any], file: str
             Severity.WARNING,
             "leak",
             leak.why(label[0]),
-            message("Leave it out, unless it is known before the label is.")
-            if leak.how == "value"
-            else message("Remove it from the texts, unless it is there when the model is used."),
+            message("Remove it from the texts, unless it is there when the model is used.")
+            if leak.in_text
+            else message("Leave it out, unless it is known before the label is."),
             file,
             column=leak.column,
         )
@@ -209,15 +240,17 @@ def naive(mapped: Mapped, options: Any, file: str | None = None) -> list[Problem
 SATURATED = 0.995
 
 
-# -- language -----------------------------------------------------------------------------------------------------------------
+# -- what the encoder reads ---------------------------------------------------------------------------------------------------
 
 
-def language(mapped: Mapped, columns: Mapping[str, Any], file: str | None = None, encoder: str = "minilm") -> list[Problem]:
-    """Fields whose texts the encoder's tokenizer breaks to pieces."""
-    given, problems = columns_of(mapped.kind.fields, columns), []
-    for f in mapped.kind.fields:
-        if f.type in ("text", "texts") and f.name in mapped.table.column_names:
-            column = mapped.table[f.name]
+def language(
+    kind: TaskKind, table: pa.Table, columns: Mapping[str, Any], file: str | None = None, encoder: str = "minilm"
+) -> list[Problem]:
+    """Fields whose texts the encoder's tokenizer breaks to pieces. table: with a column a field."""
+    given, problems = columns_of(kind.fields, columns), []
+    for f in kind.fields:
+        if f.type in ("text", "texts") and f.name in table.column_names:
+            column = table[f.name]
             cells = column.take(pa.array(_spread(len(column)))).to_pylist()
             values = [str(v) for cell in cells for v in (cell if isinstance(cell, list) else [cell]) if v]
             if found := poorly_tokenised(values, encoder):
@@ -229,9 +262,46 @@ def language_of(task: TaskConfig, dataset: Dataset, encoder: str) -> list[Proble
     """`language` of a task's table, by 400 of its rows; nothing where they have none of the task's fields to read."""
     kind, table = KINDS[task.kind], dataset.table()
     mapped, problems = map_columns(table.take(pa.array(_spread(table.num_rows))), kind.fields, task.columns, dataset.name)
-    if has_errors(problems):
+    return [] if has_errors(problems) else language(kind, mapped, task.columns, dataset.name, encoder)
+
+
+def cut(mapped: Mapped, columns: Mapping[str, Any], options: Any, file: str | None, encoder: EncoderConfig) -> list[Problem]:
+    """Texts that are longer than what is read of them, by 400 rows as the kind writes them: pairs together, turns in one."""
+    kind, most = mapped.kind, encoder.max_length
+    used = np.flatnonzero(mapped.split != "")
+    rows = used[_spread(len(used))] if len(used) else used
+    training = pa.array(mapped.split[rows] == "train")
+    tokenizer = tokenizer_of(encoder.name)
+    if tokenizer is None or not pc.any(training).as_py():
         return []
-    return language(Mapped(kind, mapped, np.array([]), []), task.columns, dataset.name, encoder)
+    table, problems = mapped.table.take(pa.array(rows)), []
+    encoded = kind.rows.encode(table, kind.rows.fit(table.filter(training), options), options)
+    given = columns_of(kind.fields, columns)
+    for slot in kind.rows.slots(options, table.column_names):
+        if slot.reads == "ids" or slot.name not in encoded.column_names:
+            continue
+        texts = [_begun(cell, most) for cell in plain(encoded[slot.name]).to_pylist()]
+        texts = [one for cell in texts for one in (cell if isinstance(cell, list) else [cell]) if any(one)]
+        long = sum(len(one.ids) > most for one in tokenizer.encode_batch_fast(texts)) if texts else 0
+        if not long:
+            continue
+        share = long / len(texts)
+        why = message("{share:.0%} of the texts have more than {most} tokens; what stands behind is not read.", share=share, most=most)
+        remedy = message("Raise the max sequence length of the encoder if the end matters; every step then takes longer.")
+        names = given.get(slot.name) or [c for f in kind.fields if f.type in ("text", "texts") for c in given.get(f.name, ())]
+        severity = Severity.WARNING if share >= MANY_CUT else Severity.INFO
+        problems.append(Problem(severity, "texts_cut", why, remedy, file, column=", ".join(names)))
+    return problems
+
+
+MANY_CUT = 0.05
+
+
+def _begun(cell: Any, most: int) -> Any:
+    """A cell with its texts as far as `most` tokens could reach: a text, a list of texts, or a pair as a tuple."""
+    if isinstance(cell, list):
+        return [_begun(one, most) for one in cell]
+    return tuple(_begun(one, most) for one in cell.values()) if isinstance(cell, dict) else (cell or "")[: 40 * most]
 
 
 def _spread(n: int, most: int = 400) -> np.ndarray:

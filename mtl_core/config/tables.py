@@ -22,12 +22,14 @@ from mtl_core.tasks.common import located
 
 @dataclass
 class Mapped:
-    """A task's table with one column a field, and what is wrong with it. split: (N,) str, "" for rows that the task does not use."""
+    """A task's table with one column a field, and what is wrong with it. split: (N,) str, "" for rows that the task does not use; source:
+    the columns that the fields were made of."""
 
     kind: TaskKind
     table: pa.Table
     split: np.ndarray
     problems: list[Problem]
+    source: pa.Table
 
 
 def store(experiment: Experiment, name: str, workspace: Workspace, base: Path | None, contained: bool) -> Dataset:
@@ -79,4 +81,5 @@ def map_fields(
         problems += located(found, fields, file)
     if not has_errors(problems):
         split = np.where(kind.rows.keep(mapped, split, options, seed), split, "")
-    return Mapped(kind, mapped, split, problems)
+    known = dict.fromkeys(c for names in fields.values() for c in names if c in table.column_names)
+    return Mapped(kind, mapped, split, problems, table.select(list(known)))

@@ -1,14 +1,16 @@
 """Inputs that give the label away: a column that is only known once the label is, an id sorted by label, a text that names its class.
 
 Each column alone predicts the label, learned on half of a sample of rows and measured on the other half: numbers by their quantiles,
-everything else by its value. Texts are not held to that, since a text is there to tell its class: of them only a single word that decides
-is a leak, or the class's own name in it.
+everything else by its value. Of several classes it is enough that it decides one. Some columns say nothing of most rows (an amount paid, a
+reason of complaint): such a column leaks where all the rows in which it does have one class. Texts are held to that only, since a text is
+there to tell its class: else a single word that decides is a leak, or the class's own name in it.
 """
 
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -31,19 +33,30 @@ _MANY = 20
 @dataclass(frozen=True)
 class Leak:
     """figure: of the column alone, on rows that it was not learned on, in [0, 1]; measure: which figure; known: how well the label is
-    guessed without any column; how: "value", "word" or "name"."""
+    guessed without any column.
+
+    how: "value"; "class": figure is the F1 of one class, known the share of its rows; "side": figure is the share of one class in the
+    `rows` rows where the column says something, known its share in all; "lacking": likewise where it says nothing; "word" or "name": in a
+    text. word: that, or the class. usual: the value by which the column says nothing; "": it is empty or 0.
+    """
 
     column: str
     figure: float
     measure: str
     known: float
-    how: str = "value"
+    how: Literal["value", "class", "side", "lacking", "word", "name"] = "value"
     word: str = ""
+    rows: int = 0
+    usual: str = ""
 
     @property
     def certain(self) -> bool:
         """Whether it gives the label away; otherwise it is only so strong that a person should look at it."""
         return self.how != "value" or self.figure >= GIVEN_AWAY
+
+    @property
+    def in_text(self) -> bool:
+        return self.how in ("word", "name")
 
     def why(self, label: str) -> Message:
         values = {
@@ -62,9 +75,31 @@ class Leak:
                 share=self.figure,
                 word=self.word,
             )
+        if self.how == "class":
+            return message(
+                "It gives one class of “{label}” away: alone it tells “{name}” from all others with F1 {figure} on rows it was not learned "
+                "on; {known:.0%} of the rows are of it.",
+                label=label,
+                name=self.word,
+                figure=values["figure"],
+                known=self.known,
+            )
+        if self.how in _SIDES:
+            return Message(_SIDES[self.how], {
+                "usual": f"“{self.usual}”" if self.usual else message("empty or 0"),
+                "rows": self.rows,
+                "label": label,
+                "name": self.word,
+                "share": self.figure,
+                "known": self.known,
+            })  # fmt: skip
         return Message(_GIVEN if self.certain else _STRONG, values)
 
 
+_SIDES = {
+    "side": N_("Where it is not {usual}, in {rows} rows, “{label}” is “{name}” in {share:.1%} of them, but in {known:.0%} of all rows."),
+    "lacking": N_("Where it is {usual}, in {rows} rows, “{label}” is “{name}” in {share:.1%} of them, but in {known:.0%} of all rows."),
+}
 _GIVEN = N_(
     "It gives “{label}” away: alone it reaches {measure} {figure} on rows it was not learned on; without any column it would be {known}."
 )
@@ -91,17 +126,23 @@ def find_leaks(table: pa.Table, label: str, inputs: Sequence[str], words: bool =
         return []
     table = table.take(pa.array(target.rows))
     half = np.random.default_rng(seed + 1).random(len(target.rows)) < 0.5
-    known, found, figures = target.known(half), list[Leak](), dict[str, float]()
+    known, found, figures, one_sided = target.known(half), list[Leak](), dict[str, float](), dict[str, Leak | None]()
     for name in names:
         codes, spoken = _codes(table[name], half)
-        if words and spoken and target.names is not None and (leak := _in_text(table[name], name, target)):
-            found.append(leak)
+        if target.names is not None:
+            if words and spoken and (leak := _in_text(table[name], name, target)):
+                found.append(leak)
+            one_sided[name] = (None if spoken else _one_class(codes, name, target, half)) or _one_side(table[name], name, target)
         figures[name] = target.figure(np.minimum(codes, 1) if spoken else codes, half)
     for name, figure in figures.items():
         others = max((f for other, f in figures.items() if other != name), default=known)
         stands_out = target.measure == "AUC" and figure >= STANDS_OUT and others <= figure - 0.15
-        if (figure >= STRONG and figure - known > 0.5 * (1 - known)) or stands_out:
-            found.append(Leak(name, figure, target.measure, known))
+        strong = (figure >= STRONG and figure - known > 0.5 * (1 - known)) or stands_out
+        leak = Leak(name, figure, target.measure, known) if strong else None
+        if leak is None or not leak.certain:
+            leak = one_sided.get(name) or leak
+        if leak:
+            found.append(leak)
     return sorted(found, key=lambda leak: (not leak.certain, -leak.figure))
 
 
@@ -128,18 +169,23 @@ class _Target:
 
     def figure(self, column: np.ndarray, half: np.ndarray) -> float:
         """Learned where `half` is, measured where it is not. column: (R,) codes from 0."""
-        width = int(column.max()) + 1
         if self.values is not None:
+            width = int(column.max()) + 1
             sums, counts = np.bincount(column[half], self.values[half], width), np.bincount(column[half], minlength=width)
             mean = self.values[half].mean()
             guess, true = ((sums + mean) / (counts + 1))[column[~half]], self.values[~half]
             return float(1 - ((true - guess) ** 2).sum() / max(((true - true.mean()) ** 2).sum(), 1e-12))
-        by_class = np.zeros((width, len(self.names or ())))
+        true, shares = self.codes[~half], self.shares(column, half)
+        if shares.shape[1] == 2:
+            return _auc(shares[:, 1][column[~half]], true == 1)
+        return float((shares.argmax(1)[column[~half]] == true).mean())
+
+    def shares(self, column: np.ndarray, half: np.ndarray) -> np.ndarray:
+        """(values of the column, classes) share of each class among the rows of `half` with the value."""
+        by_class = np.zeros((int(column.max()) + 1, len(self.names or ())))
         np.add.at(by_class, (column[half], self.codes[half]), 1)
         prior = np.bincount(self.codes[half], minlength=by_class.shape[1]) / max(half.sum(), 1)
-        share = (by_class + prior) / (by_class.sum(1, keepdims=True) + 1)
-        true, guess = self.codes[~half], share[column[~half]]
-        return _auc(guess[:, 1], true == 1) if by_class.shape[1] == 2 else float((guess.argmax(1) == true).mean())
+        return (by_class + prior) / (by_class.sum(1, keepdims=True) + 1)
 
 
 def _target(column: pa.ChunkedArray) -> _Target | None:
@@ -176,6 +222,56 @@ def _codes(column: pa.ChunkedArray, half: np.ndarray) -> tuple[np.ndarray, bool]
     codes = np.where(np.isin(codes, empty), -1, codes) + 1
     spoken = len(names) > _FEW and np.mean([len(str(v).split()) for v in names.to_pylist()[:1000]]) >= 1.5
     return codes, bool(spoken)
+
+
+def _one_class(codes: np.ndarray, name: str, target: _Target, half: np.ndarray) -> Leak | None:
+    """A column that tells one class of several from all others, whatever it says of these."""
+    assert target.names is not None
+    n = len(target.names)
+    if not 2 < n <= _FEW:
+        return None
+    true, called = target.codes[~half], target.shares(codes, half).argmax(1)[codes[~half]]
+    counts = np.bincount(true, minlength=n)
+    both = 2 * np.bincount(true[true == called], minlength=n) / np.maximum(counts + np.bincount(called, minlength=n), 1)
+    sure = int(np.where((counts >= _ROWS_OF_A_SIDE) & (counts <= len(true) / 2), both, 0).argmax())  # a frequent one is easily guessed
+    if both[sure] < GIVEN_AWAY or counts[sure] < _ROWS_OF_A_SIDE:
+        return None
+    return Leak(name, float(both[sure]), N_("F1"), float(counts[sure] / len(true)), "class", target.names[sure], int(counts[sure]))
+
+
+_ROWS_OF_A_SIDE, _PURE = 20, 0.99
+
+
+def _one_side(column: pa.ChunkedArray, name: str, target: _Target) -> Leak | None:
+    """A column that is empty or 0, or says its most frequent value, in many rows, and where it says anything else there is one class; or
+    that lacks a value in rows of one class only. Not where so many rows of a frequent class could well come together by chance."""
+    assert target.names is not None
+    silent, usual = _silent(column)
+    shares = np.bincount(target.codes, minlength=len(target.names)) / len(target.codes)
+    for rows, lacking, most in ((~silent, False, 0.95), *([] if usual else [(silent, True, 0.5)])):
+        n = int(rows.sum())
+        if not _ROWS_OF_A_SIDE <= n < len(rows):
+            continue
+        found = np.bincount(target.codes[rows], minlength=len(target.names)) / n
+        best = int(found.argmax())
+        if found[best] >= _PURE and shares[best] <= most and n * np.log(shares[best]) < -20:
+            figure, how = float(found[best]), "lacking" if lacking else "side"
+            return Leak(name, figure, N_("share"), float(shares[best]), how, target.names[best], n, usual)  # type: ignore[arg-type]
+    return None
+
+
+def _silent(column: pa.ChunkedArray) -> tuple[np.ndarray, str]:
+    """(R,) bool: the rows in which the column says nothing; and the value which says that, "" where it is a missing one or 0."""
+    texts = as_text(column.cast(pa.int64(), safe=False) if pa.types.is_temporal(column.type) else column)
+    codes, values = codes_of(texts)
+    spelled = values.to_pylist()
+    nothing = [i for i, v in enumerate(spelled) if v is not None and re.fullmatch(r"\s*|[-+]?0+([.,]0+)?", v)]
+    silent = (codes < 0) | np.isin(codes, nothing)
+    if silent.mean() >= 0.05 or not len(spelled):
+        return silent, ""
+    counts = np.bincount(codes[codes >= 0], minlength=len(spelled))
+    usual = int(counts.argmax())
+    return (codes == usual, spelled[usual]) if counts[usual] >= 0.3 * len(codes) else (silent, "")
 
 
 def _auc(scores: np.ndarray, positive: np.ndarray) -> float:

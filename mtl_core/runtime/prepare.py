@@ -13,6 +13,7 @@ import torch
 
 from mtl_core.base.messages import Message, message
 from mtl_core.base.workspace import Workspace
+from mtl_core.config.doubts import doubts_of
 from mtl_core.config.experiment import Experiment, TaskConfig
 from mtl_core.config.tables import Mapped, map_task, store
 from mtl_core.data.augment import Varied, vary
@@ -82,6 +83,8 @@ def prepare(
             problems += mapped[name].problems
     if has_errors(problems):
         raise DataError(problems)
+    for name, task in experiment.tasks.items():
+        problems += doubts_of(datasets[task.data], mapped[name], task.columns, task.options, experiment.encoder)
     tasks = {}
     for place, name in enumerate(list(mapped)):
         tell(message("Tokenising the texts of “{task}”", task=name), (1 + n + place) / parts)

@@ -13,9 +13,10 @@ from mtl_core import plots
 from mtl_core.base.messages import N_, Translate
 from mtl_core.base.program import SAMPLE_SHOP
 from mtl_core.base.workspace import Workspace
-from mtl_core.config.doubts import doubts
+from mtl_core.config.doubts import doubts_of
 from mtl_core.config.drafts import files_of, unused_name
 from mtl_core.config.experiment import DataConfig, TaskConfig
+from mtl_core.config.parts import EncoderConfig
 from mtl_core.config.tables import map_task, store_table
 from mtl_core.config.understood import Understood
 from mtl_core.config.understood import understood as understand
@@ -77,7 +78,7 @@ def _check(chosen: Chosen, changed: int, data_values: dict[str, Any], task_value
     learned = understand(mapped, task.columns, task.options)
     if has_errors(found):
         return Checked(found, dataset.split_sizes, understood=learned, kind=mapped.kind)
-    found += doubts(dataset.table(), mapped, task.columns, task.options, name)
+    found += doubts_of(dataset, mapped, task.columns, task.options, EncoderConfig())
     texts = [f.name for f in mapped.kind.fields if f.type in ("text", "texts") and f.name in mapped.table.column_names]
     lengths = [token_lengths(mapped.table.column(name), minilm_token_counts) for name in texts]
     labels = mapped.kind.rows.counted(mapped.table, task.options)

@@ -81,6 +81,32 @@ class TestExperiments:
         assert list(made.experiment.data) == ["messages"]
 
 
+def test_what_is_doubtful_of_a_table_is_said_by_a_training_and_looked_for_once(
+    experiment: dict[str, Any], workspace: mtl.Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n = 300
+    bought = [i % 3 == 0 for i in range(n)]
+    table = pd.DataFrame({
+        "device": [["phone", "tablet"][i % 2] for i in range(n)],
+        "paid": [i + 1.0 if yes else 0.0 for i, yes in enumerate(bought)],
+        "ad": [f"{'boot sole lace heel ' * 6}{i}" for i in range(n)],
+        "bought": bought,
+    })  # fmt: skip
+    columns = {"categories": "device", "numbers": "paid", "text": "ad", "label": "bought"}
+    small = {**experiment, "data": {"ads": {}}, "tasks": {"ads": {"kind": "click_through", "data": "ads", "columns": columns}}}
+    first = mtl.train(small, tables={"ads": table}, settings={"training.steps": 1}, progress=False)
+    said = {p.code: p for p in first.problems}
+    assert {"leak", "small_validation", "texts_cut"} <= said.keys() and said["leak"].column == "paid"
+    assert said["texts_cut"].column == "ad" and "100%" in str(said["texts_cut"].why) and "16 tokens" in str(said["texts_cut"].why)
+    assert {p.code for p in mtl.check(table, "click_through", columns).found} >= {"leak"}
+
+    monkeypatch.setattr("mtl_core.config.doubts.find_leaks", lambda *args: pytest.fail("it was looked for before"))
+    second = mtl.train(small, tables={"ads": table}, settings={"training.steps": 1}, progress=False)
+    assert second.problems == first.problems
+    longer = {"training.steps": 1, "encoder.max_length": 128}
+    assert "texts_cut" not in {p.code for p in mtl.train(small, tables={"ads": table}, settings=longer, progress=False).problems}
+
+
 class TestEnds:
     def test_a_failure_raises_with_the_problems_and_keeps_the_run(
         self, experiment: dict[str, Any], messages: pd.DataFrame, searches: pd.DataFrame, workspace: mtl.Workspace
