@@ -55,6 +55,9 @@ _ID_WORDS = [
     "md5",
     "stockcode",
 ]
+_ID_RUN_TOGETHER = re.compile(
+    r"(user|customer|client|member|visitor|session|order|item|product|article|movie|video|image|ad|doc|review|art|tra)id$"
+)
 _ID_CHINESE = ("编号", "编码", "序号", "单号", "代码", "ＩＤ")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _TIME = re.compile(
@@ -183,7 +186,8 @@ def _told(name: str, column: pa.ChunkedArray, sample: Sequence[str], filled: int
         found = np.asarray(numbers.drop_null().to_numpy(), float)
         whole = bool((found == np.round(found)).all())
         about = {"whole_numbers": whole, "low": float(found.min()), "high": float(found.max())}
-        if whole and found.min() > 1e8 and _span_of_epochs(found) and (distinct > 50 or _named(name, _TIME_WORDS)):
+        dated = _named(name, _TIME_WORDS) or (distinct > 50 and not called_id(name))
+        if whole and found.min() > 1e8 and _span_of_epochs(found) and dated:
             return {"role": "time", **about}
         if whole and _named(name, _TIME_WORDS) and _share(sample, re.compile(r"^(19|20)\d{6}$").match) > 0.9:
             return {"role": "time", **about}
@@ -208,7 +212,7 @@ def called_id(name: str) -> bool:
     if any(name.endswith(w) for w in _ID_CHINESE) or re.search(r"[a-z\u4e00-\u9fff](ID|Id|No|Nr|Code|SKU)$", name):
         return True
     words = re.split(r"[^a-z0-9\u4e00-\u9fff]+", name.lower())
-    return words[-1] in _ID_WORDS or words[0] == "unnamed" or (not name.strip())
+    return words[-1] in _ID_WORDS or words[0] == "unnamed" or (not name.strip()) or bool(_ID_RUN_TOGETHER.search(words[-1]))
 
 
 def named_time(name: str) -> bool:
@@ -228,6 +232,8 @@ def _texts(column: pa.ChunkedArray) -> list[str | None]:
 
 
 def _distinct(column: pa.ChunkedArray) -> int:
+    if pa.types.is_null(column.type):
+        return 0
     if pa.types.is_nested(column.type):
         return len({v for v in _texts(column.slice(0, 20_000)) if v is not None})
     return int(pc.count_distinct(column, mode="only_valid").as_py())

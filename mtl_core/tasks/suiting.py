@@ -2,12 +2,12 @@
 
 Each kind has a function of its own, `TaskKind.suits`, in the `suiting.py` of its folder. It proposes columns for the kind's fields by what
 the columns hold and then by what they are called, with a score in [0, 1] that may be compared between kinds, and says why in one sentence.
-The scores are hand-made and ordered on 40 tables (tests/config/test_suggestions.py): what the values prove (an answer that stands in its
+The scores are hand-made and ordered on the tables of tests/config/test_suggestions.py: what the values prove (an answer that stands in its
 passage, a query that comes again with other products) is above what names say, and names above what merely could be.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,7 +21,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 LABELS = _words("label labels class target intent category sentiment polarity y outcome topic emotion 标签 类别 意图 情感")
-CLICKS = _words("click clicked clicks is_click conversion converted revenue purchase purchased bought churn exited 点击")
+CLICKS = _words("click clicked clicks clk is_click conversion converted revenue purchase purchased bought churn exited 点击")
 CONVERSIONS = _words("conversion converted purchase purchased bought 购买")
 RATINGS = _words("rating ratings score scores stars star overall grade quality points review_rating 评分 星级")
 PRICES = _words("price saleprice amount cost value sales 价格 销量")
@@ -50,6 +50,7 @@ SIDES = (
     ("ltable", "rtable"),
     ("premise", "hypothesis"),
 )
+_SPOKEN = {*BODIES, *TITLES, *FOUND, *REPLIES} - {*LABELS}
 LONG = 12
 """Words from which a text is somebody's own (a review, a message) rather than the copy of an ad."""
 
@@ -70,7 +71,7 @@ class Proposal:
 # -- names --------------------------------------------------------------------------------------------------------------------
 
 
-def called(column: Column, words: Sequence[str]) -> float:
+def called(column: Column, words: Collection[str]) -> float:
     """1 where the column is called like one of the words, 0.5 where one of them is a word of its name, else 0."""
     name = re.sub(r"[\W_]+", "", column.name.casefold())
     if name in (w.replace("_", "") for w in words):
@@ -110,7 +111,8 @@ def sides(columns: Sequence[Column]) -> tuple[list[Column], list[Column]]:
 
 
 def texts(columns: Columns) -> list[Column]:
-    return columns.of("text")
+    """Texts; also those that come again so often that they could be classes, but are called like a text and have several words each."""
+    return [c for c in columns.of("text", "category") if c.role == "text" or (c.words >= 2 and called(c, _SPOKEN) == 1)]
 
 
 def joined(found: Sequence[Column], main: Column) -> list[str]:
@@ -139,6 +141,13 @@ def classes(columns: Columns) -> list[Column]:
     return sorted(found, key=likely, reverse=True)
 
 
+def is_code(c: Column) -> bool:
+    """Whether few whole numbers, far apart, name classes rather than count: 10, 1140, 2403, in many rows each."""
+    return (
+        c.role == "number" and c.whole_numbers and c.few and c.repeats >= 20 and c.high - c.low >= 5 * c.distinct and not called(c, PRICES)
+    )
+
+
 def is_rating(c: Column) -> bool:
     """Whether whole or half numbers of a few steps from 0 or 1 to 5 or 10 are called like a rating, or look like stars."""
     if c.role != "number":
@@ -153,8 +162,12 @@ def features(columns: Columns, label: Column, *others: Column | None) -> dict[st
     categories = [
         c.name for c in columns.of("category", "flag") if c.name not in left_out and (c.role != "flag" or not called(c, (*CLICKS, *LABELS)))
     ]
-    categories += [c.name for c in columns.of("id") if not called_id(c.name) and c.repeats >= 5 and c.name not in left_out]
-    numbers = [c.name for c in columns.of("number") if c.name not in left_out]
+    categories += [
+        c.name
+        for c in columns.of("id")
+        if c.repeats >= 5 and c.name not in left_out and (c.distinct <= 50 or not called_id(c.name)) and not called(c, USERS)
+    ]
+    numbers = [c.name for c in columns.of("number") if c.name not in left_out and not (c.whole_numbers and called(c, USERS) == 1)]
     found = {"categories": [c.name for c in columns.all if c.name in categories], "numbers": numbers}
     return {name: names for name, names in found.items() if names}
 
@@ -174,7 +187,8 @@ def pairs(columns: Columns) -> Iterator[tuple[list[str], list[str], float]]:
     if first:
         both = [(a, b) for a, b in zip(first, second, strict=True) if "number" not in (a.role, b.role)]
         both.sort(key=lambda p: -min(p[0].words, p[1].words) if p[0].role == "text" else 0)
-        yield [a.name for a, _ in both], [b.name for _, b in both], 0.86
+        if both:
+            yield [a.name for a, _ in both], [b.name for _, b in both], 0.86
     elif len(found := [c for c in texts(columns) if not c.turns]) == 2:
         a, b = found
         if (
@@ -183,6 +197,18 @@ def pairs(columns: Columns) -> Iterator[tuple[list[str], list[str], float]]:
             and max(a.repeats, b.repeats) < 3
         ):
             yield [a.name], [b.name], 0.66
+
+
+def two_sides(columns: Columns) -> tuple[list[str], list[str]] | None:
+    """Texts that one label is about together: by names that come in twos, or something asked and what was found."""
+    for first, second, score in pairs(columns):
+        if score > 0.7:
+            return first, second
+    asked = max(columns.of("text", "category"), key=lambda c: called(c, QUERIES), default=None)
+    found = best([c for c in texts(columns) if c is not asked], FOUND)
+    if asked and found and not asked.turns and called(asked, QUERIES) == 1 and called(found, FOUND):
+        return [asked.name], [found.name]
+    return None
 
 
 def inside(columns: Columns, text: str, parts: str) -> float:

@@ -1,12 +1,14 @@
 """What is suggested for tables as people have them: the right kind first, and in its columns what a person would have chosen."""
 
 from pathlib import Path
+from random import Random
 
 import pyarrow as pa
 import pytest
 
 from mtl_core.config.suggestions import Suggestion, suggestions
 from mtl_core.data.read import read_table
+from tests.config.later_shapes import LATER
 from tests.config.shapes import SHAPES
 
 ROOT = Path(__file__).parents[2]
@@ -69,13 +71,29 @@ def test_real_tables(name: str) -> None:
     is_right(first(read_table(SHARED / name).table), *REAL[name])
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", [*SHAPES, *LATER])
 def test_shapes_of_public_tables(name: str) -> None:
-    columns, kind, fields, by = SHAPES[name]
+    columns, kind, fields, by = (SHAPES | LATER)[name]
     found = first(pa.table(columns))
     assert found.kind in ((kind,) if isinstance(kind, str) else kind)
     given = found.to_json()["columns"]
     assert {field: given.get(field) for field in fields} == fields
     assert found.split.by in ((by,) if isinstance(by, str) else by)
     inputs = {c for field, names in found.columns.items() for c in names if field not in ("label", "group", "user", "list")}
-    assert not inputs & {"id", "Id", "qid", "review_id", "filename", "link", "customerID", "user_id"}, "what only names a row is no input"
+    ids = "id Id qid review_id filename link customerID user_id user CustomerID train_id productid imageid pair_id example_id".split()  # noqa: SIM905
+    assert not inputs & {*ids}, "what only names a row is no input"
+
+
+def test_few_products_and_queries_are_no_classes() -> None:
+    """That a text comes again does not make it a class, where it is called like a text."""
+    r = Random(1)
+    for n_queries, n_products in ((12, 40), (40, 30), (200, 50)):
+        queries = [f"{r.choice(['red', 'blue'])} thing{i}" for i in range(n_queries)]
+        products = [f"{r.choice(['steel', 'wool'])} thing{i}" for i in range(n_products)]
+        rows = [(r.choice(queries), r.choice(products), r.randrange(4), r.randint(1, 5000)) for _ in range(600)]
+        table = pa.table(dict(zip(("query", "product_title", "grade", "n_impressions"), map(list, zip(*rows, strict=True)), strict=True)))
+        found = first(table)
+        assert (found.kind, found.columns["product"], found.columns["label"]) == ("search", ["product_title"], ["grade"])
+    canned = [f"Please try {w} and tell us whether it helped." for w in ("this", "that", "again", "later")]
+    talks = pa.table({"question": [f"Why is my lamp {i} dark again?" for i in range(400)], "answer": [canned[i % 4] for i in range(400)]})
+    assert "response_selection" in {s.kind for s in suggestions(talks)}

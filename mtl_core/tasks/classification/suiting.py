@@ -4,13 +4,26 @@ from collections.abc import Iterator
 
 from mtl_core.base.messages import message
 from mtl_core.data.profile import Columns
-from mtl_core.tasks.suiting import LABELS, Proposal, best, called, classes, features, is_rating, joined, main_text, pairs, texts
+from mtl_core.tasks.suiting import (
+    LABELS,
+    Proposal,
+    best,
+    called,
+    classes,
+    features,
+    is_code,
+    is_rating,
+    joined,
+    main_text,
+    texts,
+    two_sides,
+)
 
 
 def suits(columns: Columns) -> Iterator[Proposal]:
     first = classes(columns)
     found, main = texts(columns), main_text(columns)
-    twos = next(iter(pairs(columns)), None) if len(found) >= 2 else None
+    twos = two_sides(columns)
     for place, label in enumerate(first[:6]):
         if main is None:
             inputs = {"text": [c.name for c in columns.of("category") if c is not label]}
@@ -22,14 +35,14 @@ def suits(columns: Columns) -> Iterator[Proposal]:
             continue
         parents = [c for c in first if c.role == "category" and c.distinct < label.distinct and columns.determines(label.name, c.name)]
         parent = best(parents, ("parent", "domain", "division", "supercategory", "category"))
-        inputs = {"text": twos[0], "second": twos[1]} if twos and twos[2] > 0.7 else {"text": joined(found, main)}
+        inputs = {"text": twos[0], "second": twos[1]} if twos else {"text": joined(found, main)}
         inputs |= {"label": [label.name]} | ({"parent": [parent.name]} if parent else {})
         score = (
             0.6
             + 0.12 * called(label, LABELS)
             - 0.01 * place
             - 0.3 * is_rating(label)
-            - 0.1 * (label.role == "number" and not called(label, LABELS))
+            - 0.1 * (label.role == "number" and not called(label, LABELS) and not is_code(label))
         )
         score -= 0.15 * (label.role == "category" and not called(label, LABELS) and label.repeats < 8)
         what = message("yes or no") if label.role == "flag" else message("{count} distinct values", count=label.distinct)

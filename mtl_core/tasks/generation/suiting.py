@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 from mtl_core.base.messages import message
 from mtl_core.data.profile import Columns
-from mtl_core.tasks.suiting import LABELS, SOURCES, TARGETS, TITLES, Proposal, called, classes, texts
+from mtl_core.tasks.suiting import LABELS, SOURCES, TARGETS, TITLES, Proposal, called, classes, is_code, texts
 
 
 def suits(columns: Columns) -> Iterator[Proposal]:
     sources = columns.of("text", "facts", "list")
     targets = texts(columns)
-    few = [c for c in classes(columns) if called(c, LABELS)] or columns.of("flag")
+    few = [c for c in classes(columns) if called(c, LABELS) or is_code(c)] or columns.of("flag")
     order = [c.name for c in columns.all]
     for target in targets:
         others = [c for c in sources if c is not target]

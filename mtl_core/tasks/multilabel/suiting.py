@@ -14,7 +14,7 @@ def suits(columns: Columns) -> Iterator[Proposal]:
     main = main_text(columns)
     if main is None:
         return
-    for c in columns.of("list", "category", "text"):
+    for c in [*columns.of("list", "category", "text"), *(c for c in columns.of("number") if called(c, TAGS) == 1)]:
         if c is main or c.turns or not (tags := _tags(c)):
             continue
         why = message("“{label}” holds several of {count} tags in a cell.", label=c.name, count=len(tags))
@@ -33,12 +33,9 @@ def _tags(c: Column) -> set[str]:
     items = [i for cell in cells for i in cell]
     several = np.mean([len(cell) > 1 for cell in cells]) if cells else 0
     known = set(items)
-    if (
-        several < 0.1
-        or len(known) < 2
-        or np.mean([len(i.split()) for i in items]) > 3
-        or any(re.fullmatch(r"[\d.]+", i) for i in items[:5])
-    ):
+    numbered = any(re.fullmatch(r"[\d.]+", i) for i in items[:5]) and not (called(c, TAGS) == 1 and all(i.isdigit() for i in known))
+    in_one = len({*c.sample}) <= len(known)  # no more cells than tags: these are names with a sign in them, or paths
+    if several < 0.1 or len(known) < 2 or np.mean([len(i.split()) for i in items]) > 3 or numbered or in_one:
         return set()
     return known if len(items) >= 4 * len(known) else set()
 

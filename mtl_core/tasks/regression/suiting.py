@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from mtl_core.base.messages import message
 from mtl_core.data.profile import Columns
-from mtl_core.tasks.suiting import LABELS, PRICES, RATINGS, Proposal, called, features, is_rating, joined, main_text, pairs, texts
+from mtl_core.tasks.suiting import LABELS, PRICES, RATINGS, Proposal, called, features, is_rating, joined, main_text, texts, two_sides
 
 
 def suits(columns: Columns) -> Iterator[Proposal]:
     found, main = texts(columns), main_text(columns)
-    twos = next(iter(pairs(columns)), None) if len(found) >= 2 else None
+    twos = two_sides(columns)
     last = columns.all[-1].name
     for c in columns.of("number"):
         rated, priced, named = is_rating(c), called(c, PRICES), called(c, LABELS)
@@ -24,7 +24,7 @@ def suits(columns: Columns) -> Iterator[Proposal]:
                 why = message("“{label}” is a number; the categories beside it are read as text.", label=c.name)
                 yield Proposal(score, {**inputs, "label": [c.name]}, why)
             continue
-        inputs = {"text": twos[0], "second": twos[1]} if twos and twos[2] > 0.7 else {"text": joined(found, main)}
+        inputs = {"text": twos[0], "second": twos[1]} if twos else {"text": joined(found, main)}
         why = message(
             "“{label}” is a number from {low} to {high} beside the texts of “{text}”.",
             label=c.name,

@@ -23,6 +23,7 @@ def suits(columns: Columns) -> Iterator[Proposal]:
         score = (
             0.5 + 0.3 * talk.turns + 0.1 * called(reply, REPLIES) + 0.1 * called(talk, DIALOGUES) + 0.1 * called(reply, ("positive", "pos"))
         )
+        score += 0.1 * (called(talk, ("question",)) == 1 and called(reply, ("answer",)) == 1)
         if flag and not talk.turns:
             score -= 0.1
         why = message("“{reply}” follows what was said in “{dialogue}”.", reply=reply.name, dialogue=talk.name)

@@ -4,15 +4,18 @@ from collections.abc import Iterator
 
 from mtl_core.base.messages import message
 from mtl_core.data.profile import Column, Columns
-from mtl_core.tasks.suiting import ANSWERS, FOUND, GRADES, LABELS, LONG, QUERIES, Proposal, best, called, group_of, texts
+from mtl_core.tasks.suiting import ANSWERS, CLICKS, FOUND, GRADES, LABELS, LONG, QUERIES, Proposal, best, called, group_of, texts
 
 
 def suits(columns: Columns) -> Iterator[Proposal]:
-    found = [c for c in [*texts(columns), *columns.of("category")] if not c.turns]
-    grades = [c for c in columns.of("flag", "number") if c.role == "flag" or (c.whole_numbers and c.low >= 0 and 2 <= c.distinct <= 11)]
+    found = [c for c in columns.of("text", "category") if not c.turns]
+    grades = [c for c in columns.of("flag", "number") if c.role == "flag" or _may_grade(c)]
+    named_classes = [c for c in columns.of("category") if called(c, LABELS)]  # a flag beside them says something else
     if label := max(grades, key=lambda c: (called(c, GRADES), c.name == columns.all[-1].name), default=None):
         for query in found:
-            others = [c for c in columns.of("text", "facts") if c is not query and not called(c, QUERIES) and not called(c, ANSWERS)]
+            others = [
+                c for c in [*texts(columns), *columns.of("facts")] if c is not query and not called(c, QUERIES) and not called(c, ANSWERS)
+            ]
             others = [c for c in others if not columns.determines(query.name, c.name)] if query.repeats >= 1.5 else others
             named = called(query, QUERIES)
             if not others or (query.role == "category" and named < 1 and not _phrases(query)) or query.words > LONG * 2:
@@ -40,11 +43,17 @@ def suits(columns: Columns) -> Iterator[Proposal]:
                 + 0.07 * called(product, FOUND)
                 + 0.05 * called(label, GRADES)
                 + 0.05 * (label.role != "flag")
+                - 0.25 * bool(label.role == "flag" and not called(label, (*GRADES, *CLICKS)) and named_classes)
             )
             described = ("title", "description", "product_title", "name")
             is_product = called(product, ("product", "item", *described))
             more = [c.name for c in others if c is product or (is_product and called(c, described))]
             yield Proposal(score, {"query": [query.name], "product": more, "label": [label.name], **given}, why, group=group)
+
+
+def _may_grade(c: Column) -> bool:
+    """Few steps from 0 or 1 up; in halves or thirds where it is called like a grade."""
+    return c.low >= 0 and 2 <= c.distinct <= (11 if c.whole_numbers else 21) and (c.whole_numbers or called(c, GRADES) > 0)
 
 
 def _phrases(c: Column) -> bool:
