@@ -27,9 +27,6 @@ from mtl_core.data.transactions import TransactionConfig
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import TaskKind
 
-_SUGGESTED_FROM = 1000
-"""Rows that columns are suggested from."""
-
 
 @dataclass(frozen=True)
 class CheckResult:
@@ -171,7 +168,7 @@ def check(
             found, parts, more = divide(read.table, split_options, log, name, dates)
             problems = [*read.problems, *more]
             if suggested:
-                mapping = columns_for(found.slice(0, _SUGGESTED_FROM), of)
+                mapping = columns_for(found, of)
             rows = found.num_rows
             mapped = map_fields(of, found, parts, mapping, kind_options, name)
             problems += mapped.problems

@@ -76,9 +76,15 @@ def suggestions(table: pa.Table, kinds: Mapping[str, TaskKind] = KINDS, most: in
 def columns_for(table: pa.Table, kind: TaskKind) -> dict[str, list[str]]:
     """Columns for the fields of one kind: as suggested, else those that are called like a field or hold what it does."""
     found = next(iter(suggestions(table, {kind.name: kind}, most=1)), None)
-    if found and not found.transactions:
-        return found.columns
-    return {field: list(one.columns) for field, one in suggest(table, kind.fields).items() if one.columns}
+    return found.columns if found and not found.transactions else called_like(table, kind)
+
+
+def called_like(table: pa.Table, kind: TaskKind) -> dict[str, list[str]]:
+    """What columns a kind has in a table that does not suit it: some fields may be without."""
+    return suggest(table.slice(0, _NAMED_FROM), kind.fields)
+
+
+_NAMED_FROM = 1000
 
 
 def _without_leaks(table: pa.Table, kind: TaskKind, mapped: dict[str, list[str]]) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""Which column fills which field of a task kind: suggested with a reason, and turned into columns of the types that kinds read."""
+"""Which column fills which field of a task kind, by its name, and columns turned into those of the types that kinds read."""
 
 import json
 import re
@@ -42,12 +42,6 @@ class FieldLike(Protocol):
 
 
 @dataclass(frozen=True)
-class Suggestion:
-    columns: list[str]
-    reason: Message
-
-
-@dataclass(frozen=True)
 class _Facts:
     """What a sample says of a column. length: mean characters of a value."""
 
@@ -63,18 +57,19 @@ class _Facts:
         return self.distinct == self.filled and self.filled > 20
 
 
-def suggest(columns_sample: pa.Table, fields: Sequence[FieldLike]) -> dict[str, Suggestion]:
-    """Columns for the fields, by their names first, then by what they hold. Fields that nothing fits are left out.
+def suggest(columns_sample: pa.Table, fields: Sequence[FieldLike]) -> dict[str, list[str]]:
+    """Columns for the fields, by their names first, then by what they hold. Fields that nothing fits are left out. For a table that does
+    not suit the kind by what it holds; what does is said by `mtl_core.config.suggestions`, which calls this last.
 
     columns_sample: the first rows of the table (1,000 are plenty).
     """
     fields = [field for field in fields if field.suggested]
     facts = {name: _facts(columns_sample.column(name)) for name in columns_sample.column_names if not name.startswith("_")}
-    found: dict[str, Suggestion] = {}
+    found: dict[str, list[str]] = {}
     used: set[str] = set()
 
-    def take(field: FieldLike, columns: list[str], reason: Message) -> None:
-        found[field.name] = Suggestion(columns, reason)
+    def take(field: FieldLike, columns: list[str]) -> None:
+        found[field.name] = columns
         used.update(columns)
 
     named = [(_name_score(c, f), -i, f, c) for i, f in enumerate(fields) for c in facts if _holds(facts[c], f)]
@@ -86,24 +81,21 @@ def suggest(columns_sample: pa.Table, fields: Sequence[FieldLike]) -> dict[str, 
                 columns += [
                     c for s, _, f, c in named if f is field and s >= _FULL_NAME and c not in used and c != column and not facts[c].numeric
                 ]
-            take(field, columns, message("The name “{column}” is common for this field.", column=", ".join(columns)))
+            take(field, columns)
     for field in fields:
         free = [c for c in facts if c not in used and _holds(facts[c], field)]
         if field.many and field.type in ("category", "number"):
-            chosen = found[field.name].columns if field.name in found else []
+            chosen = found.get(field.name, [])
             more = [c for c in free if _belongs(facts[c], field.type, c)]
             if more:
-                why = message("They contain numbers.") if field.type == "number" else message("They have few distinct values.")
-                take(field, [c for c in facts if c in (*chosen, *more)], why)
+                take(field, [c for c in facts if c in (*chosen, *more)])
         elif field.name not in found and field.required and free:
             if field.type in ("text", "texts"):
-                best = max(free, key=lambda c: facts[c].length)
-                take(field, [best], message("It has the longest texts of the remaining columns."))
+                take(field, [max(free, key=lambda c: facts[c].length)])
             elif field.type == "label" and (
                 few := [c for c in free if facts[c].distinct > 1 and facts[c].length < 40 and not facts[c].is_key]
             ):
-                best = min(reversed(few), key=lambda c: facts[c].distinct)
-                take(field, [best], message("It has {count} distinct values.", count=facts[best].distinct))
+                take(field, [min(reversed(few), key=lambda c: facts[c].distinct)])
     return found
 
 

@@ -11,9 +11,8 @@ import pyarrow.compute as pc
 import streamlit as st
 
 from mtl_core.base.messages import Message, Translate
-from mtl_core.config.suggestions import Suggestion, suggestions
+from mtl_core.config.suggestions import Suggestion, called_like, suggestions
 from mtl_core.data.excel_rows import sheet_names
-from mtl_core.data.mapping import suggest
 from mtl_core.data.problems import DataError, Problem
 from mtl_core.data.read import Table, read_table
 from mtl_core.tasks import KINDS
@@ -92,8 +91,8 @@ def propose(head: pa.Table, kind: str) -> Proposal:
     """A task of `kind`: as suggested, else what its fields have columns for."""
     if found := suggestions(head, {kind: KINDS[kind]}, most=1):
         return _proposal(found[0])
-    columns = {field: one.columns for field, one in suggest(head, KINDS[kind].fields).items() if one.columns}
-    return Proposal({"split": {"by": "random"}}, {"kind": kind, "columns": _shortest(columns)}, complete=False)
+    columns = _shortest(called_like(head, KINDS[kind]))
+    return Proposal({"split": {"by": "random"}}, {"kind": kind, "columns": columns}, complete=False)
 
 
 def _proposal(found: Suggestion) -> Proposal:

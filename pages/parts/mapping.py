@@ -1,28 +1,23 @@
-"""Which column fills which field of a task kind: suggested with a reason, corrected by the person."""
+"""Which column fills which field of a task kind: as proposed, corrected by the person."""
 
 from typing import Any
 
-import pyarrow as pa
 import streamlit as st
 
 from mtl_core.base.messages import Translate
-from mtl_core.data.mapping import suggest
 from pages.parts.text import plain
 
 
-def choose(kind: Any, sample: pa.Table, given: dict[str, Any] | None, key: str, _: Translate) -> dict[str, str | list[str]]:
+def choose(kind: Any, columns: list[str], given: dict[str, Any], key: str, _: Translate) -> dict[str, str | list[str]]:
     """One widget a field of `kind`. Returns field → column or columns; fields without a column are left out.
 
-    sample: the first rows of the table. given: field → column or columns to begin with; None: as suggested. key: changes with the
-    table and kind, so that a new table gets new suggestions.
+    columns: of the table; given: field → column or columns to begin with. key: changes with the table and kind, so that a new table gets
+    what is given for it.
     """
-    suggestions = suggest(sample, kind.fields)
-    columns = [name for name in sample.column_names if name != "_line"]
     mapping: dict[str, str | list[str]] = {}
     with st.grid(2, min_column_width=300):
         for field in kind.fields:
-            found = suggestions.get(field.name)
-            begin = given.get(field.name, []) if given is not None else found.columns if found else []
+            begin = given.get(field.name, [])
             proposed = [c for c in ([begin] if isinstance(begin, str) else begin) if c in columns]
             called = plain(_(field.label or field.name))
             label = called if field.required else _("{field} (optional)").format(field=called)
@@ -35,8 +30,7 @@ def choose(kind: Any, sample: pa.Table, given: dict[str, Any] | None, key: str, 
                 else:
                     st.session_state.setdefault(name, proposed[0] if proposed else None)
                     chosen = st.selectbox(label, columns, key=name, index=None, placeholder=_("Choose a column"), persist_state="session")
-                reason = " " + _("Suggested: {reason}").format(reason=found.reason.text(_)) if found and proposed == found.columns else ""
-                st.caption(plain(_(field.help) + reason))
+                st.caption(plain(_(field.help)))
             if chosen:
                 mapping[field.name] = chosen[0] if isinstance(chosen, list) and len(chosen) == 1 else chosen
     return mapping

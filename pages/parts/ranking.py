@@ -47,7 +47,7 @@ def choose(field: Field, trained: Sequence[str], prefix: str, _: Translate) -> t
     if key not in st.session_state:
         found = suggest(table.slice(0, 1000), (field,)).get(field.name)
         known = [column for column in trained if column in table.column_names]
-        st.session_state[key] = known or (found.columns if found else table.column_names[:1])
+        st.session_state[key] = known or found or table.column_names[:1]
     hint = _("Joined into the text that the model reads.")
     columns = st.multiselect(_("Columns that describe an entry"), table.column_names, key=key, help=hint, persist_state="session")
     if not columns:

@@ -11,6 +11,7 @@ from mtl_core.base.messages import Translate
 from mtl_core.base.settings import widgets
 from mtl_core.base.workspace import new_id
 from mtl_core.config import drafts
+from mtl_core.config.suggestions import called_like
 from mtl_core.tasks import KINDS
 from pages.parts import check, log, mapping, opening, settings, splitting
 from pages.parts.background import follow, ready, settle
@@ -51,9 +52,9 @@ def _form(chosen: Chosen, head: pa.Table, start: Proposal, prefix: str, _: Trans
     names = [c for c in head.column_names if not c.startswith("_")]
     st.selectbox(_("Task kind"), list(KINDS), key="kind", format_func=lambda k: _(KINDS[k].label))
     kind = KINDS[st.session_state.kind]
-    st.caption(plain(_(kind.help)))
     if start.task["kind"] != kind.name:
         start = propose(head, kind.name)
+    st.caption(plain(_(kind.help) + (" " + _("Suggested: {reason}").format(reason=start.why.text(_)) if start.why else "")))
     key = f"{prefix}{chosen.file}.{kind.name}"
     transactions, given_log = None, start.data.get("transactions")
     if kind.takes_logs and st.toggle(
@@ -68,7 +69,7 @@ def _form(chosen: Chosen, head: pa.Table, start: Proposal, prefix: str, _: Trans
         names = ["user", "item_id", "time"]
         mapped: dict[str, Any] = {f.name: f.name for f in kind.fields if f.name in LOG_COLUMNS}
     else:
-        mapped = mapping.choose(kind, head, None if given_log else start.task["columns"], key, _)
+        mapped = mapping.choose(kind, names, called_like(head, kind) if given_log else start.task["columns"], key, _)
     found = widgets(settings.begun(kind.Options, start.task.get("options", {})))
     options = {s.path: s.value for s in found if not settings.drawable(s) and s.value != s.default}  # set in a file: they stay
     if own := [s for s in found if settings.drawable(s)]:

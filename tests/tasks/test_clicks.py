@@ -71,6 +71,6 @@ def test_positions() -> None:
 
 def test_the_only_label_of_a_table_is_the_required_one() -> None:
     one = pa.table({"price": [1.5, 2.5, 3.5], "conversion": [0, 1, 0]})
-    assert suggest(one, KIND.fields)["label"].columns == ["conversion"]
+    assert suggest(one, KIND.fields)["label"] == ["conversion"]
     two = suggest(one.append_column("click", [[1, 1, 0]]), KIND.fields)
-    assert (two["label"].columns, two["conversion"].columns) == (["click"], ["conversion"])
+    assert (two["label"], two["conversion"]) == (["click"], ["conversion"])
