@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import reduce
 from typing import Protocol, TypeAlias
@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mtl_core.base.messages import N_, Message, message
-from mtl_core.data.numbers import MISSING, Numbers
+from mtl_core.data.numbers import MISSING, Numbers, currencies
 from mtl_core.data.places import LINE, place
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.data.values import as_class, as_grades, as_lists, as_number, as_numbers, as_text, flags, is_text
+from mtl_core.data.values import as_class, as_grades, as_lists, as_number, as_numbers, as_text, codes_of, flags, is_text
 
 Remark: TypeAlias = tuple[str, Severity, np.ndarray, Message, Message]
 """Code, severity, rows, why, remedy."""
@@ -108,7 +108,7 @@ def _facts(column: pa.ChunkedArray) -> _Facts:
     numeric = False
     if not lists:
         numbers, wrong = as_number(column)
-        numeric = not wrong.any() and numbers.null_count < len(column) and not _is_truth(texts)
+        numeric = wrong.sum() <= 0.05 * len(values) and numbers.null_count < len(column) and not _is_truth(texts)
     return _Facts(numeric, lists, pc.mean(pc.utf8_length(texts)).as_py() or 0, pc.count_distinct(texts).as_py(), len(values))
 
 
@@ -241,7 +241,7 @@ def _converted(
     if field.holds == "number":
         return _numbers(table, chosen[0], problems, file, label=True).values
     if field.holds == "tags" and len(chosen) > 1:
-        return _marked(table, chosen)
+        return _marked(table, chosen, problems, file)
     if field.holds in ("tags", "text"):
         return first if pa.types.is_list(first.type) else as_text(first)
     if kind == "label":
@@ -271,6 +271,7 @@ def _grades(table: pa.Table, column: str, problems: list[Problem], file: str | N
         text = as_text(table.column(column))
         return pc.if_else(pa.array(found.marked), pa.scalar(None, text.type), text) if len(found.marked) else text
     remarks = found.remarks(table.column(column)) + _marked_as_missing(found, table.column(column))
+    remarks += _in_other_currencies(found, table.column(column), True)
     _say(remarks + _as_other_files(table, column, found), table, column, problems, file)
     return found.values
 
@@ -377,6 +378,27 @@ def _truths(found: Numbers) -> list[Remark]:
     return [("truth_as_number", Severity.WARNING, found.truths, why, message("Write numbers, or empty these cells."))]
 
 
+def _in_other_currencies(found: Numbers, column: pa.ChunkedArray, label: bool) -> list[Remark]:
+    """Numbers of which some name another currency than the others, or, of a label, the only ones that name any."""
+    if not found.rewritten.any():
+        return []
+    signs = currencies(column)
+    codes, names = codes_of(pc.if_else(pa.array(found.rewritten), signs, pa.scalar(None, signs.type)))
+    counts = np.bincount(codes[flags(found.values.is_valid())] + 1, minlength=len(names) + 1)  # the first: those that name none
+    several = (counts[1:] > 0).sum() > 1
+    if not several and not (label and counts[0] and counts[1:].any()):
+        return []
+    most = int(counts.argmax()) if not several else 1 + int(counts[1:].argmax())
+    others = (codes + 1 != most) & flags(found.values.is_valid()) & ((codes >= 0) | (not several))
+    usual = message("no currency") if most == 0 else names[most - 1].as_py()
+    why = message("{count} numbers are in another currency than most: “{found}”, where most have {usual} (lines {lines}).",
+                  count=int(others.sum()), found=_cell(column, others), usual=usual, lines="")  # fmt: skip
+    severity = Severity.ERROR if label and several else Severity.WARNING
+    return [
+        ("currencies", severity, others, why, message("Write all of them in one currency; as they stand, 12 € and 12 $ are one number."))
+    ]
+
+
 def _as_other_files(table: pa.Table, column: str, found: Numbers) -> list[Remark]:
     """Numbers of a file of the table that this file, read by itself, would write otherwise or leave open."""
     first = table.column(column)
@@ -408,31 +430,50 @@ def _as_other_files(table: pa.Table, column: str, found: Numbers) -> list[Remark
 def _say(remarks: Sequence[Remark], table: pa.Table, column: str, problems: list[Problem], file: str | None) -> None:
     for code, severity, rows, why, remedy in remarks:
         line = table.column(LINE)[int(np.argmax(rows))].as_py() if LINE in table.column_names else None
+        if "lines" in why.values:
+            why = replace(why, values={**why.values, "lines": _lines(table, rows)})
         problems.append(Problem(severity, code, why, remedy, file, line, column, int(rows.sum())))
+
+
+def _lines(table: pa.Table, rows: np.ndarray, most: int = 10) -> str:
+    """The first of them, as a sentence has them."""
+    numbers = place(table.column(LINE).to_numpy()[rows][: most + 1])[1] if LINE in table.column_names else np.flatnonzero(rows) + 1
+    return ", ".join(map(str, numbers[:most])) + (" …" if rows.sum() > most else "")
 
 
 def _numbers(table: pa.Table, column: str, problems: list[Problem], file: str | None, label: bool = False) -> Numbers:
     found = as_numbers(table.column(column))
     remarks = found.remarks(table.column(column)) + _as_other_files(table, column, found)
+    remarks += _in_other_currencies(found, table.column(column), label)
     if label:
         remarks += _marked_as_missing(found, table.column(column)) + _truths(found)
     if found.wrong.any():
-        first = str(table.column(column)[int(np.argmax(found.wrong))].as_py())[:80]
+        first, n = _cell(table.column(column), found.wrong), int(found.wrong.sum())
         none_left = found.values.null_count == len(found.values)
-        why = message("{count} values are not numbers; the first is “{found}”.", count=int(found.wrong.sum()), found=first)
-        remedy = (
-            message("Choose it as a category, or remove it.")
-            if none_left
-            else message("They count as missing; correct them if that is wrong.")
-        )
-        remarks.insert(0, ("not_a_number", Severity.ERROR if none_left else Severity.WARNING, found.wrong, why, remedy))
+        why = message("{count} values are not numbers (lines {lines}); the first is “{found}”.", count=n, lines="", found=first)
+        remedy = message("They count as missing; correct them if that is wrong.")
+        if none_left:
+            remedy = message("Choose it as a category, or remove it.")
+        elif label:
+            remedy = message("Correct them, or empty these cells if their rows have no label.")
+        remarks.insert(0, ("not_a_number", Severity.ERROR if none_left or label else Severity.WARNING, found.wrong, why, remedy))
     _say(remarks, table, column, problems, file)
     return found
 
 
-def _marked(table: pa.Table, columns: list[str]) -> pa.Array:
+def _marked(table: pa.Table, columns: list[str], problems: list[Problem], file: str | None) -> pa.Array:
     """The names of the columns that say yes, a list a row; null where none of them has a value."""
-    labels = [as_grades(table.column(c)).values for c in columns]
+    labels = []
+    for column in columns:
+        found = as_grades(table.column(column))
+        other = found.wrong | flags(pc.invert(pc.is_in(found.values, pa.array([0.0, 1.0, None]))))
+        if other.any():
+            why = message("{count} values of the tag are neither 0 nor 1 (lines {lines}); the first is “{found}”.",
+                          count=int(other.sum()), lines="", found=_cell(table.column(column), other))  # fmt: skip
+            remedy = message("Labels may be 0 and 1, true and false, or yes and no.")
+            _say([("label_type", Severity.ERROR, other, why, remedy)], table, column, problems, file)
+        _say(_marked_as_missing(found, table.column(column)) if is_text(table.column(column)) else [], table, column, problems, file)
+        labels.append(found.values)
     values = [[v == 1 for v in c.to_pylist()] for c in labels]
     known = np.any([c.is_valid().to_numpy() for c in labels], axis=0)
     rows = ([name for name, yes in zip(columns, row, strict=True) if yes] for row in zip(*values, strict=True))

@@ -92,6 +92,15 @@ def read_numbers(text: pa.Array | pa.ChunkedArray, decimal: str = "") -> Numbers
     return Numbers(values, ~read & ~_flags(left_out), read & ~same, read & unsure, marked, _flags(truth), "," if by_comma else ".")
 
 
+def currencies(text: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """(N,) how each text names its currency; null where it names none."""
+    found = pc.extract_regex(pc.utf8_normalize(text, "NFKC"), rf"(?i)(?P<sign>{_CURRENCY})")
+    sign = pc.utf8_upper(pc.struct_field(found, "sign"))
+    same = {"€": "EUR", "$": "USD", "£": "GBP", "元": "CNY", "RMB": "CNY", "円": "JPY"}
+    known = pc.index_in(sign, pa.array(same))
+    return pc.coalesce(pc.take(pa.array(same.values()), known), sign)
+
+
 def _bare(text: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """Without currencies, spaces within and wide signs."""
     written = pc.replace_substring_regex(pc.replace_substring(pc.utf8_normalize(text, "NFKC"), "−", "-"), _AROUND, r"\1")

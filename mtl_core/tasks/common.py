@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from mtl_core.base.messages import Message, message
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.data.values import is_blank
+from mtl_core.data.values import as_text, is_blank, seen_codes
 from mtl_core.tasks.base import Field
 
 _CHARACTERS = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
@@ -194,6 +194,13 @@ def _list_codes(column: pa.ChunkedArray) -> np.ndarray:
     return pd.factorize(hashes)[0].astype(np.int64)
 
 
+def _seen(column: pa.ChunkedArray) -> np.ndarray:
+    """(N,) int64: equal for what a person sees as equal; -1: nothing. Lists are equal when their values are."""
+    if pa.types.is_list(column.type) and not pa.types.is_string(column.type.value_type):
+        return codes(column)
+    return np.zeros(len(column), np.int64) - 1 if pa.types.is_null(column.type) else seen_codes(column)[0]
+
+
 def floats(values: np.ndarray) -> pa.Array:
     """(N,) float32 column, null where nan."""
     return pa.array(values.astype(np.float32), mask=np.isnan(values))
@@ -328,20 +335,25 @@ class TaskProblems:
         )
         return labelled["train"]
 
-    def two_labels(self, fields: tuple[str, ...], labels: pa.ChunkedArray) -> None:
-        """Rows whose texts are the same and whose labels are not. labels: (N,), nulls are left out."""
+    def two_labels(self, fields: tuple[str, ...], labels: pa.ChunkedArray | pa.Array, swapped: bool = False) -> None:
+        """Rows that say the same, as a person sees it, and whose labels are not the same. fields: texts that the label is about; extra
+        columns that are mapped count too; labels: (N,), nulls are left out; swapped: the first two texts may change places."""
+        labels = pa.chunked_array([labels]) if isinstance(labels, pa.Array) else labels
         given = [name for name in fields if name in self.table.column_names]
-        used = ~nulls(labels) & (self.split != "")
-        text = np.stack([codes(texts(self.table[name])) for name in given])
-        frame = pd.DataFrame({"text": pd.factorize(pd.MultiIndex.from_arrays(list(text)))[0], "label": codes(labels)})[used]
-        frame = frame.drop_duplicates()
-        double = frame["text"][frame["text"].duplicated(keep=False)].unique()
+        said = [_seen(self.table[name]) for name in given]
+        if swapped:
+            both = seen_codes(pa.chunked_array([*(as_text(plain(self.table[name])).combine_chunks() for name in given)]))[0]
+            said = list(np.sort(both.reshape(2, -1), axis=0))
+        used = ~nulls(labels) & (self.split != "") & (np.min(said, axis=0) >= 0)
+        said += [_seen(self.table[name]) for name in ("categories", "numbers", "knowledge") if name in self.table.column_names]
+        of_row = pd.factorize(pd.MultiIndex.from_arrays(said))[0] if len(said) > 1 else said[0]
+        frame = pd.DataFrame({"text": of_row, "label": codes(labels)})[used].drop_duplicates()
+        double = frame["text"][frame["text"].duplicated()].unique()
         if not len(double):
             return
-        of_row = pd.factorize(pd.MultiIndex.from_arrays(list(text)))[0]
         mask = np.isin(of_row, double) & used
         rows = np.flatnonzero(mask & (of_row == double[0]))
-        found = dict.fromkeys(str(labels[int(row)].as_py()) for row in rows)
+        found = dict.fromkeys(as_text(labels.take(pa.array(rows))).to_pylist())
         self.rows(
             Severity.WARNING,
             "same_text_other_label",
@@ -350,7 +362,7 @@ class TaskProblems:
             message(
                 "{texts} texts stand in several rows with different labels, {count} rows in all: “{text}” is {found}.",
                 texts=len(double),
-                text=shorten(self.table[given[0]][int(rows[0])].as_py()),
+                text=" · ".join(shorten(as_text(self.table[name].slice(int(rows[0]), 1))[0].as_py()) for name in given),
                 found=", ".join(f"“{shorten(one)}”" for one in list(found)[:3]),
             ),
             message("No model can answer all of them. Correct the labels, or choose another kind if a text may have several."),

@@ -170,6 +170,11 @@ def test_tags_in_columns_of_0_and_1_are_the_names_of_those_that_say_yes() -> Non
     rows = table(toxic=[1, 0, None], threat=["yes", "no", None], insult=["true", "false", "true"])
     found, problems = map_columns(rows, (Field("label", "label", many=True, holds="tags"),), {"label": ["toxic", "threat", "insult"]})
     assert not problems and found["label"].to_pylist() == [["toxic", "threat", "insult"], [], ["insult"]]
+    _, problems = map_columns(
+        table(a=["1", "maybe", "2"], b=[0, 1, 0]), (Field("label", "label", many=True, holds="tags"),), {"label": ["a", "b"]}
+    )
+    assert [(p.code, p.severity, p.line, p.column, p.count) for p in problems] == [("label_type", "error", 3, "a", 2)]
+    assert "(lines 3, 4); the first is “maybe”" in str(problems[0].why)
     none, _ = map_columns(table(a=[None, 1], b=[None, 0]), (Field("label", "label", many=True, holds="tags"),), {"label": ["a", "b"]})
     assert none["label"].to_pylist() == [None, ["a"]], "a row without any value has no label"
 

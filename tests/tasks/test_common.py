@@ -7,8 +7,9 @@ import pyarrow as pa
 import pytest
 
 from mtl_core.base.messages import message
+from mtl_core.config.tables import map_fields
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.tasks import common
+from mtl_core.tasks import KINDS, common
 
 
 def column(values: list[Any], kind: pa.DataType | None = None) -> pa.ChunkedArray:
@@ -103,3 +104,34 @@ def test_problems_name_the_columns_of_the_table() -> None:
     problems = [Problem(Severity.ERROR, "one_class", message("Why."), message("How."), column=c) for c in ("label", "text", None)]
     found = common.located(problems, {"label": ["Rating"], "text": ["Title", "Review"]}, "reviews.csv")
     assert [(p.file, p.column) for p in found] == [("reviews.csv", "Rating"), ("reviews.csv", "Title, Review"), ("reviews.csv", None)]
+
+
+TWICE: dict[str, tuple[dict[str, list[Any]], list[Any], int]] = {
+    "classification": ({"text": ["red hat", "red  hat ", "sock"]}, ["a", "b", "a"], 2),
+    "classification with another second": ({"text": ["hat"] * 3, "second": ["x", "y", "z"]}, ["a", "b", "a"], 0),
+    "classification told apart by a category": ({"text": ["hat"] * 3, "categories": ["x", "y", "z"]}, ["a", "b", "a"], 0),
+    "matching swapped": ({"first": ["hat", "sock", "tie"], "second": ["sock", "hat", "tie"]}, [1, 0, 1], 2),
+    "matching in agreement": ({"first": ["hat", "sock", "tie"], "second": ["sock", "hat", "sock"]}, [1, 1, 0], 0),
+    "search": ({"query": ["hat", "hat", "hat"], "product": ["red hat", "red hat", "blue hat"]}, [2, 0, 1], 2),
+    "search in agreement": ({"query": ["hat", "hat", "sock"], "product": ["red hat", "red hat", "red hat"]}, ["yes", "1", "no"], 0),
+    "response_selection": ({"dialogue": ["hi|where?", "hi | where?", "hi"], "reply": ["there"] * 3}, [1, 0, 1], 2),
+    "multilabel": ({"text": ["hat", "hat", "hat"]}, ["red, warm", "Warm, red", "red"], 3),
+    "multilabel in another order": ({"text": ["hat", "hat", "sock"]}, ["red, warm", "Warm, red", "red"], 0),
+    "extraction": ({"text": ["red hat", "red hat", "tie"]}, ["colour: red", "thing: hat", "{}"], 2),
+    "click_through": ({"text": ["ad", "ad", "ad"]}, [1, 0, 0], 0),  # a share of clicks is what is learned
+    "recommendation": ({"history": [["hat"]] * 3, "item": ["sock"] * 3}, [1, 0, 1], 0),
+    "regression": ({"text": ["fine"] * 3}, [4, 5, 3], 0),  # people differ, and the mean of them is an answer
+}
+
+
+@pytest.mark.parametrize("name", TWICE)
+def test_what_says_the_same_with_two_labels_is_named_where_it_means_something(name: str) -> None:
+    columns, labels, count = TWICE[name]
+    kind = KINDS[name.split()[0]]
+    table = pa.table({**columns, "label": [str(v) for v in labels], "_line": [2, 3, 4]})
+    mapped = map_fields(kind, table, np.array(["train", "train", "validation"]), {f: f for f in (*columns, "label")}, kind.Options(), "t")
+    found = {p.code: p for p in mapped.problems}
+    problem = found.get("same_text_other_label")
+    assert (problem.count if problem else 0) == count, problem
+    if problem:
+        assert problem.line == 2 and problem.column == "label" and str(columns[next(iter(columns))][0])[:2] in str(problem.why)

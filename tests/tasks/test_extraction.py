@@ -115,6 +115,7 @@ def test_what_is_lost_is_said() -> None:
         None,
     ]
     found = check(texts, labels, ["train"] * 5 + ["validation", "test", "test"])
+    assert found.pop("same_text_other_label").count == 6
     assert {c: (p.line, p.count) for c, p in found.items()} == {
         "value_not_in_text": (3, 2),
         "spans_overlap": (4, 1),
@@ -125,6 +126,7 @@ def test_what_is_lost_is_said() -> None:
     }
     assert "“colour: blue”" in str(found["value_not_in_text"]) and "“colour: Shoes red”" in str(found["spans_overlap"])
     assert "colour: 12–99" in str(found["span_outside_text"])
+    assert found.pop("label_type").severity is Severity.ERROR, "what cannot be read is never left out in silence"
     assert all(p.severity is Severity.WARNING for p in found.values())
 
 

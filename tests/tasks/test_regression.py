@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
 from scipy.stats import spearmanr
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 
+import mtl_core as mtl
 from mtl_core.config.tables import map_fields
 from mtl_core.data.problems import Severity
 from mtl_core.data.read import read_table
@@ -121,8 +123,28 @@ def test_decimal_commas_of_a_file_are_read_and_reported(tmp_path: Path) -> None:
     assert (found["number_notation"].line, found["number_notation"].count) == (2, 2) and "“3,5” is read as 3.5." in str(
         found["number_notation"]
     )
-    assert (found["not_a_number"].line, found["not_a_number"].column) == (4, "price")
-    assert found["label_missing"].count == 2 and found["no_rows_in_split"].severity is Severity.WARNING
+    wrong = found["not_a_number"]
+    assert (wrong.line, wrong.column, wrong.severity) == (4, "price", Severity.ERROR) and "(lines 4)" in str(wrong.why)
+    assert found["currencies"].severity is Severity.WARNING and "where most have no currency (lines 3)" in str(found["currencies"].why)
+
+
+@pytest.mark.parametrize("wrong", ["n/a-ish", "12 kg", "ca. 5", "1/2", "12%", "five", "2024-01-01"])
+def test_a_label_that_is_no_number_is_refused_with_its_lines(wrong: str) -> None:
+    labels = [str(i % 7) for i in range(60)]
+    labels[5] = labels[40] = wrong
+    found = mtl.check(pd.DataFrame({"text": [f"text number {i} of all" for i in range(60)], "label": labels}), "regression")
+    (problem,) = [p for p in found.found if p.severity == "error"]
+    assert (problem.code, problem.line, problem.count) == ("not_a_number", 6, 2) and "(lines 6, 41)" in str(problem.why)
+
+
+def test_currencies_are_not_mixed() -> None:
+    def codes(labels: list[str]) -> dict[str, str]:
+        texts = [f"text number {i} of all" for i in range(len(labels))]
+        return {p.code: str(p.severity) for p in mtl.check(pd.DataFrame({"text": texts, "label": labels}), "regression").found}
+
+    assert "currencies" not in codes([f"{i},5 EUR" for i in range(60)]) | codes([f"{i} {'€' if i % 2 else 'EUR'}" for i in range(60)])
+    assert codes([f"{i} {'EUR' if i % 2 else 'USD'}" for i in range(60)])["currencies"] == "error"
+    assert codes([f"{i}{' EUR' * (i == 12)}" for i in range(60)])["currencies"] == "warning"
 
 
 def test_check_numbers_that_cannot_be_learned() -> None:

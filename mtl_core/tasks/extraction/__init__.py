@@ -138,13 +138,13 @@ class ExtractionRows(Rows):
         bad = np.array([row.unreadable for row in rows], bool)
         first = common.shorten(table["label"][int(np.argmax(bad))].as_py()) if bad.any() else ""
         findings.rows(
-            Severity.ERROR if bad.any() and (bad | common.nulls(table["label"])).all() else Severity.WARNING,
+            Severity.ERROR,
             "label_type",
             "label",
             bad,
             message("{count} cells cannot be read as attributes; the first is “{found}”.", found=first),
             message(
-                "They are ignored. Write them as {example}, as {spans}, as {triples}, or as “brand: Ellie Shoes; colour: red”.",
+                "Write them as {example}, as {spans}, as {triples}, or as “brand: Ellie Shoes; colour: red”.",
                 example=EXAMPLE,
                 spans=SPANS_EXAMPLE,
                 triples=TRIPLES_EXAMPLE,
@@ -190,6 +190,8 @@ class ExtractionRows(Rows):
             mask = np.array(list(map(bool, lost)), bool)
             found = common.shorten(lost[int(np.argmax(mask))][0]) if mask.any() else ""
             findings.rows(Severity.WARNING, code, "label", mask, replace(why, values={"found": found}), remedy)
+        spans = [None if r.spans is None else "; ".join(f"{s.name}: {s.text}" for s in r.spans) or N_("nothing") for r in rows]
+        findings.two_labels(("text",), pa.array(spans, pa.string()))
         recounted = np.array([bool(row.recounted) for row in rows], bool)
         findings.rows(
             Severity.INFO,

@@ -103,7 +103,7 @@ class MatchingRows(Rows):
             findings.texts("first")
             findings.texts("second")
             common.check_yes_no(findings)
-            findings.two_labels(("first", "second"), table["label"])
+            findings.two_labels(("first", "second"), common.floats(common.yes_no(table["label"])[0]), swapped=True)
         return findings.problems
 
     def fit(self, table: pa.Table, options: MatchingOptions) -> Spec:

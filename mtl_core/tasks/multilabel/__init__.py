@@ -204,6 +204,9 @@ class MultilabelRows(Rows):
                 ),
                 message("No action needed if these are the same tag; otherwise give them different names."),
             )
+        sets = found.drop_duplicates(["row", "key"]).sort_values(["row", "key"]).groupby("row")["key"].agg(", ".join)
+        sets = sets.reindex(range(len(known)), fill_value="").where(known, None)
+        findings.two_labels(("text", "second"), pa.array(sets, pa.string(), from_pandas=True))
         repeated = found[found.duplicated(["row", "key"])]
         findings.rows(
             Severity.INFO,

@@ -168,7 +168,9 @@ class ResponseSelectionRows(Rows):
         right = ~no_reply & ~no_turn
         if "label" in table.column_names:
             common.check_yes_no(findings, both=False)
-            right &= common.yes_no(table["label"])[0] == 1
+            label = common.yes_no(table["label"])[0]
+            findings.two_labels(("dialogue", "reply"), common.floats(label))
+            right &= label == 1
         if not (right & (findings.split == "train")).any() and not any(p.severity is Severity.ERROR for p in findings.problems):
             findings.table_wide(
                 Severity.ERROR,

@@ -175,6 +175,7 @@ class SearchRows(Rows):
             message("{count} labels are below 0; the first is {found}.", found=float(grades[np.argmax(negative)]) if len(grades) else 0),
             message("Grades start at 0, not relevant at all. Shift or replace them."),
         )
+        findings.two_labels(("query", "product"), common.floats(grades))
         if not (len(bad) and bad.all()) and findings.labels(~np.isnan(grades)):
             known = grades[(findings.split == "train") & ~np.isnan(grades)]
             if known.min() == known.max():
