@@ -1,9 +1,10 @@
 """`mtl_core.suggest` and `mtl_core.check`: a table looked at as a task of some kind would, with everything that is wrong with it."""
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import field as default
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from mtl_core.config.suggestions import Suggestion, columns_for, suggestions
 from mtl_core.config.tables import map_fields
 from mtl_core.config.understood import Understood, understood, understood_times
 from mtl_core.data.problems import DataError, Problem, Severity, has_errors
+from mtl_core.data.read import Table as FileTable
 from mtl_core.data.read import read_files
 from mtl_core.data.split import SplitConfig
 from mtl_core.data.store import divide
@@ -129,54 +131,80 @@ def check(
     Raises:
         ExperimentError: an unknown kind, field or option, or a value that does not fit; all of them together.
     """
+    others = {part: Path(file).expanduser() for part, file in (("validation", validation), ("test", test)) if file}
+    files = DataFiles({f"{part}_file": str(file) for part, file in others.items()}, encoding, sheet, dates)
+    with tempfile.TemporaryDirectory() as folder:
+
+        @cache
+        def read() -> FileTable:
+            path, name = _file(table, folder)
+            return read_files(path, others, name=name, encoding=encoding, sheet=sheet)
+
+        return _check(read, kind, columns, split, options, transactions, files)
+
+
+@dataclass(frozen=True)
+class DataFiles:
+    """How a table was said to be read. others: name of a part's file in the split → the file."""
+
+    others: dict[str, str]
+    encoding: str | None
+    sheet: str | None
+    dates: Dates | None
+
+
+def _check(
+    read: Callable[[], FileTable],
+    kind: str | None,
+    columns: Mapping[str, str | Sequence[str]] | None,
+    split: Mapping[str, Any] | None,
+    options: Mapping[str, Any] | None,
+    transactions: Mapping[str, Any] | None,
+    files: DataFiles,
+) -> CheckResult:
+    """As `check`. read: the table, however often it is asked for; raises DataError."""
     if kind is None:
         try:
-            first = next(iter(suggest(table, encoding=encoding, sheet=sheet)), None)
+            first = next(iter(suggestions(read().table, most=1)), None)
         except DataError as error:
             return CheckResult("", 0, {}, True, error.problems)
         if first is None:
             raise ExperimentError([Fault("kind", message("a table that suits no kind"), nearest("", KINDS))])
         made = first.transactions.model_dump(exclude_none=True) if first.transactions and not columns else None
-        if not split and not validation and not test:
-            split = first.split.model_dump(exclude_defaults=True)
-        files = {"validation": validation, "test": test, "encoding": encoding, "sheet": sheet, "dates": dates}
-        done = check(table, first.kind, columns or first.columns, split, options, transactions or made, **files)  # type: ignore[arg-type]
+        split = split or (None if files.others else first.split.model_dump(exclude_defaults=True))
+        done = _check(read, first.kind, columns or first.columns, split, options, transactions or made, files)
         return replace(done, suggested=not columns, suggestion=first)
     if kind not in KINDS:
         raise ExperimentError([Fault("kind", found_value(kind), nearest(kind, KINDS))])
     of = KINDS[kind]
     mapping = {field: [names] if isinstance(names, str) else list(names) for field, names in (columns or {}).items()}
     faults = list(_unknown(mapping, of))
-    others = {part: Path(file).expanduser() for part, file in (("validation", validation), ("test", test)) if file}
-    named = {f"{part}_file": str(file) for part, file in others.items()}
-    values = {**(split or {}), "by": "files", **named} if others else split or {}
+    values = {**(split or {}), "by": "files", **files.others} if files.others else split or {}
     split_options = _typed(SplitConfig, values, "split", faults)
     log = None if transactions is None else _typed(TransactionConfig, transactions, "transactions", faults)
-    _typed(DataConfig, {"file": "table", "encoding": encoding, "sheet": sheet, "dates": dates}, "", faults)
+    _typed(DataConfig, {"file": "table", "encoding": files.encoding, "sheet": files.sheet, "dates": files.dates}, "", faults)
     kind_options = _typed(of.Options, options or {}, "options", faults)
     if faults:
         raise ExperimentError(faults)
     rows, suggested, read_as, learned = 0, not mapping, None, dict[str, Understood]()
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            path, name = _file(table, folder)
-            read = read_files(path, others, name=name, encoding=encoding, sheet=sheet)
-            read_as = read.encoding
-            time = log.time if log else split_options.column if split_options.by == "time" else None
-            if time in read.table.column_names:
-                learned["time"] = understood_times(read.table.column(time), dates)
-            found, parts, more = divide(read.table, split_options, log, name, dates)
-            problems = [*read.problems, *more]
-            if suggested:
-                mapping = columns_for(found, of)
-            rows = found.num_rows
-            mapped = map_fields(of, found, parts, mapping, kind_options, name)
-            problems += mapped.problems
-            learned = understood(mapped, mapping, kind_options) | learned
-            if not has_errors(problems):
-                problems += doubts(mapped, mapping, kind_options, name)
-        except DataError as error:
-            problems = error.problems
+    try:
+        file = read()
+        read_as = file.encoding
+        time = log.time if log else split_options.column if split_options.by == "time" else None
+        if time in file.table.column_names:
+            learned["time"] = understood_times(file.table.column(time), files.dates)
+        found, parts, more = divide(file.table, split_options, log, file.name, files.dates)
+        problems = [*file.problems, *more]
+        if suggested:
+            mapping = columns_for(found, of)
+        rows = found.num_rows
+        mapped = map_fields(of, found, parts, mapping, kind_options, file.name)
+        problems += mapped.problems
+        learned = understood(mapped, mapping, kind_options) | learned
+        if not has_errors(problems):
+            problems += doubts(mapped, mapping, kind_options, file.name)
+    except DataError as error:
+        problems = error.problems
     problems.sort(key=lambda p: list(Severity).index(p.severity))
     return CheckResult(kind, rows, mapping, suggested, problems, encoding=read_as, understood=learned)
 

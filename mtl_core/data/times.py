@@ -42,8 +42,22 @@ class Times:
 
 def read_times(column: pa.Array | pa.ChunkedArray, dates: Dates | None = None) -> Times:
     """column: strings."""
-    found = _read(column, dates)
-    return replace(found, values=pa.chunked_array([found.values])) if isinstance(column, pa.ChunkedArray) else found
+    encoded = pc.dictionary_encode(column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column)
+    encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
+    found = _read(encoded.dictionary, dates)  # a log has few moments in many rows
+    of_row = encoded.indices
+    values = found.values.take(of_row)
+    remarks = []
+    for code, severity, distinct, why, remedy in found.remarks:
+        rows = _of_rows(distinct, of_row)
+        remarks.append((code, severity, rows, replace(why, values={**why.values, "count": int(rows.sum())}), remedy))
+    values = pa.chunked_array([values]) if isinstance(column, pa.ChunkedArray) else values
+    return Times(values, _of_rows(found.wrong, of_row), remarks)
+
+
+def _of_rows(distinct: np.ndarray, of_row: pa.Array) -> np.ndarray:
+    """(N,) bool out of what holds for each distinct value; False where there is none."""
+    return np.append(distinct, False)[pc.fill_null(of_row, len(distinct)).to_numpy(zero_copy_only=False)]
 
 
 def _read(column: pa.Array | pa.ChunkedArray, dates: Dates | None) -> Times:

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
 
 from mtl_core.evaluation.statistics import CONFIDENCE
 from mtl_core.evaluation.weighed import Weighed
@@ -110,5 +109,7 @@ def _over_seeds(value: float, values: Sequence[np.ndarray], of_rows: float, n_un
         return value, value, 1.0 if value == 0 else 0.0
     degrees = variance**2 / (of_rows**2 / (n_units - 1) + of_seeds**2 / freedom)
     error = math.sqrt(variance)
+    from scipy.special import stdtr, stdtrit  # a third of a second, for every command
+
     half = float(stdtrit(degrees, (1 + CONFIDENCE) / 2)) * error
     return value - half, value + half, float(2 * stdtr(degrees, -abs(value) / error))

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
 
@@ -18,6 +17,8 @@ def t_interval(values: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     values: (N, ...), nan where nothing is known, which n does not count. Returns two arrays of the shape (...). Of n = 1 half is inf:
     one value tells nothing of the spread. Of n = 0 both are nan.
     """
+    from scipy.special import stdtrit  # a third of a second, for every command
+
     values = np.asarray(values, dtype=np.float64)
     n = np.count_nonzero(~np.isnan(values), axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -26,6 +26,9 @@ def test_a_file_is_opened_once(messages: pd.DataFrame, tmp_path: Path) -> None:
     with opens(tmp_path / "messages.csv") as n:
         assert mtl.check(tmp_path / "messages.csv", kind="classification").usable
     assert n == [1]
+    with opens(tmp_path / "messages.csv") as n:
+        assert mtl.check(tmp_path / "messages.csv").usable, "also where the kind is suggested first"
+    assert n == [1]
 
 
 def test_columns_are_suggested(messages: pd.DataFrame) -> None:

@@ -123,3 +123,11 @@ def test_numbers_in_two_units_are_said(other: list[int], called: str) -> None:
 @pytest.mark.parametrize("numbers", [SECONDS, [20240101, 20240215, 20251231], list(range(1, 10**10, 10**8)), [0, *SECONDS], [1e9, None]])
 def test_numbers_of_one_unit_or_none_need_no_word(numbers: list[float]) -> None:
     assert as_times(pa.array(numbers, pa.float64())).remarks == []
+
+
+def test_rows_are_counted_where_a_moment_comes_again() -> None:
+    column = pa.chunked_array([["03/04/2024", "05/04/2024", None], ["03/04/2024", "soon", "03/04/2024", "soon"]])
+    found = as_times(column)
+    assert found.wrong.tolist() == [False, False, False, False, True, False, True] and found.values.null_count == 3
+    ((code, _, rows, why, _),) = found.remarks
+    assert (code, rows.sum(), why.values["count"]) == ("ambiguous_dates", 4, 4)
