@@ -57,7 +57,7 @@ def check(findings: common.TaskProblems, options: FeatureOptions) -> None:
     """Categories that tell nothing; numbers that are missing in some rows, or in all of them."""
     train = findings.table.filter(pa.array(findings.split == "train"))
     if "categories" in train.column_names and len(train):
-        columns = zip(common.category_columns(train["categories"]), _vocabularies(train, options), strict=True)
+        columns = zip(common.category_columns(train["categories"]), vocabularies(train, options.minimum_count), strict=True)
         if silent := sum(pc.count_distinct(column).as_py() < 2 or not known for column, known in columns):
             findings.table_wide(
                 Severity.WARNING,
@@ -94,20 +94,21 @@ def check(findings: common.TaskProblems, options: FeatureOptions) -> None:
 
 def fit(table: pa.Table, options: FeatureOptions) -> Spec:
     """vocabularies: the known values of each category, sorted; numbers: how each is transformed. Empty lists without such fields."""
-    spec: Spec = {"vocabularies": _vocabularies(table, options), "numbers": []}
+    spec: Spec = {"vocabularies": vocabularies(table, options.minimum_count), "numbers": []}
     if "numbers" in table.column_names:
         values = common.number_matrix(table["numbers"])
         spec["numbers"] = [_fit_number(values[:, f], options) for f in range(values.shape[1])]
     return spec
 
 
-def _vocabularies(table: pa.Table, options: FeatureOptions) -> list[list[str]]:
-    vocabularies = []
+def vocabularies(table: pa.Table, minimum_count: int) -> list[list[str]]:
+    """Of each column of categories the values that stand in so many rows, sorted."""
+    found = []
     for column in common.category_columns(table["categories"]) if "categories" in table.column_names else []:
         counts = pc.value_counts(column)
-        frequent = pc.greater_equal(counts.field("counts"), options.minimum_count)
-        vocabularies.append(sorted(counts.field("values").filter(frequent).to_pylist()))
-    return vocabularies
+        frequent = pc.greater_equal(counts.field("counts"), minimum_count)
+        found.append(sorted(counts.field("values").filter(frequent).to_pylist()))
+    return found
 
 
 def encode(table: pa.Table, spec: Spec) -> dict[str, Any]:
@@ -147,6 +148,13 @@ def known_codes(column: pa.ChunkedArray, vocabulary: list[str]) -> np.ndarray:
         missed = np.flatnonzero(codes == UNSEEN)
         codes[missed] = [alone.get(_meant(value), UNSEEN) for value in column.take(pa.array(missed)).to_pylist()]
     return codes
+
+
+def as_known(column: pa.ChunkedArray, vocabulary: list[str]) -> pa.ChunkedArray:
+    """The values as the vocabulary spells them, where it has them."""
+    codes = known_codes(column, vocabulary)
+    spelled = pa.array(vocabulary, pa.string()).take(pa.array(codes - 1, mask=codes == UNSEEN))
+    return pc.coalesce(spelled, column)
 
 
 def _meant(name: str) -> object:

@@ -131,6 +131,7 @@ def test_what_a_text_is_written_from_holds_all_extra_columns_as_words() -> None:
     spec = kind.rows.fit(table, options)
     encoded = kind.rows.encode(table.append_column("knowledge", [["size: 7", None]]), spec, options)
     assert encoded["source"].to_pylist() == ["shoe\nsize: 7; a", "hat\nb; c; 2.5"] and encoded["given"].to_pylist() == ["shoe", "hat"]
+    assert spec.pop("seen") == [["a", "b"], ["", "c"]]
     assert spec == kind.rows.plain.rows.fit(table, options) and kind.rows.slots(
         options, ["source", "knowledge"]
     ) == kind.rows.plain.rows.slots(options)

@@ -66,6 +66,9 @@ class ExtraOptions(Options):
     )
 
 
+SEEN = "seen"  # in a spec
+
+
 class ExtraRows(Rows):
     """The rows of a kind, with its extra columns. plain: the kind without; added: the fields that it has not."""
 
@@ -113,7 +116,8 @@ class ExtraRows(Rows):
         return self.plain.rows.keep(self._with_text(table, options), split, options, seed)
 
     def fit(self, table: pa.Table, options: Any) -> Spec:
-        """`extras`, where the head reads any: what `features.fit` gives; slot: of which text; knowledge: whether it is embedded."""
+        """`extras`, where the head reads any: what `features.fit` gives; slot: of which text; knowledge: whether it is embedded. `seen`:
+        the values of categories that are written as words."""
         given = self._with_text(table, options)
         spec, slot = self.plain.rows.fit(given, options), self._slot(given, options)
         extras: Spec = {"vocabularies": [], "numbers": []}
@@ -121,6 +125,8 @@ class ExtraRows(Rows):
             extras = features.fit(table, FEATURES)
         beside_a_text = bool(self.plain.rows.slots(options, table.column_names))  # else it is the text
         extras[KNOWLEDGE] = beside_a_text and KNOWLEDGE in table.column_names and self._embeds(options)
+        if self._writes(options) and "categories" in self.added & set(table.column_names):
+            spec = {**spec, SEEN: features.vocabularies(table, 1)}
         return {**spec, "extras": {**extras, "slot": slot.name}} if slot and any(extras.values()) else spec
 
     def encode(self, table: pa.Table, spec: Spec, options: Any) -> pa.Table:
@@ -132,7 +138,7 @@ class ExtraRows(Rows):
                 encoded = encoded.append_column(name, column)
             if extras[KNOWLEDGE]:
                 encoded = encoded.append_column(KNOWLEDGE, linearised(table[KNOWLEDGE])[0])
-        slot, behind = self._slot(table, options), self._behind(table, options)
+        slot, behind = self._slot(table, options), self._behind(table, options, spec.get(SEEN, []))
         if slot is None or behind is None:
             return encoded
         column, half = encoded[slot.name], self.plain.extras_of[1]
@@ -168,13 +174,15 @@ class ExtraRows(Rows):
         found = [s for s in self.plain.rows.slots(options, table.column_names) if s.shape != "many" and s.reads != "ids"]
         return next((s for s in found if s.name == self.plain.extras_of[0]), found[0] if found else None)
 
-    def _behind(self, table: pa.Table, options: Any) -> pa.ChunkedArray | None:
-        """What is written behind each row's text."""
+    def _behind(self, table: pa.Table, options: Any, seen: list[list[str]]) -> pa.ChunkedArray | None:
+        """What is written behind each row's text; categories as training spelled them."""
         parts, given = [], self.added & set(table.column_names)
         if KNOWLEDGE in given and not self._embeds(options):
             parts.append(linearised(table[KNOWLEDGE])[0].to_pylist())
         if self._writes(options) and "categories" in given:
-            parts += [column.to_pylist() for column in common.category_columns(table["categories"])]
+            columns = common.category_columns(table["categories"])
+            known = seen or [[]] * len(columns)  # checkpoints of older programs do not say
+            parts += [features.as_known(column, values).to_pylist() for column, values in zip(columns, known, strict=False)]
         if self._writes(options) and "numbers" in given:
             parts += [["" if np.isnan(n) else f"{n:g}" for n in column] for column in common.number_matrix(table["numbers"]).T]
         return pa.chunked_array([["; ".join(filter(None, row)) for row in zip(*parts, strict=True)]], pa.string()) if parts else None
@@ -191,7 +199,7 @@ class ExtraRows(Rows):
         return type(self.plain.rows).naive(self, table, split, spec, options, part)
 
     def choices(self, spec: Spec) -> dict[str, list[list[str]]]:
-        own = spec.get("extras", {}).get("vocabularies")
+        own = spec.get("extras", {}).get("vocabularies") or spec.get(SEEN)
         return {**self.plain.rows.choices(spec), **({"categories": own} if own else {})}
 
     def draws_groups(self, options: Any) -> bool:
