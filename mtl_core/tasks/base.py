@@ -275,17 +275,13 @@ class Report(ABC):
         "probabilities": {...}} or {"probability": 0.12} or {"relevance": 0.7}."""
 
     def classes(self, spec: Spec) -> list[str]:
-        """Of a kind whose answers are classes that a person may name (its options have `class_names`): all that an answer may be, as the
-        table spells them; else none."""
+        """Of a kind whose answers are names out of a fixed set, which a person may call otherwise (`naming.NamedOptions`): all of them, as
+        the table spells them; else none. `answers` calls them by `naming.called`."""
         return []
 
-    def named(self, spec: Spec, names: Mapping[str, str]) -> Spec:
-        """`spec` with which `answers` calls classes as people do. names: class → its name; what is not in it keeps its spelling."""
-        return spec
-
-    def named_panels(self, panels: list[dict[str, Any]], names: Mapping[str, str]) -> list[dict[str, Any]]:
-        """Panels as they were written, in which classes are called as people do."""
-        return panels
+    def label_called(self, label: str, spec: Spec) -> str:
+        """A label as the table writes it, with the `classes` that it names called by `naming.called`."""
+        return label
 
     def relevance(self, scores: np.ndarray) -> np.ndarray:
         """(R,) in [0, 1], out of `scores`: what a catalogue of the field that is ranked (see `ranks`) is sorted by."""

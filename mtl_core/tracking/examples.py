@@ -13,6 +13,7 @@ from mtl_core.data.values import as_numbers
 from mtl_core.evaluation.predictions import PredictedRows, load_predictions, predictions_file
 from mtl_core.tasks import KINDS, common
 from mtl_core.tasks.base import Spec, TaskKind, columns_of
+from mtl_core.tasks.naming import named
 from mtl_core.tracking.runs import Run, RunError
 from mtl_core.tracking.table_rows import table_rows
 
@@ -86,6 +87,16 @@ def example(run: Run, task: str, row: int) -> Example:
         return Example(row, values, {columns[blanked][i]: word for i, word in hidden.items()})
     said = [c for name, f in given.items() if name not in asked and f.type != "group" for c in columns[name]]
     return Example(row, values, {c: text for c in said if (text := _text(cells.get(c)))})
+
+
+def labels_called(run: Run, task: str, labels: Mapping[str, str]) -> dict[str, str]:
+    """Labels of an `Example`, the classes in them called as people do. What the table has another word for is left out."""
+    names = run.class_names(task)
+    if not names or not (spec := run.specs().get(task)):
+        return {}
+    spec, report = named(spec, names), KINDS[run.tasks[task].kind].report
+    found = {column: report.label_called(text, spec) for column, text in labels.items()}
+    return {column: text for column, text in found.items() if text != labels[column]}
 
 
 def blanked_slot(run: Run, task: str) -> str | None:

@@ -12,6 +12,7 @@ from mtl_core.studies.answers import Differing, differing
 from mtl_core.studies.compare import Group
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import columns_of
+from mtl_core.tracking.examples import labels_called
 from mtl_core.tracking.runs import Run, RunError
 from mtl_core.tracking.table_rows import table_rows
 from pages.parts.frame import language
@@ -113,11 +114,19 @@ def _with_texts(rows: pd.DataFrame, run: Run, task: str, names: tuple[str, str],
     table = pd.DataFrame({_("Row"): rows["row"].to_numpy()})
     for column in dict.fromkeys(c for c in order if c in texts.columns):
         table[column] = texts[column].map(_cell).to_numpy()
+        if column in columns.get("label", ()):
+            table[column] = [_called(run, task, column, text) for text in table[column]]
     for name, side in zip(names, ("first", "second"), strict=True):
         table[_("{run} answers").format(run=name)] = rows[side].map(_cell).to_numpy()
     table[_("Confidence")] = rows["confidence"].to_numpy()
     table[_("Who is right")] = rows["who"].map(lambda who: words[who]).to_numpy()
     return table.dropna(axis="columns", how="all")
+
+
+def _called(run: Run, task: str, column: str, label: str) -> str:
+    """A label of the table, and what people call it."""
+    called = labels_called(run, task, {column: label})
+    return f"{called[column]} ({label})" if called else label
 
 
 def _cell(value: Any) -> str:

@@ -64,7 +64,7 @@ def show(run: Run, task: str, predictor: "Predictor", place: str, _: Translate) 
     if refused := state.get("refused"):
         st.warning(plain(refused.text(_)), icon=":material/warning:")
     if "answer" in state:
-        _answer(predictor, task, place, state, _)
+        _answer(run, predictor, task, place, state, _)
 
 
 def _ask(task: str, predictor: "Predictor", values: dict[str, Any], names: Mapping[str, str], state: dict[str, Any]) -> None:
@@ -76,12 +76,12 @@ def _ask(task: str, predictor: "Predictor", values: dict[str, Any], names: Mappi
         state["refused"] = error.message
 
 
-def _answer(predictor: "Predictor", task: str, place: str, state: dict[str, Any], _: Translate) -> None:
+def _answer(run: Run, predictor: "Predictor", task: str, place: str, state: dict[str, Any], _: Translate) -> None:
     asked = [cell for v in state["question"].values() for cell in (v if isinstance(v, list) else [v]) if cell not in (None, "")]
     said = " · ".join(f"{cell:g}" if isinstance(cell, float) else str(cell) for cell in asked)
     st.caption(_("Asked: {question}").format(question=plain(_short(said))))
     if found := state.get("example"):
-        _said_by_the_table(found, predictor.kinds[task], predictor.columns(task), state["names"], _)
+        _said_by_the_table(found, examples.labels_called(run, task, found.labels), predictor.kinds[task], predictor.columns(task), _)
     if why := doubt.of(state["answer"], _):
         st.info(why, icon=":material/help:")
     for field, kept, total, end in state.get("cut", ()):
@@ -90,10 +90,16 @@ def _answer(predictor: "Predictor", task: str, place: str, state: dict[str, Any]
     forms.answer(predictor.kinds[task], state["answer"], place, _)
 
 
-def _said_by_the_table(found: examples.Example, kind: TaskKind, columns: Collection[str], names: Mapping[str, str], _: Translate) -> None:
+def _said_by_the_table(found: examples.Example, called: Mapping[str, str], kind: TaskKind, columns: Collection[str], _: Translate) -> None:
+    """called: column → its label as people call it, where that is not what the table says."""
+
+    def said(column: str, text: str) -> str:
+        name = called.get(column)
+        return f"**{plain(_short(text))}**" if name is None else f"**{plain(_short(name))}** ({plain(_short(text))})"
+
     row = f"{found.row:,}"
     if found.labels:
-        labels = ", ".join(f"{plain(column)} = **{plain(_short(names.get(text, text)))}**" for column, text in found.labels.items())
+        labels = ", ".join(f"{plain(column)} = {said(column, text)}" for column, text in found.labels.items())
         st.markdown(_("Row {row} of the table says: {labels}").format(row=row, labels=labels))
         return
     without = [plain(_(field.help)) for field in kind.fields if field.type == "label" and field.name not in columns]

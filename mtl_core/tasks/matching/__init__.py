@@ -10,14 +10,14 @@ from pydantic import Field as Setting
 from mtl_core.base.messages import N_
 from mtl_core.data.problems import Problem
 from mtl_core.evaluation import metrics, weighed
-from mtl_core.tasks import common, vectors
+from mtl_core.tasks import common, naming, vectors
 from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.matching.suiting import suits
 
-SAME, DIFFERENT = N_("same"), N_("different")
+WORDS = {"1": N_("same"), "0": N_("different")}
 
 
-class MatchingOptions(vectors.VectorOptions):
+class MatchingOptions(naming.NamedOptions, vectors.VectorOptions):
     class_weights: Literal["none", "balanced"] = Setting(
         "none",
         title=N_("Class weights"),
@@ -77,7 +77,7 @@ class MatchingReport(Report):
         matrix = metrics.confusion_matrix(1 - same, 1 - labels.astype(np.int64), np.arange(2))
         return [
             Panel("table", N_("Precision and recall by threshold"), {"columns": header, "rows": rows}),
-            Panel("matrix", N_("Confusion matrix"), {"labels": [SAME, DIFFERENT], "values": matrix.tolist()}),
+            Panel("matrix", N_("Confusion matrix"), {"labels": list(WORDS.values()), "classes": list(WORDS), "values": matrix.tolist()}),
         ]
 
     def guesses(self, fields: Collection[str]) -> bool:
@@ -87,7 +87,21 @@ class MatchingReport(Report):
         return common.yes_or_no(scores)
 
     def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
-        return [{"label": SAME if s >= spec["threshold"] else DIFFERENT, "probability": float(s)} for s in scores.astype(np.float64)]
+        """`probability` is that of the answer, which is not 0.5 at least where another threshold was chosen."""
+        named = [(spelled, word if (name := naming.called(spec, spelled)) == spelled else name) for spelled, word in WORDS.items()]
+        found = []
+        for score in scores.astype(np.float64):
+            spelled, name = named[0] if score >= spec["threshold"] else named[1]
+            shares = {name: share for (_, name), share in zip(named, (float(score), float(1 - score)), strict=True)}
+            answer = {"label": name} if name == WORDS[spelled] else naming.labelled(name, spelled)
+            found.append({**answer, "probability": shares[name], "probabilities": shares})
+        return found
+
+    def classes(self, spec: Spec) -> list[str]:
+        return list(WORDS)
+
+    def label_called(self, label: str, spec: Spec) -> str:
+        return naming.yes_or_no_called(label, spec)
 
 
 REPORT = MatchingReport()
@@ -104,6 +118,7 @@ class MatchingRows(Rows):
             findings.texts("second")
             common.check_yes_no(findings)
             findings.two_labels(("first", "second"), table["label"])
+            naming.check(findings, WORDS, options)
         return findings.problems
 
     def fit(self, table: pa.Table, options: MatchingOptions) -> Spec:
