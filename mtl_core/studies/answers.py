@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from mtl_core.evaluation.predictions import load_predictions
-from mtl_core.evaluation.weighed import Ratio
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.naming import named
 from mtl_core.tracking.runs import Run
@@ -30,13 +29,13 @@ class Differing:
 def differing(first: Run, second: Run, task: str, split: str) -> Differing:
     """split: validation or test. Raises FileNotFoundError: one of them keeps no predictions; KeyError: no such task."""
     kind = KINDS[first.tasks[task].kind]
-    sides, shown, rights, sure, exact = [], [], [], [], True
+    exact = bool(kind.report.right_means)
+    sides, shown, rights, sure = [], [], [], []
     for run in (first, second):
         about, kept = load_predictions(run.folder, task, split, kind.report.types)
         spec = dict(about.spec)
-        weighed = kind.report.weighed(kept.scores, kept.labels, kept.groups, spec) if kept.groups is None else None
-        exact = exact and isinstance(weighed, Ratio)
-        rights.append(pd.Series(weighed.right if isinstance(weighed, Ratio) else np.zeros(len(kept.rows), bool), kept.rows))
+        found = kind.report.right(kept.scores, kept.labels, spec) if exact else np.zeros(len(kept.rows), bool)
+        rights.append(pd.Series(found, kept.rows))
         answers = kind.report.answers(kept.scores, named(spec, names) if (names := run.class_names(task)) else spec)
         confidence = [answer.get("probability", np.nan) if "label" in answer else np.nan for answer in answers]
         called = [_said(answer) for answer in answers] if names else kept.answers

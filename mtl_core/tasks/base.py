@@ -237,6 +237,13 @@ class Rows(ABC):
         return {}
 
 
+BY_LOSS = N_(
+    "No single row is right or wrong in such a task. Predicted well: the fifth of the rows with the lowest loss, whose predictions are "
+    "nearest to their labels; predicted badly: the fifth with the highest."
+)
+"""What stands for right and wrong where a kind has no `right_means`."""
+
+
 class Report(ABC):
     """What becomes of scores: metrics, panels, answers. Stateless.
 
@@ -244,6 +251,14 @@ class Report(ABC):
     """
 
     types: tuple[type, ...] = ()
+    right_means: str = ""
+    """What `right` calls right, one sentence, marked with N_; empty: no single row is right or wrong."""
+
+    def right(self, scores: np.ndarray, labels: np.ndarray, spec: Spec) -> np.ndarray:
+        """(R,) bool: which rows are answered right, of kinds with `right_means`; of others rows are told apart by their loss.
+
+        It is what *Predict* offers as a right or a wrong row, and what *Compare* says of rows that two runs answer differently."""
+        raise TypeError("No single row is right or wrong in this kind.")
 
     def tuned(self, scores: np.ndarray, labels: np.ndarray, spec: Spec, options: Any) -> Spec:
         """What is chosen on the watched validation rows, such as a threshold, at every evaluation: entries that replace those of `spec`

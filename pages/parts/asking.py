@@ -8,7 +8,7 @@ import streamlit as st
 
 from mtl_core.base.messages import Translate
 from mtl_core.data.problems import InputError
-from mtl_core.tasks.base import TaskKind
+from mtl_core.tasks.base import BY_LOSS, TaskKind
 from mtl_core.tracking import examples
 from mtl_core.tracking.runs import Run
 from pages.parts import doubt, forms, question
@@ -34,13 +34,17 @@ def show(run: Run, task: str, predictor: "Predictor", place: str, _: Translate) 
     if examples.has_examples(run, task):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(_("Try a row of the table:"), width="content")
+            means = predictor.kinds[task].report.right_means
             offered = [
                 ("any", ":material/casino:", _("Random")),
-                ("right", ":material/check:", _("One it got right")),
-                ("wrong", ":material/close:", _("One it got wrong")),
+                ("right", ":material/check:", _("One it got right") if means else _("One predicted well")),
+                ("wrong", ":material/close:", _("One it got wrong") if means else _("One predicted badly")),
             ]
+            drawn = _("A row of the test split, where the run was evaluated on it, else of the validation split.")
             for wanted, icon, label in offered[:1] if examples.blanked_slot(run, task) else offered:
-                st.button(label, icon=icon, key=f"row_{wanted}", on_click=question.take, args=(run, task, wanted, predictor, place, state))
+                hint = drawn if wanted == "any" else f"{_(means or BY_LOSS)} {drawn}"
+                with_these = (run, task, wanted, predictor, place, state)
+                st.button(label, icon=icon, key=f"row_{wanted}", on_click=question.take, args=with_these, help=hint)
     with st.form(f"form.{place}"):
         values = forms.inputs(fields, columns, predictor.choices(task), place, _, _lengths(run.folder, task, run))
         asked = st.form_submit_button(_("Predict"), type="primary", icon=":material/play_arrow:")
@@ -81,6 +85,8 @@ def _answer(run: Run, predictor: "Predictor", task: str, place: str, state: dict
     said = " · ".join(f"{cell:g}" if isinstance(cell, float) else str(cell) for cell in asked)
     st.caption(_("Asked: {question}").format(question=plain(_short(said))))
     if found := state.get("example"):
+        if (why := state.get("wanted", "any")) != "any":
+            _drawn_as(why, predictor.kinds[task], _)
         _said_by_the_table(found, examples.labels_called(run, task, found.labels), predictor.kinds[task], predictor.columns(task), _)
     if why := doubt.of(state["answer"], _):
         st.info(why, icon=":material/help:")
@@ -88,6 +94,15 @@ def _answer(run: Run, predictor: "Predictor", task: str, place: str, state: dict
         text = _("“{field}” is cut: the model reads {kept} of {total} tokens, up to “… {end}”.")
         st.info(text.format(field=plain(field), kept=kept, total=total, end=plain(end)), icon=":material/content_cut:")
     forms.answer(predictor.kinds[task], state["answer"], place, _)
+
+
+def _drawn_as(wanted: examples.Wanted, kind: TaskKind, _: Translate) -> None:
+    """What the row was asked for as, with what that means."""
+    if kind.report.right_means:
+        said = _("Drawn from the rows that the run got right.") if wanted == "right" else _("Drawn from the rows that the run got wrong.")
+    else:
+        said = _("Drawn from the rows predicted well.") if wanted == "right" else _("Drawn from the rows predicted badly.")
+    st.caption(f"{said} {_(kind.report.right_means or BY_LOSS)}")
 
 
 def _said_by_the_table(found: examples.Example, called: Mapping[str, str], kind: TaskKind, columns: Collection[str], _: Translate) -> None:

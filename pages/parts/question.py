@@ -21,6 +21,7 @@ LONGEST_LINK = 1500
 def take(run: Run, task: str, wanted: examples.Wanted, predictor: "Predictor", place: str, state: dict[str, Any]) -> None:
     try:
         fill(examples.example(run, task, examples.choose_row(run, task, wanted, random.randrange(2**31))), task, predictor, place, state)
+        state["wanted"] = wanted
     except RunError as error:
         state.clear()
         state["refused"] = error.message

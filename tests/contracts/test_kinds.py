@@ -329,3 +329,12 @@ def test_names_of_a_fixed_set_are_called_as_people_do(predictor: Predictor, name
     labels = [row["label"] if isinstance(row["label"], str) else str(row["label"]) for row in kind.example]
     assert any("« " in kind.report.label_called(label, named(spec, names)) for label in labels)
     assert [kind.report.label_called(label, spec) for label in labels] == labels, "nobody named anything"
+
+
+@every_kind
+def test_what_counts_as_a_right_row_is_said_where_rows_are_right_or_wrong(name: str) -> None:
+    report = KINDS[name].report
+    assert bool(report.right_means) == ("right" in vars(type(report)))
+    if not report.right_means:
+        with pytest.raises(TypeError, match="right or wrong"):
+            report.right(np.zeros(1), np.zeros(1), {})

@@ -81,6 +81,12 @@ def test_the_threshold_is_chosen_on_one_set_of_rows_and_used_on_another() -> Non
     assert KIND.report.label_called("no", naming.named(chosen, {"0": "another product"})) == "another product"
 
 
+def test_a_row_is_right_whichever_answer_it_has() -> None:
+    """Also where nothing is the same, which F1 says nothing of."""
+    right = KIND.report.right(np.array([0.3, 0.1, 0.3, 0.1], np.float32), np.array([1, 0, 0, 1.0]), {"threshold": 0.25})
+    assert right.tolist() == [True, True, False, False]
+
+
 def test_the_report_calls_both_answers_as_people_do() -> None:
     panels = [vars(panel) for panel in KIND.report.panels(np.array([0.9, 0.1]), np.array([1.0, 0]), None, {"threshold": 0.5})]
     assert naming.named_panels(panels, {"0": "another product"})[1]["data"]["labels"] == ["same", "another product"]

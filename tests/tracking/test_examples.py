@@ -46,6 +46,16 @@ def test_right_and_wrong_rows(found: Run, seed: int) -> None:
     assert 10 <= examples.choose_row(found, "mood", "any", seed) < 20
 
 
+def test_a_wrong_row_that_is_not_there_is_said(found: Run) -> None:
+    """A row that was answered right is never offered as a wrong one."""
+    labels, scores = np.array([1, 1]), np.tile(np.array([[0.2, 0.8]], np.float32), (2, 1))
+    block = PredictedRows(np.array([11, 13]), scores, labels, None, np.array([0.2, 0.3], np.float32), ["b"] * 2)
+    write_predictions(found.folder, About("mood", "classification", "test", 5, {"classes": ["a", "b"], "out_of_scope": ""}), [block])
+    assert examples.choose_row(found, "mood", "right", 0) in {11, 13}
+    with pytest.raises(RunError, match="All 2 evaluated rows of the task “mood” were answered right"):
+        examples.choose_row(found, "mood", "wrong", 0)
+
+
 def test_without_kept_predictions(found: Run, workspace: Workspace, tmp_path: Path) -> None:
     other = create_run(EXPERIMENT, workspace, tmp_path)
     assert not examples.has_examples(other, "mood")

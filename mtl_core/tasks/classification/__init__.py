@@ -60,6 +60,11 @@ FIELDS = (
 
 
 class ClassificationReport(Report):
+    right_means = N_("Right: the answer is the row's label.")
+
+    def right(self, scores: np.ndarray, labels: np.ndarray, spec: Spec) -> np.ndarray:
+        return classes.called(scores, spec) == labels.astype(np.int64)
+
     def tuned(self, scores: np.ndarray, labels: np.ndarray, spec: Spec, options: ClassificationOptions) -> Spec:
         """threshold: the doubt above which at most `rejected_share` of the rows within scope are turned away."""
         within = labels < len(spec["classes"])
@@ -80,7 +85,7 @@ class ClassificationReport(Report):
         return metrics.defined(values | classes.scope_metrics(scores, labels, spec))
 
     def weighed(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> weighed.Ratio:
-        return weighed.mean(classes.called(scores, spec) == labels.astype(np.int64))
+        return weighed.mean(self.right(scores, labels, spec))
 
     def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
         labels, predicted, names = labels.astype(np.int64), classes.called(scores, spec), classes.names_of(spec)

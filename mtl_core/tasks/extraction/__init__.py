@@ -88,6 +88,11 @@ FIELDS = (
 
 class ExtractionReport(Report):
     types = (Span,)
+    right_means = N_("Right: all attributes of the row and no others, each at its place in the text.")
+
+    def right(self, scores: np.ndarray, labels: np.ndarray, spec: Spec) -> np.ndarray:
+        hits, called, support = self._by_row(scores, labels).T
+        return np.asarray((hits == called) & (hits == support))
 
     def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
         hits, called, support, _ = (sum(counts.values()) for counts in _counts(scores, labels))
@@ -96,8 +101,12 @@ class ExtractionReport(Report):
         return dict(zip(("precision", "recall", "f1"), _rates(hits, called, support), strict=True))
 
     def weighed(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> weighed.Ratio:
-        counts = np.array([[sum(c.values()) for c in _counts(scores[i : i + 1], labels[i : i + 1])[:3]] for i in range(len(scores))])
-        return weighed.f1(*counts.reshape(-1, 3).T)
+        return weighed.f1(*self._by_row(scores, labels).T)
+
+    def _by_row(self, scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """(R, 3): spans of each row that are right, predicted, true."""
+        counts = [[sum(c.values()) for c in _counts(scores[i : i + 1], labels[i : i + 1])[:3]] for i in range(len(scores))]
+        return np.array(counts).reshape(-1, 3)
 
     def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
         hits, called, support, cut = _counts(scores, labels)

@@ -55,6 +55,11 @@ FIELDS = (
 
 
 class MatchingReport(Report):
+    right_means = N_("Right: the answer is the row's label.")
+
+    def right(self, scores: np.ndarray, labels: np.ndarray, spec: Spec) -> np.ndarray:
+        return np.asarray((scores.astype(np.float64) >= spec["threshold"]) == (labels > 0.5))
+
     def tuned(self, scores: np.ndarray, labels: np.ndarray, spec: Spec, options: MatchingOptions) -> Spec:
         return {"threshold": metrics.best_threshold(scores, labels)}
 

@@ -100,6 +100,11 @@ FIELDS = (
 
 
 class MultilabelReport(Report):
+    right_means = N_("Right: all tags of the row and no others.")
+
+    def right(self, scores: np.ndarray, labels: np.ndarray, spec: Spec) -> np.ndarray:
+        return np.asarray(((scores.astype(np.float64) >= spec["threshold"]) == (labels > 0.5)).all(axis=1))
+
     def tuned(self, scores: np.ndarray, labels: np.ndarray, spec: Spec, options: MultilabelOptions) -> Spec:
         return {"threshold": metrics.best_threshold(scores, labels)} if options.threshold is None else {}
 

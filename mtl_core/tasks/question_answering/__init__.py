@@ -97,6 +97,10 @@ FIELDS = (
 
 class QuestionAnsweringReport(Report):
     types = (Answer,)
+    right_means = N_("Right: the answer is that of the row, word for word, or none where the row has none.")
+
+    def right(self, scores: np.ndarray, labels: np.ndarray, spec: Spec) -> np.ndarray:
+        return np.asarray(_measured(scores, labels, spec)[0] == 1)
 
     def tuned(self, scores: np.ndarray, labels: np.ndarray, spec: Spec, options: QuestionAnsweringOptions) -> Spec:
         """The threshold with the highest F1, halfway between two margins."""
