@@ -245,6 +245,11 @@ class Run:
                 found[task] = named_panels(found[task], names)
         return found
 
+    def latest_reports(self) -> tuple[str, dict[str, list[dict[str, Any]]]]:
+        """The split that they are of, and `reports`: of test rows where there are any, else of validation rows."""
+        found = {split: reports for split in ("test", "validation") if (reports := self.reports(split))}
+        return next(iter(found.items()), ("validation", {}))
+
     def _journalled_reports(self, split: str) -> dict[str, list[dict[str, Any]]]:
         """Of a run of an older version, which wrote them into its journal."""
         reports: dict[str, list[dict[str, Any]]] = {}
