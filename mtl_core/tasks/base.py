@@ -294,6 +294,10 @@ class Report(ABC):
         the table spells them; else none. `answers` calls them by `naming.called`."""
         return []
 
+    def said_by_no_label(self, options: Any) -> str:
+        """What an empty label means, marked with N_; empty: that nothing is known."""
+        return ""
+
     def label_called(self, label: str, spec: Spec) -> str:
         """A label as the table writes it, with the `classes` that it names called by `naming.called`."""
         return label

@@ -23,7 +23,7 @@ Wanted = Literal["any", "right", "wrong"]
 @dataclass(frozen=True)
 class Example:
     """row: its number in the table, from 0. values: field → what was in each of its columns (a text, a number, a list of texts, None).
-    labels: column → what the table says is right, as it is written there."""
+    labels: column → what the table says is right, as it is written there; of an empty label what that means, to be translated."""
 
     row: int
     values: dict[str, list[Any]]
@@ -78,7 +78,10 @@ def example(run: Run, task: str, row: int) -> Example:
         hidden = _blank(values[blanked], np.random.default_rng(row))
         return Example(row, values, {columns[blanked][i]: word for i, word in hidden.items()})
     said = [c for name, f in given.items() if name not in asked and f.type != "group" for c in columns[name]]
-    return Example(row, values, {c: text for c in said if (text := _text(cells.get(c)))})
+    empty = KINDS[config.kind].report.said_by_no_label(config.options)
+    label = next((columns[f.name] for f in fields if f.type == "label" and f.required), []) if empty else []
+    labels = {c: _text(cells.get(c)) or (empty if c in label else "") for c in said}
+    return Example(row, values, {c: text for c, text in labels.items() if text})
 
 
 def labels_called(run: Run, task: str, labels: Mapping[str, str]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from mtl_core.tracking import examples
 from mtl_core.tracking.runs import Run
 from pages.parts import doubt, forms, question
 from pages.parts.text import plain
+from pages.parts.url import in_vain
 
 if TYPE_CHECKING:
     from mtl_core.inference.predictor import Predictor
@@ -29,7 +30,7 @@ def show(run: Run, task: str, predictor: "Predictor", place: str, _: Translate) 
     state = st.session_state.setdefault("asked", {}).setdefault(place, {})
     if st.session_state.get("asking") != place:  # a link is about the task that it opened on
         first, st.session_state.asking = "asking" not in st.session_state, place
-        if first:
+        if first and not in_vain("run", "task"):  # a row of another table is not what the link was about
             question.follow_link(run, task, predictor, place, state)
     if examples.has_examples(run, task):
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -87,7 +88,7 @@ def _answer(run: Run, predictor: "Predictor", task: str, place: str, state: dict
     if found := state.get("example"):
         if (why := state.get("wanted", "any")) != "any":
             _drawn_as(why, predictor.kinds[task], _)
-        _said_by_the_table(found, examples.labels_called(run, task, found.labels), predictor.kinds[task], predictor.columns(task), _)
+        _said_by_the_table(run, task, found, predictor.kinds[task], predictor.columns(task), _)
     if why := doubt.of(state["answer"], _):
         st.info(why, icon=":material/help:")
     for field, kept, total, end in state.get("cut", ()):
@@ -105,11 +106,12 @@ def _drawn_as(wanted: examples.Wanted, kind: TaskKind, _: Translate) -> None:
     st.caption(f"{said} {_(kind.report.right_means or BY_LOSS)}")
 
 
-def _said_by_the_table(found: examples.Example, called: Mapping[str, str], kind: TaskKind, columns: Collection[str], _: Translate) -> None:
-    """called: column → its label as people call it, where that is not what the table says."""
+def _said_by_the_table(run: Run, task: str, found: examples.Example, kind: TaskKind, columns: Collection[str], _: Translate) -> None:
+    called, empty = examples.labels_called(run, task, found.labels), kind.report.said_by_no_label(run.tasks[task].options)
 
     def said(column: str, text: str) -> str:
         name = called.get(column)
+        text = _(text) if text == empty else text
         return f"**{plain(_short(text))}**" if name is None else f"**{plain(_short(name))}** ({plain(_short(text))})"
 
     row = f"{found.row:,}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from mtl_core.base.messages import Message
+from mtl_core.base.messages import Message, message
 from mtl_core.tracking import examples
 from mtl_core.tracking.runs import Run, RunError
 from pages.parts import forms
@@ -45,14 +45,15 @@ def follow_link(run: Run, task: str, predictor: "Predictor", place: str, state: 
     elif typed is not None:
         fields = predictor.fields(task)
         try:
-            forms.fill({str(k): list(v) for k, v in json.loads(typed).items()}, fields, place)
+            forms.fill(forms.as_filled(json.loads(typed), fields, predictor.columns(task)), fields, place)
         except (ValueError, TypeError, AttributeError):
+            state["refused"] = message("The question in the link cannot be read. Ask it here.")
             return
         state.update(due=True, filled=forms.filled(fields, predictor.columns(task), place))
 
 
 def _no_row(task: str, row: str) -> Message:
-    return Message("The table of the task “{task}” has no row {row}.", {"task": task, "row": row})
+    return message("The table of the task “{task}” has no row {row}.", task=task, row=row)
 
 
 def link(state: dict[str, Any]) -> None:

@@ -102,6 +102,18 @@ def test_numbers_of_a_row_are_read_as_training_read_their_column(found: Run, wor
     assert [examples.example(found, "mood", row).values["numbers"] for row in (0, 1)] == [[1125.0], [0.5]]
 
 
+def test_an_empty_label_that_means_something_is_said(workspace: Workspace, tmp_path: Path) -> None:
+    """No answer is an answer; of others an empty label is none."""
+    task = {"kind": "question_answering", "data": "t", "columns": {"question": "q", "passage": "p", "answer": "a"}}
+    for means, labels in (("no_answer", {"a": "no answer"}), ("not_labelled", {})):
+        values = {"data": {"t": {"file": "t.csv"}}, "tasks": {"qa": {**task, "options": {"empty_means": means}}}}
+        (tmp_path / "t.csv").write_text("q,p,a\nwhat?,a red bag,red\nhow?,a red bag,\n", encoding="utf-8")
+        made = create_run(experiment := experiment_from_dict(values), workspace, tmp_path)
+        made.status["datasets"] = {"t": store(experiment, "t", workspace, tmp_path, False).hash}
+        assert examples.example(made, "qa", 0).labels == {"a": "red"}
+        assert examples.example(made, "qa", 1).labels == labels
+
+
 def test_lengths_of_the_columns(found: Run) -> None:
     lengths = examples.lengths(found, "mood")
     assert lengths["title"] == 7 and lengths["body"] == 150  # of the first ten rows, as there are no fifty

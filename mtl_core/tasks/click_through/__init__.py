@@ -328,6 +328,7 @@ KIND = TaskKind(
     ),
     primary="auc",
     answer_fields={
+        "probability": AnswerField(N_("Probability of a click")),
         "click": AnswerField(N_("Click")),
         "purchase_after_click": AnswerField(N_("Purchase after a click")),
         "click_and_purchase": AnswerField(N_("Click and purchase")),

@@ -11,7 +11,7 @@ from mtl_core.base.messages import N_
 from mtl_core.data.problems import Problem
 from mtl_core.evaluation import metrics, weighed
 from mtl_core.tasks import common, naming, vectors
-from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
+from mtl_core.tasks.base import AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.matching.suiting import suits
 
 WORDS = {"1": N_("same"), "0": N_("different")}
@@ -92,14 +92,14 @@ class MatchingReport(Report):
         return common.yes_or_no(scores)
 
     def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
-        """`probability` is that of the answer, which is not 0.5 at least where another threshold was chosen."""
+        """`probability` is that of the answer, which may be below 0.5: `threshold` is chosen on validation."""
         named = [(spelled, word if (name := naming.called(spec, spelled)) == spelled else name) for spelled, word in WORDS.items()]
         found = []
         for score in scores.astype(np.float64):
             spelled, name = named[0] if score >= spec["threshold"] else named[1]
             shares = {name: share for (_, name), share in zip(named, (float(score), float(1 - score)), strict=True)}
             answer = {"label": name} if name == WORDS[spelled] else naming.labelled(name, spelled)
-            found.append({**answer, "probability": shares[name], "probabilities": shares})
+            found.append({**answer, "probability": shares[name], "probabilities": shares, "threshold": spec["threshold"]})
         return found
 
     def classes(self, spec: Spec) -> list[str]:
@@ -177,6 +177,7 @@ KIND = TaskKind(
         MetricInfo("recall", N_("Match recall"), N_("Share of true matches that are found, at that threshold.")),
     ),
     primary="f1",
+    answer_fields={"threshold": AnswerField(N_("Same from a probability of"))},
     rows=MatchingRows(),
     report=REPORT,
     load_head=head_of(__name__),

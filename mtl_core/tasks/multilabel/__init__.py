@@ -15,7 +15,7 @@ from mtl_core.data.problems import Problem, Severity
 from mtl_core.data.values import cleaned
 from mtl_core.evaluation import metrics, weighed
 from mtl_core.tasks import common, naming, vectors
-from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
+from mtl_core.tasks.base import AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.multilabel.suiting import suits
 
 SEPARATORS = (",", ";", "|", "/", "，", "；", "、")
@@ -152,9 +152,13 @@ class MultilabelReport(Report):
             {
                 **naming.labelled(joined(names, best, has), joined(tags, best, has)),
                 "probabilities": {names[c]: float(row[c]) for c in best[:SHOWN_TAGS]},
+                "threshold": spec["threshold"],
             }
             for row, has, best in zip(scores, given, order, strict=True)
         ]
+
+    def said_by_no_label(self, options: MultilabelOptions) -> str:
+        return N_("no tag") if options.empty == "no_tag" else ""
 
     def classes(self, spec: Spec) -> list[str]:
         return list(spec["tags"])
@@ -368,6 +372,7 @@ KIND = TaskKind(
         ),
     ),
     primary="micro_f1",
+    answer_fields={"threshold": AnswerField(N_("Tags from a probability of"))},
     measured_by=("separator", "empty", "minimum_count"),
     rows=MultilabelRows(),
     report=REPORT,

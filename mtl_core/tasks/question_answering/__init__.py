@@ -135,6 +135,9 @@ class QuestionAnsweringReport(Report):
         header = [N_("question"), N_("exact match"), "F1", N_("rows"), N_("beyond the max sequence length")]
         return [Panel("table", N_("Answers"), {"columns": header, "rows": rows})]
 
+    def said_by_no_label(self, options: QuestionAnsweringOptions) -> str:
+        return N_("no answer") if options.empty_means == "no_answer" else ""
+
     def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         for a in scores:
