@@ -67,19 +67,6 @@ def filled(fields: Sequence[Field], columns: dict[str, list[str]], prefix: str) 
     return {f.name: [st.session_state.get(f"{prefix}.{f.name}.{i}") for i in range(len(columns[f.name]))] for f in fields}
 
 
-def as_filled(given: Mapping[str, Any], fields: Sequence[Field], columns: Mapping[str, Sequence[str]]) -> dict[str, list[Any]]:
-    """What a link says that stands in the widgets, as of `filled`. Raises ValueError: a value that a widget cannot hold."""
-    found: dict[str, list[Any]] = {}
-    for field in fields:
-        values = list(given.get(field.name, ()))[: len(columns[field.name])]
-        for value in values:
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if value is not None and not (number if field.type == "number" else isinstance(value, str)):
-                raise ValueError(value)
-        found[field.name] = [float(value) if isinstance(value, int) else value for value in values]
-    return found
-
-
 def is_empty(values: dict[str, Any]) -> bool:
     """Whether nothing was filled in at all: blanks and characters that no one sees are nothing."""
     cells = [cell for value in values.values() for cell in (value if isinstance(value, list) else [value])]
