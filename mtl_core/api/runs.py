@@ -240,7 +240,7 @@ class Run(record.Run):
 
     def _panels(self, task: str, split: str | None) -> list[dict[str, Any]]:
         self.known(task)
-        reports = self.reports(split) if split else self.reports("test") or self.reports("validation")
+        reports = self.reports(split) if split else self.latest_reports()[1]
         if task not in reports:
             raise RunError(message("The run “{run}” has no report of the task “{task}”.", run=self.id, task=task))
         return reports[task]

@@ -15,6 +15,7 @@ from mtl_core.studies.paired import known_tests, too_good
 from mtl_core.tasks.base import Field, TaskKind
 from mtl_core.tracking import keeping
 from mtl_core.tracking.runs import Run, list_runs, run
+from mtl_core.tracking.status import SPLITS
 
 
 def estimate(experiment: Experiment, base: Path, workspace: Workspace, n_runs: int, as_json: bool) -> int:
@@ -187,7 +188,7 @@ def print_outcome(of: Run, tasks: dict[str, dict[str, dict[str, float]]], worksp
 def report(args: argparse.Namespace, workspace: Workspace) -> int:
     found = run(workspace, args.run)
     tasks = found.result()["tasks"]
-    reports = found.reports("test") or found.reports("validation")
+    split, reports = found.latest_reports()
     series = found.series()
     seen, guessed = series.seen, {task: curve for task, curve in series.pseudo_labels.items() if curve.last}
     if args.task is not None:
@@ -203,7 +204,17 @@ def report(args: argparse.Namespace, workspace: Workspace) -> int:
         rows = {task: {"training_rows": s.rows, "drawn": s.drawn, "times": s.times} for task, s in seen.items()}
         tests = {task: bounds for task, bounds in known_tests(found, workspace).items() if task in tasks}
         made = {task: [{"step": step, "rows": int(n)} for step, n in curve.points] for task, curve in guessed.items()}
-        print_json({**result, "tasks": tasks, "seen": rows, "pseudo_labels": made, "test_intervals": tests, "reports": reports})
+        print_json(
+            {
+                **result,
+                "tasks": tasks,
+                "seen": rows,
+                "pseudo_labels": made,
+                "test_intervals": tests,
+                "reports": reports,
+                "reports_split": split,
+            }
+        )
         return OK
     print(f"{found.name} ({found.id}): {found.state}")
     if found.error:
@@ -219,7 +230,7 @@ def report(args: argparse.Namespace, workspace: Workspace) -> int:
         print_table(["task", "pseudo-labels", "since step", "the first at step"], last)
     for task, panels in reports.items():
         for panel in panels:
-            print(f"\n{task}: {panel['title']}")
+            print(f"\n{task}: {panel['title']} · {SPLITS[split]}")
             print_panel(panel["data"])
     return OK
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from mtl_core.api.runs import panel_rows
 from mtl_core.data.problems import Problem
+from mtl_core.tracking.status import PARTS
 
 OK, FAILED, WRONG_CALL = 0, 1, 2
 """Exit codes."""
@@ -38,7 +39,7 @@ def print_metrics(tasks: dict[str, dict[str, dict[str, float]]]) -> None:
         for metric in dict.fromkeys(m for part in parts for m in values.get(part, {})):
             numbers = [values.get(part, {}).get(metric) for part in parts]
             rows.append([task, metric, *("" if n is None else f"{n:.4f}" for n in numbers)])
-    print_table(["task", "metric", *parts], rows)
+    print_table(["task", "metric", *(PARTS[part] for part in parts)], rows)
 
 
 def print_panel(data: dict[str, Any]) -> None:

@@ -27,11 +27,6 @@ class Ratio:
             found: np.ndarray = weights @ self.above.astype(np.float64) / np.where(below > 0, below, np.nan)
         return found
 
-    @property
-    def right(self) -> np.ndarray:
-        """(N,) whether a row could not be better."""
-        return np.asarray((self.below > 0) & (self.above >= self.below))
-
 
 def mean(values: np.ndarray) -> Ratio:
     """values: (N,)."""

@@ -24,6 +24,7 @@ from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import Field, TaskKind, columns_of
 from mtl_core.tasks.common import category_columns
 from mtl_core.tasks.features import UNSEEN, known_codes
+from mtl_core.tasks.naming import named
 
 BLOCK_ROWS = 4096
 
@@ -92,10 +93,7 @@ class Predictor:
         for start in range(0, len(rows), most):
             table = self._table(task, rows[start : start + most], start)
             scores, unseen = self._scores(task, table), self._unseen(task, table)
-            found = report.answers(scores, report.named(spec, given))
-            for answer, spelled, unknown in zip(found, report.answers(scores, spec) if given else found, unseen, strict=True):
-                if answer.get("label") != spelled.get("label"):
-                    answer = {"label": answer["label"], "class": spelled["label"], **answer}
+            for answer, unknown in zip(report.answers(scores, named(spec, given)), unseen, strict=True):
                 answers.append({**answer, "unseen": unknown} if unknown else answer)
         return answers
 

@@ -1,14 +1,14 @@
 """The rows that two runs answer differently: out of their kept predictions, joined by the rows' numbers. No torch."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from mtl_core.evaluation.predictions import load_predictions
-from mtl_core.evaluation.weighed import Ratio
 from mtl_core.tasks import KINDS
+from mtl_core.tasks.naming import named
 from mtl_core.tracking.runs import Run
 
 Who = Literal["first", "second", "neither"]
@@ -29,16 +29,16 @@ class Differing:
 def differing(first: Run, second: Run, task: str, split: str) -> Differing:
     """split: validation or test. Raises FileNotFoundError: one of them keeps no predictions; KeyError: no such task."""
     kind = KINDS[first.tasks[task].kind]
-    sides, shown, rights, sure, exact = [], [], [], [], True
+    exact = bool(kind.report.right_means)
+    sides, shown, rights, sure = [], [], [], []
     for run in (first, second):
         about, kept = load_predictions(run.folder, task, split, kind.report.types)
         spec = dict(about.spec)
-        weighed = kind.report.weighed(kept.scores, kept.labels, kept.groups, spec) if kept.groups is None else None
-        exact = exact and isinstance(weighed, Ratio)
-        rights.append(pd.Series(weighed.right if isinstance(weighed, Ratio) else np.zeros(len(kept.rows), bool), kept.rows))
-        answers = kind.report.answers(kept.scores, kind.report.named(spec, names) if (names := run.class_names(task)) else spec)
-        confidence = [answer.get("probability", np.nan) for answer in answers]
-        called = [next(iter(answer.values())) for answer in answers] if names else kept.answers
+        found = kind.report.right(kept.scores, kept.labels, spec) if exact else np.zeros(len(kept.rows), bool)
+        rights.append(pd.Series(found, kept.rows))
+        answers = kind.report.answers(kept.scores, named(spec, names) if (names := run.class_names(task)) else spec)
+        confidence = [answer.get("probability", np.nan) if "label" in answer else np.nan for answer in answers]
+        called = [_said(answer) for answer in answers] if names else kept.answers
         shown.append(pd.Series(called, kept.rows, dtype=object))
         sure.append(pd.Series(confidence, kept.rows, dtype=np.float64))
         sides.append(pd.DataFrame({"answer": pd.Series(kept.answers, dtype=object), "loss": kept.losses}).set_index(kept.rows))
@@ -57,3 +57,9 @@ def differing(first: Run, second: Run, task: str, split: str) -> Differing:
     frame = frame.assign(order=order)[both["answer_1"].ne(both["answer_2"])]
     frame = frame.sort_values(["order", "row"], ascending=[False, True], kind="stable").drop(columns="order").reset_index(drop=True)
     return Differing(frame[["row", "first", "second", "confidence", "who"]], len(both), exact)
+
+
+def _said(answer: dict[str, Any]) -> Any:
+    """An answer in a cell: its first entry; of a number that is near a grade with a name, that too."""
+    first = next(iter(answer.values()))
+    return f"{first:.4f} ({answer['nearest']})" if "nearest" in answer else first

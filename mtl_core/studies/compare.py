@@ -61,7 +61,7 @@ class Comparison:
     warnings: list[Message]
 
 
-def compare(runs: Sequence[RunResult], baseline: str | None = None, part: Part = "test") -> Comparison:
+def compare(runs: Sequence[RunResult], baseline: str | None = None, part: Part = "best") -> Comparison:
     """baseline: the name of one of `runs`, None for the first. Raises ValueError: no runs, names that are not unique, no such baseline."""
     by_name = {run.name: run for run in runs}
     if not runs or len(by_name) != len(runs):

@@ -237,6 +237,13 @@ class Rows(ABC):
         return {}
 
 
+BY_LOSS = N_(
+    "No single row is right or wrong in such a task. Predicted well: the fifth of the rows with the lowest loss, whose predictions are "
+    "nearest to their labels; predicted badly: the fifth with the highest."
+)
+"""What stands for right and wrong where a kind has no `right_means`."""
+
+
 class Report(ABC):
     """What becomes of scores: metrics, panels, answers. Stateless.
 
@@ -244,6 +251,14 @@ class Report(ABC):
     """
 
     types: tuple[type, ...] = ()
+    right_means: str = ""
+    """What `right` calls right, one sentence, marked with N_; empty: no single row is right or wrong."""
+
+    def right(self, scores: np.ndarray, labels: np.ndarray, spec: Spec) -> np.ndarray:
+        """(R,) bool: which rows are answered right, of kinds with `right_means`; of others rows are told apart by their loss.
+
+        It is what *Predict* offers as a right or a wrong row, and what *Compare* says of rows that two runs answer differently."""
+        raise TypeError("No single row is right or wrong in this kind.")
 
     def tuned(self, scores: np.ndarray, labels: np.ndarray, spec: Spec, options: Any) -> Spec:
         """What is chosen on the watched validation rows, such as a threshold, at every evaluation: entries that replace those of `spec`
@@ -275,17 +290,17 @@ class Report(ABC):
         "probabilities": {...}} or {"probability": 0.12} or {"relevance": 0.7}."""
 
     def classes(self, spec: Spec) -> list[str]:
-        """Of a kind whose answers are classes that a person may name (its options have `class_names`): all that an answer may be, as the
-        table spells them; else none."""
+        """Of a kind whose answers are names out of a fixed set, which a person may call otherwise (`naming.NamedOptions`): all of them, as
+        the table spells them; else none. `answers` calls them by `naming.called`."""
         return []
 
-    def named(self, spec: Spec, names: Mapping[str, str]) -> Spec:
-        """`spec` with which `answers` calls classes as people do. names: class → its name; what is not in it keeps its spelling."""
-        return spec
+    def said_by_no_label(self, options: Any) -> str:
+        """What an empty label means, marked with N_; empty: that nothing is known."""
+        return ""
 
-    def named_panels(self, panels: list[dict[str, Any]], names: Mapping[str, str]) -> list[dict[str, Any]]:
-        """Panels as they were written, in which classes are called as people do."""
-        return panels
+    def label_called(self, label: str, spec: Spec) -> str:
+        """A label as the table writes it, with the `classes` that it names called by `naming.called`."""
+        return label
 
     def relevance(self, scores: np.ndarray) -> np.ndarray:
         """(R,) in [0, 1], out of `scores`: what a catalogue of the field that is ranked (see `ranks`) is sorted by."""

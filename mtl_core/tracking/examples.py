@@ -10,20 +10,20 @@ import pyarrow as pa
 
 from mtl_core.base.messages import message
 from mtl_core.data.values import as_numbers
-from mtl_core.evaluation.predictions import PredictedRows, load_predictions, predictions_file
+from mtl_core.evaluation.predictions import load_predictions, predictions_file
 from mtl_core.tasks import KINDS, common
-from mtl_core.tasks.base import Spec, TaskKind, columns_of
+from mtl_core.tasks.base import columns_of
+from mtl_core.tasks.naming import named
 from mtl_core.tracking.runs import Run, RunError
 from mtl_core.tracking.table_rows import table_rows
 
 Wanted = Literal["any", "right", "wrong"]
-_TRIES = 300  # rows that are looked at for a right or a wrong one
 
 
 @dataclass(frozen=True)
 class Example:
     """row: its number in the table, from 0. values: field → what was in each of its columns (a text, a number, a list of texts, None).
-    labels: column → what the table says is right, as it is written there."""
+    labels: column → what the table says is right, as it is written there; of an empty label what that means, to be translated."""
 
     row: int
     values: dict[str, list[Any]]
@@ -38,33 +38,26 @@ def has_examples(run: Run, task: str) -> bool:
 def choose_row(run: Run, task: str, wanted: Wanted, seed: int) -> int:
     """A row of the test split, where the run has one, else of validation; drawn by `seed`.
 
-    Right is a row whose own metric is 1, wrong one below. Of kinds that measure no single row (rankings, numbers) right are the fifth
-    of the rows with the lowest loss, wrong those with the highest. Raises RunError: no predictions were kept.
+    What is right the kind says (`Report.right`); of others (rankings, numbers) right are the fifth of the rows with the lowest loss, wrong
+    those with the highest. Raises RunError: no predictions were kept; no row is as wanted.
     """
     kind = KINDS[run.tasks[task].kind]
     part = next((p for p in ("test", "validation") if predictions_file(run.folder, task, p).is_file()), None)
     if part is None:
         raise RunError(message("The run “{run}” keeps no predictions of the task “{task}”.", run=run.id, task=task))
     about, kept = load_predictions(run.folder, task, part, kind.report.types)
-    order = np.random.default_rng(seed).permutation(len(kept.rows))
-    if wanted != "any":
-        right = _judged(kind, kept, order[:_TRIES], dict(about.spec))
-        if right is None or not (found := order[: len(right)][right == (wanted == "right")]).size:
-            by_loss = np.argsort(kept.losses, kind="stable")
-            fifth = max(1, len(by_loss) // 5)
-            found = np.random.default_rng(seed).permutation(by_loss[:fifth] if wanted == "right" else by_loss[-fifth:])
-        order = found
-    return int(kept.rows[order[0]])
-
-
-def _judged(kind: TaskKind, kept: PredictedRows, order: np.ndarray, spec: Spec) -> np.ndarray | None:
-    """(len(order),) bool: whether each is right; None where the kind measures no single row."""
-    infos = {info.name: info for info in kind.metrics}
-    name = next((n for n in (kind.primary, "accuracy") if n in infos and infos[n].higher_is_better), None)
-    if name is None or kept.groups is not None:
-        return None
-    values = [kind.report.evaluate(kept.scores[[i]], kept.labels[[i]], None, spec).get(name) for i in order]
-    return None if any(value is None for value in values) else np.array(values) == 1.0
+    found = np.arange(len(kept.rows))
+    if wanted != "any" and kind.report.right_means:
+        found = np.flatnonzero(kind.report.right(kept.scores, kept.labels, dict(about.spec)) == (wanted == "right"))
+    elif wanted != "any":
+        by_loss = np.argsort(kept.losses, kind="stable")
+        fifth = max(1, len(by_loss) // 5)
+        found = by_loss[:fifth] if wanted == "right" else by_loss[-fifth:]
+    if not len(found):
+        every = message("All {n} evaluated rows of the task “{task}” were answered right.", n=len(kept.rows), task=task)
+        none = message("None of the {n} evaluated rows of the task “{task}” was answered right.", n=len(kept.rows), task=task)
+        raise RunError(every if wanted == "wrong" else none)
+    return int(kept.rows[np.random.default_rng(seed).choice(found)])
 
 
 def example(run: Run, task: str, row: int) -> Example:
@@ -85,7 +78,20 @@ def example(run: Run, task: str, row: int) -> Example:
         hidden = _blank(values[blanked], np.random.default_rng(row))
         return Example(row, values, {columns[blanked][i]: word for i, word in hidden.items()})
     said = [c for name, f in given.items() if name not in asked and f.type != "group" for c in columns[name]]
-    return Example(row, values, {c: text for c in said if (text := _text(cells.get(c)))})
+    empty = KINDS[config.kind].report.said_by_no_label(config.options)
+    label = next((columns[f.name] for f in fields if f.type == "label" and f.required), []) if empty else []
+    labels = {c: _text(cells.get(c)) or (empty if c in label else "") for c in said}
+    return Example(row, values, {c: text for c, text in labels.items() if text})
+
+
+def labels_called(run: Run, task: str, labels: Mapping[str, str]) -> dict[str, str]:
+    """Labels of an `Example`, the classes in them called as people do. What the table has another word for is left out."""
+    names = run.class_names(task)
+    if not names or not (spec := run.specs().get(task)):
+        return {}
+    spec, report = named(spec, names), KINDS[run.tasks[task].kind].report
+    found = {column: report.label_called(text, spec) for column, text in labels.items()}
+    return {column: text for column, text in found.items() if text != labels[column]}
 
 
 def blanked_slot(run: Run, task: str) -> str | None:

@@ -16,7 +16,7 @@ from mtl_core.base.files import write_atomically
 from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace
 from mtl_core.tasks import KINDS
-from mtl_core.tasks.classification.classes import clashing
+from mtl_core.tasks.naming import clashing
 from mtl_core.tracking.runs import NOTED, Run, list_runs, run
 from mtl_core.tracking.status import RunError, RunState
 

@@ -28,7 +28,7 @@ from mtl_core.config.experiment import Experiment, TaskConfig, experiment_from_y
 from mtl_core.config.tables import stamps
 from mtl_core.data.problems import DataError, Problem
 from mtl_core.evaluation.predictions import read_report
-from mtl_core.tasks import KINDS
+from mtl_core.tasks.naming import named_panels
 from mtl_core.tracking.series import Curve, Series
 from mtl_core.tracking.status import Owner, RunError, RunState, read_status, result_of, write_status
 from mtl_core.training.events import Event, Failed, from_json
@@ -242,8 +242,13 @@ class Run:
             found = self._journalled_reports(split)
         for task in found.keys() & self.tasks.keys():
             if names := self.class_names(task):
-                found[task] = KINDS[self.tasks[task].kind].report.named_panels(found[task], names)
+                found[task] = named_panels(found[task], names)
         return found
+
+    def latest_reports(self) -> tuple[str, dict[str, list[dict[str, Any]]]]:
+        """The split that they are of, and `reports`: of test rows where there are any, else of validation rows."""
+        found = {split: reports for split in ("test", "validation") if (reports := self.reports(split))}
+        return next(iter(found.items()), ("validation", {}))
 
     def _journalled_reports(self, split: str) -> dict[str, list[dict[str, Any]]]:
         """Of a run of an older version, which wrote them into its journal."""

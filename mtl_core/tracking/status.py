@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 
 from mtl_core.base.files import write_atomically
-from mtl_core.base.messages import Message
+from mtl_core.base.messages import N_, Message
 from mtl_core.training.events import Event, Finished
 
 
@@ -57,6 +57,17 @@ class Owner:
             return abs(process.create_time() - self.started) < 2 and process.status() != psutil.STATUS_ZOMBIE
         except psutil.Error:
             return False
+
+
+SPLITS = {"validation": N_("Validation"), "test": N_("Test (final)")}
+"""What figures are of. Choices are made on validation rows; test rows are the final word, whatever page or command shows them."""
+PARTS = {
+    "before": N_("Before training (validation)"),
+    "best": N_("Best (validation)"),
+    "test": N_("Test (final)"),
+    "peak": N_("Test (final), at the task's own best step"),
+}
+"""Of a run's result: what people call it, with the split that it is of."""
 
 
 def read_status(folder: Path) -> dict[str, Any]:

@@ -81,8 +81,9 @@ def _verdicts(now: AlonePlan, outcome: Verdicts, _: Translate) -> None:
     st.dataframe(styled, hide_index=True, height="content", key="alone_table", alt=_("Single-task and joint training of each task"))
     st.caption(
         _(
-            "On the test split: mean over the seeds ± half the 95 % confidence interval. Changes are paired by seed, and higher is "
-            "better; a result is significant where the interval excludes 0. Overall: mean relative change from single-task training."
+            "On the test split (final; weights are chosen on validation rows): mean over the seeds ± half the 95 % confidence interval. "
+            "Changes are paired by seed, and higher is better; a result is significant where the interval excludes 0. Overall: mean "
+            "relative change from single-task training."
         )
     )
     halves = {_(WAYS[row.name]): {one.task: (one.change.value, one.change.half) for one in row.tasks} for row in outcome.rows}

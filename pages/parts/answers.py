@@ -12,6 +12,7 @@ from mtl_core.studies.answers import Differing, differing
 from mtl_core.studies.compare import Group
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import columns_of
+from mtl_core.tracking.examples import labels_called
 from mtl_core.tracking.runs import Run, RunError
 from mtl_core.tracking.table_rows import table_rows
 from pages.parts.frame import language
@@ -20,6 +21,7 @@ from pages.parts.url import keep
 
 PAGE = 20
 MOST_DOWNLOADED = 10_000
+NEARER_MEANS = N_("Nearer: the run whose loss on the row is lower, so that its prediction is less far from the label.")
 WHO = {"all": N_("All"), "first": N_("{run} is right"), "second": N_("{run} is right"), "neither": N_("Neither")}
 NEARER = {"all": N_("All"), "first": N_("{run} is nearer"), "second": N_("{run} is nearer"), "neither": N_("Equally near")}
 
@@ -57,14 +59,15 @@ def _list(found: Differing, first: Run, second: Run, other: str, baseline: str, 
     counts = found.rows["who"].value_counts()
     keep("who", "all", words, remember=True)
 
+    heading = _("Who is right") if found.exact else _("Who is nearer")
+    means = KINDS[first.tasks[task].kind].report.right_means or NEARER_MEANS
+
     def counted(who: str) -> str:
         return f"{plain(words[who])} · {len(found.rows) if who == 'all' else counts.get(who, 0):,}"
 
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.segmented_control(
-            _("Who is right"), list(words), key="who", required=True, format_func=counted, wrap=True, label_visibility="collapsed"
-        )
-        st.caption(_("{n:,} of {of:,} rows are answered differently; the surest come first.").format(n=len(found.rows), of=found.n))
+        st.segmented_control(heading, list(words), key="who", required=True, format_func=counted, wrap=True, label_visibility="collapsed")
+        st.caption(_differing(found, _).format(n=len(found.rows), of=found.n), help=_(means))
     rows = found.rows if st.session_state.who == "all" else found.rows[found.rows["who"] == st.session_state.who]
     if rows.empty:
         st.caption(_("No such rows."))
@@ -74,7 +77,7 @@ def _list(found: Differing, first: Run, second: Run, other: str, baseline: str, 
     number = min(st.session_state.get(key, 1), n_pages)
     shown = rows.iloc[(number - 1) * PAGE : number * PAGE]
     try:
-        table = _with_texts(shown, first, task, (baseline, other), words, _)
+        table = _with_texts(shown, first, task, (baseline, other), words, heading, _)
     except RunError as error:
         st.caption(error.message.text(_))
         return
@@ -95,7 +98,9 @@ def _list(found: Differing, first: Run, second: Run, other: str, baseline: str, 
         st.download_button(
             _("Download as CSV"),
             lambda: (
-                _with_texts(rows.head(MOST_DOWNLOADED), first, task, (baseline, other), words, _).to_csv(index=False).encode("utf-8-sig")
+                _with_texts(rows.head(MOST_DOWNLOADED), first, task, (baseline, other), words, heading, _)
+                .to_csv(index=False)
+                .encode("utf-8-sig")
             ),
             f"{task}.csv",
             "text/csv",
@@ -104,8 +109,10 @@ def _list(found: Differing, first: Run, second: Run, other: str, baseline: str, 
         )
 
 
-def _with_texts(rows: pd.DataFrame, run: Run, task: str, names: tuple[str, str], words: dict[str, str], _: Translate) -> pd.DataFrame:
-    """rows: as of `Differing`; with what the table holds for them."""
+def _with_texts(
+    rows: pd.DataFrame, run: Run, task: str, names: tuple[str, str], words: dict[str, str], heading: str, _: Translate
+) -> pd.DataFrame:
+    """rows: as of `Differing`; with what the table holds for them. words: of each `Who`, under `heading`."""
     config = run.tasks[task]
     columns = columns_of(KINDS[config.kind].fields, config.columns)
     order = [c for field, several in columns.items() if field != "label" for c in several] + list(columns.get("label", []))
@@ -113,11 +120,25 @@ def _with_texts(rows: pd.DataFrame, run: Run, task: str, names: tuple[str, str],
     table = pd.DataFrame({_("Row"): rows["row"].to_numpy()})
     for column in dict.fromkeys(c for c in order if c in texts.columns):
         table[column] = texts[column].map(_cell).to_numpy()
+        if column in columns.get("label", ()):
+            table[column] = [_called(run, task, column, text) for text in table[column]]
     for name, side in zip(names, ("first", "second"), strict=True):
         table[_("{run} answers").format(run=name)] = rows[side].map(_cell).to_numpy()
     table[_("Confidence")] = rows["confidence"].to_numpy()
-    table[_("Who is right")] = rows["who"].map(lambda who: words[who]).to_numpy()
+    table[heading] = rows["who"].map(lambda who: words[who]).to_numpy()
     return table.dropna(axis="columns", how="all")
+
+
+def _differing(found: Differing, _: Translate) -> str:
+    if found.rows["confidence"].notna().any():
+        return _("{n:,} of {of:,} rows are answered differently; the surest come first.")
+    return _("{n:,} of {of:,} rows are answered differently; the largest differences come first.")
+
+
+def _called(run: Run, task: str, column: str, label: str) -> str:
+    """A label of the table, and what people call it."""
+    called = labels_called(run, task, {column: label})
+    return f"{called[column]} ({label})" if called else label
 
 
 def _cell(value: Any) -> str:

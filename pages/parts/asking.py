@@ -8,11 +8,12 @@ import streamlit as st
 
 from mtl_core.base.messages import Translate
 from mtl_core.data.problems import InputError
-from mtl_core.tasks.base import TaskKind
+from mtl_core.tasks.base import BY_LOSS, TaskKind
 from mtl_core.tracking import examples
 from mtl_core.tracking.runs import Run
 from pages.parts import doubt, forms, question
 from pages.parts.text import plain
+from pages.parts.url import in_vain
 
 if TYPE_CHECKING:
     from mtl_core.inference.predictor import Predictor
@@ -29,18 +30,22 @@ def show(run: Run, task: str, predictor: "Predictor", place: str, _: Translate) 
     state = st.session_state.setdefault("asked", {}).setdefault(place, {})
     if st.session_state.get("asking") != place:  # a link is about the task that it opened on
         first, st.session_state.asking = "asking" not in st.session_state, place
-        if first:
+        if first and not in_vain("run", "task"):  # a row of another table is not what the link was about
             question.follow_link(run, task, predictor, place, state)
     if examples.has_examples(run, task):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(_("Try a row of the table:"), width="content")
+            means = predictor.kinds[task].report.right_means
             offered = [
                 ("any", ":material/casino:", _("Random")),
-                ("right", ":material/check:", _("One it got right")),
-                ("wrong", ":material/close:", _("One it got wrong")),
+                ("right", ":material/check:", _("One it got right") if means else _("One predicted well")),
+                ("wrong", ":material/close:", _("One it got wrong") if means else _("One predicted badly")),
             ]
+            drawn = _("A row of the test split, where the run was evaluated on it, else of the validation split.")
             for wanted, icon, label in offered[:1] if examples.blanked_slot(run, task) else offered:
-                st.button(label, icon=icon, key=f"row_{wanted}", on_click=question.take, args=(run, task, wanted, predictor, place, state))
+                hint = drawn if wanted == "any" else f"{_(means or BY_LOSS)} {drawn}"
+                with_these = (run, task, wanted, predictor, place, state)
+                st.button(label, icon=icon, key=f"row_{wanted}", on_click=question.take, args=with_these, help=hint)
     with st.form(f"form.{place}"):
         values = forms.inputs(fields, columns, predictor.choices(task), place, _, _lengths(run.folder, task, run))
         asked = st.form_submit_button(_("Predict"), type="primary", icon=":material/play_arrow:")
@@ -64,7 +69,7 @@ def show(run: Run, task: str, predictor: "Predictor", place: str, _: Translate) 
     if refused := state.get("refused"):
         st.warning(plain(refused.text(_)), icon=":material/warning:")
     if "answer" in state:
-        _answer(predictor, task, place, state, _)
+        _answer(run, predictor, task, place, state, _)
 
 
 def _ask(task: str, predictor: "Predictor", values: dict[str, Any], names: Mapping[str, str], state: dict[str, Any]) -> None:
@@ -76,12 +81,14 @@ def _ask(task: str, predictor: "Predictor", values: dict[str, Any], names: Mappi
         state["refused"] = error.message
 
 
-def _answer(predictor: "Predictor", task: str, place: str, state: dict[str, Any], _: Translate) -> None:
+def _answer(run: Run, predictor: "Predictor", task: str, place: str, state: dict[str, Any], _: Translate) -> None:
     asked = [cell for v in state["question"].values() for cell in (v if isinstance(v, list) else [v]) if cell not in (None, "")]
     said = " · ".join(f"{cell:g}" if isinstance(cell, float) else str(cell) for cell in asked)
     st.caption(_("Asked: {question}").format(question=plain(_short(said))))
     if found := state.get("example"):
-        _said_by_the_table(found, predictor.kinds[task], predictor.columns(task), state["names"], _)
+        if (why := state.get("wanted", "any")) != "any":
+            _drawn_as(why, predictor.kinds[task], _)
+        _said_by_the_table(run, task, found, predictor.kinds[task], predictor.columns(task), _)
     if why := doubt.of(state["answer"], _):
         st.info(why, icon=":material/help:")
     for field, kept, total, end in state.get("cut", ()):
@@ -90,10 +97,26 @@ def _answer(predictor: "Predictor", task: str, place: str, state: dict[str, Any]
     forms.answer(predictor.kinds[task], state["answer"], place, _)
 
 
-def _said_by_the_table(found: examples.Example, kind: TaskKind, columns: Collection[str], names: Mapping[str, str], _: Translate) -> None:
+def _drawn_as(wanted: examples.Wanted, kind: TaskKind, _: Translate) -> None:
+    """What the row was asked for as, with what that means."""
+    if kind.report.right_means:
+        said = _("Drawn from the rows that the run got right.") if wanted == "right" else _("Drawn from the rows that the run got wrong.")
+    else:
+        said = _("Drawn from the rows predicted well.") if wanted == "right" else _("Drawn from the rows predicted badly.")
+    st.caption(f"{said} {_(kind.report.right_means or BY_LOSS)}")
+
+
+def _said_by_the_table(run: Run, task: str, found: examples.Example, kind: TaskKind, columns: Collection[str], _: Translate) -> None:
+    called, empty = examples.labels_called(run, task, found.labels), kind.report.said_by_no_label(run.tasks[task].options)
+
+    def said(column: str, text: str) -> str:
+        name = called.get(column)
+        text = _(text) if text == empty else text
+        return f"**{plain(_short(text))}**" if name is None else f"**{plain(_short(name))}** ({plain(_short(text))})"
+
     row = f"{found.row:,}"
     if found.labels:
-        labels = ", ".join(f"{plain(column)} = **{plain(_short(names.get(text, text)))}**" for column, text in found.labels.items())
+        labels = ", ".join(f"{plain(column)} = {said(column, text)}" for column, text in found.labels.items())
         st.markdown(_("Row {row} of the table says: {labels}").format(row=row, labels=labels))
         return
     without = [plain(_(field.help)) for field in kind.fields if field.type == "label" and field.name not in columns]

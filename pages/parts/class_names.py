@@ -12,7 +12,7 @@ MOST = 100
 
 
 def show(run: Run, task: str, classes: list[str], _: Translate) -> None:
-    """A button that opens a line for each class."""
+    """A button that opens a line for each class, tag, attribute, grade, or for yes and no (1 and 0)."""
     with st.popover(_("Class names"), icon=":material/label:", key="class_names"):
         st.caption(_("What answers, reports and comparisons call a class. The table's spelling stays in the files and in the metrics."))
         if len(classes) > MOST:

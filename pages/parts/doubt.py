@@ -16,7 +16,7 @@ def of(prediction: Mapping[str, Any], _: Translate) -> str | None:
         text = _("Out of scope: no class fits well enough. The closest is “{name}”.")
         return text.format(name=plain(_said(prediction["closest"], _)))
     shares = prediction.get("probabilities")
-    if not isinstance(shares, dict) or len(shares) < 2:
+    if not {"label", "probability"} <= prediction.keys() or not isinstance(shares, dict) or len(shares) < 2:  # tags exclude none
         return None
     (first, p), (second, q) = sorted(shares.items(), key=lambda item: -item[1])[:2]
     if p >= UNSURE and p - q >= CLOSE:

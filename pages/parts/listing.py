@@ -77,9 +77,10 @@ def table(found: Sequence[Run], key: str, _: Translate, choosing: bool = True) -
         if ticked != st.session_state.chosen:
             st.session_state.chosen = ticked
             keep("chosen", [], ids)
-        st.caption(_("A click on a name opens the run. Main metrics are those of the best step, on validation rows."))
+        st.caption(f"{_('A click on a name opens the run.')} {_('Main metrics are those of the best step, on validation rows.')}")
     else:
         st.dataframe(rows, key=key, **common)
+        st.caption(_("Main metrics are those of the best step, on validation rows."))
     if target := st.session_state.pop("run_opened", None):
         st.switch_page(page("train"), query_params={"run": target, "lang": language()})
     return [one for one in found if one.id in st.session_state.chosen] if choosing else []

@@ -2,11 +2,13 @@
 
 import json
 import random
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from mtl_core.base.messages import Message
+from mtl_core.base.messages import Message, message
+from mtl_core.tasks.base import Field
 from mtl_core.tracking import examples
 from mtl_core.tracking.runs import Run, RunError
 from pages.parts import forms
@@ -21,6 +23,7 @@ LONGEST_LINK = 1500
 def take(run: Run, task: str, wanted: examples.Wanted, predictor: "Predictor", place: str, state: dict[str, Any]) -> None:
     try:
         fill(examples.example(run, task, examples.choose_row(run, task, wanted, random.randrange(2**31))), task, predictor, place, state)
+        state["wanted"] = wanted
     except RunError as error:
         state.clear()
         state["refused"] = error.message
@@ -44,14 +47,28 @@ def follow_link(run: Run, task: str, predictor: "Predictor", place: str, state: 
     elif typed is not None:
         fields = predictor.fields(task)
         try:
-            forms.fill({str(k): list(v) for k, v in json.loads(typed).items()}, fields, place)
+            forms.fill(_as_filled(json.loads(typed), fields, predictor.columns(task)), fields, place)
         except (ValueError, TypeError, AttributeError):
+            state["refused"] = message("The question in the link cannot be read. Ask it here.")
             return
         state.update(due=True, filled=forms.filled(fields, predictor.columns(task), place))
 
 
+def _as_filled(given: Mapping[str, Any], fields: Sequence[Field], columns: Mapping[str, Sequence[str]]) -> dict[str, list[Any]]:
+    """What a link says that stands in the widgets, as of `forms.filled`. Raises ValueError: a value that a widget cannot hold."""
+    found: dict[str, list[Any]] = {}
+    for field in fields:
+        values = list(given.get(field.name, ()))[: len(columns[field.name])]
+        for value in values:
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if value is not None and not (number if field.type == "number" else isinstance(value, str)):
+                raise ValueError(value)
+        found[field.name] = [float(value) if isinstance(value, int) else value for value in values]
+    return found
+
+
 def _no_row(task: str, row: str) -> Message:
-    return Message("The table of the task “{task}” has no row {row}.", {"task": task, "row": row})
+    return message("The table of the task “{task}” has no row {row}.", task=task, row=row)
 
 
 def link(state: dict[str, Any]) -> None:

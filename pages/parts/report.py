@@ -1,5 +1,6 @@
 """What came out of a run: metrics before, best and on the test split, and what each task kind has to show."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -16,13 +17,14 @@ from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import TaskKind
 from mtl_core.tracking.runs import Run
 from mtl_core.tracking.series import SEEN_OFTEN, Seen
+from mtl_core.tracking.status import PARTS, SPLITS
 from pages.parts.text import plain, said
 
 
 @st.cache_data(max_entries=20, show_spinner=False)
-def _reports(folder: Path, split: str, size: int, _run: Run) -> dict[str, list[dict[str, Any]]]:
-    """Read again only when the journal has grown."""
-    return _run.reports(split)
+def _reports(folder: Path, size: int, names: str, _run: Run) -> tuple[str, dict[str, list[dict[str, Any]]]]:
+    """Read again only when the journal has grown, or classes got other names."""
+    return _run.latest_reports()
 
 
 @st.cache_data(max_entries=20, show_spinner=False)
@@ -47,9 +49,9 @@ def show(run: Run, _: Translate) -> None:
     if now.state.live:
         return
     size = run.journal.stat().st_size if run.journal.exists() else 0
-    reports = _reports(run.folder, "test", size, run) or _reports(run.folder, "validation", size, run)
+    split, reports = _reports(run.folder, size, json.dumps(run.noted.get("class_names")), run)
     if reports:
-        st.subheader(_("Reports"))
+        st.subheader(f"{_('Reports')} · {_(SPLITS[split])}")
         for tab, (task, parts) in zip(st.tabs([plain(task) for task in reports]), reports.items(), strict=True):
             with tab:
                 for number, part in enumerate(parts):
@@ -74,9 +76,8 @@ def nothing_to_gain(run: Run, tasks: dict[str, dict[str, dict[str, float]]], _: 
 
 def metrics(run: Run, tasks: dict[str, dict[str, dict[str, float]]], known: Mapping[str, tuple[float, float]], _: Translate) -> None:
     """One row a task and metric, the main metric of a task first; `tasks` as of `Run.result`, `known` as of `_known`."""
-    parts = {"before": _("Before training"), "best": _("Best (validation)"), "test": _("Test")}
-    if any("peak" in found for found in tasks.values()):
-        parts["peak"] = _("Test, at the task's own best step")
+    peaks = any("peak" in found for found in tasks.values())
+    parts = {part: _(label) for part, label in PARTS.items() if peaks or part != "peak"}
     rows: list[dict[str, Any]] = []
     for task, kind in kinds(run).items():
         found = tasks.get(task, {})
@@ -85,7 +86,7 @@ def metrics(run: Run, tasks: dict[str, dict[str, dict[str, float]]], known: Mapp
             if any(value is not None for value in values.values()):
                 if known:
                     bounds = known.get(task) if info.name == kind.primary else None
-                    values[_("Test, 95 % interval")] = f"{bounds[0]:.3f} – {bounds[1]:.3f}" if bounds else None
+                    values[_("Test (final), 95 % interval")] = f"{bounds[0]:.3f} – {bounds[1]:.3f}" if bounds else None
                 rows.append({_("Task"): task, _("Metric"): _(info.label), **values})
     st.dataframe(
         rows,

@@ -52,6 +52,11 @@ def keep(key: str, default: Any = None, options: Collection[Any] | None = None, 
             del st.query_params[key]
 
 
+def in_vain(*keys: str) -> bool:
+    """Whether the link asked for one of these that is not there, and something else is shown instead."""
+    return any(f"missing.{key}" in st.session_state for key in keys)
+
+
 def _say_missing(key: str, value: Any) -> None:
     """What the link asked for and is not there, until something else is chosen."""
     missing, instead = st.session_state.get(f"missing.{key}", ([], None))

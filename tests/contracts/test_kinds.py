@@ -21,6 +21,7 @@ from mtl_core.model.encoder import Encoder
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import ANSWERS, TaskKind
 from mtl_core.tasks.heads import WordHead
+from mtl_core.tasks.naming import NamedOptions, named
 from mtl_core.training.checkpoints import load_checkpoint, save_checkpoint
 from mtl_core.training.events import Evaluated, Finished, StepDone
 from tests.contracts.conftest import Trained
@@ -305,3 +306,35 @@ def test_at_first_a_head_gives_what_it_gives_without_extra_columns(
     found.mean().backward()
     gradient = head.output.weight.grad
     assert gradient is not None and (gradient.abs().sum(0) > 0).float().mean() > 0.5
+
+
+# -- names for people ---------------------------------------------------------------------------------------------------------
+
+
+@every_kind
+def test_names_of_a_fixed_set_are_called_as_people_do(predictor: Predictor, name: str) -> None:
+    """In answers, beside the table's spelling, and in labels."""
+    kind, spec = KINDS[name], predictor._specs[name]
+    classes = kind.report.classes(spec)
+    assert bool(classes) == issubclass(kind.Options, NamedOptions), "the option and the classes belong together"
+    if not classes:
+        return
+    names = {cls: f"« {cls} »" for cls in classes}
+    asked = [{f.name: row.get(f.name) for f in predictor.fields(name)} for row in kind.example]
+    plain, called = predictor.predict(name, asked, {}), predictor.predict(name, asked, names)
+    assert any("« " in str(answer) for answer in called) or all(answer.get("spans") == [] for answer in called)
+    for before, after in zip(plain, called, strict=True):
+        assert after.get("class", before.get("label")) in (before.get("label"), *classes), "the table's spelling"
+        assert next(iter(after)) == next(iter(before)), "the answer comes first"
+    labels = [row["label"] if isinstance(row["label"], str) else str(row["label"]) for row in kind.example]
+    assert any("« " in kind.report.label_called(label, named(spec, names)) for label in labels)
+    assert [kind.report.label_called(label, spec) for label in labels] == labels, "nobody named anything"
+
+
+@every_kind
+def test_what_counts_as_a_right_row_is_said_where_rows_are_right_or_wrong(name: str) -> None:
+    report = KINDS[name].report
+    assert bool(report.right_means) == ("right" in vars(type(report)))
+    if not report.right_means:
+        with pytest.raises(TypeError, match="right or wrong"):
+            report.right(np.zeros(1), np.zeros(1), {})

@@ -18,7 +18,7 @@ SECOND = replace(FIRST, name="second", tasks={"clicks": {"test": {"auc": 0.5, "l
 
 
 def test_differences_and_their_direction() -> None:
-    found = compare([FIRST, SECOND])
+    found = compare([FIRST, SECOND], part="test")
     auc, loss, accuracy = found.metrics
     assert (found.baseline, auc.task, auc.metric) == ("first", "clicks", "auc")
     assert auc.values == {"first": 0.75, "second": 0.5} and auc.differences == {"second": -0.25} and auc.better == {"second": False}
@@ -28,8 +28,8 @@ def test_differences_and_their_direction() -> None:
 
 
 def test_another_baseline_and_another_part() -> None:
-    assert compare([FIRST, SECOND], baseline="second").metrics[0].differences == {"first": 0.25}
-    (auc,) = compare([FIRST, replace(FIRST, name="again")], part="best").metrics
+    assert compare([FIRST, SECOND], baseline="second", part="test").metrics[0].differences == {"first": 0.25}
+    (auc,) = compare([FIRST, replace(FIRST, name="again")]).metrics
     assert auc.differences == {"again": 0} and auc.better == {"again": None}
     assert compare([FIRST]).metrics[0].differences == {}
 
@@ -73,7 +73,7 @@ def changed(part: str, name: str, **values: Any) -> Experiment:
 )
 def test_what_must_not_be_compared(other: RunResult, why: str) -> None:
     base = replace(FIRST, rows={"clicks": {"test": 10}})
-    (warning,) = compare([base, replace(other, name="second")]).warnings
+    (warning,) = compare([base, replace(other, name="second")], part="test").warnings
     assert warning.text() == f"“clicks” of “second” and of “first” cannot be compared: {why}"
 
 

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from mtl_core.config.tables import map_fields
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.tasks import KINDS
+from mtl_core.tasks import KINDS, naming
 from mtl_core.tasks.classification import classes
 from mtl_core.tasks.classification.head import doubt
 from mtl_core.tasks.heads import TaskBatch
@@ -212,14 +212,15 @@ def test_rows_that_are_not_kept_are_in_no_part() -> None:
 def test_answers_and_reports_call_classes_as_people_do() -> None:
     spec = KIND.rows.fit(TABLE, KIND.Options(out_of_scope="oos"))
     called = {"pay": "Payments", "oos": "something else", "bank": "Banking"}
-    named = KIND.report.named(spec, called)
+    named = naming.named(spec, called)
     scores = np.array([[0.1, 0.1, 0.6, 0.1, 0.1], [0.1, 0.6, 0.1, 0.1, 0.1]], np.float32)  # bill, oos, pay, play, stop
     first, second = KIND.report.answers(scores, named)
-    assert (first["label"], first["parent"], second["label"]) == ("Payments", "Banking", "something else")
+    assert (first["label"], first["class"], first["parent"]) == ("Payments", "pay", "Banking")
+    assert (second["label"], second["class"]) == ("something else", "oos")
     assert set(first["probabilities"]) == {"bill", "something else", "Payments", "play", "stop"}
     assert KIND.report.evaluate(scores, np.array([2, 0]), None, named) == KIND.report.evaluate(scores, np.array([2, 0]), None, spec)
     panels = [vars(panel) for panel in KIND.report.panels(scores, np.array([2, 0]), None, spec)]
-    table, matrix, parents = (panel["data"] for panel in KIND.report.named_panels(panels, called))
+    table, matrix, parents = (panel["data"] for panel in naming.named_panels(panels, called))
     assert [row[0] for row in table["rows"][:3]] == ["bill", "something else", "Payments"]
     assert matrix["labels"] == ["bill", "something else", "Payments"] and "Banking" in parents["labels"]
     assert panels[1]["data"]["labels"] == ["bill", "oos", "pay"]  # what was written stays

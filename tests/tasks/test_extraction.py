@@ -338,3 +338,10 @@ def test_the_unit_of_offsets_can_be_set() -> None:
     assert KIND.rows.read(table, KIND.Options(offsets="utf16"))["label"].to_pylist() == [["colour: red"]]
     table = pa.table({"text": ["\U0001f381 a red hat"], "label": ['[[7, 10, "colour"]]']})
     assert KIND.rows.read(table, KIND.Options(offsets="bytes"))["label"].to_pylist() == [["colour: red"]]
+
+
+def test_a_row_is_right_with_all_its_attributes_and_no_others() -> None:
+    brand, colour = Span(0, 5, "brand", 1.0, "Ellie"), Span(6, 9, "colour", 1.0, "red")
+    found = objects([[brand], [brand, colour], [], [brand]], 4)
+    true = objects([[brand], [brand], [], [Span(0, 5, "colour", 1.0, "Ellie")]], 4)
+    assert KIND.report.right(found, true, SPEC).tolist() == [True, False, True, False]

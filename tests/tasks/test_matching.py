@@ -13,7 +13,7 @@ from sklearn.metrics import average_precision_score, log_loss, precision_recall_
 from mtl_core.config.tables import map_fields
 from mtl_core.data.problems import Severity
 from mtl_core.evaluation import metrics
-from mtl_core.tasks import KINDS
+from mtl_core.tasks import KINDS, naming
 from mtl_core.tasks.heads import TaskBatch
 
 KIND = KINDS["matching"]
@@ -74,7 +74,22 @@ def test_the_threshold_is_chosen_on_one_set_of_rows_and_used_on_another() -> Non
     assert found == pytest.approx({"f1": f1, "precision": precision, "recall": recall, "pr_auc": average_precision_score(labels, scores)})
     assert KIND.report.evaluate(scores, labels * 0, None, chosen) == {}, "nothing is the same here: no metric is defined"
     answers = KIND.report.answers(np.array([0.24, 0.26], np.float32), chosen)
-    assert answers == [{"label": "different", "probability": pytest.approx(0.24)}, {"label": "same", "probability": pytest.approx(0.26)}]
+    assert [(a["label"], a["probability"]) for a in answers] == [("different", pytest.approx(0.76)), ("same", pytest.approx(0.26))]
+    assert answers[0]["probabilities"] == {"same": pytest.approx(0.24), "different": pytest.approx(0.76)}
+    (named,) = KIND.report.answers(np.array([0.24], np.float32), naming.named(chosen, {"0": "another product"}))
+    assert (named["label"], named["class"]) == ("another product", "0")
+    assert KIND.report.label_called("no", naming.named(chosen, {"0": "another product"})) == "another product"
+
+
+def test_a_row_is_right_whichever_answer_it_has() -> None:
+    """Also where nothing is the same, which F1 says nothing of."""
+    right = KIND.report.right(np.array([0.3, 0.1, 0.3, 0.1], np.float32), np.array([1, 0, 0, 1.0]), {"threshold": 0.25})
+    assert right.tolist() == [True, True, False, False]
+
+
+def test_the_report_calls_both_answers_as_people_do() -> None:
+    panels = [vars(panel) for panel in KIND.report.panels(np.array([0.9, 0.1]), np.array([1.0, 0]), None, {"threshold": 0.5})]
+    assert naming.named_panels(panels, {"0": "another product"})[1]["data"]["labels"] == ["same", "another product"]
 
 
 def test_the_report_marks_the_threshold() -> None:
@@ -84,7 +99,7 @@ def test_the_report_marks_the_threshold() -> None:
     assert marked == [[0.44, 2 / 3, 1.0, 0.8, "chosen"]]
     assert [row[0] for row in table.data["rows"]] == sorted([*np.arange(1, 10) / 10, 0.44])
     assert all(row[1:4] == pytest.approx(metrics.precision_recall_f1(scores, labels, row[0])) for row in table.data["rows"])
-    assert matrix.data == {"labels": ["same", "different"], "values": [[2, 0], [1, 1]]} and json.dumps(table.data)
+    assert matrix.data == {"labels": ["same", "different"], "classes": ["1", "0"], "values": [[2, 0], [1, 1]]} and json.dumps(table.data)
     assert len(KIND.report.panels(scores[:0], labels[:0], None, {"threshold": 0.5})[0].data["rows"]) == 9
 
 

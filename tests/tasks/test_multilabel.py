@@ -274,3 +274,9 @@ def test_a_cell_that_is_a_list_is_read_as_one_however_many_are() -> None:
     assert tags_of(["[new] x", "b", "b"], KIND.Options(minimum_count=1))[0]["tags"] == ["[new] x", "b"]
     spec, rows = tags_of(["[1.10, 2]", "1.10", "[]", "2"], KIND.Options(minimum_count=1))
     assert spec["tags"] == ["1.10", "2"] and rows == [["1.10", "2"], ["1.10"], [], ["2"]]
+
+
+def test_a_row_is_right_with_all_its_tags_and_no_others() -> None:
+    scores = np.array([[0.9, 0.1], [0.9, 0.9], [0.1, 0.1], [0.1, 0.1]], np.float32)
+    labels = np.array([[1, 0], [1, 0], [0, 0], [0, 1]], np.float32)
+    assert KIND.report.right(scores, labels, {"threshold": 0.5}).tolist() == [True, False, True, False]

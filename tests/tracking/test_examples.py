@@ -46,6 +46,16 @@ def test_right_and_wrong_rows(found: Run, seed: int) -> None:
     assert 10 <= examples.choose_row(found, "mood", "any", seed) < 20
 
 
+def test_a_wrong_row_that_is_not_there_is_said(found: Run) -> None:
+    """A row that was answered right is never offered as a wrong one."""
+    labels, scores = np.array([1, 1]), np.tile(np.array([[0.2, 0.8]], np.float32), (2, 1))
+    block = PredictedRows(np.array([11, 13]), scores, labels, None, np.array([0.2, 0.3], np.float32), ["b"] * 2)
+    write_predictions(found.folder, About("mood", "classification", "test", 5, {"classes": ["a", "b"], "out_of_scope": ""}), [block])
+    assert examples.choose_row(found, "mood", "right", 0) in {11, 13}
+    with pytest.raises(RunError, match="All 2 evaluated rows of the task “mood” were answered right"):
+        examples.choose_row(found, "mood", "wrong", 0)
+
+
 def test_without_kept_predictions(found: Run, workspace: Workspace, tmp_path: Path) -> None:
     other = create_run(EXPERIMENT, workspace, tmp_path)
     assert not examples.has_examples(other, "mood")
@@ -90,6 +100,18 @@ def test_numbers_of_a_row_are_read_as_training_read_their_column(found: Run, wor
     best.mkdir(parents=True)
     (best / "specs.json").write_text('{"mood": {"decimals": {"numbers": [","]}}}')
     assert [examples.example(found, "mood", row).values["numbers"] for row in (0, 1)] == [[1125.0], [0.5]]
+
+
+def test_an_empty_label_that_means_something_is_said(workspace: Workspace, tmp_path: Path) -> None:
+    """No answer is an answer; of others an empty label is none."""
+    task = {"kind": "question_answering", "data": "t", "columns": {"question": "q", "passage": "p", "answer": "a"}}
+    for means, labels in (("no_answer", {"a": "no answer"}), ("not_labelled", {})):
+        values = {"data": {"t": {"file": "t.csv"}}, "tasks": {"qa": {**task, "options": {"empty_means": means}}}}
+        (tmp_path / "t.csv").write_text("q,p,a\nwhat?,a red bag,red\nhow?,a red bag,\n", encoding="utf-8")
+        made = create_run(experiment := experiment_from_dict(values), workspace, tmp_path)
+        made.status["datasets"] = {"t": store(experiment, "t", workspace, tmp_path, False).hash}
+        assert examples.example(made, "qa", 0).labels == {"a": "red"}
+        assert examples.example(made, "qa", 1).labels == labels
 
 
 def test_lengths_of_the_columns(found: Run) -> None:

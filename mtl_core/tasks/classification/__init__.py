@@ -11,7 +11,7 @@ from pydantic import Field as Setting
 from mtl_core.base.messages import N_, message
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation import metrics, weighed
-from mtl_core.tasks import common, vectors
+from mtl_core.tasks import common, naming, vectors
 from mtl_core.tasks.base import AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.classification import classes
 from mtl_core.tasks.classification.suiting import suits
@@ -60,6 +60,11 @@ FIELDS = (
 
 
 class ClassificationReport(Report):
+    right_means = N_("Right: the answer is the row's label.")
+
+    def right(self, scores: np.ndarray, labels: np.ndarray, spec: Spec) -> np.ndarray:
+        return classes.called(scores, spec) == labels.astype(np.int64)
+
     def tuned(self, scores: np.ndarray, labels: np.ndarray, spec: Spec, options: ClassificationOptions) -> Spec:
         """threshold: the doubt above which at most `rejected_share` of the rows within scope are turned away."""
         within = labels < len(spec["classes"])
@@ -80,7 +85,7 @@ class ClassificationReport(Report):
         return metrics.defined(values | classes.scope_metrics(scores, labels, spec))
 
     def weighed(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> weighed.Ratio:
-        return weighed.mean(classes.called(scores, spec) == labels.astype(np.int64))
+        return weighed.mean(self.right(scores, labels, spec))
 
     def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
         labels, predicted, names = labels.astype(np.int64), classes.called(scores, spec), classes.names_of(spec)
@@ -118,11 +123,8 @@ class ClassificationReport(Report):
         parents = spec["parents"]["names"] if "parents" in spec else []
         return list(dict.fromkeys([*spec["classes"], *filter(None, [spec.get("out_of_scope")]), *parents]))
 
-    def named(self, spec: Spec, names: Mapping[str, str]) -> Spec:
-        return classes.named(spec, names)
-
-    def named_panels(self, panels: list[dict[str, Any]], names: Mapping[str, str]) -> list[dict[str, Any]]:
-        return classes.named_panels(panels, names)
+    def label_called(self, label: str, spec: Spec) -> str:
+        return naming.called(spec, label)
 
     def guesses(self, fields: Collection[str]) -> bool:
         return True
@@ -134,12 +136,12 @@ class ClassificationReport(Report):
 
     def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
         """The answer, its parent, and the five most probable classes; `probability` is of the first of them, also where it is rejected."""
-        names = classes.names_of(spec)
+        names, spelled = classes.names_of(spec), classes.spelled(spec)
         inside, found = scores[:, : len(spec["classes"])], classes.called(scores, spec)
         best = np.argsort(-inside, axis=1, kind="stable")[:, :5]
         answers: list[dict[str, Any]] = [
             {
-                "label": names[called],
+                **naming.labelled(names[called], spelled[called]),
                 **({"closest": names[order[0]]} if called == len(spec["classes"]) else {}),
                 "probability": float(row[order[0]]),
                 "probabilities": {names[c]: float(row[c]) for c in order},
@@ -149,7 +151,10 @@ class ClassificationReport(Report):
         if "parents" in spec:
             parents = classes.parent_scores(scores, spec)
             for answer, row in zip(answers, parents, strict=True):
-                answer |= {"parent": spec["parents"]["names"][int(row.argmax())], "parent_probability": float(row.max())}
+                answer |= {
+                    "parent": naming.called(spec, spec["parents"]["names"][int(row.argmax())]),
+                    "parent_probability": float(row.max()),
+                }
         return answers
 
 
@@ -173,7 +178,10 @@ class ClassificationRows(Rows):
         classes.check_spellings(findings, column)
         findings.two_labels(("text", "second"), column)
         classes.check_scope(findings, column, options)
-        classes.check_names(findings, column, options)
+        known = {*pc.drop_null(pc.unique(column)).to_pylist(), options.out_of_scope}
+        if "parent" in table.column_names:
+            known |= set(pc.drop_null(pc.unique(common.names(findings.table["parent"]))).to_pylist())
+        naming.check(findings, known, options)
         if "parent" in table.column_names:
             classes.check_parents(findings, column, options)
         train = (findings.split == "train") & in_class

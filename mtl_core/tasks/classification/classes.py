@@ -5,43 +5,28 @@ their label is C, the number of classes, and `scores` has a column more, the dou
 """
 
 import re
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BeforeValidator
 from pydantic import Field as Setting
 
 from mtl_core.base.messages import N_, message
-from mtl_core.base.settings import Options
 from mtl_core.data.numbers import PLAIN
 from mtl_core.data.problems import Severity
 from mtl_core.evaluation import metrics
 from mtl_core.tasks import common
 from mtl_core.tasks.base import Spec
+from mtl_core.tasks.naming import NamedOptions
+from mtl_core.tasks.naming import called as name_of
 
 OUT_OF_SCOPE = N_("out of scope")
 
 
-def _class_names(value: Any) -> Any:
-    """YAML reads 0 as a number and yes as true: of a number the digits are the class, of others nobody knows how the table spells them."""
-    if not isinstance(value, Mapping):
-        return value
-    if not all(isinstance(key, str) or type(key) is int for key in value):
-        raise ValueError(message("classes as the table spells them, in quotation marks"))
-    found = {str(key): name for key, name in value.items()}
-    given = [name for name in found.values() if isinstance(name, str)]
-    if not all(name.strip() for name in given) or len(set(given)) < len(given):
-        raise ValueError(message("a name of its own for each class"))
-    return found
-
-
-class ClassOptions(Options):
+class ClassOptions(NamedOptions):
     out_of_scope: str = Setting(
         "",
         max_length=200,
@@ -74,11 +59,6 @@ class ClassOptions(Options):
         False,
         title=N_("Join spellings"),
         description=N_("Classes that differ only in upper and lower case, or in the width of characters, are one."),
-    )
-    class_names: Annotated[dict[str, str], BeforeValidator(_class_names)] = Setting(
-        {},
-        title=N_("Class names"),
-        description=N_("What people call a class: class → name. Answers and reports show the name, files keep the class."),
     )
     rows_per_class: int = Setting(
         0,
@@ -130,58 +110,6 @@ def check_spellings(findings: common.TaskProblems, names: pa.ChunkedArray) -> No
             shown = "; ".join(" = ".join(f"“{common.shorten(name)}”" for name in group[:4]) for group in groups[:4])
             mask = pc.fill_null(pc.is_in(names, pa.array(words[alike], pa.string())), False).to_numpy()
             findings.rows(Severity.WARNING, code, "label", mask, replace(why, values={"found": shown}), remedy)
-
-
-def check_names(findings: common.TaskProblems, names: pa.ChunkedArray, options: ClassOptions) -> None:
-    """Names given to classes that are not there, or that are called as another class."""
-    known = {str(name) for name in pc.drop_null(pc.unique(names)).to_pylist()} | {options.out_of_scope}
-    if "parent" in findings.table.column_names:
-        known |= {str(name) for name in pc.drop_null(pc.unique(common.names(findings.table["parent"]))).to_pylist()}
-    if unknown := sorted(options.class_names.keys() - known):
-        findings.table_wide(
-            Severity.WARNING,
-            "class_names_unknown",
-            "label",
-            message("Names are given to classes that no row has: {found}.", found=", ".join(map(common.shorten, unknown[:5]))),
-            message("Correct the option “Class names”: classes are written as in the table."),
-        )
-    if alike := sorted(clashing(options.class_names, known)):
-        findings.table_wide(
-            Severity.WARNING,
-            "class_names_alike",
-            "label",
-            message("Names given to classes are other classes of the table: {found}.", found=", ".join(map(common.shorten, alike[:5]))),
-            message("Correct the option “Class names”, so that each class has a name of its own."),
-        )
-
-
-def clashing(given: Mapping[str, str], known: Collection[str]) -> set[str]:
-    """Names that do not tell classes apart. given: class → name; known: all classes."""
-    shown = Counter(given.get(name, name) for name in known)
-    return {name for name, n in shown.items() if n > 1}
-
-
-def named(spec: Spec, given: Mapping[str, str]) -> Spec:
-    """`spec`, its classes and their parents called as people do. given: class → name."""
-    found = spec | {"classes": [given.get(name, name) for name in spec["classes"]]}
-    if outside := spec.get("out_of_scope"):
-        found["out_of_scope"] = given.get(outside, outside)
-    if "parents" in spec:
-        found["parents"] = spec["parents"] | {"names": [given.get(name, name) for name in spec["parents"]["names"]]}
-    return found
-
-
-def named_panels(panels: Sequence[Mapping[str, Any]], given: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The same of a report: the labels of its matrices, and the first cells of its table, of those rows that are of a class."""
-    found = []
-    for panel in panels:
-        data = dict(panel["data"])
-        if panel["type"] == "matrix":
-            data["labels"] = [given.get(name, name) for name in data["labels"]]
-        elif data.get("columns", [""])[0] == "class":
-            data["rows"] = [[given.get(first, first), *rest] for first, *rest in data["rows"]]
-        found.append({**panel, "data": data})
-    return found
 
 
 # -- rows ---------------------------------------------------------------------------------------------------------------------
@@ -275,6 +203,11 @@ def threshold(doubts: np.ndarray, share: float) -> float:
 
 def names_of(spec: Spec) -> list[str]:
     """What the classes are called, and at C what is out of scope."""
+    return [name_of(spec, name) for name in spelled(spec)]
+
+
+def spelled(spec: Spec) -> list[str]:
+    """The same as the table spells them."""
     return [*spec["classes"], spec.get("out_of_scope") or OUT_OF_SCOPE]
 
 

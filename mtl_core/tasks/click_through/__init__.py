@@ -10,13 +10,13 @@ from pydantic import Field as Setting
 from mtl_core.base.messages import N_, message
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation import metrics, weighed
-from mtl_core.tasks import common, features
+from mtl_core.tasks import common, features, naming
 from mtl_core.tasks.base import AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.click_through import clicks
 from mtl_core.tasks.click_through.suiting import suits
 
 
-class ClickThroughOptions(clicks.ClickOptions, features.FeatureOptions):
+class ClickThroughOptions(naming.NamedOptions, clicks.ClickOptions, features.FeatureOptions):
     cross_layers: int = Setting(
         2, ge=0, le=8, title=N_("Cross layers"), description=N_("Number of layers that multiply features with each other (DCN-v2).")
     )
@@ -147,9 +147,24 @@ class ClickThroughReport(Report):
         return common.yes_or_no(scores)
 
     def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
-        if scores.ndim == 1:
-            return [{"probability": float(s)} for s in scores]
-        return [{"click": float(c), "purchase_after_click": float(p), "click_and_purchase": float(c * p)} for c, p in scores]
+        """With names for a click and for none the probability of each, by its name."""
+        names = [naming.called(spec, spelled) for spelled in ("1", "0")]
+        found: list[dict[str, Any]] = (
+            [{"probability": float(s)} for s in scores]
+            if scores.ndim == 1
+            else [{"click": float(c), "purchase_after_click": float(p), "click_and_purchase": float(c * p)} for c, p in scores]
+        )
+        if naming.are_named(spec):
+            for answer in found:
+                click = next(iter(answer.values()))
+                answer["probabilities"] = dict(zip(names, (click, 1 - click), strict=True))
+        return found
+
+    def classes(self, spec: Spec) -> list[str]:
+        return ["1", "0"]
+
+    def label_called(self, label: str, spec: Spec) -> str:
+        return naming.yes_or_no_called(label, spec)
 
 
 REPORT = ClickThroughReport()
@@ -177,6 +192,7 @@ class ClickThroughRows(Rows):
         if "conversion" in table.column_names:
             clicks.check_conversions(findings, options)
         clicks.check_propensities(findings, options)
+        naming.check(findings, ("1", "0"), options)
         return findings.problems
 
     def fit(self, table: pa.Table, options: ClickThroughOptions) -> Spec:
@@ -312,6 +328,7 @@ KIND = TaskKind(
     ),
     primary="auc",
     answer_fields={
+        "probability": AnswerField(N_("Probability of a click")),
         "click": AnswerField(N_("Click")),
         "purchase_after_click": AnswerField(N_("Purchase after a click")),
         "click_and_purchase": AnswerField(N_("Click and purchase")),

@@ -1,5 +1,6 @@
 """Extraction: a text → spans of it, each with the name of an attribute (brand, colour, material)."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -10,10 +11,9 @@ import pyarrow as pa
 from pydantic import Field as Setting
 
 from mtl_core.base.messages import N_, message
-from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation import weighed
-from mtl_core.tasks import common
+from mtl_core.tasks import common, naming
 from mtl_core.tasks.base import SPANS, AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.extraction import cells
 from mtl_core.tasks.extraction.suiting import suits
@@ -24,7 +24,7 @@ SPANS_EXAMPLE = '[{"start": 0, "end": 5, "label": "brand"}]'
 TRIPLES_EXAMPLE = '[[0, 5, "brand"]]'
 
 
-class ExtractionOptions(Options):
+class ExtractionOptions(naming.NamedOptions):
     hidden_size: int = Setting(
         0,
         ge=0,
@@ -88,6 +88,11 @@ FIELDS = (
 
 class ExtractionReport(Report):
     types = (Span,)
+    right_means = N_("Right: all attributes of the row and no others, each at its place in the text.")
+
+    def right(self, scores: np.ndarray, labels: np.ndarray, spec: Spec) -> np.ndarray:
+        hits, called, support = self._by_row(scores, labels).T
+        return np.asarray((hits == called) & (hits == support))
 
     def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
         hits, called, support, _ = (sum(counts.values()) for counts in _counts(scores, labels))
@@ -96,8 +101,12 @@ class ExtractionReport(Report):
         return dict(zip(("precision", "recall", "f1"), _rates(hits, called, support), strict=True))
 
     def weighed(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> weighed.Ratio:
-        counts = np.array([[sum(c.values()) for c in _counts(scores[i : i + 1], labels[i : i + 1])[:3]] for i in range(len(scores))])
-        return weighed.f1(*counts.reshape(-1, 3).T)
+        return weighed.f1(*self._by_row(scores, labels).T)
+
+    def _by_row(self, scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """(R, 3): spans of each row that are right, predicted, true."""
+        counts = [[sum(c.values()) for c in _counts(scores[i : i + 1], labels[i : i + 1])[:3]] for i in range(len(scores))]
+        return np.array(counts).reshape(-1, 3)
 
     def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
         hits, called, support, cut = _counts(scores, labels)
@@ -111,15 +120,30 @@ class ExtractionReport(Report):
         return [Panel("table", N_("Values found per attribute"), {"columns": header, "rows": rows})]
 
     def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
+        names = {name: naming.called(spec, name) for name in spec["attributes"]}
+
+        def joined(spans: list[Span], names: Mapping[str, str]) -> str:
+            return "; ".join(f"{names.get(s.name, s.name)}: {s.text}" for s in spans) or N_("nothing found")
+
         return [
             {
-                "label": "; ".join(f"{s.name}: {s.text}" for s in spans) or N_("nothing found"),
+                **naming.labelled(joined(spans, names), joined(spans, {})),
                 "spans": [
-                    {"attribute": s.name, "text": s.text, "start": s.start, "end": s.end, "probability": s.probability} for s in spans
+                    {"attribute": names[s.name], "text": s.text, "start": s.start, "end": s.end, "probability": s.probability}
+                    for s in spans
                 ],
             }
             for spans in scores
         ]
+
+    def classes(self, spec: Spec) -> list[str]:
+        return list(spec["attributes"])
+
+    def label_called(self, label: str, spec: Spec) -> str:
+        """Of cells that are a mapping, as JSON or as “brand: Ellie; size: 7”; spans stay as they are written."""
+        names = {name: naming.called(spec, name) for name in spec["attributes"]}
+        keys = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+        return re.sub(rf"(^|[{{,;\n])(\s*['\"]?)({keys})(?=['\"]?\s*[:：])", lambda m: m[1] + m[2] + names[m[3]], label) if keys else label
 
 
 REPORT = ExtractionReport()
@@ -214,6 +238,7 @@ class ExtractionRows(Rows):
                 message("Choose another label column or another text, or lower the minimum count."),
             )
             return findings.problems
+        naming.check(findings, known, options)
         others = [next((s.name for s in row.spans or [] if s.name not in known), "") for row in rows]
         unknown = np.array(list(map(bool, others)), bool) & (findings.split != "")
         findings.rows(

@@ -10,14 +10,14 @@ from pydantic import Field as Setting
 from mtl_core.base.messages import N_
 from mtl_core.data.problems import Problem
 from mtl_core.evaluation import metrics, weighed
-from mtl_core.tasks import common, vectors
-from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
+from mtl_core.tasks import common, naming, vectors
+from mtl_core.tasks.base import AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.matching.suiting import suits
 
-SAME, DIFFERENT = N_("same"), N_("different")
+WORDS = {"1": N_("same"), "0": N_("different")}
 
 
-class MatchingOptions(vectors.VectorOptions):
+class MatchingOptions(naming.NamedOptions, vectors.VectorOptions):
     class_weights: Literal["none", "balanced"] = Setting(
         "none",
         title=N_("Class weights"),
@@ -55,6 +55,11 @@ FIELDS = (
 
 
 class MatchingReport(Report):
+    right_means = N_("Right: the answer is the row's label.")
+
+    def right(self, scores: np.ndarray, labels: np.ndarray, spec: Spec) -> np.ndarray:
+        return np.asarray((scores.astype(np.float64) >= spec["threshold"]) == (labels > 0.5))
+
     def tuned(self, scores: np.ndarray, labels: np.ndarray, spec: Spec, options: MatchingOptions) -> Spec:
         return {"threshold": metrics.best_threshold(scores, labels)}
 
@@ -77,7 +82,7 @@ class MatchingReport(Report):
         matrix = metrics.confusion_matrix(1 - same, 1 - labels.astype(np.int64), np.arange(2))
         return [
             Panel("table", N_("Precision and recall by threshold"), {"columns": header, "rows": rows}),
-            Panel("matrix", N_("Confusion matrix"), {"labels": [SAME, DIFFERENT], "values": matrix.tolist()}),
+            Panel("matrix", N_("Confusion matrix"), {"labels": list(WORDS.values()), "classes": list(WORDS), "values": matrix.tolist()}),
         ]
 
     def guesses(self, fields: Collection[str]) -> bool:
@@ -87,7 +92,21 @@ class MatchingReport(Report):
         return common.yes_or_no(scores)
 
     def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
-        return [{"label": SAME if s >= spec["threshold"] else DIFFERENT, "probability": float(s)} for s in scores.astype(np.float64)]
+        """`probability` is that of the answer, which may be below 0.5: `threshold` is chosen on validation."""
+        named = [(spelled, word if (name := naming.called(spec, spelled)) == spelled else name) for spelled, word in WORDS.items()]
+        found = []
+        for score in scores.astype(np.float64):
+            spelled, name = named[0] if score >= spec["threshold"] else named[1]
+            shares = {name: share for (_, name), share in zip(named, (float(score), float(1 - score)), strict=True)}
+            answer = {"label": name} if name == WORDS[spelled] else naming.labelled(name, spelled)
+            found.append({**answer, "probability": shares[name], "probabilities": shares, "threshold": spec["threshold"]})
+        return found
+
+    def classes(self, spec: Spec) -> list[str]:
+        return list(WORDS)
+
+    def label_called(self, label: str, spec: Spec) -> str:
+        return naming.yes_or_no_called(label, spec)
 
 
 REPORT = MatchingReport()
@@ -104,6 +123,7 @@ class MatchingRows(Rows):
             findings.texts("second")
             common.check_yes_no(findings)
             findings.two_labels(("first", "second"), common.floats(common.yes_no(table["label"])[0]), swapped=True)
+            naming.check(findings, WORDS, options)
         return findings.problems
 
     def fit(self, table: pa.Table, options: MatchingOptions) -> Spec:
@@ -157,6 +177,7 @@ KIND = TaskKind(
         MetricInfo("recall", N_("Match recall"), N_("Share of true matches that are found, at that threshold.")),
     ),
     primary="f1",
+    answer_fields={"threshold": AnswerField(N_("Same from a probability of"))},
     rows=MatchingRows(),
     report=REPORT,
     load_head=head_of(__name__),

@@ -14,8 +14,8 @@ from mtl_core.data.lists import like_lists, read_lists
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.data.values import cleaned
 from mtl_core.evaluation import metrics, weighed
-from mtl_core.tasks import common, vectors
-from mtl_core.tasks.base import Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
+from mtl_core.tasks import common, naming, vectors
+from mtl_core.tasks.base import AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.multilabel.suiting import suits
 
 SEPARATORS = (",", ";", "|", "/", "，", "；", "、")
@@ -30,7 +30,7 @@ SHOWN_TAGS = 5  # of a prediction
 HEAVIEST = 100.0  # weight of a rare tag's rows
 
 
-class MultilabelOptions(vectors.VectorOptions):
+class MultilabelOptions(naming.NamedOptions, vectors.VectorOptions):
     separator: Literal["automatic", "none", ",", ";", "|", "/", "，", "；", "、"] = Setting(
         "automatic",
         title=N_("Tag separator"),
@@ -100,6 +100,11 @@ FIELDS = (
 
 
 class MultilabelReport(Report):
+    right_means = N_("Right: all tags of the row and no others.")
+
+    def right(self, scores: np.ndarray, labels: np.ndarray, spec: Spec) -> np.ndarray:
+        return np.asarray(((scores.astype(np.float64) >= spec["threshold"]) == (labels > 0.5)).all(axis=1))
+
     def tuned(self, scores: np.ndarray, labels: np.ndarray, spec: Spec, options: MultilabelOptions) -> Spec:
         return {"threshold": metrics.best_threshold(scores, labels)} if options.threshold is None else {}
 
@@ -138,13 +143,33 @@ class MultilabelReport(Report):
         """The tags from the threshold on, the most probable first, and the probabilities of the five most probable."""
         given = scores.astype(np.float64) >= spec["threshold"]
         order = np.argsort(-scores, axis=1, kind="stable")
+        tags, names = spec["tags"], [naming.called(spec, tag) for tag in spec["tags"]]
+
+        def joined(words: list[str], best: np.ndarray, has: np.ndarray) -> str:
+            return ", ".join(words[c] for c in best if has[c]) or N_("no tag")
+
         return [
             {
-                "label": ", ".join(spec["tags"][c] for c in best if has[c]) or N_("no tag"),
-                "probabilities": {spec["tags"][c]: float(row[c]) for c in best[:SHOWN_TAGS]},
+                **naming.labelled(joined(names, best, has), joined(tags, best, has)),
+                "probabilities": {names[c]: float(row[c]) for c in best[:SHOWN_TAGS]},
+                "threshold": spec["threshold"],
             }
             for row, has, best in zip(scores, given, order, strict=True)
         ]
+
+    def said_by_no_label(self, options: MultilabelOptions) -> str:
+        return N_("no tag") if options.empty == "no_tag" else ""
+
+    def classes(self, spec: Spec) -> list[str]:
+        return list(spec["tags"])
+
+    def label_called(self, label: str, spec: Spec) -> str:
+        if not naming.are_named(spec):
+            return label
+        cells = _lists(pa.chunked_array([pa.array([label])]))[0]
+        names = {key: naming.called(spec, tag) for key, tag in zip(_lower(spec["tags"]), spec["tags"], strict=True)}
+        found = _tags(cells, spec["separators"])
+        return ", ".join(names.get(key, tag) for key, tag in zip(found["key"], found["tag"], strict=True)) or label
 
 
 REPORT = MultilabelReport()
@@ -244,6 +269,7 @@ class MultilabelRows(Rows):
                 ),
                 message("Evaluation ignores these tags, not the rows. Split differently, or add such rows to training."),
             )
+        naming.check(findings, list(spelled), options)
         if not len(used):
             findings.table_wide(
                 Severity.ERROR,
@@ -298,7 +324,7 @@ class MultilabelRows(Rows):
         if "label" in table.column_names:
             cells = _cells(table["label"], options)
             found = _tags(cells, spec["separators"])
-            place = pd.Index(pc.utf8_lower(pa.array(spec["tags"], pa.string())).to_pylist()).get_indexer(found["key"])
+            place = pd.Index(_lower(spec["tags"])).get_indexer(pd.Index(found["key"]))
             tags = np.zeros((len(cells), len(spec["tags"])), np.float32)
             tags[found["row"][place >= 0], place[place >= 0]] = 1
             encoded |= {"tags": common.fixed(tags), "label": common.floats(np.where(common.nulls(cells), np.nan, 1.0))}
@@ -349,6 +375,7 @@ KIND = TaskKind(
         ),
     ),
     primary="micro_f1",
+    answer_fields={"threshold": AnswerField(N_("Tags from a probability of"))},
     measured_by=("separator", "empty", "minimum_count"),
     rows=MultilabelRows(),
     report=REPORT,
@@ -461,6 +488,11 @@ def _tags(cells: pa.ChunkedArray, separators: list[str]) -> pd.DataFrame:
     tags = tags.filter(written)
     columns = {"tag": tags.to_pandas(), "key": pc.utf8_lower(tags).to_pandas()}
     return pd.DataFrame({"row": rows[written.to_numpy(zero_copy_only=False)], **columns})
+
+
+def _lower(tags: list[str]) -> list[str]:
+    """The keys of tags, as `_tags` makes them."""
+    return list(pc.utf8_lower(pa.array(tags, pa.string())).to_pylist())
 
 
 def _counted(found: pd.DataFrame) -> tuple[pd.Series, pd.Series]:

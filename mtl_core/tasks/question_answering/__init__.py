@@ -97,6 +97,10 @@ FIELDS = (
 
 class QuestionAnsweringReport(Report):
     types = (Answer,)
+    right_means = N_("Right: the answer is that of the row, word for word, or none where the row has none.")
+
+    def right(self, scores: np.ndarray, labels: np.ndarray, spec: Spec) -> np.ndarray:
+        return np.asarray(_measured(scores, labels, spec)[0] == 1)
 
     def tuned(self, scores: np.ndarray, labels: np.ndarray, spec: Spec, options: QuestionAnsweringOptions) -> Spec:
         """The threshold with the highest F1, halfway between two margins."""
@@ -130,6 +134,9 @@ class QuestionAnsweringReport(Report):
         ]
         header = [N_("question"), N_("exact match"), "F1", N_("rows"), N_("beyond the max sequence length")]
         return [Panel("table", N_("Answers"), {"columns": header, "rows": rows})]
+
+    def said_by_no_label(self, options: QuestionAnsweringOptions) -> str:
+        return N_("no answer") if options.empty_means == "no_answer" else ""
 
     def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []

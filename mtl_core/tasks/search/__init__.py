@@ -9,17 +9,17 @@ from pydantic import Field as Setting
 from pydantic import model_validator
 
 from mtl_core.base.messages import N_, message
-from mtl_core.base.settings import Options
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.evaluation import metrics, weighed
-from mtl_core.tasks import common
-from mtl_core.tasks.base import Field, MetricInfo, Mining, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
+from mtl_core.tasks import common, naming
+from mtl_core.tasks.base import AnswerField, Field, MetricInfo, Mining, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.search.suiting import suits
 
 LARGEST_SCALE = 100.0  # of the cosine, as in CLIP
+MANY_GRADES = 20  # more are numbers, and have no names
 
 
-class SearchOptions(Options):
+class SearchOptions(naming.NamedOptions):
     pairing: Literal["apart", "together"] = Setting(
         "apart",
         title=N_("Pair encoding"),
@@ -140,7 +140,21 @@ class SearchReport(Report):
         return [Panel("reliability", N_("Reliability diagram of the relevance"), metrics.reliability(scores, labels))]
 
     def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
-        return [{"relevance": float(s)} for s in scores]
+        """With names for grades, of a model that learned what each is worth, also the grade that is nearest."""
+        found: list[dict[str, Any]] = [{"relevance": float(s)} for s in scores]
+        if naming.are_named(spec) and spec.get("pointwise"):
+            worth = _targets(np.array(spec["grades"]), spec["largest"], spec["gains"])
+            for answer, near in zip(found, np.abs(scores[:, None] - worth).argmin(axis=1), strict=True):
+                spelled = f"{spec['grades'][near]:g}"
+                answer |= {"nearest": naming.called(spec, spelled), "class": spelled}
+        return found
+
+    def classes(self, spec: Spec) -> list[str]:
+        return [f"{grade:g}" for grade in spec.get("grades", ())]
+
+    def label_called(self, label: str, spec: Spec) -> str:
+        grade = _grades(pa.chunked_array([pa.array([label])]))[0][0]
+        return label if (name := naming.called(spec, f"{grade:g}")) == f"{grade:g}" else name
 
 
 REPORT = SearchReport()
@@ -178,6 +192,7 @@ class SearchRows(Rows):
         findings.two_labels(("query", "product"), common.floats(grades))
         if not (len(bad) and bad.all()) and findings.labels(~np.isnan(grades)):
             known = grades[(findings.split == "train") & ~np.isnan(grades)]
+            naming.check(findings, [f"{grade:g}" for grade in np.unique(grades[~np.isnan(grades)])], options)
             if known.min() == known.max():
                 findings.two_classes(np.where(np.isnan(grades), np.nan, 1.0))
             elif options.relevant_from is not None and not (known >= options.relevant_from).any():
@@ -198,6 +213,8 @@ class SearchRows(Rows):
         relevant = largest if options.relevant_from is None else min(options.relevant_from, largest)
         return {
             "largest": largest,
+            "grades": found if len(found := np.unique(known).tolist()) <= MANY_GRADES else [],
+            "pointwise": options.loss == "pointwise",
             "gains": options.gains,
             "relevant_from": float(_targets(np.array([relevant]), largest, options.gains)[0]),
             "prior": common.prior(targets),
@@ -255,6 +272,7 @@ KIND = TaskKind(
     ranks="product",
     extras_of=("product", 1),
     rows_at_once=4096,  # pairs of rows are held
+    answer_fields={"nearest": AnswerField(N_("Nearest grade"))},
     measured_by=("gains", "relevant_from"),
     rows=SearchRows(),
     report=REPORT,
