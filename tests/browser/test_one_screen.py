@@ -77,17 +77,29 @@ def test_curves_sliders_and_buttons_are_seen_together(page: Page, server: Server
     stop(page)
 
 
-@pytest.mark.parametrize("page", [(1440, 900)], indirect=True)
+def moved(page: Page) -> float:
+    """The layout shift since the page was asked for, once all of it is there."""
+    drawn(page)
+    expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
+    return float(page.evaluate("window.shifts"))
+
+
+@pytest.mark.parametrize("page", [(1440, 900), (390, 844)], indirect=True)
 def test_nothing_moves_by_itself(page: Page, server: Server, tmp_path: Path, tiny_encoder: Path) -> None:
-    """From the page's heading on; the frame around it is Streamlit's own."""
+    """A whole load of *Train* by its link: before the start, while a run trains, and of a run that has ended."""
+    open_page(page, server, "train", **{"from": "sample"})
+    shifts = {"before the start": moved(page)}
     run_id = start(page, server, experiment(tmp_path, server, tiny_encoder, 5))
     open_page(page, server, "train", run=run_id)
-    page.evaluate("window.shifts = 0")
     main = page.get_by_test_id("stMain")
     expect(main.locator(".js-plotly-plot")).to_have_count(5)
     said = main.get_by_text("Step ").first
     for _look in range(3):
         before = said.inner_text()
         expect(said).not_to_have_text(before)
-    assert page.evaluate("window.shifts") < 0.1
+    shifts["running"] = moved(page)
     stop(page)
+    open_page(page, server, "train", run=run_id)
+    expect(main.locator(".js-plotly-plot")).to_have_count(5)
+    shifts["ended"] = moved(page)
+    assert max(shifts.values()) < 0.1, shifts
