@@ -21,8 +21,15 @@ def show(run: Run, _: Translate) -> None:
         link(page("predict"), _("Predict"), ":material/online_prediction:", {"run": run.id})
     if run.steered:
         help_text = _("Trains the run again from its recorded events, including everything that was changed, and compares the values.")
-        again, args = _("Replay"), (run.id, Once())
-        st.button(again, icon=":material/replay:", key="replay", width=120, on_click=replay.start, args=args, help=help_text)
+        st.button(
+            _("Replay"),
+            icon=":material/replay:",
+            key="replay",
+            width=120,
+            on_click=replay.start,
+            args=(run.id, Once()),
+            help=help_text,
+        )
 
 
 def refused(_: Translate) -> None:

@@ -3,7 +3,7 @@ pixels for it, of the width that was given, else of none: what stands beside and
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -12,7 +12,7 @@ LINE = 40
 """Pixels of a row of buttons, and of what is not loaded yet."""
 
 
-def labelled(label: str, width: int | str, help: str | None = None) -> DeltaGenerator:  # noqa: A002 - as Streamlit calls it
+def labelled(label: str, width: int | Literal["stretch", "content"], help: str | None = None) -> DeltaGenerator:  # noqa: A002 - as Streamlit calls it
     """A place for one widget, whose own label is collapsed: `label` is text above it, which is there at once. width: as Streamlit's."""
     place = st.container(width=width, gap="xxsmall")
     place.markdown(f":small[{label}]", help=help)
