@@ -25,12 +25,13 @@ if runs:
             label_visibility="collapsed",
         )
         if run_id is not None:
-            st.button(_("New experiment"), icon=":material/add:", key="new", on_click=steer.leave)
+            st.button(_("New experiment"), icon=":material/add:", key="new", width=160, on_click=steer.leave)
             hint = _("Opens the settings of this run, to be changed and started as a new one.")
             st.button(
                 _("Start again with these settings"),
                 icon=":material/restart_alt:",
                 key="again",
+                width=250,
                 help=hint,
                 on_click=launch.again,
                 args=(run_id,),

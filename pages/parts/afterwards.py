@@ -8,19 +8,28 @@ from mtl_core.tracking.runs import Run, RunError
 from pages.parts import replay
 from pages.parts.frame import page
 from pages.parts.once import Once
+from pages.parts.placed import link
 from pages.parts.text import plain
 
 
 def show(run: Run, _: Translate) -> None:
-    """What to do next with a run that has ended: buttons of one row."""
+    """What to do next with a run that has ended: buttons of one row, of widths that are known before the browser can draw them."""
     if _resumable(run):
-        st.button(_("Resume"), type="primary", icon=":material/resume:", key="resume", on_click=_resume, args=(run.id,))
-    st.page_link(page("compare"), label=_("Compare"), icon=":material/compare_arrows:", query_params={"runs": run.id})
+        st.button(_("Resume"), type="primary", icon=":material/resume:", key="resume", width=120, on_click=_resume, args=(run.id,))
+    link(page("compare"), _("Compare"), ":material/compare_arrows:", {"runs": run.id})
     if run.checkpoint("best"):
-        st.page_link(page("predict"), label=_("Predict"), icon=":material/online_prediction:", query_params={"run": run.id})
+        link(page("predict"), _("Predict"), ":material/online_prediction:", {"run": run.id})
     if run.steered:
         help_text = _("Trains the run again from its recorded events, including everything that was changed, and compares the values.")
-        st.button(_("Replay"), icon=":material/replay:", key="replay", on_click=replay.start, args=(run.id, Once()), help=help_text)
+        st.button(
+            _("Replay"),
+            icon=":material/replay:",
+            key="replay",
+            width=120,
+            on_click=replay.start,
+            args=(run.id, Once()),
+            help=help_text,
+        )
 
 
 def refused(_: Translate) -> None:

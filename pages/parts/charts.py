@@ -76,7 +76,7 @@ def _chosen(found: Run, infos: Mapping[str, TaskKind], _: Translate) -> tuple[st
     keep("curve", "loss", list(WHAT))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         shown = st.segmented_control(
-            _("Curves"), list(WHAT), format_func=lambda w: _(WHAT[w]), key="curve", required=True, label_visibility="collapsed"
+            _("Curves"), list(WHAT), format_func=lambda w: _(WHAT[w]), key="curve", required=True, label_visibility="collapsed", width=220
         )
         with st.popover(_("View"), icon=":material/tune:"):
             names = {"main": _("Main metric of each task")} | {m.name: _(m.label) for kind in infos.values() for m in kind.metrics}

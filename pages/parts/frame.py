@@ -5,6 +5,7 @@ and runs the script again, now through `app.py`.
 """
 
 import functools
+import time
 from pathlib import Path
 
 import streamlit as st
@@ -26,26 +27,28 @@ _FOLDER = Path(__file__).parents[1]
 _DARK = _FOLDER / "parts" / "dark.css"
 _ICON = _FOLDER / "parts" / "icon.svg"  # our own: the browser would fetch a named one from the network
 _WORDMARK = (_FOLDER / "parts" / "wordmark.svg").read_text(encoding="utf-8").strip()
+_WIDE = 0.1
+"""Seconds, once in a browser window: it makes room to the sides before there is anything in it that would jump there."""
 _INK, _INK_DARK = "#0b0f14", "#e6eaef"  # `textColor` of the themes
-_SIDEBAR = 240
-"""Pixels: six words and two languages; the rest of the screen is the pages'."""
 
 
 def navigation() -> StreamlitPage:
-    """The pages in the sidebar. Returns the page to run."""
-    st.set_page_config(page_title="MTL Workbench", layout="wide", initial_sidebar_state=_SIDEBAR)
+    """The pages above. A sidebar would push everything aside when the browser has loaded it. Returns the page to run."""
+    st.set_page_config(page_title="MTL Workbench", layout="wide")
+    if "navigated" not in st.session_state:
+        time.sleep(_WIDE)
     _ = translator(language())
     pages = [
         st.Page(_FOLDER / f"{name}.py", title=_(title), icon=icon, url_path=name, default=name == "home")
         for name, (title, icon) in PAGES.items()
     ]
-    page = st.navigation(pages)
+    page = st.navigation(pages, position="top")
     st.session_state.navigated = True
     return page
 
 
 def begin(name: str, heading: str | None = None) -> Translate:
-    """The frame of the page `name` (a key of PAGES): heading, browser title, the language in the sidebar, and jobs of a dead server
+    """The frame of the page `name` (a key of PAGES): heading with the language beside it, browser title, and jobs of a dead server
     marked as interrupted. The heading comes first: the rest loads half a second of libraries when a server is new.
 
     heading: in place of the page's name, marked with N_. Returns the function that translates.
@@ -57,13 +60,14 @@ def begin(name: str, heading: str | None = None) -> Translate:
         _enter(name)
     _ = translator(language())
     title, _icon = PAGES[name]
-    st.title(_(heading or title))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.title(_(heading or title), width="stretch")
+        _choose_language(_)
     st.set_page_config(page_title=f"{_(title)} · MTL Workbench", page_icon=_ICON)
     dark = st.context.theme.type == "dark"
-    st.logo(_WORDMARK.replace(_INK, _INK_DARK) if dark else _WORDMARK, size="large", icon_image=_ICON)
+    st.logo(_WORDMARK.replace(_INK, _INK_DARK) if dark else _WORDMARK, size="large")
     if dark:
         st.html(_DARK)
-    _choose_language(_)
     _recover(workspace())
     return _
 
@@ -80,15 +84,21 @@ def _enter(name: str) -> None:
 
 
 def _choose_language(_: Translate) -> None:
-    st.sidebar.segmented_control(
-        _("Language"), list(LANGUAGES), format_func=LANGUAGES.__getitem__, key="lang", required=True, label_visibility="collapsed"
+    st.segmented_control(
+        _("Language"),
+        list(LANGUAGES),
+        format_func=LANGUAGES.__getitem__,
+        key="lang",
+        required=True,
+        label_visibility="collapsed",
+        width=170,
     )
     if st.query_params.get("lang") != st.session_state.lang:
         st.query_params["lang"] = st.session_state.lang
 
 
 def language() -> str:
-    """Chosen in the sidebar, else by the URL (?lang=zh), else by the browser."""
+    """Chosen on a page, else by the URL (?lang=zh), else by the browser."""
     return choose(st.session_state.get("lang"), st.query_params.get("lang"), st.context.locale)
 
 

@@ -10,16 +10,30 @@ from mtl_core.jobs import jobs
 from mtl_core.studies.estimates import BACKGROUND
 from pages.parts.frame import workspace
 from pages.parts.once import Once
+from pages.parts.placed import labelled
 from pages.parts.source import Source
 from pages.parts.url import keep
 
 SEEDS = range(1, MOST_SEEDS + 1)
 
 
-def show(experiment: Experiment | None, found: Source, why: str, bar: DeltaGenerator, below: DeltaGenerator, _: Translate) -> None:
-    """experiment: what would be started; None where it cannot be, and why. bar: in sight, whatever stands below."""
+class Places:
+    """Where the start stands, taken before what is started is known: in sight, and nothing moves when it comes."""
+
+    def __init__(self, bar: DeltaGenerator, _: Translate):
+        hint = _("How many runs, each with the next seed and otherwise the same: how far they lie apart is what chance does.")
+        with bar:
+            self.seeds = labelled(_("Seeds"), 206, hint)
+        self.button = bar.container(width=132)  # behind what is there before it
+        self.estimate = bar.container(width=340, height=64, border=False, vertical_alignment="bottom")  # three lines
+
+
+def show(experiment: Experiment | None, found: Source, why: str, places: Places, below: DeltaGenerator, _: Translate) -> None:
+    """experiment: what would be started; None where it cannot be, and why."""
     keep("n_seeds", 1, SEEDS)
-    with bar:
+    with places.seeds:
+        st.segmented_control(_("Seeds"), SEEDS, key="n_seeds", required=True, label_visibility="collapsed", width="stretch")
+    with places.button:
         st.button(
             _("Start training"),
             type="primary",
@@ -27,11 +41,10 @@ def show(experiment: Experiment | None, found: Source, why: str, bar: DeltaGener
             key="start",
             disabled=experiment is None,
             help=why or None,
+            width="stretch",
             on_click=_submit,
             args=(experiment, found, Once()),
         )
-        hint = _("How many runs, each with the next seed and otherwise the same: how far they lie apart is what chance does.")
-        st.segmented_control(_("Seeds"), SEEDS, key="n_seeds", required=True, help=hint)
     if why:
         below.warning(why, icon=":material/block:")
 

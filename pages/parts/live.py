@@ -14,6 +14,8 @@ from pages.parts.text import clock, duration, plain
 FEW_CORES = 4
 WIDTH = 340
 """Of the words beside the buttons, in pixels: the buttons stay where they are while the words change."""
+PAUSE = 100
+"""Widths of buttons in a row are given: until the browser has loaded what draws them, it would keep no place for them."""
 
 
 def pace(now: Snapshot) -> tuple[float | None, float | None]:
@@ -97,19 +99,20 @@ def _handles(now: Snapshot, _: Translate) -> None:
         return
     early = now.series.started is None
     if now.pausing:
-        st.button(_("Resume"), icon=":material/play_arrow:", key="go_on", type="primary", on_click=control.resume)
+        st.button(_("Resume"), icon=":material/play_arrow:", key="go_on", type="primary", width=PAUSE, on_click=control.resume)
     else:
-        st.button(_("Pause"), icon=":material/pause:", key="pause", on_click=control.pause, disabled=early)
+        st.button(_("Pause"), icon=":material/pause:", key="pause", width=PAUSE, on_click=control.pause, disabled=early)
     st.button(
         _("Stop"),
         icon=":material/stop:",
         key="stop",
+        width=84,
         on_click=control.stop,
         disabled=now.stopping,
         help=_("Stops after the current step, runs the final evaluation and saves a checkpoint."),
     )
     idle = early or now.pausing or now.stopping
-    st.button(_("Evaluate now"), icon=":material/fact_check:", key="evaluate", on_click=control.evaluate, disabled=idle)
+    st.button(_("Evaluate now"), icon=":material/fact_check:", key="evaluate", width=140, on_click=control.evaluate, disabled=idle)
 
 
 def _trouble(now: Snapshot, _: Translate) -> None:

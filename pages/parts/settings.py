@@ -11,6 +11,8 @@ from mtl_core.base.messages import Translate
 from mtl_core.base.settings import Widget
 from pages.parts.text import plain
 
+ROW = 92
+"""Pixels: a widget below a label of two lines."""
 DRAWN = {"int", "float", "bool", "choice", "text"}
 
 
@@ -29,9 +31,15 @@ def begun(model: type[BaseModel], values: Mapping[str, Any]) -> BaseModel | type
         return model
 
 
-def draw_all(settings: Iterable[Widget], prefix: str, _: Translate, width: int = 200, columns: int = 4) -> dict[str, Any]:
-    """All of them in a grid that folds on a narrow screen. Returns path → value."""
-    with st.grid(columns, min_column_width=width, gap=("medium", "small")):
+def draw_all(
+    settings: Iterable[Widget], prefix: str, _: Translate, width: int = 200, columns: int = 4, even: bool = False
+) -> dict[str, Any]:
+    """All of them in a grid that folds on a narrow screen. Returns path → value.
+
+    even: in rows of one height, known before the browser has loaded what draws them; for settings that are one widget each.
+    """
+    rows: dict[str, Any] = {"row_height": ROW, "gap": ("xsmall", "small")} if even else {"gap": ("medium", "small")}
+    with st.grid(columns, min_column_width=width, **rows):
         return {setting.path: draw(setting, prefix, _) for setting in settings}
 
 

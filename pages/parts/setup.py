@@ -36,6 +36,7 @@ def show(_: Translate) -> None:
     found = source.choose(bar, _)
     if found is None:
         return
+    start = launch.Places(bar, _)
     prefix, began = found.prefix, found.experiment
     experiment = _as_chosen(began, prefix)
     below = st.container()
@@ -71,14 +72,14 @@ def show(_: Translate) -> None:
     why = "" if ready else _("Choose at least one task.") if not lines.tasks else "; ".join(_fault(fault, _) for fault in faults)
     if ready and (lacking := folder_fault(ready.encoder.name)):
         ready, why = None, plain(lacking.text(_))
-    launch.show(ready, found, why, bar, below, _)
+    launch.show(ready, found, why, start, below, _)
     if ready:
         with told:
             languages.show(ready, found, _)
         others: list[Experiment] = []
         with changed:
             edits.show(edits.edits(began, ready), prefix, lambda edit: estimated.effect(edit, ready, found, others, _), _)
-        with below:
+        with start.estimate:
             estimated.show(ready, found, others, _)
         launch.file(ready, _)
 
@@ -115,7 +116,7 @@ def _settings(
     everything = settings.with_keys(everything, "data", tables)
     by_path = {s.path: s for s in everything}
     with often:
-        values = settings.draw_all([by_path[path] for path in OFTEN if path in by_path], prefix, _, width=150, columns=2)
+        values = settings.draw_all([by_path[path] for path in OFTEN if path in by_path], prefix, _, width=150, columns=2, even=True)
     places |= dict.fromkeys(OFTEN, often)
     rest = [s for s in everything if s.path not in OFTEN]
     for group in dict.fromkeys(s.path.split(".")[0] for s in rest):

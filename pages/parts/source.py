@@ -21,11 +21,15 @@ from mtl_core.config.tables import files_of
 from mtl_core.tracking.runs import Run, list_runs
 from pages.parts import sizes
 from pages.parts.frame import page, workspace
+from pages.parts.placed import labelled
 from pages.parts.sample import SHOPS
 from pages.parts.text import plain
 from pages.parts.url import keep
 
 SOURCES = {"draft": N_("My tasks"), "sample": N_("Sample shop"), "whole": N_("Whole sample shop"), "file": N_("Experiment file")}
+
+WIDTH = 465
+"""Of the sources beside each other, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,17 @@ def choose(bar: DeltaGenerator, _: Translate) -> Source | None:
     names = {name: _(label) for name, label in SOURCES.items()} | {
         i: _("Run {name}").format(name=plain(run.name)) for i, run in runs.items()
     }
-    chosen = bar.segmented_control(_("Tasks to train"), list(names), key="from", required=True, wrap=True, format_func=names.__getitem__)
+    with bar, labelled(_("Tasks to train"), "content" if runs else WIDTH):
+        chosen = st.segmented_control(
+            _("Tasks to train"),
+            list(names),
+            key="from",
+            required=True,
+            wrap=True,
+            format_func=names.__getitem__,
+            label_visibility="collapsed",
+            width="content" if runs else "stretch",
+        )
     try:
         if chosen in SHOPS:
             return Source(chosen, _shop(SHOPS[chosen], SHOPS[chosen].stat().st_mtime_ns), SAMPLE_SHOP)

@@ -60,7 +60,7 @@ def show(run_id: str, _: Translate) -> None:
         show_faults(error.faults, _)
         changes = {}
     hint = _("Nothing changes until you apply. A checkpoint is saved first, so that you can go back.")
-    if place.button(_("Apply"), type="primary", icon=":material/check:", key="apply", disabled=not changes, help=hint):
+    if place.button(_("Apply"), type="primary", icon=":material/check:", key="apply", width=100, disabled=not changes, help=hint):
         try:
             jobs().steer(run_id, changes, workspace())
             st.toast(_("Changes take effect from the next step."), icon=":material/check:")

@@ -32,7 +32,7 @@ def show(experiment: Experiment, n_tasks: int, prefix: str, _: Translate) -> dic
     labels = {name: BALANCING[name].label for name in names}
     drawn = [replace(s, choices=names, labels=labels, keys="strategies") if s.path == "balancing.name" else s for s in drawn]
     st.session_state.setdefault(key, strategy.name)
-    values = settings.draw_all(drawn, prefix, _, width=150, columns=2)
+    values = settings.draw_all(drawn, prefix, _, width=150, columns=2, even=all(s.type != "mapping" for s in drawn))
     if strategy.name == RECOMMENDED:
         st.caption(":material/thumb_up: " + _("Recommended.") + " " + _(strategy.help), help=_(WHY_RECOMMENDED))
     else:

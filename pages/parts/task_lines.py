@@ -14,6 +14,7 @@ from mtl_core.config.experiment import Experiment, TaskConfig
 from mtl_core.tasks import KINDS
 from mtl_core.training.estimate import rows_of_a_step
 from pages.parts import settings
+from pages.parts.placed import LINE
 from pages.parts.text import plain
 
 MOST_LINES = 8
@@ -46,10 +47,11 @@ def show(experiment: Experiment, prefix: str, _: Translate) -> Lines:
 
 def _line(name: str, task: TaskConfig, prefix: str, meaning: str, found: Lines, _: Translate) -> None:
     whole = plain(name) if len(name) > SHORT_NAME else None
-    used = st.toggle(f"**{plain(name)}**", value=True, key=f"{prefix}.use.{name}", persist_state="session", width=190, help=whole)
+    with st.container(width=190, height=LINE, border=False, vertical_alignment="center"):
+        used = st.toggle(f"**{plain(name)}**", value=True, key=f"{prefix}.use.{name}", persist_state="session", help=whole)
     st.caption(_(KINDS[task.kind].label), width=112)
     weight = settings.weight_slider(name, task.weight, f"{prefix}.weight.{name}", _, meaning, disabled=not used, bare=True, width=130)
-    found.shares[name] = st.container(width=72)
+    found.shares[name] = st.container(width=72, height=44, border=False)  # two lines
     values = {"weight": weight}
     with st.popover(
         "", icon=":material/tune:", type="tertiary", help=_("Options of {task}").format(task=plain(name)), key=f"{prefix}.more.{name}"

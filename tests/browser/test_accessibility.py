@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 import mtl_core as mtl
 from tests.browser.conftest import WAIT, Server, open_page
+from tests.browser.test_journeys import start, stop
+from tests.browser.test_one_screen import experiment
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -47,12 +49,36 @@ def test_no_serious_violation(browser: Browser, shop: tuple[Server, dict[str, di
     found = []
     for page, parameters in pages.items():
         open_page(tab, server, page.split()[0] if page else "", **parameters)
-        if scheme == "dark":  # the browser tells its theme after the first drawing
-            tab.wait_for_function("() => [...document.querySelectorAll('style')].some(s => s.textContent.includes('stSliderThumbValue'))")
-        expect(tab.get_by_test_id("stSkeleton")).to_have_count(0)  # what still loads is not the page
+        themed(tab, scheme)
         expect(tab.get_by_test_id("stAppDeployButton")).to_have_count(0)
-        for violation in Axe().run(tab).response["violations"]:
-            if violation["impact"] in ("serious", "critical"):
-                found += [f"{page or 'home'}: {violation['help']}: {node['html'][:200]}" for node in violation["nodes"]]
+        found += violations(tab, page or "home")
     context.close()
     assert not found, "\n".join(found)
+
+
+def test_no_serious_violation_while_a_run_trains(tab: Page, shop: tuple[Server, Any], tmp_path: Path, tiny_encoder: Path) -> None:
+    server, _pages = shop
+    tab.set_viewport_size({"width": 1440, "height": 900})
+    run_id = start(tab, server, experiment(tmp_path, server, tiny_encoder, 3))
+    found = []
+    for scheme in ("light", "dark"):
+        tab.emulate_media(color_scheme=scheme)
+        open_page(tab, server, "train", run=run_id)
+        themed(tab, scheme)
+        expect(tab.locator(".js-plotly-plot")).not_to_have_count(0)
+        found += violations(tab, f"running, {scheme}")
+    stop(tab)
+    assert not found, "\n".join(found)
+
+
+def themed(tab: Page, scheme: str) -> None:
+    """The browser tells its theme after the first drawing."""
+    if scheme == "dark":
+        tab.wait_for_function("() => [...document.querySelectorAll('style')].some(s => s.textContent.includes('stSliderThumbValue'))")
+
+
+def violations(tab: Page, where: str) -> list[str]:
+    """Those that axe-core calls serious or critical, in words."""
+    expect(tab.get_by_test_id("stSkeleton")).to_have_count(0)  # what still loads is not the page
+    found = [v for v in Axe().run(tab).response["violations"] if v["impact"] in ("serious", "critical")]
+    return [f"{where}: {violation['help']}: {node['html'][:200]}" for violation in found for node in violation["nodes"]]

@@ -191,7 +191,7 @@ def test_language_keeps_the_form(tab: Page, server: Server) -> None:
     name = tab.get_by_role("textbox", name="Name", exact=True)
     name.fill("my own")
     drawn(tab)
-    tab.get_by_test_id("stSidebar").get_by_text("简体中文").click()
+    tab.get_by_text("简体中文").click()
     expect(tab.get_by_role("heading", level=1)).to_have_text("训练")
     drawn(tab)
     assert "lang=zh" in tab.url

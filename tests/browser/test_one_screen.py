@@ -77,17 +77,58 @@ def test_curves_sliders_and_buttons_are_seen_together(page: Page, server: Server
     stop(page)
 
 
+def moved(page: Page) -> float:
+    """The layout shift since the page was asked for, once all of it is there."""
+    drawn(page)
+    expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
+    return float(page.evaluate("window.shifts"))
+
+
 @pytest.mark.parametrize("page", [(1440, 900)], indirect=True)
+def test_a_held_slider_stays_in_the_hand(page: Page, server: Server, tmp_path: Path, tiny_encoder: Path) -> None:
+    """While its handle is held the page looks at the run again and again; what it is left at is one change."""
+    run_id = start(page, server, experiment(tmp_path, server, tiny_encoder, 3))
+    weight, said = page.get_by_role("slider", name="Loss weight of task1"), page.get_by_text(re.compile(r"^Step [\d,]+ of")).first
+    box = slider(page, "Loss weight of task1").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 5, box["y"] + box["height"] - 22  # 1 of 0 to 5
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + box["width"] / 5, y, steps=5)
+    held = weight.input_value()
+    assert float(held) > 1.5
+    for _look in range(4):  # at the figures; the sliders are drawn again at every third
+        before = said.inner_text()
+        expect(said).not_to_have_text(before)
+        assert weight.input_value() == held
+    page.mouse.move(x + 2 * box["width"] / 5, y, steps=5)
+    page.mouse.up()
+    left_at = float(weight.input_value())
+    assert left_at > float(held)
+    page.get_by_role("button", name="Apply", exact=True).click()
+    expect(page.get_by_role("button", name=re.compile("Go back to step"))).to_be_visible()
+    expect(weight).to_have_value(f"{left_at:g}")
+    stop(page)
+    (changed,) = (event for event in server.events(run_id) if event["event"] == "Steered")
+    assert changed["new"] == {"tasks.task1.weight": pytest.approx(left_at)}
+
+
+@pytest.mark.parametrize("page", [(1440, 900), (390, 844)], indirect=True)
 def test_nothing_moves_by_itself(page: Page, server: Server, tmp_path: Path, tiny_encoder: Path) -> None:
-    """From the page's heading on; the frame around it is Streamlit's own."""
+    """A whole load of *Train* by its link: before the start, while a run trains, and of a run that has ended."""
+    open_page(page, server, "train", **{"from": "sample"})
+    shifts = {"before the start": moved(page)}
     run_id = start(page, server, experiment(tmp_path, server, tiny_encoder, 5))
     open_page(page, server, "train", run=run_id)
-    page.evaluate("window.shifts = 0")
     main = page.get_by_test_id("stMain")
     expect(main.locator(".js-plotly-plot")).to_have_count(5)
     said = main.get_by_text("Step ").first
     for _look in range(3):
         before = said.inner_text()
         expect(said).not_to_have_text(before)
-    assert page.evaluate("window.shifts") < 0.1
+    shifts["running"] = moved(page)
     stop(page)
+    open_page(page, server, "train", run=run_id)
+    expect(main.locator(".js-plotly-plot")).to_have_count(5)
+    shifts["ended"] = moved(page)
+    assert max(shifts.values()) < 0.1, shifts

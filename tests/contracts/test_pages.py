@@ -18,6 +18,6 @@ def test_a_page_opens_in_an_empty_workspace(name: str, code: str) -> None:
     at.query_params["lang"] = code
     at.run()
     assert not at.exception, at.exception
-    assert at.title and at.sidebar.segmented_control(key="lang").value == code
+    assert at.title and at.segmented_control(key="lang").value == code
     title, _icon = PAGES[name]
     assert code == "en" or translator(code)(title) != title
