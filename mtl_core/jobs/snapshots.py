@@ -44,13 +44,13 @@ class Follower:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.series = Series()
-        self.offset = 0
+        self.offset = self.line = 0
 
     def read(self, run: Run) -> Series:
         with self.lock:
-            for record in run.records(self.offset):
+            for record in run.records(self.offset, self.line):
                 self.series.extend(record.event)
-                self.offset = record.next_offset
+                self.offset, self.line = record.next_offset, record.line
             return self.series.copy()
 
 

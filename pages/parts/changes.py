@@ -8,6 +8,7 @@ import streamlit as st
 from mtl_core.base.faults import ExperimentError
 from mtl_core.base.messages import N_, Translate
 from mtl_core.jobs import jobs
+from mtl_core.runtime.steps import place
 from mtl_core.tracking.runs import Run, RunError, RunState, Series
 from mtl_core.training.events import Steered
 from pages.parts.text import plain
@@ -68,7 +69,7 @@ def _change(run: Run, change: Steered, key: str, _: Translate) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key=key, gap="small"):
         _line(change, _)
         step = change.step - 1
-        if not change.refused and _can_go_back(run) and run.checkpoint(f"before-{step}"):
+        if not change.refused and _can_go_back(run) and place(run.folder, step):
             st.button(
                 _("Go back to step {step}").format(step=step),
                 icon=":material/undo:",
