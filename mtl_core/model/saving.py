@@ -38,7 +38,8 @@ def save_weights(model: Any, state: Mapping[str, Tensor], folder: Path, before: 
         (folder / WEIGHTS).rename(folder / _FROZEN)
     model.save_pretrained(folder, state_dict=parts[_LEARNED])
     (folder / WEIGHTS).rename(folder / _LEARNED)
-    places, size = {}, 0
+    places: dict[str, str] = {}
+    size = 0
     for file in (_LEARNED, _FROZEN):
         with safe_open(folder / file, "pt") as found:
             places |= dict.fromkeys(found.keys(), file)

@@ -173,6 +173,13 @@ def place(run: Path, step: int) -> Path | None:
     return folder if read_manifest(folder).full else None
 
 
+def step_of(folder: Path) -> int:
+    """Of a checkpoint that `find` gave."""
+    if has_manifest(folder):
+        return read_manifest(folder).step
+    return int(json.loads((folder / "state.json").read_text(encoding="utf-8"))["step"])
+
+
 def is_pinned(folder: Path) -> bool:
     return (folder / _PINNED).is_file()
 

@@ -18,7 +18,7 @@ from mtl_core.tracking.series import Series
 from mtl_core.tracking.status import Owner, RunState, plain, read_status, result_of, write_status
 from mtl_core.training.events import Evaluated, EvaluatedAfterwards, Event, Failed, Finished, Paused, Resumed, Started, Steered
 
-_NOT_ENDED = dict.fromkeys(("ended", "error", "problems", "result"))
+_NOT_ENDED = dict.fromkeys(("ended", "error", "problems", "result", "refused"))
 
 
 class Recorder:
@@ -44,6 +44,7 @@ class Recorder:
         self._cut_torn_line()
         self._copy: Series | None = None
         self.quiet = True  # nothing recorded since `start`: the data is being prepared
+        self._former = None if self.status["state"] == RunState.QUEUED.value else self.status  # of a run that is to go on
 
     @property
     def state(self) -> RunState:
@@ -83,7 +84,7 @@ class Recorder:
             self._append(event)
             self.series.extend(event)
             self._copy = None
-            self.quiet = False
+            self.quiet, self._former = False, None
         if isinstance(event, Started):
             for name in ("predictions", "reports"):  # a stopped run's test is not that of the model to come
                 shutil.rmtree(self.folder / name, ignore_errors=True)
@@ -112,7 +113,12 @@ class Recorder:
 
     def fail(self, failed: Failed, problems: list[Problem] | None = None) -> None:
         """The end by an error; problems: of the tables, which are why. A disk that is full does not keep the run from being shown as
-        failed while this process lives."""
+        failed while this process lives. A run that was to go on and did not even begin is what it was before, and says why."""
+        if self.quiet and self._former is not None:
+            with self._lock:
+                self.status = {**self._former, "refused": plain(failed)}
+                write_status(self.folder, self.status)
+            return
         if problems:
             self.status = {**self.status, "problems": [p.to_json() for p in problems]}
         try:

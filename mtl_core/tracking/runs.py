@@ -145,8 +145,14 @@ class Run:
         return dict(self.status.get("datasets") or {})
 
     @property
+    def refused(self) -> bool:
+        """Whether it was to go on and could not: it is what it was before."""
+        return bool(self.status.get("refused"))
+
+    @property
     def error(self) -> Failed | None:
-        error = self.status.get("error")
+        """Why it failed, or could not go on."""
+        error = self.status.get("refused") or self.status.get("error")
         return Failed(**error) if error else None
 
     @property

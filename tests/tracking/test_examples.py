@@ -9,7 +9,6 @@ from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import experiment_from_dict, experiment_from_yaml
 from mtl_core.config.tables import store
 from mtl_core.evaluation.predictions import About, PredictedRows, write_predictions
-from mtl_core.runtime.checkpoints import checkpoint_folder
 from mtl_core.tracking import examples
 from mtl_core.tracking.runs import Run, RunError, create_run
 
@@ -87,7 +86,7 @@ def test_a_row_of_masked_words_hides_one_and_says_which(workspace: Workspace, tm
 def test_numbers_of_a_row_are_read_as_training_read_their_column(found: Run, workspace: Workspace, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("title;body;mood;shop;price\na;b;a;7;1.125\nc;d;b;7;0,5\n", encoding="utf-8")
     found.status["datasets"] = {"t": store(EXPERIMENT, "t", workspace, tmp_path, False).hash}
-    best = checkpoint_folder(found.folder, "best")
+    best = found.folder / "checkpoints" / "best"
     best.mkdir(parents=True)
     (best / "specs.json").write_text('{"mood": {"decimals": {"numbers": [","]}}}')
     assert [examples.example(found, "mood", row).values["numbers"] for row in (0, 1)] == [[1125.0], [0.5]]

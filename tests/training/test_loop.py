@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import transformers
 
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import Experiment, experiment_from_dict
@@ -286,6 +287,7 @@ def test_early_stopping(description: dict, workspace: Workspace, tmp_path: Path)
 @pytest.mark.parametrize("trainable", ["frozen", "top:1"])
 def test_what_is_not_trained_stays_as_it_was(description: dict, workspace: Workspace, tmp_path: Path, trainable: str) -> None:
     description["encoder"]["trainable"] = trainable
+    description["early_stopping"] = {"min_delta": 0.9}  # the best one is the first
     experiment = experiment_from_dict(description)
     prepared = prepare(experiment, workspace)
     events = list(train(experiment, prepared, folder=tmp_path))
@@ -295,6 +297,12 @@ def test_what_is_not_trained_stays_as_it_was(description: dict, workspace: Works
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert all("layer.1." in name for name in moved)
     assert bool(moved) == (trainable == "top:1")
+    frozen = {"frozen": "model.safetensors", "top:1": "frozen.safetensors"}[trainable]
+    places = {(checkpoint_folder(tmp_path, name) / "encoder" / frozen).stat().st_ino for name in ("last", "best")}
+    assert len(places) == 1, "what does not learn is written once"
+    alone = transformers.AutoModel.from_pretrained(checkpoint_folder(tmp_path, "last") / "encoder", add_pooling_layer=False).state_dict()
+    ours = {name.removeprefix("model."): tensor for name, tensor in after.items()}
+    assert all(torch.equal(alone[name], tensor) for name, tensor in ours.items()), "transformers loads it without us"
 
 
 def test_weight_zero_leaves_the_task_unlearned(description: dict, workspace: Workspace, tmp_path: Path) -> None:
