@@ -18,6 +18,7 @@ from mtl_core.balancing import BALANCING
 from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.inference.predictor import Predictor
 from mtl_core.model.packing import Packed, kernel_takes, layout, packed_attention
+from mtl_core.runtime.checkpoints import checkpoint_folder
 from mtl_core.training.control import Commands, Control
 from mtl_core.training.events import CheckpointSaved, Compared, Evaluated, Event, Failed, Finished, Steered, StepDone
 from mtl_core.training.joint import Joint
@@ -322,7 +323,7 @@ def predictor(place: Place) -> Numbers:
     folder = place.folder("predictor")
     _ended(list(_events(place, folder)))
     rows = [{"text": text} for text in ("where is my parcel", "i want my money back", "do you have this in blue", "help")]
-    here, there = (Predictor(folder / "checkpoints" / "last", device).scores("intent", rows) for device in (str(place.device), "cpu"))
+    here, there = (Predictor(checkpoint_folder(folder, "last"), device).scores("intent", rows) for device in (str(place.device), "cpu"))
     numbers: Numbers = {"probability": float(np.abs(here - there).max())}
     if not numbers["probability"] < 0.05:
         raise Wrong("other answers than on a processor", numbers)

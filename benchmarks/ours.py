@@ -11,6 +11,7 @@ from benchmarks.mix import Task
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import Experiment, experiment_from_dict
 from mtl_core.inference.predictor import Predictor
+from mtl_core.runtime.checkpoints import checkpoint_folder
 from mtl_core.runtime.prepare import prepare
 from mtl_core.training.events import Failed, StepDone
 from mtl_core.training.loop import train
@@ -59,7 +60,7 @@ def joint(scratch: Path, tasks: list[Task], described: Experiment, device: str, 
             case Failed():
                 raise SystemExit(f"{event.message} {event.advice}")
         last = time.perf_counter()
-    predictor = Predictor(run / "checkpoints" / "last", device=device)
+    predictor = Predictor(checkpoint_folder(run, "last"), device=device)
     predictions = {}
     for task in tasks:
         asked = task.splits[part]

@@ -5,6 +5,7 @@ last one of two steps, of an encoder of a few numbers), and stay as they are. A 
 values of the tensors are made up. ANSWERS is what the programs of both versions said to TEXTS with these files (commits 6cc9c56, e9ff54a).
 """
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ ANSWERS = [{"up": 0.8539327, "down": 0.1460673}, {"up": 0.8673152, "down": 0.132
 
 
 def write(folder: Path, version: int) -> Path:
-    """version: 1 or 2, which has format.json and two more settings."""
+    """version: 1; 2, which has format.json and two more settings; 3, which has manifest.json instead, and one more of each."""
     encoder = folder / "encoder"
     encoder.mkdir(parents=True)
     save_file(_tensors(_ENCODER), encoder / "model.safetensors", {"format": "pt"})
@@ -26,10 +27,18 @@ def write(folder: Path, version: int) -> Path:
     save_file(_tensors(_HEAD), folder / "heads.safetensors")
     save_file(_optimizer(), folder / "optimizer.safetensors")
     (folder / "specs.json").write_text(json.dumps(_SPECS), encoding="utf-8")
-    (folder / "state.json").write_text(json.dumps(_STATE), encoding="utf-8")
-    (folder / "experiment.yaml").write_text(_EXPERIMENT + (_SINCE_2 if version >= 2 else ""), encoding="utf-8")
-    if version >= 2:
+    state = _STATE | ({"places": []} if version >= 3 else {})
+    (folder / "state.json").write_text(json.dumps(state), encoding="utf-8")
+    experiment = _EXPERIMENT + (_SINCE_2 if version >= 2 else "") + (_SINCE_3 if version >= 3 else "")
+    (folder / "experiment.yaml").write_text(experiment, encoding="utf-8")
+    if version == 2:
         (folder / "format.json").write_text(json.dumps({"version": version}) + "\n", encoding="utf-8")
+    if version >= 3:
+        files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        listed = {name: [len(content), hashlib.sha256(content).hexdigest()] for name, content in files.items()}
+        manifest = {"version": version, "step": 2, "names": {"best": 0}, "journal": 9, "files": listed}
+        own = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+        (folder / "manifest.json").write_text(json.dumps({**manifest, "sha256": own}), encoding="utf-8")
     return folder
 
 
@@ -278,4 +287,7 @@ training:
 _SINCE_2 = """\
   test: true
   predictions: evaluated
+"""
+_SINCE_3 = """\
+  keep: 3
 """

@@ -28,6 +28,7 @@ from mtl_core.cli.text import FAILED, OK, WRONG_CALL, CallError, pairs, print_js
 from mtl_core.config.seeds import seeds_of, with_seeds
 from mtl_core.data.problems import InputError, one_line
 from mtl_core.jobs import Work, check_data, replay_of, replaying, resumable, training
+from mtl_core.runtime.steps import go_back, place, step_of, steps
 from mtl_core.tracking.runs import Run, RunError, RunState, create_run, run
 
 _ROWS_AT_ONCE = 256
@@ -86,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--seeds", metavar="N or A,B", help="one run a seed: how many, from 0, or which (at most five)")
     resume = command("resume", _resume, "Resume a run from its last checkpoint.", as_json)
     resume.add_argument("run", metavar="RUN")
+    resume.add_argument("--back", type=int, metavar="STEP", help="from the checkpoint of this step; what came after it is discarded")
     replay = command(
         "replay", _replay, "Train a run again from its recorded events, with everything that was changed while it trained.", as_json
     )
@@ -193,6 +195,11 @@ def _resume(args: argparse.Namespace, workspace: Workspace) -> int:
     found = resumable(run(workspace, args.run))
     if again := found.checkpoint("last") is not None:
         check_data(found, workspace)
+    if args.back is not None:
+        if place(found.folder, args.back) is None:
+            places = ", ".join(f"{step_of(folder):,}" for folder in steps(found.folder) if place(found.folder, step_of(folder)))
+            raise CallError(f"--back: the run has no checkpoint of step {args.back:,} to go back to. Its checkpoints: {places or 'none'}.")
+        go_back(found.folder, args.back)
     return _execute(found, workspace, args.json, training(found, workspace, resume=again))
 
 
@@ -238,7 +245,7 @@ def _execute(target: Run, workspace: Workspace, as_json: bool, work: Work, quiet
         print_json(result)
     elif not quiet:
         cli_show.print_outcome(done, result["tasks"], workspace)
-    return FAILED if done.state is RunState.FAILED else OK
+    return FAILED if done.state is RunState.FAILED or done.refused else OK
 
 
 def _predict(args: argparse.Namespace, workspace: Workspace) -> int:

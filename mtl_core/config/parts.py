@@ -425,6 +425,17 @@ class TrainingConfig(Config):
         title=N_("Max validation rows"),
         description=N_("Maximum validation rows per task in evaluations during training; the final evaluation uses all."),
     )
+    keep: int = Field(
+        3,
+        ge=1,
+        le=100,
+        title=N_("Checkpoints kept"),
+        description=N_(
+            "The newest ones, from which a training can resume when the last is damaged; 1 takes least disk space. The best model and the "
+            "checkpoints before your last changes are kept beside them."
+        ),
+        json_schema_extra={"stops": [1, 2, 3, 5, 10]},
+    )
     device: str = Field(
         "auto",
         pattern=_DEVICE,

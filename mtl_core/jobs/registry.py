@@ -21,6 +21,7 @@ from mtl_core.jobs.evaluating import evaluable, evaluation
 from mtl_core.jobs.queues import Job, Queues
 from mtl_core.jobs.snapshots import Follower, Snapshot, snapshot_of
 from mtl_core.jobs.work import Work, check_data, replay_of, replaying, resumable, training
+from mtl_core.runtime.steps import go_back, place
 from mtl_core.tracking.mlflow_mirror import MlflowMirror
 from mtl_core.tracking.recorder import Recorder
 from mtl_core.tracking.runs import Run, RunError, RunState, create_run, list_runs, run
@@ -59,8 +60,8 @@ class Jobs:
         self._start(created, workspace, work or training(created, workspace, resume=False))
         return created.id
 
-    def resume(self, run_id: str, workspace: Workspace | None = None, work: Work | None = None) -> str:
-        """Goes on from the last checkpoint, or from the beginning when there is none yet.
+    def resume(self, run_id: str, workspace: Workspace | None = None, work: Work | None = None, back: int | None = None) -> str:
+        """Goes on from the last checkpoint, or from the beginning when there is none yet. back: from the one of that step, for good.
 
         Raises RunError: no such run, at work already, finished, failed without a checkpoint, or its tables are not what they were.
         """
@@ -72,7 +73,7 @@ class Jobs:
         again = found.checkpoint("last") is not None
         if again and work is None:
             check_data(found, workspace)
-        self._start(found, workspace, work or training(found, workspace, resume=again))
+        self._start(found, workspace, work or training(found, workspace, resume=again), back)
         return run_id
 
     def steer(self, run_id: str, changes: Mapping[str, Any], workspace: Workspace | None = None) -> None:
@@ -101,18 +102,14 @@ class Jobs:
         """
         workspace = workspace or Workspace.default()
         found = run(workspace, run_id)
-        if found.checkpoint(f"before-{step}") is None:
+        if place(found.folder, step) is None:
             raise RunError(message("The run “{run}” no longer has a checkpoint of step {step}.", run=run_id, step=step))
         if control := self.control(run_id):
             control.go_back(step)
             return
         if found.state.live or found.state in (RunState.FINISHED, RunState.STOPPED):
             raise RunError(_no_handle(found))
-        check_data(found, workspace)
-        from mtl_core.training.checkpoints import restore_before
-
-        restore_before(found.folder, step)
-        self.resume(run_id, workspace)
+        self.resume(run_id, workspace, back=step)
 
     def replay(self, run_id: str, workspace: Workspace | None = None) -> str:
         """Trains a run again as its events say. Returns the id of the new run. Raises RunError: as `replay_of`, or no such run."""
@@ -202,8 +199,10 @@ class Jobs:
                 self._mirrors[workspace.root] = MlflowMirror(workspace).start()
             return self._mirrors[workspace.root]
 
-    def _start(self, target: Run, workspace: Workspace, work: Work) -> None:
+    def _start(self, target: Run, workspace: Workspace, work: Work, back: int | None = None) -> None:
         recorder = Recorder(target.folder)
+        if back is not None:
+            go_back(target.folder, back)
         recorder.queue()
         self._enter(recorder, target, workspace, work, trains=True)
 

@@ -16,7 +16,7 @@ class Snapshot:
     progress: in [0, 1]; seconds_left, memory_bytes, device: None while unknown. position: 1 is next, None when not waiting.
     steerable: whether `jobs().control(run_id)` is there: it is at work, in this process. preparing: at work, before the first step.
     making_ready: what, and how much of it all is done, in [0, 1]; None while unknown.
-    problems: of the data, as of the run. error: translate `message` and `advice` as they stand.
+    problems: of the data, as of the run. refused: it could not go on. error: translate `message` and `advice` as they stand.
     """
 
     run_id: str
@@ -29,6 +29,7 @@ class Snapshot:
     device: str | None = None
     memory_bytes: int | None = None
     error: Failed | None = None
+    refused: bool = False
     problems: tuple[Problem, ...] = ()
     position: int | None = None
     steerable: bool = False
@@ -44,13 +45,13 @@ class Follower:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.series = Series()
-        self.offset = 0
+        self.offset = self.line = 0
 
     def read(self, run: Run) -> Series:
         with self.lock:
-            for record in run.records(self.offset):
+            for record in run.records(self.offset, self.line):
                 self.series.extend(record.event)
-                self.offset = record.next_offset
+                self.offset, self.line = record.next_offset, record.line
             return self.series.copy()
 
 
@@ -66,6 +67,7 @@ def snapshot_of(found: Run, state: RunState, series: Series) -> Snapshot:
         device=series.started.device if series.started else None,
         memory_bytes=int(series.memory_bytes.last[1]) if series.memory_bytes.last else None,
         error=found.error,
+        refused=found.refused,
         problems=tuple(found.problems),
         preparing=state is RunState.RUNNING and series.started is None,
     )

@@ -1,6 +1,5 @@
 """What a job executes, and how: the training of a run or its replay, every event of it recorded, every exception too."""
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from mtl_core.base.workspace import Workspace
 from mtl_core.config.tables import stamps, store
 from mtl_core.data.problems import DataError, Problem, Severity
 from mtl_core.jobs.failures import ADVICE, failed
+from mtl_core.runtime.steps import keep_only
 from mtl_core.tracking.recorder import Recorder
 from mtl_core.tracking.runs import Run, RunError, RunState, create_run
 from mtl_core.training.control import Control
@@ -78,9 +78,7 @@ def training(target: Run, workspace: Workspace, resume: bool) -> Work:
             prepared.problems += _changed(target, workspace)
         for event in train(experiment, prepared, control, target.folder, resume=resume):
             if target.purpose and isinstance(event, Finished) and event.state == "finished":
-                for checkpoint in (target.folder / "checkpoints").iterdir():  # a comparison needs its numbers, and has many
-                    if checkpoint.name != target.purpose.get("keeps"):
-                        shutil.rmtree(checkpoint, ignore_errors=True)
+                keep_only(target.folder, target.purpose.get("keeps"))  # a comparison needs its numbers, and has many
             yield event
 
     return work
@@ -121,6 +119,7 @@ def perform(recorder: Recorder, work: Work, control: Control, listen: Callable[[
     Only KeyboardInterrupt and SystemExit get through; the run is then marked interrupted.
     """
     recorder.start()
+    control.synced = recorder.sync
     try:
         for event in work(control):
             recorder.record(event)

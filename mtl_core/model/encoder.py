@@ -19,6 +19,7 @@ from mtl_core.model.folders import check_folder
 from mtl_core.model.loading import RECORD, checked, load, load_tokenizer, record_of
 from mtl_core.model.packaged import EncoderError
 from mtl_core.model.packing import Packed, layout, on_device
+from mtl_core.model.saving import save_weights
 from mtl_core.model.taps import by_task, hook, overlap, record, recorded
 from mtl_core.model.writing import CausalWriter, Seq2SeqWriter
 
@@ -410,10 +411,14 @@ class Encoder(nn.Module):
             self.model.train(training)
             self.end_sparse_rows()
 
-    def save(self, folder: Path, tokenizer: Any) -> None:
-        """As transformers saves a model: safetensors, config and tokenizer; without adapters, and without the layers of a decoder."""
+    def save(self, folder: Path, tokenizer: Any, before: Path | None = None) -> None:
+        """As transformers saves a model: safetensors, config and tokenizer; without adapters, and without the layers of a decoder.
+
+        before: a folder that the same encoder was saved in, from which what does not learn is taken.
+        """
         model = self._whole[0]
-        model.save_pretrained(folder, state_dict=None if self.adapters is None else self.adapters.base_state(model))
+        state = model.state_dict() if self.adapters is None else self.adapters.base_state(model)
+        save_weights(model, state, folder, before)
         tokenizer.save_pretrained(folder)
         (folder / RECORD).write_text(json.dumps({"pooling": self.pooling, "writes": self.writes}))
 

@@ -1,14 +1,14 @@
 """What predictions are made with: a model, its tokenizer, what its heads know, and what it was trained as. Safetensors and JSON.
 
 A checkpoint is a folder: encoder/ (as transformers saves it, loadable by any of its users), heads.safetensors, specs.json,
-experiment.yaml, format.json. Where the sharing has any: sharing.safetensors, adapters/ (as peft saves them). A training adds what it goes
-on from (`mtl_core.training.checkpoints`); nothing here reads that.
+experiment.yaml, manifest.json (`mtl_core.runtime.steps`). Where the sharing has any: sharing.safetensors, adapters/ (as peft saves them).
+A training adds what it goes on from (`mtl_core.training.checkpoints`); nothing here reads that.
 
 `tests/kept_checkpoints.py` writes one of every version of the format.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +25,11 @@ from mtl_core.model.encoder import Encoder
 from mtl_core.model.loading import load_tokenizer
 from mtl_core.model.multitask import MultiTaskModel, make_heads, make_sharing
 from mtl_core.model.packaged import EncoderError
+from mtl_core.runtime.steps import TRAINING, DamagedError, examine, find, has_manifest, read_manifest
 from mtl_core.tasks.base import Spec
 
-VERSION = 2
-"""1: without format.json. 2: says so there. A number goes up when older programs would read a checkpoint wrongly."""
+VERSION = 3
+"""1: without its number. 2: in format.json. 3: in manifest.json. A number goes up when older programs would read a checkpoint wrongly."""
 OLDEST = 1
 """What is older is refused; what is not is read as it is, or as `load_model` makes it."""
 _FORMAT = "format.json"
@@ -45,17 +46,17 @@ class SavedModel:
 
 
 def checkpoint_folder(run: Path, name: str) -> Path:
-    """<run>/checkpoints/<name>, or what it was before a swap that a kill cut short. Raises FileNotFoundError."""
-    folder = run / "checkpoints" / name
-    for candidate in (folder, folder.with_name(name + ".old")):
-        if (candidate / "specs.json").is_file():
-            return candidate
-    raise FileNotFoundError(f"There is no checkpoint {name!r} in {run}.")
+    """As `steps.find`. Raises FileNotFoundError: there is none."""
+    if (folder := find(run, name)) is None:
+        raise FileNotFoundError(f"There is no checkpoint {name!r} in {run}.")
+    return folder
 
 
-def save_model(folder: Path, model: MultiTaskModel, tokenizer: Any, experiment: Experiment, specs: dict[str, Spec]) -> None:
-    """Writes into an empty folder (see `base.files.replaced_folder`)."""
-    model.encoder.save(folder / "encoder", tokenizer)
+def save_model(
+    folder: Path, model: MultiTaskModel, tokenizer: Any, experiment: Experiment, specs: dict[str, Spec], before: Path | None = None
+) -> None:
+    """Writes into an empty folder (see `base.files.new_folder`). before: an earlier checkpoint of the same run."""
+    model.encoder.save(folder / "encoder", tokenizer, None if before is None else before / "encoder")
     save_file({k: v.detach().contiguous() for k, v in model.heads.state_dict().items()}, folder / "heads.safetensors")
     if model.encoder.adapters is not None:
         model.encoder.adapters.save(folder / "adapters")
@@ -63,19 +64,11 @@ def save_model(folder: Path, model: MultiTaskModel, tokenizer: Any, experiment: 
         save_file({k: v.detach().contiguous() for k, v in sharing.items()}, folder / "sharing.safetensors")
     (folder / "specs.json").write_text(json.dumps(specs, ensure_ascii=False), encoding="utf-8")
     (folder / "experiment.yaml").write_text(experiment.to_yaml(), encoding="utf-8")
-    (folder / _FORMAT).write_text(json.dumps({"version": VERSION}) + "\n", encoding="utf-8")
 
 
 def version_of(folder: Path) -> int:
     """Of the format of a checkpoint. Raises CheckpointError: it is newer than this program, too old, or the file is damaged."""
-    try:
-        found = json.loads((folder / _FORMAT).read_text(encoding="utf-8"))["version"]
-    except FileNotFoundError:
-        found = 1
-    except (ValueError, KeyError, TypeError) as error:
-        raise damaged(folder, f"{_FORMAT}: {type(error).__name__}: {error}") from error
-    if type(found) is not int:
-        raise damaged(folder, f"{_FORMAT}: version {found!r}")
+    found = read_manifest(folder).version if has_manifest(folder) else _version_without(folder)
     if found > VERSION:
         raise CheckpointError(
             message(
@@ -91,6 +84,18 @@ def version_of(folder: Path) -> int:
     return found
 
 
+def _version_without(folder: Path) -> int:
+    try:
+        found = json.loads((folder / _FORMAT).read_text(encoding="utf-8"))["version"]
+    except FileNotFoundError:
+        return 1
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedError(folder, f"{_FORMAT}: {type(error).__name__}: {error}") from error
+    if type(found) is not int:
+        raise DamagedError(folder, f"{_FORMAT}: version {found!r}")
+    return found
+
+
 def too_old(folder: Path, version: int) -> CheckpointError:
     return CheckpointError(
         message(
@@ -102,12 +107,6 @@ def too_old(folder: Path, version: int) -> CheckpointError:
     )
 
 
-def damaged(folder: Path, why: str) -> CheckpointError:
-    return CheckpointError(
-        message("The checkpoint {folder} is damaged ({why}). Use another checkpoint of the run, or train it again.", folder=folder, why=why)
-    )
-
-
 @contextmanager
 def whole(folder: Path) -> Iterator[None]:
     """What goes wrong inside, while files of `folder` are read, is raised as CheckpointError: it is damaged."""
@@ -116,15 +115,17 @@ def whole(folder: Path) -> Iterator[None]:
     except CheckpointError:
         raise
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError, ExperimentError, EncoderError) as error:
-        raise damaged(folder, f"{type(error).__name__}: {error}") from error
+        raise DamagedError(folder, f"{type(error).__name__}: {error}") from error
 
 
-def load_model(folder: Path) -> SavedModel:
-    """The model is on the CPU. Draws no random numbers: it may be called while another thread trains.
+def load_model(folder: Path, also: Collection[str] = ()) -> SavedModel:
+    """The model is on the CPU. Draws no random numbers: it may be called while another thread trains. also: what is examined beside it.
 
-    Raises CheckpointError: of a format that is not read, or not whole.
+    Raises CheckpointError: of a format that is not read; DamagedError: not as it was written.
     """
     version = version_of(folder)
+    if has_manifest(folder):
+        examine(folder, leave_out=set(TRAINING) - set(also))
     with whole(folder):
         return _load(folder, version)
 

@@ -175,7 +175,7 @@ def _without_patience(experiment: Experiment, seed: int, steps: int, test: bool)
     values["seed"] = seed % 2**31
     values["training"]["evaluate_every"] = experiment.training.interval(steps)
     values["training"]["steps"] = steps
-    values["training"] |= {"test": test, "predictions": "evaluated" if test else "none"}
+    values["training"] |= {"test": test, "predictions": "evaluated" if test else "none", "keep": 1}
     values["early_stopping"]["patience"] = 0
     return values
 
@@ -186,7 +186,9 @@ def key_of(experiment: Experiment, datasets: Mapping[str, str], n_steps: int) ->
     used = {task["data"] for task in values["tasks"].values()}
     values["data"] = {name: [table, datasets.get(name)] for name, table in values["data"].items() if name in used}
     values["training"] |= {"steps": n_steps, "epochs": None, "evaluate_every": experiment.training.interval(n_steps)}
-    del values["name"], values["diagnostics"], values["training"]["test"], values["training"]["predictions"]
+    del values["name"], values["diagnostics"]
+    for name in ("test", "predictions", "keep"):
+        del values["training"][name]
     if len(values["tasks"]) == 1:  # one loss, one table: nothing to balance, to share out, or to average over
         del values["balancing"], values["sampling"], values["early_stopping"]["objective"]
     return hashlib.sha256(json.dumps([_VERSION, values]).encode()).hexdigest()[:32]

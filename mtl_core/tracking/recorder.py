@@ -1,6 +1,5 @@
 """The owner's side of a run: it writes the journal and the status while the run is executed. No torch."""
 
-import json
 import os
 import shutil
 import time
@@ -12,13 +11,14 @@ from filelock import FileLock, Timeout
 
 from mtl_core.base.messages import message
 from mtl_core.data.problems import Problem
+from mtl_core.tracking.journal import line_of
 from mtl_core.tracking.looks import record_look
 from mtl_core.tracking.runs import Run, RunError
 from mtl_core.tracking.series import Series
-from mtl_core.tracking.status import Owner, RunState, number, plain, read_status, result_of, write_status
+from mtl_core.tracking.status import Owner, RunState, plain, read_status, result_of, write_status
 from mtl_core.training.events import Evaluated, EvaluatedAfterwards, Event, Failed, Finished, Paused, Resumed, Started, Steered
 
-_NOT_ENDED = dict.fromkeys(("ended", "error", "problems", "result"))
+_NOT_ENDED = dict.fromkeys(("ended", "error", "problems", "result", "refused"))
 
 
 class Recorder:
@@ -36,11 +36,15 @@ class Recorder:
         except Timeout as error:
             raise RunError(message("The run “{run}” is already being trained.", run=folder.name)) from error
         self.status = read_status(folder)
-        self.series = Run(folder, self.status).series()
+        self.series, self._line = Series(), 0
+        for record in Run(folder, self.status).records():
+            self.series.extend(record.event)
+            self._line = record.line
         self._journal = (folder / "events.jsonl").open("ab", buffering=0)
         self._cut_torn_line()
         self._copy: Series | None = None
         self.quiet = True  # nothing recorded since `start`: the data is being prepared
+        self._former = None if self.status["state"] == RunState.QUEUED.value else self.status  # of a run that is to go on
 
     @property
     def state(self) -> RunState:
@@ -55,8 +59,15 @@ class Recorder:
         with self._lock:
             spent = round(self.series.seconds, 3)
             status = {**self.status, "state": state.value, "owner": vars(Owner.current()), "seconds": spent, **changes}
+            status["journal"] = self.sync()
             self.status = {k: v for k, v in status.items() if v is not None}
             write_status(self.folder, self.status)
+
+    def sync(self) -> int:
+        """Brings the journal to the disk; → the number of its last line."""
+        with self._lock:
+            os.fsync(self._journal.fileno())
+            return self._line
 
     def queue(self) -> None:
         """It waits to be trained, again if it had ended."""
@@ -73,7 +84,7 @@ class Recorder:
             self._append(event)
             self.series.extend(event)
             self._copy = None
-            self.quiet = False
+            self.quiet, self._former = False, None
         if isinstance(event, Started):
             for name in ("predictions", "reports"):  # a stopped run's test is not that of the model to come
                 shutil.rmtree(self.folder / name, ignore_errors=True)
@@ -102,7 +113,12 @@ class Recorder:
 
     def fail(self, failed: Failed, problems: list[Problem] | None = None) -> None:
         """The end by an error; problems: of the tables, which are why. A disk that is full does not keep the run from being shown as
-        failed while this process lives."""
+        failed while this process lives. A run that was to go on and did not even begin is what it was before, and says why."""
+        if self.quiet and self._former is not None:
+            with self._lock:
+                self.status = {**self._former, "refused": plain(failed)}
+                write_status(self.folder, self.status)
+            return
         if problems:
             self.status = {**self.status, "problems": [p.to_json() for p in problems]}
         try:
@@ -126,7 +142,7 @@ class Recorder:
             self._claim.release()
 
     def _append(self, event: Event) -> None:
-        line = (json.dumps({**event.to_json(), "time": time.time()}, ensure_ascii=False, default=number) + "\n").encode()
+        line = line_of(event, self._line + 1, time.time())
         end = os.fstat(self._journal.fileno()).st_size
         try:
             if self._journal.write(line) != len(line):
@@ -134,6 +150,7 @@ class Recorder:
         except OSError:
             os.truncate(self.folder / "events.jsonl", end)  # no torn line in the middle
             raise
+        self._line += 1
 
     def _cut_torn_line(self) -> None:
         """After a kill the last line may be half written: what is added now must begin a new one."""

@@ -4,7 +4,7 @@ Of each run, in workspace/runs/<run_id>/:
     experiment.yaml   what was asked
     status.json       state, times, owner; replaced whole at each change of state
     events.jsonl      every event of training, one a line, only ever added to: the source of truth
-    checkpoints/      best, last
+    checkpoints/      a folder a step (mtl_core/runtime/steps.py)
     reports/          <split>.json: task → panels
     predictions/      of single rows (mtl_core/evaluation/predictions.py)
     noted.json        what a person said of it later: name, note, names of classes (mtl_core/tracking/keeping.py)
@@ -28,24 +28,17 @@ from mtl_core.config.experiment import Experiment, TaskConfig, experiment_from_y
 from mtl_core.config.tables import stamps
 from mtl_core.data.problems import DataError, Problem
 from mtl_core.evaluation.predictions import read_report
+from mtl_core.runtime.steps import find
 from mtl_core.tasks.naming import named_panels
+from mtl_core.tracking.journal import Record, read
 from mtl_core.tracking.series import Curve, Series
 from mtl_core.tracking.status import Owner, RunError, RunState, read_status, result_of, write_status
-from mtl_core.training.events import Event, Failed, from_json
+from mtl_core.training.events import Event, Failed
 
 __all__ = ["Curve", "Owner", "Record", "Run", "RunError", "RunState", "Series", "create_run", "list_runs", "run"]
 
 
 NOTED = "noted.json"
-
-
-@dataclass(frozen=True)
-class Record:
-    """A line of the journal. time: seconds since 1970; next_offset: in bytes, where the line after it begins."""
-
-    event: Event
-    time: float
-    next_offset: int
 
 
 @dataclass(frozen=True)
@@ -152,8 +145,14 @@ class Run:
         return dict(self.status.get("datasets") or {})
 
     @property
+    def refused(self) -> bool:
+        """Whether it was to go on and could not: it is what it was before."""
+        return bool(self.status.get("refused"))
+
+    @property
     def error(self) -> Failed | None:
-        error = self.status.get("error")
+        """Why it failed, or could not go on."""
+        error = self.status.get("refused") or self.status.get("error")
         return Failed(**error) if error else None
 
     @property
@@ -195,23 +194,9 @@ class Run:
     def journal(self) -> Path:
         return self.folder / "events.jsonl"
 
-    def records(self, offset: int = 0) -> Iterator[Record]:
-        """The journal from `offset` (bytes) on. A last line that was torn by a kill is left out, and so are lines that are no event."""
-        try:
-            file = self.journal.open("rb")
-        except FileNotFoundError:
-            return
-        with file:
-            file.seek(offset)
-            for line in file:
-                if not line.endswith(b"\n"):
-                    return
-                offset += len(line)
-                try:
-                    data = json.loads(line)
-                    yield Record(from_json(data), float(data.get("time", 0)), offset)
-                except (ValueError, KeyError, TypeError):
-                    continue
+    def records(self, offset: int = 0, line: int | None = None) -> Iterator[Record]:
+        """The journal from `offset` (bytes) on; see `journal.read`."""
+        return read(self.journal, offset, line, to=int(self.status.get("journal", 0)))
 
     def events(self, start_offset: int = 0) -> Iterator[Event]:
         return (record.event for record in self.records(start_offset))
@@ -272,9 +257,8 @@ class Run:
         return None if at is None else datetime.fromtimestamp(at, UTC)
 
     def checkpoint(self, name: str = "best") -> Path | None:
-        """The folder of a checkpoint, None when there is none. `.old` is what a kill in the middle of replacing it leaves."""
-        folders = (self.folder / "checkpoints" / name, self.folder / "checkpoints" / f"{name}.old")
-        return next((folder for folder in folders if (folder / "specs.json").is_file()), None)
+        """The folder of a checkpoint: last, best, peak-<task> or step-<N>; None when there is none that holds."""
+        return find(self.folder, name)
 
     def specs(self) -> dict[str, dict[str, Any]]:
         """Task → what its head knows of its data, by the best checkpoint, else the last; empty where there is none."""

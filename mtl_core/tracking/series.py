@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from mtl_core.training.events import (
-    CheckpointSaved,
     Compared,
     Evaluated,
     EvaluatedAfterwards,
@@ -14,6 +13,7 @@ from mtl_core.training.events import (
     Failed,
     Finished,
     Gated,
+    Missing,
     Paused,
     Resumed,
     RowsMade,
@@ -174,7 +174,7 @@ class Series:
         self.ended: dict[str, TaskEnded] = {}
         self.steered: deque[Steered] = deque(maxlen=MOST_CHANGES)
         self.gates: deque[Gated] = deque()
-        self.checkpoints: dict[str, CheckpointSaved] = {}
+        self.missing: deque[Missing] = deque(maxlen=MOST_CHANGES)
         self.paused = False
         self.seconds = 0.0  # spent in steps and evaluations, pauses left out
         self.tokens = 0
@@ -300,8 +300,8 @@ class Series:
                 self.step = event.step
         elif isinstance(event, Paused):
             self.paused = True
-        elif isinstance(event, CheckpointSaved):
-            self.checkpoints[event.name] = event
+        elif isinstance(event, Missing):
+            self.missing.append(replace(event, step=max(event.step, self.step)))
         elif isinstance(event, Failed):
             self.failed = event
         elif isinstance(event, Finished):
@@ -367,6 +367,7 @@ class Series:
         self.conflicts = deque(look for look in self.conflicts if look.step < step)
         self.ended = {task: event for task, event in self.ended.items() if event.step <= step}
         self.steered = deque((change for change in self.steered if change.step <= step), maxlen=MOST_CHANGES)
+        self.missing = deque((gap for gap in self.missing if gap.step < step), maxlen=MOST_CHANGES)
         self.gates = deque(look for look in self.gates if look.step <= step)  # taken before the checkpoint of the same step
         self.best = next((e for e in reversed(self.evaluations) if e.is_best and e.step <= step), None)
 

@@ -1,17 +1,11 @@
-"""What a run goes on from: a model (`mtl_core.runtime.checkpoints`) with everything that the next step depends on, swapped in whole.
+"""What a run goes on from: a model (`mtl_core.runtime.checkpoints`) with everything that the next step depends on.
 
-<run>/checkpoints/last   everything the next step depends on
-<run>/checkpoints/best   the model with the best objective so far; no optimiser
-<run>/checkpoints/peak-<task>   the same for the best evaluation of one task, or heads/<task>.safetensors: what is its own
-<run>/checkpoints/before-<step>   as last, before a person changed something; what was best then lies inside, under kept/
-
-Beside what predictions need there is state.json, in `last` optimizer.safetensors and, where rows were made while training,
-made.safetensors.
+Beside what predictions need there is state.json, optimizer.safetensors, where rows were made while training made.safetensors, and with
+`task_stopping.keep: heads` heads/<task>.safetensors: what was each task's own at its best evaluation. Which checkpoints there are and what
+they are called is the matter of `mtl_core.runtime.steps`.
 """
 
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -21,20 +15,19 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from mtl_core.base.files import replaced, replaced_folder
+from mtl_core.base.files import link, new_folder
 from mtl_core.config.experiment import Experiment
 from mtl_core.evaluation.metrics import Metrics
 from mtl_core.model.multitask import MultiTaskModel
-from mtl_core.runtime.checkpoints import SavedModel, checkpoint_folder, load_model, load_tensors, save_model, too_old, version_of, whole
+from mtl_core.runtime.checkpoints import VERSION, SavedModel, load_model, load_tensors, save_model, too_old, version_of, whole
+from mtl_core.runtime.steps import TRAINING, DamagedError, read_manifest, settle, step_folder, steps, write_manifest
 from mtl_core.tasks.base import Spec
-
-KEPT_BEFORE = 5  # checkpoints before changes
 
 
 @dataclass
 class State:
     """The loop's own variables at a checkpoint. step: steps done; drawn: task → rows that they had; tuned: task → what its kind chose
-    at the last evaluation."""
+    at the last evaluation; places: the steps before changes, to which a person may go back."""
 
     step: int = 0
     n_steps: int = 0
@@ -51,6 +44,7 @@ class State:
     seconds: float = 0.0
     drawn: dict[str, int] = field(default_factory=dict)
     tuned: dict[str, Spec] = field(default_factory=dict)
+    places: list[int] = field(default_factory=list)
 
 
 @dataclass
@@ -61,31 +55,62 @@ class Checkpoint(SavedModel):
 
 
 def save_checkpoint(
-    folder: Path,
+    run: Path,
     model: MultiTaskModel,
     tokenizer: Any,
     experiment: Experiment,
     specs: dict[str, Spec],
     state: State,
-    optimizer: dict[str, torch.Tensor] | None = None,
+    optimizer: dict[str, torch.Tensor],
     made: Mapping[str, torch.Tensor] = MappingProxyType({}),
-) -> None:
-    """Whoever reads sees the old or the new one, whole."""
-    with replaced_folder(folder) as new:
-        save_model(new, model, tokenizer, experiment, specs)
-        (new / "state.json").write_text(json.dumps(asdict(state)))
-        if optimizer is not None:
-            save_file({k: v.detach().contiguous() for k, v in optimizer.items()}, new / "optimizer.safetensors")
+    journal: int = 0,
+    before: Path | None = None,
+) -> Path:
+    """The checkpoint of `state.step`, on the disk when this returns.
+
+    journal: number of the last line of the journal that led here, which is on the disk; before: the checkpoint that was saved last.
+    """
+    keep, peaks = experiment.task_stopping.keep, state.judge.get("peaks", {})
+    names = {"best": state.best_step}
+    if keep == "models":
+        names |= {f"peak-{task}": peak["step"] for task, peak in peaks.items()}
+    folder = step_folder(run, state.step)
+    with new_folder(folder) as new:
+        save_model(new, model, tokenizer, experiment, specs, before)
+        (new / "state.json").write_text(json.dumps(asdict(state)), encoding="utf-8")
+        save_file({k: v.detach().contiguous() for k, v in optimizer.items()}, new / "optimizer.safetensors")
         if made:
             save_file(dict(made), new / "made.safetensors")
+        for task in peaks if keep == "heads" else ():
+            _save_own(new, task, model, before if peaks[task]["step"] < state.step else None)
+        write_manifest(new, VERSION, state.step, names, journal)
+    return folder
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
     """As `load_model`, with what a training goes on from."""
-    state, saved = load_state(folder), load_model(folder)
+    state, saved = load_state(folder), load_model(folder, also=TRAINING)
     with whole(folder):
         optimizer, made = (load_tensors(p) if (p := folder / f"{n}.safetensors").is_file() else None for n in ("optimizer", "made"))
     return Checkpoint(**vars(saved), state=state, optimizer=optimizer, made=made or {})
+
+
+def load_newest(run: Path) -> tuple[Checkpoint, dict[str, str]]:
+    """What the run goes on from, and the damaged checkpoints that are newer: folder → what is wrong with it.
+
+    Raises CheckpointError: of a format that is not read; DamagedError: all are damaged; FileNotFoundError: there is none.
+    """
+    settle(run)
+    damaged: dict[str, str] = {}
+    for folder in steps(run):
+        try:
+            if read_manifest(folder).full:
+                return load_checkpoint(folder), damaged
+        except DamagedError as error:
+            damaged[folder.name] = error.why
+    if damaged:
+        raise DamagedError(run / "checkpoints", "; ".join(f"{name}: {why}" for name, why in damaged.items()))
+    raise FileNotFoundError(f"There is no checkpoint in {run} that a training can go on from.")
 
 
 def load_state(folder: Path) -> State:
@@ -98,65 +123,14 @@ def load_state(folder: Path) -> State:
         return State(**found)
 
 
-def keep_before(run: Path, step: int) -> None:
-    """Completes the checkpoint before a change at `step` with the best model so far; of older ones the last few are kept."""
-    folder = run / "checkpoints"
-    for kept in _kept(folder):
-        _link(kept, folder / f"before-{step}" / "kept" / kept.name)
-    for old in steps_before(run)[:-KEPT_BEFORE]:
-        shutil.rmtree(folder / f"before-{old}", ignore_errors=True)
-
-
-def steps_before(run: Path) -> list[int]:
-    """The steps that a person can go back to."""
-    folders = (run / "checkpoints").glob("before-*/state.json")
-    return sorted(int(step) for found in folders if (step := found.parent.name.partition("-")[2]).isdigit())
-
-
-def restore_before(run: Path, step: int) -> None:
-    """Makes the checkpoint before the change at `step` the last one, and the best model of then the best. Raises FileNotFoundError."""
-    source, folder = checkpoint_folder(run, f"before-{step}"), run / "checkpoints"
-    then = {found.name: found for found in (source / "kept").iterdir()} | {"last": source}
-    for gone in (found for found in _kept(folder) if found.name not in then):
-        shutil.rmtree(gone)
-    for name, copied in then.items():
-        _link(copied, folder / f"{name}.new", leave_out="kept")
-        shutil.rmtree(folder / name, ignore_errors=True)
-        os.replace(folder / f"{name}.new", folder / name)
-
-
-def forget_after(run: Path, step: int) -> None:
-    """Removes checkpoints before changes that were made after `step`: the run goes on from there."""
-    for later in (s for s in steps_before(run) if s > step):
-        shutil.rmtree(run / "checkpoints" / f"before-{later}", ignore_errors=True)
-
-
-def _kept(folder: Path) -> list[Path]:
-    """What is kept of best steps: of the run, of each task."""
-    return [found for found in folder.iterdir() if found.name in ("best", "heads") or found.name.startswith("peak-")]
-
-
-def save_own(run: Path, task: str, model: MultiTaskModel) -> None:
-    """What belongs to one task alone, its head and its part of the sharing: <run>/checkpoints/heads/<task>.safetensors."""
+def _save_own(folder: Path, task: str, model: MultiTaskModel, before: Path | None) -> None:
+    """What belongs to one task alone, its head and its part of the sharing; before: a checkpoint that has what is to be kept."""
+    path = folder / "heads" / f"{task}.safetensors"
+    path.parent.mkdir(exist_ok=True)
+    if before is not None:
+        link(before / "heads" / path.name, path)
+        return
     own = {id(parameter) for parameter in model.own(task)}
     tensors = {f"heads.{task} head.{name}": tensor for name, tensor in model.heads[task].state_dict().items()}
     tensors |= {name: parameter for name, parameter in model.named_parameters() if id(parameter) in own}
-    folder = run / "checkpoints" / "heads"
-    folder.mkdir(parents=True, exist_ok=True)
-    with replaced(folder / f"{task}.safetensors") as new:
-        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, new)
-
-
-def copy_checkpoint(run: Path, source: str, target: str) -> None:
-    """A checkpoint under a second name, at no cost."""
-    folder = run / "checkpoints"
-    _link(folder / source, folder / f"{target}.new")
-    shutil.rmtree(folder / target, ignore_errors=True)
-    os.replace(folder / f"{target}.new", folder / target)
-
-
-def _link(source: Path, target: Path, leave_out: str = "") -> None:
-    """A second name for every file of a checkpoint: files of checkpoints are replaced, never written to."""
-    shutil.rmtree(target, ignore_errors=True)
-    if source.is_dir():
-        shutil.copytree(source, target, copy_function=os.link, ignore=shutil.ignore_patterns(leave_out) if leave_out else None)
+    save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)

@@ -25,11 +25,13 @@ class Control:
     """Thread-safe. `take` and `wait_while_paused` are for the loop, the rest is for whoever steers.
 
     on_stop: is called after `stop`, by the thread that asks; for whoever keeps a training waiting.
+    synced: brings the events that were yielded so far to the disk, if somebody keeps them; → the number of the last one.
     preparing: before the first step, what is being made ready, and how much of it is done, in [0, 1].
     """
 
     def __init__(self) -> None:
         self.on_stop: Callable[[], None] = lambda: None
+        self.synced: Callable[[], int] = lambda: 0
         self.preparing: tuple[Message, float] | None = None
         self._condition = threading.Condition()
         self._changes: list[dict[str, Any]] = []

@@ -174,14 +174,26 @@ class Paused(Event):
 
 @dataclass(frozen=True)
 class Resumed(Event):
-    """After a pause, or after the run was loaded from a checkpoint (from_checkpoint)."""
+    """After a pause, or after the run was loaded from a checkpoint (from_checkpoint): what came after `step` is forgotten.
+
+    damaged: newer checkpoints that could not be used → what is wrong with them; journal: number of the line of the journal that led to it.
+    """
 
     from_checkpoint: bool = False
+    damaged: dict[str, str] = field(default_factory=dict)
+    journal: int = 0
+
+
+@dataclass(frozen=True)
+class Missing(Event):
+    """Never written: whoever reads a journal finds it after `step`, where so many lines are gone or were altered."""
+
+    lines: int
 
 
 @dataclass(frozen=True)
 class CheckpointSaved(Event):
-    """name: last, best, or before-<step> (before a change); path: relative to the run's folder."""
+    """name: step-<N>, of older programs last, best or before-<step>; path: relative to the run's folder."""
 
     name: str
     path: str

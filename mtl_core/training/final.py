@@ -155,7 +155,7 @@ def evaluate(experiment: Experiment, prepared: Prepared, folder: Path) -> Iterat
         judge.load(last.judge)
         final = Final(evaluator, folder, experiment.training, last.step)
         metrics = yield from final.test(judge)
-        kept = any((folder / "checkpoints").glob("peak-*"))
+        kept = experiment.task_stopping.keep == "models"
         peaks = final.peaks(metrics, judge, last.best_step) if metrics and kept else {}
         yield EvaluatedAfterwards(last.step, metrics, time.perf_counter() - begun, peaks)
     finally:

@@ -28,22 +28,12 @@ from mtl_core.data.problems import Severity
 from mtl_core.data.shares import SAMPLING
 from mtl_core.evaluation.metrics import Metrics
 from mtl_core.runtime.batches import assemble
-from mtl_core.runtime.checkpoints import checkpoint_folder
 from mtl_core.runtime.devices import device_of, memory_bytes, precision_of
 from mtl_core.runtime.lanes import Lanes
 from mtl_core.runtime.prepare import Prepared, new_model
 from mtl_core.runtime.scoring import Evaluator
-from mtl_core.training.checkpoints import (
-    State,
-    copy_checkpoint,
-    forget_after,
-    keep_before,
-    load_checkpoint,
-    restore_before,
-    save_checkpoint,
-    save_own,
-    steps_before,
-)
+from mtl_core.runtime.steps import forget_after, go_back, place, prune, read_manifest, step_folder
+from mtl_core.training.checkpoints import State, load_newest, save_checkpoint
 from mtl_core.training.control import Control
 from mtl_core.training.drawing import Drawing
 from mtl_core.training.events import (
@@ -84,12 +74,12 @@ def train(
     """Trains, yielding events; the last one is Finished or Failed.
 
     control: read between steps. folder: the run's, for checkpoints (None: none are kept, and the last model is tested).
-    resume: go on from <folder>/checkpoints/last; the numbers are those of a run that never stopped (bit for bit on the CPU).
+    resume: go on from the newest checkpoint that is whole; the numbers are those of a run that never stopped (bit for bit on the CPU).
     """
     control = control or Control()
     try:
         while (back := (yield from Trainer(experiment, prepared, control, folder, resume).run())) is not None and folder:
-            restore_before(folder, back)
+            go_back(folder, back)
             resume = True
         return
     except torch.OutOfMemoryError as error:
@@ -125,7 +115,8 @@ class Trainer:
             n_steps=self.options.steps or max(1, round(self.options.epochs * self.drawing.epoch)),
             weights={name: task.weight for name, task in experiment.tasks.items()},
         )
-        self.resumed = resume
+        self.resumed: Resumed | None = None
+        self.saved: Path | None = None
         optimizer_tensors = self._load() if resume else None
         if self.state.changes:
             self._use(steered(experiment, self.state.changes))
@@ -153,10 +144,12 @@ class Trainer:
     def _load(self) -> dict[str, Tensor] | None:
         if self.folder is None:
             raise ValueError("A run without a folder has no checkpoint to resume from.")
-        loaded = load_checkpoint(checkpoint_folder(self.folder, "last"))
+        loaded, damaged = load_newest(self.folder)
         self.model, self.state = loaded.model, loaded.state
         self.drawing.put(from_tensors(loaded.made))
-        forget_after(self.folder, self.state.step)
+        self.saved = place(self.folder, self.state.step)
+        assert self.saved is not None  # it was just read
+        self.resumed = Resumed(self.state.step, True, damaged, read_manifest(self.saved).journal)
         check_data(self.prepared, loaded.specs, self.state.tuned)
         return loaded.optimizer
 
@@ -165,8 +158,9 @@ class Trainer:
         trainable = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
         sizes = {name: {split: len(data.rows(split)) for split in SPLITS} for name, data in self.rows.items()}
         state = self.state
-        if self.resumed:
-            yield Resumed(state.step, from_checkpoint=True)
+        if self.resumed is not None and self.folder is not None:
+            forget_after(self.folder, state.step)
+            yield self.resumed
         yield Started(
             state.step,
             state.n_steps,
@@ -181,7 +175,7 @@ class Trainer:
             [problem.to_json() for problem in self.prepared.problems if problem.severity is Severity.WARNING],
         )
         try:
-            if not self.resumed:
+            if self.resumed is None:
                 yield from self._evaluate()
             return (yield from self._steps())
         except NotFinite as found:
@@ -202,7 +196,7 @@ class Trainer:
         while state.step < state.n_steps:
             if self.control.paused:
                 yield from self._flush()
-                yield from self._save("last")
+                yield from self._save()
                 yield Paused(state.step)
                 self.control.wait_while_paused()
                 yield Resumed(state.step)
@@ -211,7 +205,7 @@ class Trainer:
             if commands.stop:
                 why = "asked"
                 break
-            if commands.back is not None and self.folder is not None and commands.back in steps_before(self.folder):
+            if commands.back is not None and self.folder is not None and place(self.folder, commands.back):
                 yield from self._flush()
                 return commands.back
             for changes in commands.changes:
@@ -230,7 +224,7 @@ class Trainer:
     def _steer(self, changes: Mapping[str, Any]) -> Iterator[Event]:
         """What a person changed holds from the next step on; before it a checkpoint is taken, unless one was in this step."""
         yield from self._flush()
-        step, name = self.state.step, f"before-{self.state.step}"
+        step = self.state.step
         try:
             wanted = steered(self.experiment, changes)
             old, new = differing(self.experiment, wanted)
@@ -239,13 +233,13 @@ class Trainer:
             return
         if not new:
             return
-        if self.folder is not None and step not in steps_before(self.folder):
-            yield from self._save(name)
-            keep_before(self.folder, step)
+        if step not in self.state.places:
+            yield from self._save()
+            self.state.places.append(step)
         self._use(wanted)
         self.optimizer.change(wanted.optimizer)
         self.state.changes |= new
-        yield Steered(step + 1, old, new, checkpoint=None if self.folder is None else name)
+        yield Steered(step + 1, old, new, checkpoint=None if self.folder is None else step_folder(self.folder, step).name)
 
     def _use(self, experiment: Experiment) -> None:
         """Takes over what may be steered."""
@@ -369,37 +363,22 @@ class Trainer:
             yield Gated(state.step, gates)
         for name in selection.ended:
             yield TaskEnded(state.step, name, self.experiment.task_stopping.then, self.selector.peaks[name].step)
-        if selection.is_best:
-            yield from self._save("best")
-        yield from self._keep(selection.peaked, "best" if selection.is_best else None)
-        yield from self._save("last")
+        yield from self._save()
 
-    def _keep(self, peaked: list[str], saved: str | None) -> Iterator[Event]:
-        """The best of each task that was never better. saved: a checkpoint of this very step."""
-        if self.folder is None:
-            return
-        for task in peaked:
-            if self.experiment.task_stopping.keep == "heads":
-                save_own(self.folder, task, self.model)
-            elif self.experiment.task_stopping.keep == "models" and saved is not None:
-                copy_checkpoint(self.folder, saved, f"peak-{task}")
-            elif self.experiment.task_stopping.keep == "models":
-                saved = f"peak-{task}"
-                yield from self._save(saved)
-
-    def _save(self, name: str) -> Iterator[Event]:
-        if self.folder is None:
-            return
+    def _save(self) -> Iterator[Event]:
+        """Everything that the next step depends on, unless this step has been saved."""
         state = self.state
+        if self.folder is None or self.saved == step_folder(self.folder, state.step):
+            return
         state.sampler, state.balancing, state.seconds = self.sampler.state, self.joint.balancing.state(), time.monotonic() - self.started
-        tensors: dict[str, Tensor] | None = None
-        made: dict[str, Tensor] = {}
         state.judge, state.tuned = self.selector.state(), self.evaluator.tuned
-        if name == "last" or name.startswith("before-"):
-            (tensors, state.optimizer), made = self.optimizer.state(), to_tensors(self.drawing.made)
-        folder, tokenizer = self.folder / "checkpoints" / name, self.prepared.tokenizer
-        save_checkpoint(folder, self.model, tokenizer, self.experiment, self.evaluator.specs(), state, tensors, made)
-        yield CheckpointSaved(state.step, name, f"checkpoints/{name}")
+        tensors, state.optimizer = self.optimizer.state()
+        made, specs, journal = to_tensors(self.drawing.made), self.evaluator.specs(), self.control.synced()
+        self.saved = save_checkpoint(
+            self.folder, self.model, self.prepared.tokenizer, self.experiment, specs, state, tensors, made, journal, self.saved
+        )
+        prune(self.folder, self.options.keep, state.places)
+        yield CheckpointSaved(state.step, self.saved.name, f"checkpoints/{self.saved.name}")
 
     def _finish(self, why: str) -> Iterator[Event]:
         """With the best model. The test split is looked at here and only here, if at all: not by a run that was stopped and may be resumed,
@@ -417,5 +396,7 @@ class Trainer:
         yield from final.others()
         keeps = self.folder is not None and self.experiment.task_stopping.keep == "models"
         peaks = final.peaks(tested, self.selector, state.best_step) if tested and keeps else {}
+        if self.folder is not None and why != "asked":
+            prune(self.folder, 1, ())  # it will neither go on nor back
         seconds, ended = time.monotonic() - self.started, "stopped" if why == "asked" else "finished"
         yield Finished(state.step, ended, why, state.best_step, state.before, state.best, tested, seconds, peaks)

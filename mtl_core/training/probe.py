@@ -53,7 +53,7 @@ def probe(experiment: Experiment, prepared: Prepared, folder: Path, begun: float
             step.append((expected, seconds))
             memory.append((min(expected, experiment.training.max_tokens_per_micro_batch), float(memory_bytes(trainer.device))))
         scoring = {table: _scoring(trainer, table) for table in experiment.data}
-        save = _seconds(lambda: list(trainer._save("last")))
+        save = _seconds(lambda: list(trainer._save()))
         more = max(0.0, memory_bytes(trainer.device) - memory[-1][1])  # what scoring and saving hold beside it
         grows = GROWS if trainer.device.type == "cpu" else 1.0
         memory = [(at, (held + more) * grows) for at, held in memory]

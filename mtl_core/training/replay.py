@@ -52,6 +52,7 @@ class Replay(Control):
     def __init__(self, script: Script, person: Control | None = None):
         super().__init__()
         self._script, self._person = script, person or Control()
+        self.synced = lambda: self._person.synced()
 
     @property
     def paused(self) -> bool:

@@ -1,6 +1,7 @@
 """What a person changed while a run trained: in words, as marks on charts, and the way back."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -8,9 +9,10 @@ import streamlit as st
 from mtl_core.base.faults import ExperimentError
 from mtl_core.base.messages import N_, Translate
 from mtl_core.jobs import jobs
+from mtl_core.runtime.steps import PLACES, is_pinned, pin, place
 from mtl_core.tracking.runs import Run, RunError, RunState, Series
 from mtl_core.training.events import Steered
-from pages.parts.text import plain
+from pages.parts.text import plain, size
 
 
 def marks(series: Series, _: Translate) -> list[tuple[int, str, str]]:
@@ -68,7 +70,7 @@ def _change(run: Run, change: Steered, key: str, _: Translate) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key=key, gap="small"):
         _line(change, _)
         step = change.step - 1
-        if not change.refused and _can_go_back(run) and run.checkpoint(f"before-{step}"):
+        if not change.refused and _can_go_back(run) and (folder := place(run.folder, step)):
             st.button(
                 _("Go back to step {step}").format(step=step),
                 icon=":material/undo:",
@@ -77,6 +79,23 @@ def _change(run: Run, change: Steered, key: str, _: Translate) -> None:
                 args=(run.id, step),
                 help=_("Training resumes from the checkpoint before this change; everything after it is discarded."),
             )
+            _pin(folder, key, _)
+
+
+def _pin(folder: Path, key: str, _: Translate) -> None:
+    """What the place takes on the disk, and whether it stays."""
+    pinned = is_pinned(folder)
+    st.button(
+        size(sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())),
+        icon=":material/keep:" if pinned else ":material/keep_off:",
+        key=f"pin_{key}",
+        type="tertiary",
+        on_click=pin,
+        args=(folder, not pinned),
+        help=_("Pinned: this checkpoint is kept until you unpin it.")
+        if pinned
+        else _("Size of this checkpoint. Only the last {n} are kept, unless you pin them here.").format(n=PLACES),
+    )
 
 
 def _refused(_: Translate) -> None:

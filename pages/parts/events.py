@@ -15,6 +15,7 @@ from mtl_core.training.events import (
     Event,
     Failed,
     Finished,
+    Missing,
     Paused,
     Predicted,
     Reported,
@@ -72,6 +73,16 @@ def _steered(event: Any, _: Translate) -> str:
     return "; ".join(changes.in_words(path, event.old.get(path), new, _) for path, new in event.new.items())
 
 
+def _resumed(event: Any, _: Translate) -> str:
+    if not event.from_checkpoint:
+        return ""
+    if not event.damaged:
+        return _("from the last checkpoint")
+    damaged = "; ".join(f"{name} ({why})" for name, why in event.damaged.items())
+    text = _("from the checkpoint of step {step}, as newer ones are damaged: {damaged}. The steps after it are repeated.")
+    return text.format(step=event.step, damaged=damaged)
+
+
 def _finished(event: Any, _: Translate) -> str:
     why = {"steps": N_("all steps done"), "patience": N_("patience ran out"), "asked": N_("asked by a person")}
     return _(why.get(event.why, event.why)) + " · " + _("best step {step}").format(step=event.best_step)
@@ -88,7 +99,8 @@ _ROWS: dict[type[Event], tuple[str, Callable[[Any, Translate], str]]] = {
     Steered: (N_("Changed"), _steered),
     CheckpointSaved: (N_("Checkpoint saved"), lambda e, _: e.name),
     Paused: (N_("Paused"), lambda e, _: ""),
-    Resumed: (N_("Resumed"), lambda e, _: _("from the last checkpoint") if e.from_checkpoint else ""),
+    Resumed: (N_("Resumed"), _resumed),
+    Missing: (N_("Journal damaged"), lambda e, _: _("{n} lines missing or altered").format(n=f"{e.lines:,}")),
     RowsMade: (N_("Rows made"), lambda e, _: _counts(e.rows)),
     Reported: (N_("Report written"), lambda e, _: e.path),
     Predicted: (N_("Predictions written"), lambda e, _: _counts(e.rows)),

@@ -5,10 +5,9 @@ import os
 import streamlit as st
 
 from mtl_core.base.messages import Translate
-from mtl_core.data.problems import has_errors
 from mtl_core.jobs import Snapshot, jobs
 from mtl_core.tracking.runs import Run
-from pages.parts import afterwards, problems, states
+from pages.parts import afterwards, states, trouble
 from pages.parts.text import clock, duration, plain
 
 FEW_CORES = 4
@@ -55,7 +54,7 @@ def ended(run: Run, now: Snapshot, _: Translate) -> None:
             afterwards.show(run, _)
         _readout(now, _)
     afterwards.refused(_)
-    _trouble(now, _)
+    trouble.show(now, _)
 
 
 def _state(now: Snapshot, _: Translate) -> None:
@@ -113,21 +112,6 @@ def _handles(now: Snapshot, _: Translate) -> None:
     )
     idle = early or now.pausing or now.stopping
     st.button(_("Evaluate now"), icon=":material/fact_check:", key="evaluate", width=140, on_click=control.evaluate, disabled=idle)
-
-
-def _trouble(now: Snapshot, _: Translate) -> None:
-    """Why a run failed and what to do. Warnings of its tables are in the log."""
-    broken = has_errors(now.problems)
-    if now.error is not None:
-        where = _("Step {step}").format(step=now.error.step)
-        if now.error.task:
-            where += " · " + _("task {task}").format(task=plain(now.error.task))
-        why = [] if broken else [plain(_(now.error.message))]
-        st.error("\n\n".join([where, *why, plain(_(now.error.advice))]), title=_("The run failed"), icon=":material/error:")
-    if broken:
-        problems.show(now.problems, _)
-    if now.state == "interrupted":
-        st.warning(_("The server or the computer went down during this run. It can be resumed from its last checkpoint."))
 
 
 def _readout(now: Snapshot, _: Translate) -> None:

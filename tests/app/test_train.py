@@ -318,6 +318,6 @@ def test_a_run_of_a_dead_server_is_interrupted_and_can_be_resumed(opened: Open, 
     status = {**lost.status, "state": "running", "started": lost.status["created"], "owner": {"pid": 2**30, "started": 0}}
     (lost.folder / "status.json").write_text(json.dumps(status))
     at = opened("train", run=lost.id)
-    assert any("resumed from its last checkpoint" in warning.value for warning in at.warning)
+    assert any("no checkpoint yet: resuming begins anew" in warning.value for warning in at.warning)
     assert at.button(key="resume").label == "Resume"
     assert run(workspace, lost.id).status["state"] == "interrupted"

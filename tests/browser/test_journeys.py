@@ -231,7 +231,7 @@ def test_two_tabs_and_clear_cache(tab: Page, server: Server, experiment: Path) -
 
 def test_killed_server_leaves_an_interrupted_run_that_can_be_resumed(tab: Page, server: Server, experiment: Path) -> None:
     run_id = start(tab, server, experiment)
-    checkpoint = server.workspace / "runs" / run_id / "checkpoints" / "last" / "state.json"
+    checkpoint = server.workspace / "runs" / run_id / "checkpoints" / "step-0" / "manifest.json"
     wait_until(checkpoint.exists, "the first checkpoint")
     server.kill()
     server.start()

@@ -14,6 +14,7 @@ from mtl_core.cli.main import main
 from mtl_core.config.experiment import experiment_from_dict, experiment_from_yaml
 from mtl_core.inference.predictor import Predictor
 from mtl_core.model.encoder import Encoder
+from mtl_core.runtime.checkpoints import checkpoint_folder
 from mtl_core.runtime.prepare import prepare
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.extras import with_extras
@@ -154,7 +155,7 @@ def test_a_new_kind_is_trained_and_answers(
     assert experiment_from_yaml(experiment.to_yaml()) == experiment
     *_, end = train(experiment, prepare(experiment, workspace), folder=tmp_path / "run")
     assert isinstance(end, Finished) and end.test[urgency]["auc"] > 0.9 > end.before[urgency].get("auc", 0.5)
-    predictor = Predictor(tmp_path / "run" / "checkpoints" / "best", "cpu")
+    predictor = Predictor(checkpoint_folder(tmp_path / "run", "best"), "cpu")
     lost, thanks = predictor.predict(urgency, [{"text": "my parcel is lost"}, {"text": "thank you"}])
     assert lost["probability"] > thanks["probability"]
     assert main(["kinds"]) == 0

@@ -18,6 +18,7 @@ from mtl_core.data.mapping import suggest
 from mtl_core.data.problems import Severity, has_errors
 from mtl_core.inference.predictor import Predictor
 from mtl_core.model.encoder import Encoder
+from mtl_core.runtime.checkpoints import checkpoint_folder
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import ANSWERS, TaskKind
 from mtl_core.tasks.heads import WordHead
@@ -213,7 +214,7 @@ def test_trains_beside_all_others_and_resumes_exactly(trained: Trained, name: st
 
 @pytest.fixture(scope="module")
 def predictor(trained: Trained) -> Predictor:
-    return Predictor(trained.folder / "checkpoints" / "last", "cpu")
+    return Predictor(checkpoint_folder(trained.folder, "last"), "cpu")
 
 
 @every_kind
@@ -231,9 +232,11 @@ def test_a_trained_model_answers(predictor: Predictor, name: str) -> None:
 
 
 def test_a_checkpoint_is_what_was_saved(trained: Trained, tmp_path: Path) -> None:
-    one = load_checkpoint(trained.folder / "checkpoints" / "last")
-    save_checkpoint(tmp_path / "again", one.model, one.tokenizer, one.experiment, one.specs, one.state, one.optimizer, one.made)
-    two = load_checkpoint(tmp_path / "again")
+    one = load_checkpoint(checkpoint_folder(trained.folder, "last"))
+    assert one.optimizer is not None
+    two = load_checkpoint(
+        save_checkpoint(tmp_path, one.model, one.tokenizer, one.experiment, one.specs, one.state, one.optimizer, one.made)
+    )
     assert (two.experiment, two.specs, two.state) == (one.experiment, one.specs, one.state)
     for (name, tensor), other in zip(one.model.state_dict().items(), two.model.state_dict().values(), strict=True):
         assert torch.equal(tensor, other), name

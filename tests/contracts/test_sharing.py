@@ -12,6 +12,7 @@ from mtl_core.evaluation.gates import expert_name
 from mtl_core.inference.predictor import Predictor
 from mtl_core.model.sharing import SHARING
 from mtl_core.model.sharing.modules import Sharing
+from mtl_core.runtime.checkpoints import checkpoint_folder
 from mtl_core.runtime.prepare import prepare
 from mtl_core.training.checkpoints import load_checkpoint
 from mtl_core.training.events import Evaluated, Finished, Gated, StepDone
@@ -104,12 +105,12 @@ def test_trains_and_resumes_exactly(name: str, strategy: str, tiny_encoder: Path
     gates = [e for e in whole if isinstance(e, Gated)]
     assert all(e.weights.keys() == experiment.tasks.keys() for e in gates)
     assert all(sum(row.values()) == pytest.approx(1) for e in gates for row in e.weights.values())
-    one, other = (load_checkpoint(tmp_path / folder / "checkpoints" / "last") for folder in ("whole", "cut"))
+    one, other = (load_checkpoint(checkpoint_folder(tmp_path / folder, "last")) for folder in ("whole", "cut"))
     for (key, tensor), second in zip(one.model.state_dict().items(), other.model.state_dict().values(), strict=True):
         assert torch.equal(tensor, second), key
     assert one.optimizer is not None and other.optimizer is not None
     assert all(torch.equal(tensor, other.optimizer[key]) for key, tensor in one.optimizer.items())
-    assert Predictor(tmp_path / "whole" / "checkpoints" / "last", "cpu").predict("classification", [{"text": "where is it"}])
+    assert Predictor(checkpoint_folder(tmp_path / "whole", "last"), "cpu").predict("classification", [{"text": "where is it"}])
 
 
 @pytest.mark.parametrize("name", SHARING)

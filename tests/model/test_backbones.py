@@ -21,7 +21,7 @@ from mtl_core.model.packaged import EncoderError
 from mtl_core.model.packing import Packed
 from mtl_core.model.sharing import SHARING
 from mtl_core.runtime.batches import assemble
-from mtl_core.runtime.checkpoints import load_model
+from mtl_core.runtime.checkpoints import checkpoint_folder, load_model
 from mtl_core.runtime.prepare import prepare
 from mtl_core.tasks.base import Slot
 from mtl_core.tasks.heads import TaskBatch, WordHead
@@ -82,7 +82,7 @@ def test_trained_saved_and_loaded(family: str, folders: dict[str, Path], workspa
         if isinstance(event, Evaluated) and event.step == 2 and event.split == "validation":
             after = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
     assert isinstance(event, Finished)
-    random, folder = torch.get_rng_state(), tmp_path / "run" / "checkpoints" / "last"
+    random, folder = torch.get_rng_state(), checkpoint_folder(tmp_path / "run", "last")
     loaded = load_model(folder)
     assert torch.equal(torch.get_rng_state(), random), "nothing is drawn where a checkpoint is loaded"
     again = loaded.model.state_dict()

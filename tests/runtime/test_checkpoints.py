@@ -1,5 +1,6 @@
 """A checkpoint of every version of the format, as programs of that version wrote it, is read or refused by number."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from tests.kept_checkpoints import ANSWERS, TEXTS, write
 
 @pytest.fixture
 def written(tmp_path: Path) -> Path:
-    return write(tmp_path / "checkpoint", VERSION)
+    """Of the last version whose files nothing vouches for."""
+    return write(tmp_path / "checkpoint", 2)
 
 
 @pytest.mark.parametrize("version", range(OLDEST, VERSION + 1))
@@ -37,6 +39,15 @@ def test_a_newer_one_is_refused_by_number(written: Path, load: object) -> None:
         load(written)  # type: ignore[operator]
 
 
+def test_a_newer_manifest_is_refused_by_number(tmp_path: Path) -> None:
+    manifest = json.loads((write(tmp_path, VERSION) / "manifest.json").read_text())
+    values = {name: value for name, value in manifest.items() if name != "sha256"} | {"version": VERSION + 1}
+    own = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    (tmp_path / "manifest.json").write_text(json.dumps({**values, "sha256": own}))
+    with pytest.raises(CheckpointError, match=f"format {VERSION + 1}; this program reads the formats {OLDEST} to {VERSION}. Update"):
+        load_model(tmp_path)
+
+
 def test_what_is_too_old_is_refused_by_number(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoints, "OLDEST", VERSION)
     (written / "format.json").unlink()
@@ -48,7 +59,7 @@ def test_state_of_an_older_program_is_refused_by_number_and_its_model_read(writt
     state = json.loads((written / "state.json").read_text())
     (written / "state.json").write_text(json.dumps(state | {"warmth": 1}))
     assert load_model(written).specs
-    with pytest.raises(CheckpointError, match=f"format {VERSION} of an older program"):
+    with pytest.raises(CheckpointError, match="format 2 of an older program"):
         load_checkpoint(written)
 
 

@@ -8,6 +8,7 @@ import pytest
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.inference.predictor import Predictor
+from mtl_core.runtime.checkpoints import checkpoint_folder
 from mtl_core.runtime.prepare import prepare
 from mtl_core.training.events import Finished
 from mtl_core.training.loop import train
@@ -69,7 +70,7 @@ def test_conversions_and_rejection_are_trained_measured_and_predicted(descriptio
     assert isinstance(end, Finished)
     assert {"in_scope_accuracy", "out_of_scope_auc", "parent_accuracy"} <= set(end.test["intent"])
     assert {"auc", "weighted_auc", "ctcvr_log_loss"} <= set(end.test["ads"])
-    predictor = Predictor(folder / "checkpoints" / "best", device="cpu")
+    predictor = Predictor(checkpoint_folder(folder, "best"), device="cpu")
     assert [f.name for f in predictor.fields("ads")] == ["numbers"]
     (answer,) = predictor.predict("ads", [{"numbers": [3.0]}])
     assert answer["click_and_purchase"] == pytest.approx(answer["click"] * answer["purchase_after_click"])

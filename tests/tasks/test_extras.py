@@ -17,6 +17,7 @@ from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.data.problems import Severity
 from mtl_core.inference.predictor import Predictor
+from mtl_core.runtime.checkpoints import checkpoint_folder
 from mtl_core.runtime.prepare import prepare
 from mtl_core.tasks import KINDS, common, search
 from mtl_core.tasks.base import Mining
@@ -239,7 +240,7 @@ def test_bilingual_texts_with_extra_columns_from_a_file_to_a_prediction(tmp_path
     assert "knowledge" in prepared.tasks["alone"].rows.stores and "knowledge" not in prepared.tasks["both"].rows.stores
     *_, end = train(experiment, prepared, folder=folder)
     assert isinstance(end, Finished)
-    predictor = Predictor(folder / "checkpoints" / "last", device="cpu")
+    predictor = Predictor(checkpoint_folder(folder, "last"), device="cpu")
     assert [(f.name, f.type) for f in predictor.fields("both")][1:] == [
         ("categories", "category"),
         ("numbers", "number"),

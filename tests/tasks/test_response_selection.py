@@ -16,6 +16,7 @@ from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.config.tables import map_fields
 from mtl_core.data.problems import Severity
 from mtl_core.inference.predictor import Predictor
+from mtl_core.runtime.checkpoints import checkpoint_folder
 from mtl_core.runtime.prepare import prepare
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.heads import SlotIndex, TaskBatch
@@ -214,7 +215,7 @@ def test_a_trained_one_ranks_a_catalogue_of_replies(tiny_encoder: Path, workspac
     )
     *_, end = train(experiment, prepare(experiment, workspace), folder=tmp_path)
     assert isinstance(end, Finished) and end.test["reply"].keys() == {m.name for m in KIND.metrics}
-    predictor = Predictor(tmp_path / "checkpoints" / "last", "cpu")
+    predictor = Predictor(checkpoint_folder(tmp_path, "last"), "cpu")
     asked, replies = {"dialogue": ["customer: coat"]}, ["coat reply 1", "hat reply 2", "shoe reply 0"]
     ranking = predictor.rank("reply", asked, replies, k=2)
     single = [predictor.predict("reply", [{**asked, "reply": reply}])[0]["relevance"] for reply in replies]

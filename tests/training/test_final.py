@@ -12,6 +12,7 @@ from mtl_core.cli.main import main
 from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.evaluation.predictions import load_predictions, predictions_file, read_predictions
 from mtl_core.jobs import evaluable, evaluation, jobs, perform, perform_evaluation, training
+from mtl_core.runtime.checkpoints import checkpoint_folder
 from mtl_core.runtime.prepare import prepare
 from mtl_core.tracking.recorder import Recorder
 from mtl_core.tracking.runs import Run, RunError, RunState, create_run, run
@@ -124,7 +125,7 @@ def test_what_cannot_be_tested_says_why(trained: Train, description: dict, works
         table.write_bytes(kept)
     now = found.refreshed()
     assert now.state is RunState.FINISHED and now.tested is None and "reviews” has changed" in now.status["test_error"]
-    (found.folder / "checkpoints" / "best").rename(tmp_path / "gone")
+    (checkpoint_folder(found.folder, "best")).rename(tmp_path / "gone")
     with pytest.raises(RunError, match="no checkpoint"):
         evaluable(now)
 

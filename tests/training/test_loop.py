@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import transformers
 
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import Experiment, experiment_from_dict
 from mtl_core.evaluation.predictions import read_report
 from mtl_core.inference.predictor import Predictor
 from mtl_core.model.multitask import MultiTaskModel
+from mtl_core.runtime.checkpoints import checkpoint_folder
 from mtl_core.runtime.prepare import Prepared, prepare
 from mtl_core.training.checkpoints import load_checkpoint
 from mtl_core.training.control import Commands, Control
@@ -50,7 +52,7 @@ def test_a_run_from_first_to_last_event(experiment: Experiment, prepared: Prepar
     assert end.before.keys() == end.best.keys() == end.test.keys() == experiment.tasks.keys()
     assert {"accuracy", "macro_f1"} <= end.test["department"].keys()
     for name in ("best", "last"):
-        assert (tmp_path / "checkpoints" / name / "encoder" / "model.safetensors").is_file()
+        assert (checkpoint_folder(tmp_path, name) / "encoder" / "model.safetensors").is_file()
 
 
 def test_it_learns(description: dict, workspace: Workspace, tmp_path: Path) -> None:
@@ -134,7 +136,7 @@ def test_resumed_numbers_are_those_of_a_run_that_never_stopped(
     begun = next(e for e in resumed if isinstance(e, Started))
     assert begun.drawn == {name: sum(e["rows"].get(name, 0) for e in steps(whole)[:start]) for name in experiment.tasks}
     assert evaluations(resumed) == [e for e in evaluations(whole) if e["step"] > start or e["split"] == "test"]
-    one, other = (load_checkpoint(tmp_path / name / "checkpoints" / "last") for name in ("whole", "cut"))
+    one, other = (load_checkpoint(checkpoint_folder(tmp_path / name, "last")) for name in ("whole", "cut"))
     for (name, a), b in zip(one.model.state_dict().items(), other.model.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
     assert all(torch.equal(a, other.optimizer[k]) for k, a in one.optimizer.items())
@@ -152,7 +154,7 @@ def test_what_a_kind_chose_on_validation_goes_with_the_model(description: dict, 
     task, kind = prepared.tasks["match"], prepared.tasks["match"].kind
     table, thresholds = task.dataset.table(["text", "department"]).to_pylist(), {}
     for name, tested in {"best": end.test, "peak-match": end.peaks, "last": {}}.items():
-        folder = tmp_path / "checkpoints" / name
+        folder = checkpoint_folder(tmp_path, name)
         loaded, predictor, found = load_checkpoint(folder), Predictor(folder), {}
         assert loaded.specs["match"] == task.spec | loaded.state.tuned["match"]
         for split in ("validation", "test"):
@@ -203,7 +205,7 @@ def test_pause_resume_evaluate_stop(experiment: Experiment, prepared: Prepared, 
     end = events[-1]
     assert isinstance(end, Finished) and (end.state, end.why, end.step) == ("stopped", "asked", 6)
     assert end.test == {} and "test" not in {e.split for e in events if isinstance(e, Evaluated)}  # it may be resumed
-    assert load_checkpoint(tmp_path / "checkpoints" / "last").state.step == 6
+    assert load_checkpoint(checkpoint_folder(tmp_path, "last")).state.step == 6
 
 
 def test_a_pause_does_not_change_the_numbers(experiment: Experiment, prepared: Prepared, tmp_path: Path) -> None:
@@ -233,7 +235,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_good_checkpoi
     failed = events[-1]
     assert isinstance(failed, Failed) and failed.reason == "not_finite"
     assert failed.step > 0 and failed.task in experiment.tasks and "learning rate" in failed.advice
-    state = load_checkpoint(tmp_path / "checkpoints" / "last")
+    state = load_checkpoint(checkpoint_folder(tmp_path, "last"))
     assert all(torch.isfinite(p).all() for p in state.model.parameters())
 
 
@@ -285,15 +287,22 @@ def test_early_stopping(description: dict, workspace: Workspace, tmp_path: Path)
 @pytest.mark.parametrize("trainable", ["frozen", "top:1"])
 def test_what_is_not_trained_stays_as_it_was(description: dict, workspace: Workspace, tmp_path: Path, trainable: str) -> None:
     description["encoder"]["trainable"] = trainable
+    description["early_stopping"] = {"min_delta": 0.9}  # the best one is the first
     experiment = experiment_from_dict(description)
     prepared = prepare(experiment, workspace)
     events = list(train(experiment, prepared, folder=tmp_path))
     assert isinstance(events[-1], Finished)
     before = Trainer(experiment, prepared, Control(), None, False).model.encoder.state_dict()
-    after = load_checkpoint(tmp_path / "checkpoints" / "last").model.encoder.state_dict()
+    after = load_checkpoint(checkpoint_folder(tmp_path, "last")).model.encoder.state_dict()
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert all("layer.1." in name for name in moved)
     assert bool(moved) == (trainable == "top:1")
+    frozen = {"frozen": "model.safetensors", "top:1": "frozen.safetensors"}[trainable]
+    places = {(checkpoint_folder(tmp_path, name) / "encoder" / frozen).stat().st_ino for name in ("last", "best")}
+    assert len(places) == 1, "what does not learn is written once"
+    alone = transformers.AutoModel.from_pretrained(checkpoint_folder(tmp_path, "last") / "encoder", add_pooling_layer=False).state_dict()
+    ours = {name.removeprefix("model."): tensor for name, tensor in after.items()}
+    assert all(torch.equal(alone[name], tensor) for name, tensor in ours.items()), "transformers loads it without us"
 
 
 def test_weight_zero_leaves_the_task_unlearned(description: dict, workspace: Workspace, tmp_path: Path) -> None:
@@ -302,7 +311,7 @@ def test_weight_zero_leaves_the_task_unlearned(description: dict, workspace: Wor
     prepared = prepare(experiment, workspace)
     list(train(experiment, prepared, folder=tmp_path))
     before = Trainer(experiment, prepared, Control(), None, False).model.heads["search"].state_dict()
-    after = load_checkpoint(tmp_path / "checkpoints" / "last").model.heads["search"].state_dict()
+    after = load_checkpoint(checkpoint_folder(tmp_path, "last")).model.heads["search"].state_dict()
     assert all(torch.allclose(before[k], after[k], atol=1e-3) for k in before)
 
 
@@ -337,7 +346,7 @@ def test_what_a_head_does_not_learn_it_does_not_learn_after_resuming(description
     description["tasks"]["search"]["options"] = {"bias": False}
     experiment = experiment_from_dict(description)
     list(train(experiment, prepare(experiment, workspace), folder=tmp_path))
-    loaded = load_checkpoint(tmp_path / "checkpoints" / "last").model
+    loaded = load_checkpoint(checkpoint_folder(tmp_path, "last")).model
     fresh = Trainer(experiment, prepare(experiment, workspace), Control(), None, False).model
     assert {n for n, p in loaded.named_parameters() if p.requires_grad} == {n for n, p in fresh.named_parameters() if p.requires_grad}
     assert not loaded.heads["search"].threshold.requires_grad
@@ -350,5 +359,5 @@ def test_a_task_may_be_called_like_a_part_of_every_module(description: dict, wor
     experiment = experiment_from_dict(description)
     end = list(train(experiment, prepare(experiment, workspace), folder=tmp_path))[-1]
     assert isinstance(end, Finished) and end.test.keys() == {name, "ads"}
-    loaded = load_checkpoint(tmp_path / "checkpoints" / "best").model
+    loaded = load_checkpoint(checkpoint_folder(tmp_path, "best")).model
     assert list(loaded.heads[name].parameters()) and list(loaded.heads["ads"].parameters())

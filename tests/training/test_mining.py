@@ -10,6 +10,7 @@ import torch
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import ExperimentError, experiment_from_dict
 from mtl_core.runtime.batches import assemble
+from mtl_core.runtime.checkpoints import checkpoint_folder
 from mtl_core.runtime.prepare import prepare
 from mtl_core.tasks.heads import SlotIndex, TaskBatch
 from mtl_core.training.checkpoints import load_checkpoint
@@ -97,7 +98,7 @@ def test_a_run_that_mines_is_resumed_exactly(description: dict, workspace: Works
     mined = [e for e in whole if isinstance(e, RowsMade)]
     assert [e.step for e in mined] == [2, 4] and all(e.how == "mined" and e.rows.keys() == {"search"} for e in mined)
     assert from_json(mined[0].to_json()) == mined[0]
-    one, other = (load_checkpoint(tmp_path / name / "checkpoints" / "last").made for name in ("whole", "cut"))
+    one, other = (load_checkpoint(checkpoint_folder(tmp_path / name, "last")).made for name in ("whole", "cut"))
     assert one.keys() == {"rows/search", "labels/search", "product/search"}
     assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
 

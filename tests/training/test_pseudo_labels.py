@@ -9,6 +9,7 @@ import torch
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import ExperimentError, experiment_from_dict
 from mtl_core.data.pseudo_labels import PseudoLabelsConfig, sure
+from mtl_core.runtime.checkpoints import checkpoint_folder
 from mtl_core.runtime.prepare import prepare
 from mtl_core.tasks import KINDS
 from mtl_core.tracking.series import Series
@@ -70,7 +71,7 @@ def test_sure_answers_are_learned_from_and_resumed_exactly(scarce: dict, workspa
     assert (rows.n_rows("train"), len(rows.unlabelled("train"))) == (18, 162)
     whole = cut_at(22, train(experiment, prepared, folder=tmp_path / "whole"), tmp_path)
     assert [(e.step, e.how) for e in made(whole)] == [(s, "pseudo-labelled") for s in (10, 20, 30)], "180 rows by 18 are an epoch"
-    kept = from_tensors(load_checkpoint(tmp_path / "whole" / "checkpoints" / "last").made)["mood"]
+    kept = from_tensors(load_checkpoint(checkpoint_folder(tmp_path / "whole", "last")).made)["mood"]
     assert len(kept.rows) == made(whole)[-1].rows["mood"] > 30
     assert set(kept.rows) <= set(rows.unlabelled("train")) and not set(kept.rows) & {*rows.rows("validation"), *rows.rows("test")}
     truth = rows.take(kept.rows).labels
@@ -92,7 +93,7 @@ def test_sure_answers_are_learned_from_and_resumed_exactly(scarce: dict, workspa
     for event in resumed:
         series.extend(event)
     assert series.pseudo_labels["mood"].steps == [e.step for e in made(whole) if e.rows["mood"]], "from the first ones on"
-    one, other = (load_checkpoint(tmp_path / name / "checkpoints" / "last").made for name in ("whole", "cut"))
+    one, other = (load_checkpoint(checkpoint_folder(tmp_path / name, "last")).made for name in ("whole", "cut"))
     assert one.keys() == {"rows/mood", "labels/mood"} and all(torch.equal(tensor, other[name]) for name, tensor in one.items())
 
 

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.config.parts import OBJECTIVES, EarlyStoppingConfig, TaskStoppingConfig
+from mtl_core.runtime.checkpoints import checkpoint_folder
 from mtl_core.runtime.prepare import prepare
 from mtl_core.training.checkpoints import load_checkpoint
 from mtl_core.training.events import Evaluated, Finished, StepDone, TaskEnded
@@ -107,8 +108,7 @@ def test_a_task_that_stopped_gaining_takes_no_more_rows(description: dict, works
     assert isinstance(end, Finished) and end.peaks.keys() == experiment.tasks.keys()
     best = {e.step: e.metrics for e in events if isinstance(e, Evaluated) and e.split == "validation"}
     for task in experiment.tasks:
-        checkpoint = load_checkpoint(tmp_path / "checkpoints" / f"peak-{task}")
-        assert checkpoint.optimizer is None
+        load_checkpoint(checkpoint_folder(tmp_path, f"peak-{task}"))
         peak = max(best, key=lambda step: (best[step][task][KIND[task]], -step))
         if peak == end.best_step:
             assert end.peaks[task] == end.test[task]
@@ -122,9 +122,9 @@ def test_the_head_of_each_tasks_best_step_is_kept(description: dict, workspace: 
     events = list(train(experiment, prepare(experiment, workspace), folder=tmp_path))
     end = events[-1]
     assert isinstance(end, Finished) and end.peaks == {}
-    best = load_checkpoint(tmp_path / "checkpoints" / "best")
+    best = load_checkpoint(checkpoint_folder(tmp_path, "best"))
     for task in experiment.tasks:
-        kept = load_file(tmp_path / "checkpoints" / "heads" / f"{task}.safetensors")
+        kept = load_file(checkpoint_folder(tmp_path, "last") / "heads" / f"{task}.safetensors")
         own = {f"heads.{task} head.{name}": tensor for name, tensor in best.model.heads[task].state_dict().items()}
         assert kept.keys() == own.keys()
         if best.state.judge["peaks"][task]["step"] == end.best_step:

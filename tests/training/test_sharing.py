@@ -19,6 +19,7 @@ from mtl_core.model.packaged import EncoderError
 from mtl_core.model.packing import Packed
 from mtl_core.model.sharing import SHARING
 from mtl_core.runtime.batches import assemble
+from mtl_core.runtime.checkpoints import checkpoint_folder
 from mtl_core.runtime.prepare import prepare
 from mtl_core.training.checkpoints import load_checkpoint
 from mtl_core.training.events import Compared, Evaluated, Finished, Gated, StepDone
@@ -70,7 +71,7 @@ def test_trains_and_resumes_exactly(description: dict, workspace: Workspace, tmp
     ]
     ends = [[(e.losses, e.metrics) for e in events if isinstance(e, Evaluated) and e.step == 6] for events in (whole, resumed)]
     assert ends[0] == ends[1]
-    one, other = (load_checkpoint(tmp_path / name / "checkpoints" / "last") for name in ("whole", "cut"))
+    one, other = (load_checkpoint(checkpoint_folder(tmp_path / name, "last")) for name in ("whole", "cut"))
     for (name, a), b in zip(one.model.state_dict().items(), other.model.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
     assert one.optimizer is not None and other.optimizer is not None
@@ -192,7 +193,7 @@ def test_adapters_are_exported_as_peft_and_transformers_know_them(description: d
     experiment = experiment_from_dict(description)
     prepared = prepare(experiment, workspace)
     assert isinstance(list(train(experiment, prepared, folder=tmp_path))[-1], Finished)
-    folder = tmp_path / "checkpoints" / "last"
+    folder = checkpoint_folder(tmp_path, "last")
     assert not [p for p in folder.rglob("*") if p.suffix in (".bin", ".pt", ".pkl")]
     random = torch.get_rng_state()
     loaded = load_checkpoint(folder)
@@ -226,7 +227,7 @@ def test_predictions_use_the_adapters_of_their_task(description: dict, workspace
     description["optimizer"]["head_learning_rate"] = 0.02
     experiment = experiment_from_dict(description)
     list(train(experiment, prepare(experiment, workspace), folder=tmp_path))
-    predictor = Predictor(tmp_path / "checkpoints" / "last", "cpu")
+    predictor = Predictor(checkpoint_folder(tmp_path, "last"), "cpu")
     rows: dict[str, list[dict]] = {"department": [{"text": "lovely red shoe"}] * 3, "search": [{"query": "red", "product": "red hat"}] * 3}
     wanted = {task: predictor.scores(task, given) for task, given in rows.items()}
     with ThreadPoolExecutor(4) as pool:
@@ -263,7 +264,7 @@ def test_experts_on_a_frozen_encoder_learn(description: dict, workspace: Workspa
     description["encoder"]["trainable"] = "frozen"
     experiment = experiment_from_dict(description)
     assert isinstance(list(train(experiment, prepare(experiment, workspace), folder=tmp_path))[-1], Finished)
-    sharing = load_checkpoint(tmp_path / "checkpoints" / "last").model.sharing
+    sharing = load_checkpoint(checkpoint_folder(tmp_path, "last")).model.sharing
     assert all(p.any() for p in sharing.parameters()), "the outer matrices and the gates begin at 0"
 
 

@@ -10,7 +10,7 @@ from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import Experiment, experiment_from_dict
 from mtl_core.config.steering import differing, steered
 from mtl_core.runtime.prepare import prepare
-from mtl_core.training.checkpoints import KEPT_BEFORE, steps_before
+from mtl_core.runtime.steps import PLACES, place
 from mtl_core.training.control import Control
 from mtl_core.training.events import CheckpointSaved, Evaluated, Event, Finished, Resumed, Steered, StepDone
 from mtl_core.training.loop import train
@@ -34,6 +34,10 @@ def trained(description: dict, workspace: Workspace, tmp_path: Path) -> Callable
         return events
 
     return run
+
+
+def places(run: Path) -> list[int]:
+    return [step for step in range(11) if place(run, step)]
 
 
 def numbers(events: list[Event]) -> list[dict]:
@@ -77,12 +81,12 @@ def test_what_cannot_be_changed_is_said(experiment: Experiment, changes: dict, s
 
 
 def test_a_change_is_journalled_after_a_checkpoint_and_bites(trained: Callable[..., list[Event]], tmp_path: Path) -> None:
-    events = trained({3: lambda c: c.steer(EVERYTHING)})
+    events = trained({3: lambda c: c.steer(EVERYTHING), 8: lambda c: c.stop()})
     (change,) = (e for e in events if isinstance(e, Steered))
     place = events.index(change)
-    assert change.step == 4 and change.new == EVERYTHING and change.checkpoint == "before-3"
-    assert isinstance(events[place - 1], CheckpointSaved) and events[place - 1].name == "before-3" and events[place - 1].step == 3
-    assert steps_before(tmp_path / "run") == [3]
+    assert change.step == 4 and change.new == EVERYTHING and change.checkpoint == "step-3"
+    assert isinstance(events[place - 1], CheckpointSaved) and events[place - 1].name == "step-3" and events[place - 1].step == 3
+    assert places(tmp_path / "run") == [3, 4, 8]
     done = {e.step: e for e in events if isinstance(e, StepDone)}
     plain = {e.step: e for e in trained({}, "plain") if isinstance(e, StepDone)}
     assert done[3].losses == plain[3].losses
@@ -99,7 +103,7 @@ def test_two_people_before_one_step_are_both_journalled_and_the_later_wins(train
     first, second = (e for e in events if isinstance(e, Steered))
     assert (first.old, first.new) == ({"tasks.search.weight": 1.0}, {"tasks.search.weight": 2.0})
     assert second.old == {"tasks.search.weight": 2.0, "tasks.ads.weight": 1.0} and second.weights == {"search": 5.0, "ads": 0.5}
-    assert first.step == second.step == 4 and steps_before(tmp_path / "run") == [3], "one checkpoint, from before both"
+    assert first.step == second.step == 4 and first.checkpoint == second.checkpoint == "step-3", "one checkpoint, from before both"
 
 
 def test_changes_that_only_together_are_wrong_are_refused_one_by_one(trained: Callable[..., list[Event]]) -> None:
@@ -134,8 +138,11 @@ def test_going_back_to_where_there_is_nothing_changes_nothing(trained: Callable[
 
 
 def test_a_few_checkpoints_are_kept(trained: Callable[..., list[Event]], tmp_path: Path) -> None:
-    trained({n: lambda c, n=n: c.set_weights({"search": 1.0 + n}) for n in range(1, 9)})
-    assert steps_before(tmp_path / "run") == list(range(9 - KEPT_BEFORE, 9))
+    asked: Asked = {n: lambda c, n=n: c.set_weights({"search": 1.0 + n}) for n in range(1, 9)}
+    trained(asked | {9: lambda c: c.stop()})
+    assert places(tmp_path / "run") == [*range(9 - PLACES, 9), 9]
+    trained(asked, "finished")
+    assert places(tmp_path / "finished") == [10], "a run that has finished goes neither on nor back"
 
 
 def test_a_replay_gives_the_same_numbers_bit_for_bit(trained: Callable[..., list[Event]]) -> None:

@@ -10,6 +10,7 @@ import torch
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.inference.predictor import Predictor
+from mtl_core.runtime.checkpoints import checkpoint_folder
 from mtl_core.runtime.prepare import prepare
 from mtl_core.tasks import KINDS
 from mtl_core.training.events import Evaluated, Finished, StepDone
@@ -48,7 +49,7 @@ def test_words_are_learned_beside_labels(tiny_encoder: Path, workspace: Workspac
     for event in (e for e in events if isinstance(e, Evaluated)):
         for name in ("describe", "words"):
             assert set(event.metrics[name]) == {m.name for m in KINDS[experiment.tasks[name].kind].metrics}
-    first, second = (Predictor(folder / "checkpoints" / "best", "cpu") for _ in range(2))
+    first, second = (Predictor(checkpoint_folder(folder, "best"), "cpu") for _ in range(2))
     for task, row in (("describe", {"source": "red hat"}), ("words", {"text": "a red ___"})):
         [answer] = first.predict(task, [row])
         assert second.predict(task, [row]) == [answer]  # no weight was left to chance
