@@ -10,16 +10,12 @@ import pyarrow.compute as pc
 from pydantic import Field as Setting
 
 from mtl_core.base.messages import N_, message
-from mtl_core.data.lists import like_lists, read_lists
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.data.values import cleaned
 from mtl_core.evaluation import metrics, weighed
 from mtl_core.tasks import common, naming, vectors
 from mtl_core.tasks.base import AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
+from mtl_core.tasks.multilabel.cells import counted, holding, lists, lower, split_tags
 from mtl_core.tasks.multilabel.suiting import suits
-
-SEPARATORS = (",", ";", "|", "/", "，", "；", "、")
-
 
 MANY_TAGS = 2000
 
@@ -166,9 +162,9 @@ class MultilabelReport(Report):
     def label_called(self, label: str, spec: Spec) -> str:
         if not naming.are_named(spec):
             return label
-        cells = _lists(pa.chunked_array([pa.array([label])]))[0]
-        names = {key: naming.called(spec, tag) for key, tag in zip(_lower(spec["tags"]), spec["tags"], strict=True)}
-        found = _tags(cells, spec["separators"])
+        cells = lists(pa.chunked_array([pa.array([label])]))[0]
+        names = {key: naming.called(spec, tag) for key, tag in zip(lower(spec["tags"]), spec["tags"], strict=True)}
+        found = split_tags(cells, spec["separators"])
         return ", ".join(names.get(key, tag) for key, tag in zip(found["key"], found["tag"], strict=True)) or label
 
 
@@ -187,7 +183,7 @@ class MultilabelRows(Rows):
         findings.texts("second")
         column = findings.table["label"]
         train, missing = findings.split == "train", common.nulls(column)
-        broken = _lists(column)[1]
+        broken = lists(column)[1]
         findings.rows(
             Severity.ERROR,
             "broken_list",
@@ -203,8 +199,8 @@ class MultilabelRows(Rows):
         if not known[train].any():
             return findings.problems
         _check_separators(findings, cells, options)
-        found = _tags(cells, _separators(cells.filter(pa.array(train)), options))
-        spelled, counts = _counted(found[train[found["row"]]])
+        found = split_tags(cells, _separators(cells.filter(pa.array(train)), options))
+        spelled, counts = counted(found[train[found["row"]]])
         used = counts.index[counts >= options.minimum_count]
         without = known & ~_mask(found["row"], len(known))
         why = (
@@ -291,8 +287,8 @@ class MultilabelRows(Rows):
     def counted(self, table: pa.Table, options: MultilabelOptions) -> pa.Array:
         """The tags, as most rows spell them."""
         cells = _cells(table["label"], options)
-        found = _tags(cells, _separators(cells, options)).drop_duplicates(["row", "key"])
-        tags = found["key"].map(_counted(found)[0]).astype(str)
+        found = split_tags(cells, _separators(cells, options)).drop_duplicates(["row", "key"])
+        tags = found["key"].map(counted(found)[0]).astype(str)
         ends = np.cumsum(np.bincount(found["row"], minlength=len(cells)))
         offsets = pa.array(np.append(0, ends).astype(np.int32))
         return pa.ListArray.from_arrays(offsets, pa.array(tags, pa.string()), mask=pa.array(common.nulls(cells)))
@@ -305,7 +301,7 @@ class MultilabelRows(Rows):
         separators; threshold: until one is chosen, where none is given."""
         cells = _cells(table["label"], options)
         separators = _separators(cells, options)
-        spelled, counts = _counted(_tags(cells, separators))
+        spelled, counts = counted(split_tags(cells, separators))
         n = int((~common.nulls(cells)).sum())
         used = sorted(counts.index[counts >= options.minimum_count])
         shares = [float(np.clip(counts[key] / n, 1e-4, 1 - 1e-4)) for key in used]
@@ -323,8 +319,8 @@ class MultilabelRows(Rows):
         encoded = vectors.columns(table)
         if "label" in table.column_names:
             cells = _cells(table["label"], options)
-            found = _tags(cells, spec["separators"])
-            place = pd.Index(_lower(spec["tags"])).get_indexer(pd.Index(found["key"]))
+            found = split_tags(cells, spec["separators"])
+            place = pd.Index(lower(spec["tags"])).get_indexer(pd.Index(found["key"]))
             tags = np.zeros((len(cells), len(spec["tags"])), np.float32)
             tags[found["row"][place >= 0], place[place >= 0]] = 1
             encoded |= {"tags": common.fixed(tags), "label": common.floats(np.where(common.nulls(cells), np.nan, 1.0))}
@@ -401,41 +397,8 @@ def _mask(rows: Any, n: int) -> np.ndarray:
 
 def _cells(column: pa.ChunkedArray, options: MultilabelOptions) -> pa.ChunkedArray:
     """Strings or lists of strings; null where the row has no label."""
-    column = _lists(column)[0]
+    column = lists(column)[0]
     return pc.coalesce(column, pa.scalar([] if pa.types.is_list(column.type) else "", column.type)) if options.empty == "no_tag" else column
-
-
-def _lists(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, np.ndarray]:
-    """(lists, or strings, in which a list as JSON or as Python prints it has become its tags with `_TAG` before each; (N,) bool: a list
-    that is broken). Where most cells are no lists, one that cannot be read as a list is a text."""
-    none = np.zeros(len(column), bool)
-    if pa.types.is_list(column.type):
-        return column, none
-    names = common.names(column)
-    flat = pa.concat_arrays(names.chunks) if names.num_chunks else pa.array([], pa.string())
-    rows, broken = read_lists(flat)
-    if rows is None:
-        return names, none
-    looks = like_lists(flat)
-    if 2 * looks.sum() <= len(flat) - flat.null_count:
-        looks, broken = looks & ~broken, none
-    cells = flat.to_pylist()
-    for i in np.flatnonzero(looks):
-        cells[i] = None if (row := rows[i]) is None else _TAG + _TAG.join(row)
-    return pa.chunked_array([pa.array(cells, pa.string())]), broken
-
-
-_TAG = "\x1f"
-"""Before each tag of a list in a string: a sign that separates units, and is in no text."""
-
-
-def _holding(cells: pa.ChunkedArray) -> dict[str, np.ndarray]:
-    """Separator → (N,) bool, in which cells it stands; the one in most cells first, those in none left out."""
-    if pa.types.is_list(cells.type):
-        return {}
-    cells = pc.if_else(pc.starts_with(cells, _TAG), "", cells)
-    holding = {s: pc.fill_null(pc.match_substring(cells, s), False).to_numpy() for s in SEPARATORS}
-    return {s: rows for s, rows in sorted(holding.items(), key=lambda item: -int(item[1].sum())) if rows.any()}
 
 
 def _separators(cells: pa.ChunkedArray, options: MultilabelOptions) -> list[str]:
@@ -444,7 +407,7 @@ def _separators(cells: pa.ChunkedArray, options: MultilabelOptions) -> list[str]
     if options.separator != "automatic":
         return [] if options.separator == "none" else [options.separator]
     chosen, divided = [], np.zeros(len(cells), bool)
-    for separator, rows in _holding(cells).items():
+    for separator, rows in holding(cells).items():
         if 2 * (rows & ~divided).sum() > rows.sum():
             chosen.append(separator)
             divided |= rows
@@ -455,15 +418,15 @@ def _check_separators(findings: common.TaskProblems, cells: pa.ChunkedArray, opt
     if options.separator != "automatic":
         return
     chosen = _separators(cells.filter(pa.array(findings.split == "train")), options)
-    holding = _holding(cells)
+    places = holding(cells)
     remedy = message("If that is wrong, set the separator in the task options.")
-    for separator, rows in holding.items():
+    for separator, rows in places.items():
         if separator not in chosen:
             why = message("In {count} cells the character “{separator}” is part of a tag.", separator=separator)
             findings.rows(Severity.WARNING, "tag_separator_inside", "label", rows, why, remedy)
     if len(chosen) == 1:
         why = message("{count} cells are split into tags at “{separator}”.", separator=chosen[0])
-        findings.rows(Severity.INFO, "tag_separator", "label", holding[chosen[0]], why, remedy)
+        findings.rows(Severity.INFO, "tag_separator", "label", places[chosen[0]], why, remedy)
     elif chosen:
         why = message(
             "Tags are separated in several ways, mostly by “{first}”; {count} cells use another way ({others}). All of these characters "
@@ -471,32 +434,4 @@ def _check_separators(findings: common.TaskProblems, cells: pa.ChunkedArray, opt
             first=chosen[0],
             others=" ".join(chosen[1:]),
         )
-        findings.rows(Severity.WARNING, "tag_separators", "label", np.any([holding[s] for s in chosen[1:]], axis=0), why, remedy)
-
-
-def _tags(cells: pa.ChunkedArray, separators: list[str]) -> pd.DataFrame:
-    """One line a tag of a row: row, tag (as written, less outer and double spaces), key (the same for all spellings)."""
-    lists = cells
-    if not pa.types.is_list(cells.type):
-        cells = pc.fill_null(cells, "")
-        divided = pc.split_pattern_regex(cells, "[" + ("".join(separators) or "\0") + "]")
-        lists = pc.if_else(pc.starts_with(cells, _TAG), pc.split_pattern(cells, _TAG), divided)
-    lists = common.histories(lists).combine_chunks()
-    tags = pc.fill_null(cleaned(lists.flatten()), "")
-    rows = np.repeat(np.arange(len(lists)), pc.list_value_length(lists).to_numpy(zero_copy_only=False))
-    written = pc.not_equal(tags, "")
-    tags = tags.filter(written)
-    columns = {"tag": tags.to_pandas(), "key": pc.utf8_lower(tags).to_pandas()}
-    return pd.DataFrame({"row": rows[written.to_numpy(zero_copy_only=False)], **columns})
-
-
-def _lower(tags: list[str]) -> list[str]:
-    """The keys of tags, as `_tags` makes them."""
-    return list(pc.utf8_lower(pa.array(tags, pa.string())).to_pylist())
-
-
-def _counted(found: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """Of lines of `_tags`: key → the spelling of most rows, and key → its rows, the most first."""
-    sizes = found.groupby(["key", "tag"]).size().rename("rows").reset_index()
-    best = sizes.sort_values(["rows", "tag"], ascending=[False, True]).drop_duplicates("key")
-    return best.set_index("key")["tag"], found.drop_duplicates(["row", "key"])["key"].value_counts()
+        findings.rows(Severity.WARNING, "tag_separators", "label", np.any([places[s] for s in chosen[1:]], axis=0), why, remedy)
