@@ -310,21 +310,61 @@ def create_run(
     return Run(folder, status, experiment)
 
 
+@dataclass(frozen=True)
+class Damaged:
+    """A run that cannot be read. why: what of it; found: when its folder was last changed, seconds since 1970."""
+
+    folder: Path
+    why: str
+    found: float
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+
 def run(workspace: Workspace, run_id: str) -> Run:
-    """Raises RunError: there is no such run."""
+    """Raises RunError: there is no such run, or it is damaged."""
     try:
         folder = workspace.inside("runs", run_id)
         return Run(folder, read_status(folder))
-    except (OutsideWorkspaceError, OSError, ValueError, KeyError) as error:
+    except OutsideWorkspaceError as error:
+        raise RunError(message("There is no run “{run}” in this workspace.", run=run_id)) from error
+    except (OSError, ValueError) as error:
+        if damaged := _damaged(folder, error):
+            why = message("The run “{run}” is damaged ({why}). {remedy}", run=run_id, why=damaged.why, remedy=MENDS)
+            raise RunError(why) from error
         raise RunError(message("There is no run “{run}” in this workspace.", run=run_id)) from error
 
 
+MENDS = message("`python -m mtl_core doctor --repair` mends what its journal allows.")
+
+
+def _damaged(folder: Path, error: Exception) -> Damaged | None:
+    """None: it is no run at all."""
+    if not any((folder / name).exists() for name in ("status.json", "experiment.yaml", "events.jsonl")):
+        return None
+    why = f"{Path(error.filename).name}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+    return Damaged(folder, why, folder.stat().st_mtime)
+
+
+def damaged_runs(workspace: Workspace) -> list[Damaged]:
+    """What `list_runs` leaves out, the newest first."""
+    found: list[Damaged] = []
+    for folder in workspace.runs.iterdir():
+        try:
+            read_status(folder)
+        except (OSError, ValueError) as error:
+            found += filter(None, [_damaged(folder, error)])
+    return sorted(found, key=lambda one: one.found, reverse=True)
+
+
 def list_runs(workspace: Workspace) -> list[Run]:
-    """Every run, newest first. Folders without a readable status are left out."""
+    """Every run that can be read, newest first; see `damaged_runs`."""
     found = []
     for folder in workspace.runs.iterdir():
         try:
             found.append(Run(folder, read_status(folder)))
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError):
             continue
     return sorted(found, key=lambda r: r.status["created"], reverse=True)

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Required
 
 import psutil
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from mtl_core.base.files import write_atomically
 from mtl_core.base.messages import N_, Message
@@ -70,10 +72,73 @@ PARTS = {
 """Of a run's result: what people call it, with the split that it is of."""
 
 
+_Numbers = dict[str, dict[str, float | None]]  # task → metric → value
+
+
+class _Owner(TypedDict):
+    pid: int
+    started: float
+
+
+class _Error(TypedDict, total=False):
+    step: Required[int]
+    reason: Required[str]
+    message: Required[str]
+    advice: Required[str]
+    task: str | None
+
+
+class _Result(TypedDict, total=False):
+    tasks: dict[str, _Numbers]
+    best_step: int
+    why: str
+
+
+class _Status(TypedDict, total=False):
+    """What status.json may hold, as far as anybody reads it; more is let through."""
+
+    state: Required[str]
+    created: Required[float]
+    name: str
+    owner: _Owner
+    weights: dict[str, float]
+    kinds: dict[str, str]
+    base: str
+    contained: bool
+    files: dict[str, Any]
+    purpose: dict[str, Any]
+    replays: str
+    started: float | None
+    ended: float | None
+    seconds: float
+    step: int
+    n_steps: int | None
+    device: str
+    precision: str
+    datasets: dict[str, str]
+    problems: list[dict[str, Any]]
+    best_so_far: _Numbers
+    result: _Result
+    error: _Error
+    refused: _Error
+    steered: bool
+    tested: float
+    journal: int
+
+
+_Status.__pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[attr-defined]
+_STATUS = TypeAdapter(_Status)
+
+
 def read_status(folder: Path) -> dict[str, Any]:
-    status = json.loads((folder / "status.json").read_text("utf-8"))
+    """Raises OSError, ValueError: it cannot be read, or is none, and why."""
+    try:
+        status = _STATUS.validate_json((folder / "status.json").read_bytes(), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ValueError(f"status.json: {where + ': ' if where else ''}{first['msg']}") from error
     RunState(status["state"])
-    float(status["created"])
     return dict(status)
 
 
