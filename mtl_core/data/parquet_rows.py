@@ -25,7 +25,10 @@ def read_parquet(path: Path, findings: FileProblems, limits: Limits) -> pa.Table
                 remedy = message("Split the table into smaller files, or raise the limit.")
                 raise LimitError(Problem(Severity.ERROR, "too_large", why, remedy, findings.file))
             names = visible_names(file.schema_arrow.names, findings, None)
-            if not check_names(names, findings, limits, None):
+            for i in (i for i, name in enumerate(names) if not name):
+                why = message("Column {number} has no name.", number=i + 1)
+                findings.add("empty_column_name", why, message("Give it a name in the header, or remove it."), None, str(i + 1))
+            if not check_names(names, findings, limits, None) or not all(names):
                 return None
             table = file.read().rename_columns(names)
     except (pa.ArrowException, OSError) as e:

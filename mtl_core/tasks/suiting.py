@@ -153,7 +153,7 @@ def is_rating(c: Column) -> bool:
     if c.role != "number":
         return False
     steps = c.low in (0, 1) and c.high in (5, 10) and 4 <= c.distinct <= 21
-    return called(c, RATINGS) > 0 or (steps and c.low == 1)
+    return (called(c, RATINGS) > 0 and 4 <= c.distinct <= 101) or (steps and c.low == 1)
 
 
 def features(columns: Columns, label: Column, *others: Column | None) -> dict[str, list[str]]:

@@ -76,3 +76,8 @@ def test_without_a_kind_the_first_suggestion_is_checked() -> None:
     assert result.suggestion == found[0] and result.usable and result.rows > 2 * len(log), "rows of histories, not of the log"
     with pytest.raises(mtl.ExperimentError, match="a table that suits no kind"):
         mtl.check(pd.DataFrame({"n": [1.5, 2.25, 3.75]}))
+
+
+def test_columns_without_names_are_named_by_their_place() -> None:
+    result = mtl.check(pa.table({"": ["a"] * 9, " ": ["b"] * 9, "text": ["c"] * 9}), "classification")
+    assert [(p.code, p.column) for p in result.found] == [("empty_column_name", "1"), ("empty_column_name", "2")]

@@ -97,3 +97,19 @@ def test_few_products_and_queries_are_no_classes() -> None:
     canned = [f"Please try {w} and tell us whether it helped." for w in ("this", "that", "again", "later")]
     talks = pa.table({"question": [f"Why is my lamp {i} dark again?" for i in range(400)], "answer": [canned[i % 4] for i in range(400)]})
     assert "response_selection" in {s.kind for s in suggestions(talks)}
+
+
+def test_a_label_is_no_input_an_id_no_label_and_tables_without_texts_have_one() -> None:
+    r, n = Random(2), 400
+    said = [f"red thing{i} fits well" for i in range(40)]
+    for s in suggestions(pa.table({"message": [said[i % 40] for i in range(n)], "team": [r.choice("ab") for _ in range(n)]})):
+        assert not {*s.columns.get("label", [])} & {*s.columns["text"]}
+    people = {"height_cm": [r.randint(150, 200) for _ in range(n)], "body": [r.choice(["slim", "big"]) for _ in range(n)]}
+    found = first(pa.table({**people, "size": [r.choice("SML") for _ in range(n)]}))
+    assert (found.kind, found.columns["label"], found.columns["text"]) == ("classification", ["size"], ["body"])
+    viewed = ["|".join(r.sample(said, 3)) for _ in range(n)]
+    sessions = {"user_id": [i % 50 for i in range(n)], "viewed": viewed, "item": [r.choice(said) for _ in range(n)]}
+    found = first(pa.table({**sessions, "chosen": [r.randrange(2) for _ in range(n)]}))
+    assert (found.kind, found.columns["history"]) == ("recommendation", ["viewed"])
+    items = {"order_item_id": [i % 2 for i in range(n)], "seller": [f"s{i % 9}" for i in range(n)], "price": [r.random() for _ in range(n)]}
+    assert all(s.columns.get("label") != ["order_item_id"] for s in suggestions(pa.table(items)))

@@ -31,11 +31,14 @@ def suits(columns: Columns) -> Iterator[Proposal]:
             if not inputs["text"] or label.role == "flag":
                 continue
             why = message("“{label}” has {count} distinct values; the categories are read as text.", label=label.name, count=label.distinct)
-            yield Proposal(0.35 + 0.1 * called(label, LABELS), inputs, why, label=label.name)
+            score = 0.35 + 0.1 * called(label, LABELS) + 0.05 * (label.name == columns.all[-1].name)
+            yield Proposal(score, {**inputs, "label": [label.name]}, why, label=label.name)
             continue
         parents = [c for c in first if c.role == "category" and c.distinct < label.distinct and columns.determines(label.name, c.name)]
         parent = best(parents, ("parent", "domain", "division", "supercategory", "category"))
         inputs = {"text": twos[0], "second": twos[1]} if twos else {"text": joined(found, main)}
+        if label.name in (*inputs["text"], *inputs.get("second", ())):
+            continue
         inputs |= {"label": [label.name]} | ({"parent": [parent.name]} if parent else {})
         score = (
             0.6

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from mtl_core.base.messages import message
-from mtl_core.data.profile import Columns
+from mtl_core.data.profile import Columns, called_id
 from mtl_core.tasks.suiting import CLICKS, CONVERSIONS, LABELS, LONG, Proposal, called, features, joined, main_text, texts
 
 
 def suits(columns: Columns) -> Iterator[Proposal]:
-    flags = columns.of("flag")
+    flags = [c for c in columns.of("flag") if not called_id(c.name) or called(c, (*CLICKS, *LABELS))]
     label = max(
         flags,
         key=lambda c: (called(c, CLICKS) - 0.1 * called(c, CONVERSIONS), called(c, LABELS), c.name == columns.all[-1].name),

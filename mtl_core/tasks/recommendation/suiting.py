@@ -9,6 +9,9 @@ from mtl_core.tasks.suiting import CLICKS, HISTORIES, ITEMS, LABELS, LONG, RATIN
 
 def suits(columns: Columns) -> Iterator[Proposal]:
     flags, lists = columns.of("flag"), columns.of("list")
+    lists += [
+        c for c in columns.of("text", "category") if called(c, HISTORIES) == 1 and sum("|" in v for v in c.sample) > 0.5 * len(c.sample)
+    ]
     for past in lists:
         items = [c for c in columns.of("text", "category") if c.name != past.name]
         item = best(items, ("item", "title", "product", "description", "candidate", *ITEMS))
