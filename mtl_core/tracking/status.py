@@ -71,10 +71,16 @@ PARTS = {
 
 
 def read_status(folder: Path) -> dict[str, Any]:
+    """Raises OSError, ValueError, KeyError: there is none that can be read."""
     status = json.loads((folder / "status.json").read_text("utf-8"))
+    if not isinstance(status, dict):
+        raise ValueError(f"{folder / 'status.json'} should hold an object.")
     RunState(status["state"])
-    float(status["created"])
-    return dict(status)
+    try:
+        float(status["created"])
+    except TypeError as error:
+        raise ValueError(status["created"]) from error
+    return {key: value for key, value in status.items() if value is not None}
 
 
 def write_status(folder: Path, status: dict[str, Any]) -> None:
