@@ -11,7 +11,7 @@ from pages.parts.url import keep
 
 _ = begin("compare")
 
-ENDED = (RunState.FINISHED, RunState.STOPPED)
+ENDED, MOST = (RunState.FINISHED, RunState.STOPPED), 6
 everything = {run.id: run for run in list_runs(workspace()) if run.state in ENDED or run.checkpoint("last")}
 asked = st.session_state.get("runs", st.query_params.get_all("runs"))
 keep("comparisons", False, remember=True)
@@ -23,10 +23,14 @@ if len(everything) < 2 or (len(runs) < 2 and not made_to_compare):
     st.stop()
 
 keep("runs", [i for i, run in runs.items() if run.state in ENDED and not run.purpose][1::-1], runs, remember=True)  # the older one first
+if (n_asked := len(st.session_state.runs)) > MOST:
+    st.session_state.runs = st.session_state.runs[:MOST]
+    keep("runs", [], runs, remember=True)
+    st.warning(_("At most {most} runs are compared at once: these are the first {most} of {n}.").format(most=MOST, n=n_asked))
 with st.container(horizontal=True, vertical_alignment="bottom"):
     label, hint = _("Runs"), _("Choose two or more runs")
     st.multiselect(
-        label, list(runs), key="runs", format_func=lambda i: states.run_label(runs[i]), placeholder=hint, max_selections=6, wrap=True
+        label, list(runs), key="runs", format_func=lambda i: states.run_label(runs[i]), placeholder=hint, max_selections=MOST, wrap=True
     )
     chosen = [runs[i] for i in st.session_state.runs]
     keep("single", False, remember=True)

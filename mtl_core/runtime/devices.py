@@ -1,8 +1,14 @@
 """Where and in which number format a training computes."""
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 
-import torch
+for _cache in ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"):
+    # On a processor oneDNN, and PyTorch beside it, keep what they prepared for each shape of a product, 1,024 of them: texts of all lengths
+    # fill that over hundreds of steps, and a training grew by 4 MiB a step (benchmarks/RESULTS.md). Few are as fast. Read at first use.
+    os.environ.setdefault(_cache, "16")
+
+import torch  # noqa: E402 - after what it reads
 
 
 def device_of(wanted: str) -> torch.device:

@@ -131,15 +131,17 @@ _STATUS = TypeAdapter(_Status)
 
 
 def read_status(folder: Path) -> dict[str, Any]:
-    """Raises OSError, ValueError: it cannot be read, or is none, and why."""
+    """Raises OSError, ValueError: it cannot be read, or is none, and why. What is null is left out."""
+    status = json.loads((folder / "status.json").read_text("utf-8"))
+    if not isinstance(status, dict):
+        raise ValueError(f"{folder / 'status.json'} should hold an object.")
     try:
-        status = _STATUS.validate_json((folder / "status.json").read_bytes(), strict=True)
+        found = _STATUS.validate_python({key: value for key, value in status.items() if value is not None}, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ValueError(f"status.json: {where + ': ' if where else ''}{first['msg']}") from error
-    RunState(status["state"])
-    return dict(status)
+        raise ValueError(f"status.json: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    RunState(found["state"])
+    return dict(found)
 
 
 def write_status(folder: Path, status: dict[str, Any]) -> None:

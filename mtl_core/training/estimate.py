@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mtl_core.balancing import BALANCING, GradientBalancing
 from mtl_core.config.experiment import Experiment
 from mtl_core.data.shares import SAMPLING
 
@@ -25,6 +26,7 @@ class Measured:
     scoring: table → (seconds of any evaluation, seconds a row); validation, test: table → rows (of the task with most).
     save, load: a checkpoint's seconds; those before the first step, with tables that are already tokenised.
     others: processor cores that other programs used meanwhile; what was measured is slower by that.
+    gradient: bytes of one task's gradient of the shared parameters.
     """
 
     device: str
@@ -40,6 +42,7 @@ class Measured:
     save: float
     load: float
     others: float = 0.0
+    gradient: int = 0
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -81,6 +84,8 @@ def estimate(experiment: Experiment, measured: Measured) -> Estimate:
     if options.predictions == "all":
         seconds += _scored(measured, measured.rows)
     memory = along(measured.memory, min(tokens, options.max_tokens_per_micro_batch))
+    if looks and not issubclass(BALANCING[experiment.balancing.name], GradientBalancing):  # these hold all gradients anyway
+        memory += len(experiment.tasks) * measured.gradient
     examples = steps * options.batch_size
     return Estimate(
         steps, examples, examples / measured.epoch, round(tokens), seconds, training, round(memory), measured.device, measured.others

@@ -25,9 +25,6 @@ SCORED = (6, 6, 30, 240)
 """Rows that are scored, the first to warm up, to tell what an evaluation takes whatever its rows, and what a row takes: less, the more
 rows with texts in common. A kind that is slow at it, as one that writes, is not asked for the last one."""
 SLOW = 0.5  # seconds
-GROWS = 1.35
-"""On a processor, how much more a process holds after 30 steps than after the probe's six: each step's rows have other lengths, and what
-was freed is not given back (benchmarks/RESULTS.md: 1.31 to 1.43)."""
 
 
 def probe(experiment: Experiment, prepared: Prepared, folder: Path, begun: float) -> Measured:
@@ -55,8 +52,9 @@ def probe(experiment: Experiment, prepared: Prepared, folder: Path, begun: float
         scoring = {table: _scoring(trainer, table) for table in experiment.data}
         save = _seconds(lambda: list(trainer._save()))
         more = max(0.0, memory_bytes(trainer.device) - memory[-1][1])  # what scoring and saving hold beside it
-        grows = GROWS if trainer.device.type == "cpu" else 1.0
-        memory = [(at, (held + more) * grows) for at, held in memory]
+        memory = [(at, held + more) for at, held in memory]
+        words = trainer.model.encoder.embeddings  # only a step's rows of them have a gradient
+        gradient = sum(p.numel() * p.element_size() for p in trainer.model.shared() if p is not words)
         largest = {
             split: {table: max(len(task.rows.rows(split)) for task in _of(prepared, table)) for table in experiment.data}
             for split in ("validation", "test")
@@ -76,6 +74,7 @@ def probe(experiment: Experiment, prepared: Prepared, folder: Path, begun: float
         largest["test"],
         save,
         load,
+        gradient=gradient,
     )
 
 

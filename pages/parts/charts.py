@@ -36,6 +36,9 @@ def curves(run_id: str, _: Translate) -> None:
     series = now.series
     found = run(workspace(), run_id)
     infos = report.kinds(found)
+    if not infos:
+        st.warning(_("The experiment of this run cannot be read, so its tasks are not known."), icon=":material/description:")
+        return
     shown, metric, smoothing, tasks = _chosen(found, infos, _)
     columns = 1 if len(tasks) == 1 else 2 if len(tasks) <= 4 else 3
     rows = min(-(-len(tasks) // columns), -(-MOST // columns))  # in sight

@@ -27,7 +27,7 @@ def keep(key: str, default: Any = None, options: Collection[Any] | None = None, 
     if isinstance(default, bool):
         options = (False, True)
     if opened := key not in st.session_state:
-        found = [_read(text, default) for text in st.query_params.get_all(key)]
+        found = list(dict.fromkeys(_read(text, default) for text in st.query_params.get_all(key)))  # what is there twice is one
         given = found if many else found[-1] if found else None
         usual = st.session_state.get(memory, default) if st.session_state.recalls else default
         st.session_state[key] = given if found else usual

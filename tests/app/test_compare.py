@@ -221,3 +221,13 @@ def test_page_is_in_chinese(opened: Open, two: tuple[Run, Run]) -> None:
     no_exception(at.run())
     assert at.title[0].value == "对比"
     assert translator("zh")("Baseline") in [s.label for s in at.selectbox]
+
+
+def test_a_link_with_a_run_twice_and_with_too_many_runs(opened: Open, workspace: Workspace) -> None:
+    """One that is there twice is one; of more than six the first six are compared, which is said."""
+    runs = [recorded(workspace, f"run {n}", 0.5, weight=1.0 + n) for n in range(7)]
+    at = opened("compare", runs=[runs[0].id, runs[0].id])
+    assert at.multiselect[0].value == [runs[0].id]
+    at = opened("compare", runs=[run.id for run in runs])
+    assert at.multiselect(key="runs").value == [run.id for run in runs[:6]]
+    assert any("6" in caption.value and "7" in caption.value for caption in [*at.warning, *at.caption])

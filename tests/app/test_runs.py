@@ -1,5 +1,7 @@
 """The page Runs: the table, what is done with the chosen ones. Boxes are ticked in tests/browser; here the selection is given."""
 
+import json
+
 import streamlit as st
 
 from mtl_core.base.workspace import Workspace
@@ -60,3 +62,20 @@ def test_a_run_is_deleted_and_comes_back(opened: Open, workspace: Workspace, mon
     at.button(key="undo_deleted").click()
     no_exception(at.run())
     assert {one.id for one in list_runs(workspace)} == {kept.id, found.id}
+
+
+def test_broken_folders_are_left_out_or_said(opened: Open, workspace: Workspace) -> None:
+    """No status, one that is no object, entries that are null: the others are still listed. Without an experiment a run has no curves."""
+    found = recorded(workspace, "whole", 0.5)
+    for name, text in (("none", None), ("torn", "{"), ("list", "[]"), ("null", '{"state": "finished", "created": null}')):
+        (workspace.runs / name).mkdir()
+        if text is not None:
+            (workspace.runs / name / "status.json").write_text(text, encoding="utf-8")
+    (workspace.runs / "a file").write_text("", encoding="utf-8")
+    (workspace.runs / "empty").mkdir()
+    status = {"state": "finished", "created": 1.0, "started": 1.0, "name": None, "result": None}
+    (workspace.runs / "empty" / "status.json").write_text(json.dumps(status), encoding="utf-8")
+    assert [one.id for one in list_runs(workspace)] == [found.id, "empty"]
+    assert opened("runs").dataframe[0].value["ID"].tolist() == [found.id, "empty"]
+    at = no_exception(opened("train", run="empty"))
+    assert any("cannot be read" in warning.value for warning in at.warning)

@@ -1,5 +1,6 @@
 """What a training will take, worked out by hand from what a probe found."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,16 @@ def test_by_hand() -> None:
     scored, tested = 0.5 + 50 * 0.01 + 10 * 0.02, 0.5 + 60 * 0.01 + 20 * 0.02
     assert found.seconds == pytest.approx(3.0 + 6.0 + 3 * (scored + 0.5) + scored + tested)
     assert found.memory_bytes == 3000
+
+
+def test_a_look_at_conflicts_holds_the_gradients_of_all_tasks() -> None:
+    """Two tasks with 500 bytes each, unless nothing is compared; a strategy on gradients holds them in every step, probed ones too."""
+    measured = replace(MEASURED, gradient=500)
+    compared = described().model_copy(update={"diagnostics": described().diagnostics.model_copy(update={"conflicts_every": 5})})
+    assert estimate(compared, measured).memory_bytes == 3000 + 2 * 500
+    assert estimate(described(), measured).memory_bytes == 3000
+    pcgrad = compared.model_copy(update={"balancing": compared.balancing.model_copy(update={"name": "pcgrad"})})
+    assert estimate(pcgrad, measured).memory_bytes == 3000
 
 
 def test_each_setting_moves_what_it_should() -> None:
