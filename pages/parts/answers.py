@@ -14,6 +14,7 @@ from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import columns_of
 from mtl_core.tracking.runs import Run, RunError
 from mtl_core.tracking.table_rows import table_rows
+from pages.parts import cells
 from pages.parts.frame import language
 from pages.parts.text import plain
 from pages.parts.url import keep
@@ -64,7 +65,7 @@ def _list(found: Differing, first: Run, second: Run, other: str, baseline: str, 
         st.segmented_control(
             _("Who is right"), list(words), key="who", required=True, format_func=counted, wrap=True, label_visibility="collapsed"
         )
-        st.caption(_("{n:,} of {of:,} rows are answered differently; the surest come first.").format(n=len(found.rows), of=found.n))
+        st.caption(_("Answered differently: {n:,} of {of:,} rows; the surest come first.").format(n=len(found.rows), of=found.n))
     rows = found.rows if st.session_state.who == "all" else found.rows[found.rows["who"] == st.session_state.who]
     if rows.empty:
         st.caption(_("No such rows."))
@@ -86,9 +87,7 @@ def _list(found: Differing, first: Run, second: Run, other: str, baseline: str, 
         _("Try it"): st.column_config.LinkColumn(display_text=_("Predict"), width="small"),
         _("Confidence"): st.column_config.NumberColumn(format="percent", width="small"),
     }
-    st.dataframe(
-        table, hide_index=True, height="content", column_config=config, key="rows", placeholder="–", alt=_("Rows answered differently")
-    )
+    cells.table(table, height="content", column_config=config, key="rows", alt=_("Rows answered differently"))
     with st.container(horizontal=True, vertical_alignment="center"):
         if n_pages > 1:
             st.pagination(n_pages, key=key)
