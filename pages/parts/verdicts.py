@@ -126,7 +126,8 @@ def _looks(groups: Sequence[Group], _: Translate) -> list[str]:
         n,
         N_("Test rows are for the final word, not for choosing: they were looked at once in this workspace."),
         N_(
-            "Test rows are for the final word, not for choosing: they were looked at {n} times in this workspace (once a run that was tested)."
+            "Test rows are for the final word, not for choosing: they were looked at {n} times in this workspace (once a run "
+            "that was tested)."
         ),
     )
     return [_(text).format(n=n)]
