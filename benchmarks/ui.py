@@ -1,11 +1,12 @@
 """What the screen costs: the first paint after the server's start, and training with a browser open on *Train* and without.
 
-    python benchmarks/ui.py [--seconds 20] [--pairs 8]
+    python benchmarks/ui.py [--seconds 20] [--pairs 8] [--whole]
 
 First paint: from starting the server to the heading of the first page in a browser that is already open; wanted: at most 3 s, and
 no torch in the server's process. Training: the sample shop's experiment, endless and in small steps, in the server's process as
 after its button; tokens a second from one finished step to another, in turns without a browser and with one on *Train*; wanted: at
-least 97 %. The browser runs on the same machine, so its own work is part of what is measured.
+least 97 %. The browser runs on the same machine, so its own work is part of what is measured. --whole: of the whole sample shop, 14 tasks
+with a chart and a slider each, from step 1,000 on.
 """
 
 import argparse
@@ -32,7 +33,7 @@ from mtl_core.tracking.runs import Run, list_runs
 from mtl_core.training.events import StepDone
 
 WANTED_SECONDS, WANTED_SHARE = 3.0, 0.97
-WARM_SECONDS = 65
+WARM_SECONDS, WHOLE_STEPS = 65, 1000
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
@@ -42,8 +43,8 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def serve(port: int, batch_size: int) -> None:
-    """In a process of its own: an endless training of the sample shop, and the server in front of it."""
+def serve(port: int, batch_size: int, shop: str) -> None:
+    """In a process of its own: an endless training of a sample shop, and the server in front of it."""
     from streamlit.web import cli
 
     from mtl_core.config.experiment import load_experiment
@@ -55,7 +56,7 @@ def serve(port: int, batch_size: int) -> None:
         "training.max_validation_rows=10",
         f"training.batch_size={batch_size}",
     ]
-    experiment = load_experiment(ROOT / "data" / "shop.yaml", endless)
+    experiment = load_experiment(ROOT / "data" / shop, endless)
     jobs().submit(experiment, Workspace.default(), ROOT / "data")
     cli.main_run([str(ROOT / "app.py"), "--server.port", str(port), "--server.headless", "true"], standalone_mode=False)
 
@@ -115,18 +116,20 @@ def throughput(run: Run, seconds: float, offset: int) -> tuple[float, int]:
     return sum(tokens[1:]) / (times[-1] - times[0]), offset
 
 
-def compare(browser: Browser, folder: Path, seconds: float, pairs: int, batch_size: int) -> Iterator[tuple[float, float]]:
+def compare(browser: Browser, folder: Path, arguments: argparse.Namespace) -> Iterator[tuple[float, float]]:
     """(without, with a browser) tokens a second, pair by pair."""
-    port = free_port()
-    with server([sys.executable, __file__, "--serve", str(port), "--batch-size", str(batch_size)], folder):
+    port, seconds = free_port(), arguments.seconds
+    options = ["--batch-size", str(arguments.batch_size), *(["--whole"] if arguments.whole else [])]
+    with server([sys.executable, __file__, "--serve", str(port), *options], folder):
         while not (runs := list_runs(Workspace(folder))) or not any(isinstance(e, StepDone) for e in runs[0].events()):
             if runs and not runs[0].state.live:
                 raise SystemExit(f"The run ended as {runs[0].state}.")
             time.sleep(0.5)
         run, offset = runs[0], 0
-        while runs[0].series().seconds < WARM_SECONDS:  # the page looks often in the first minute, when most changes
+        steps = WHOLE_STEPS if arguments.whole else 0
+        while (now := runs[0].series()).seconds < WARM_SECONDS or now.step < steps:  # in the first minute the page looks often
             time.sleep(1)
-        for _ in range(pairs):
+        for _ in range(arguments.pairs):
             without, offset = throughput(run, seconds, offset)
             page = browser.new_page()
             open_page(page, port, f"train?run={run.id}")
@@ -141,10 +144,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20, help="length of each measurement")
     parser.add_argument("--pairs", type=int, default=8, help="measurements without and with the browser, in turns")
     parser.add_argument("--batch-size", type=int, default=32, help="rows in a step")
+    parser.add_argument("--whole", action="store_true", help="the whole sample shop, from step 1,000 on")
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)  # in the process of the server
     arguments = parser.parse_args()
     if arguments.serve:
-        serve(arguments.serve, arguments.batch_size)
+        serve(arguments.serve, arguments.batch_size, "whole_shop.yaml" if arguments.whole else "shop.yaml")
         return
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
@@ -157,7 +161,7 @@ def main() -> None:
         )
         print("\n| tokens/s without a browser | with one on Train | share |\n|---|---|---|")
         found = []
-        for without, watched in compare(browser, Path(folder) / "training", arguments.seconds, arguments.pairs, arguments.batch_size):
+        for without, watched in compare(browser, Path(folder) / "training", arguments):
             found.append((without, watched))
             print(f"| {without:,.0f} | {watched:,.0f} | {watched / without:.1%} |", flush=True)
         shares = sorted(watched / without for without, watched in found)

@@ -71,7 +71,7 @@ else:
         st.warning(_("Fill in at least one field."))
     elif asked and catalogue is not None:
         table, texts = catalogue
-        with st.spinner(_("Ranking {n} entries …").format(n=len(texts))):
+        with st.spinner(_("Entries that are ranked: {n} …").format(n=len(texts))):
             try:
                 answers[f"{place}.ranked"] = (table, predictor.rank(task, values, texts, n))
             except InputError as error:

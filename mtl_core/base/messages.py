@@ -12,6 +12,12 @@ def N_(text: str) -> str:
     return text
 
 
+def plural(n: float, one: str, many: str) -> str:
+    """The sentence for n things: `one` for exactly one, else `many`, both marked with N_. As gettext's `ngettext`, of sentences that are
+    filled in and translated later, as all of ours are: `_(plural(n, N_("1 row"), N_("{n} rows"))).format(n=n)`."""
+    return one if n == 1 else many
+
+
 @dataclass(frozen=True)
 class Message:
     """A sentence that can be shown in any language.

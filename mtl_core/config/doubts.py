@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mtl_core.base.files import write_atomically
-from mtl_core.base.messages import Message, message
+from mtl_core.base.messages import N_, Message, message, plural
 from mtl_core.config.experiment import TaskConfig
 from mtl_core.config.parts import EncoderConfig
 from mtl_core.config.tables import Mapped
@@ -160,7 +160,9 @@ def measures(mapped: Mapped, file: str | None = None) -> list[Problem]:
             rarer = np.bincount(codes[known]).argmin()
             positives = int((codes[rows] == rarer).sum())
             if positives < FEW:
-                why = message("The {part} split has {n} rows of the rarer label: its measures hang on single rows.", part=said, n=positives)
+                one = N_("The {part} split has 1 row of the rarer label: its measures hang on it.")
+                many = N_("The {part} split has {n} rows of the rarer label: its measures hang on single rows.")
+                why = message(plural(positives, one, many), part=said, n=positives)
                 remedy = message("Split stratified by the label, or give the part more rows.")
                 problems.append(Problem(Severity.WARNING, f"few_positives_{part}", why, remedy, file, count=positives))
         if lists is not None and codes is not None:

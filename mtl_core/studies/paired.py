@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from mtl_core.base.files import write_atomically
-from mtl_core.base.messages import Message, message
+from mtl_core.base.messages import N_, Message, message, plural
 from mtl_core.base.workspace import Workspace
 from mtl_core.data.problems import DataError
 from mtl_core.data.store import load_dataset
@@ -93,7 +93,10 @@ class Change:
             return message("worse")
         if self.found.n_units < self.found.n_rows:
             return message("no significant difference on {n:,} groups", n=self.found.n_units)
-        return message("no significant difference on {n:,} rows", n=self.found.n_rows)
+        return message(
+            plural(self.found.n_rows, N_("no significant difference on 1 row"), N_("no significant difference on {n:,} rows")),
+            n=self.found.n_rows,
+        )
 
 
 def pairs_of(groups: Sequence[Group], baseline: str, part: Part) -> list[Pair]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mtl_core.base.messages import Message, listed, message
+from mtl_core.base.messages import N_, Message, listed, message, plural
 from mtl_core.config.experiment import Experiment
 from mtl_core.jobs import jobs
 from mtl_core.studies.differences import described
@@ -89,14 +89,14 @@ def changed_settings(base: Experiment, other: Experiment) -> Message:
     if not parts:
         return message("the same settings")
     if len(parts) > MOST:
-        parts = [*parts[:MOST], message("{n} more settings", n=len(parts) - MOST)]
+        parts = [*parts[:MOST], message(plural(len(parts) - MOST, N_("1 more setting"), N_("{n} more settings")), n=len(parts) - MOST)]
     return listed(parts)
 
 
 def _tasks(found: Sequence[Change], most: int | None = None) -> Message:
     parts = [one for change in found[:most] if (one := _task(change))]
     if most is not None and len(found) > most:
-        parts.append(message("{n} more tasks", n=len(found) - most))
+        parts.append(message(plural(len(found) - most, N_("1 more task"), N_("{n} more tasks")), n=len(found) - most))
     return listed(parts)
 
 

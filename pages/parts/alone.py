@@ -12,7 +12,7 @@ from mtl_core.studies.alone import TRIALS, AlonePlan, plan
 from mtl_core.studies.verdicts import Verdicts
 from mtl_core.tasks import KINDS
 from mtl_core.tracking.runs import Run, RunError, RunState
-from pages.parts import needed
+from pages.parts import cells, needed
 from pages.parts.charts import PLOTLY
 from pages.parts.frame import workspace
 from pages.parts.text import plain
@@ -78,7 +78,7 @@ def _verdicts(now: AlonePlan, outcome: Verdicts, _: Translate) -> None:
     frame = pd.DataFrame(_cells(outcome, _))
     verdict = _("Result")
     styled = frame.style.map(lambda text: next((look for _w, sign, look in STYLES.values() if text.startswith(sign)), ""), subset=[verdict])
-    st.dataframe(styled, hide_index=True, height="content", key="alone_table", alt=_("Single-task and joint training of each task"))
+    cells.table(styled, height="content", key="alone_table", alt=_("Single-task and joint training of each task"))
     st.caption(
         _(
             "On the test split (final; weights are chosen on validation rows): mean over the seeds ± half the 95 % confidence interval. "
@@ -93,7 +93,7 @@ def _verdicts(now: AlonePlan, outcome: Verdicts, _: Translate) -> None:
         st.caption(_("Fixed weights, best trial on the validation split: {weights}").format(weights=weights))
     rows = [(_(WAYS[row]), runs, examples) for row, (runs, examples) in now.budgets().items()]
     table = dict(zip((_("Training mode"), _("Runs"), _("Training rows used")), zip(*rows, strict=True), strict=True))
-    st.dataframe(table, hide_index=True, key="alone_budget", alt=_("Cost of each training mode"))
+    cells.table(table, key="alone_budget", alt=_("Cost of each training mode"))
 
 
 def _cells(outcome: Verdicts, _: Translate) -> list[dict[str, Any]]:

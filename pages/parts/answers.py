@@ -15,6 +15,7 @@ from mtl_core.tasks.base import columns_of
 from mtl_core.tracking.examples import labels_called
 from mtl_core.tracking.runs import Run, RunError
 from mtl_core.tracking.table_rows import table_rows
+from pages.parts import cells
 from pages.parts.frame import language
 from pages.parts.text import plain
 from pages.parts.url import keep
@@ -89,9 +90,7 @@ def _list(found: Differing, first: Run, second: Run, other: str, baseline: str, 
         _("Try it"): st.column_config.LinkColumn(display_text=_("Predict"), width="small"),
         _("Confidence"): st.column_config.NumberColumn(format="percent", width="small"),
     }
-    st.dataframe(
-        table, hide_index=True, height="content", column_config=config, key="rows", placeholder="–", alt=_("Rows answered differently")
-    )
+    cells.table(table, height="content", column_config=config, key="rows", alt=_("Rows answered differently"))
     with st.container(horizontal=True, vertical_alignment="center"):
         if n_pages > 1:
             st.pagination(n_pages, key=key)
@@ -131,8 +130,8 @@ def _with_texts(
 
 def _differing(found: Differing, _: Translate) -> str:
     if found.rows["confidence"].notna().any():
-        return _("{n:,} of {of:,} rows are answered differently; the surest come first.")
-    return _("{n:,} of {of:,} rows are answered differently; the largest differences come first.")
+        return _("Answered differently: {n:,} of {of:,} rows; the surest come first.")
+    return _("Answered differently: {n:,} of {of:,} rows; the largest differences come first.")
 
 
 def _called(run: Run, task: str, column: str, label: str) -> str:

@@ -114,7 +114,7 @@ def _notes(series: Series, _: Translate) -> None:
         )
     for task, curve in series.pseudo_labels.items():
         if curve.last:
-            learns = _("{task} learns from {n} pseudo-labels since step {step}; the first were made after step {first}.")
+            learns = _("{task} learns from pseudo-labels since step {step}: {n}; the first were made after step {first}.")
             n = f"{curve.last[1]:,.0f}"
             st.caption(learns.format(task=plain(task), n=n, step=curve.last[0], first=curve.steps[0]))
     for ended in series.ended.values():

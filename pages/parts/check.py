@@ -25,7 +25,7 @@ from mtl_core.data.problems import DataError, Problem, has_errors
 from mtl_core.data.values import flags
 from mtl_core.model.packaged import minilm_token_counts
 from mtl_core.tasks.base import TaskKind
-from pages.parts import mapping, problems, understood
+from pages.parts import cells, mapping, problems, understood
 from pages.parts.background import desk
 from pages.parts.frame import workspace
 from pages.parts.look import Chosen, read
@@ -112,12 +112,11 @@ def show(checked: Checked, _: Translate, form: str = "") -> None:
         if checked.unlabelled:
             st.caption(_("Rows without a label: {n}").format(n=f"{checked.unlabelled:,}"))
         if checked.labels:
-            st.dataframe(
+            cells.table(
                 {
                     _("Label"): [row["label"] for row in checked.labels],
                     **{_(w): [row[p] for row in checked.labels] for p, w in PARTS.items()},
                 },
-                hide_index=True,
                 height="content" if len(checked.labels) < 8 else 300,
                 key="labels",
                 alt=_("Rows of each label in training, validation and test"),

@@ -11,7 +11,7 @@ from mtl_core.base.faults import ExperimentError
 from mtl_core.base.messages import Translate
 from mtl_core.studies import differences
 from mtl_core.studies.compare import Comparison, Group, short_names
-from pages.parts import comparison, report
+from pages.parts import cells, comparison, report
 from pages.parts.text import plain
 from pages.parts.url import keep
 from pages.parts.verdicts import value
@@ -38,7 +38,7 @@ def settings(groups: Sequence[Group], _: Translate) -> None:
         **{run: [_(word) if (word := row.words[run]) else "–" for row in rows.values()] for run in readable},
         _("In the experiment file"): list(rows),
     }
-    st.dataframe(pd.DataFrame(table), hide_index=True, height="content", key="settings", alt=_("Settings that differ between the runs"))
+    cells.table(pd.DataFrame(table), height="content", key="settings", alt=_("Settings that differ between the runs"))
 
 
 def all_metrics(found: Comparison, groups: Sequence[Group], _: Translate) -> None:
@@ -61,7 +61,7 @@ def all_metrics(found: Comparison, groups: Sequence[Group], _: Translate) -> Non
         if group.name != found.baseline:
             column = _("{run}, difference").format(run=comparison.name(group, _))
             table[column] = [f"{row.differences[group.name]:+.4f}" if group.name in row.differences else "–" for row in rows]
-    st.dataframe(pd.DataFrame(table), hide_index=True, height="content", key="all", alt=_("Metrics of each task in each run"))
+    cells.table(pd.DataFrame(table), height="content", key="all", alt=_("Metrics of each task in each run"))
     bars = {
         group.name: {
             row.task: row.values[group.name] for row in rows if row.metric == by_task[row.task].primary and group.name in row.values

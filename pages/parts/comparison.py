@@ -62,7 +62,7 @@ def waiting(pairs: Sequence[paired.Pair], _: Translate) -> None:
         done, n = paired.ahead(pairs, workspace())
         if done == n:
             st.rerun()
-        st.progress(done / n, text=_("Comparing the rows: {done} of {n} tasks").format(done=done, n=n))
+        st.progress(done / n, text=_("Comparing the rows; tasks done: {done} of {n}").format(done=done, n=n))
 
     watch()
 

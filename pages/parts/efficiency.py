@@ -9,7 +9,7 @@ from mtl_core.base.messages import N_, Translate
 from mtl_core.studies.efficiency import SHARES, plan
 from mtl_core.tasks import KINDS
 from mtl_core.tracking.runs import Run, RunError, RunState
-from pages.parts import needed
+from pages.parts import cells, needed
 from pages.parts.charts import PLOTLY
 from pages.parts.frame import workspace
 from pages.parts.text import plain
@@ -75,4 +75,4 @@ def _body(run: Run, task: str, seeds: int, was_live: bool, _: Translate) -> None
     ]
     numbers = {name: st.column_config.NumberColumn(format="%.4f") for name in (metric, _("± half the 95 % confidence interval"))}
     with st.expander(_("Values")):
-        st.dataframe(rows, hide_index=True, column_config=numbers, key="efficiency_table", alt=_("Points of both curves"))
+        cells.table(rows, column_config=numbers, key="efficiency_table", alt=_("Points of both curves"))

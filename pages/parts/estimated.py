@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import streamlit as st
 
-from mtl_core.base.messages import Translate
+from mtl_core.base.messages import N_, Translate, plural
 from mtl_core.config.experiment import Experiment, ExperimentError, experiment_from_dict
 from mtl_core.data.problems import DataError
 from mtl_core.jobs import jobs
@@ -84,10 +84,12 @@ def _body(experiment: Experiment, found: Source, missing: list[Experiment], _: T
 
 def _said(now: Estimate, _: Translate) -> None:
     n = st.session_state.get("n_seeds") or 1
+    passes = f"{now.passes:.3g}"
     words = [
         "**" + _("About {time}").format(time=rough(now.seconds * n, _)) + "**",
-        _("{n} steps").format(n=f"{now.steps * n:,}"),
-        _("{n} rows drawn, {passes} passes").format(n=f"{now.examples * n:,}", passes=f"{now.passes:.3g}"),
+        _(plural(now.steps * n, N_("1 step"), N_("{n} steps"))).format(n=f"{now.steps * n:,}"),
+        _(plural(now.examples * n, N_("1 row drawn"), N_("{n} rows drawn"))).format(n=f"{now.examples * n:,}"),
+        _(plural(float(passes), N_("1 pass"), N_("{passes} passes"))).format(passes=passes),
         _("{size} GiB of memory").format(size=f"{now.memory_bytes / 2**30:.1f}"),
         now.device.upper(),
     ]

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.base.messages import N_, Translate
+from mtl_core.base.messages import N_, Translate, plural
 from mtl_core.jobs import jobs
 from mtl_core.tracking.runs import Run
 from mtl_core.training.events import (
@@ -25,7 +25,7 @@ from mtl_core.training.events import (
     Steered,
     TaskEnded,
 )
-from pages.parts import changes, problems
+from pages.parts import cells, changes, problems
 from pages.parts.text import duration, number
 
 
@@ -38,7 +38,7 @@ def show(run: Run, _: Translate) -> None:
     rows = [(event.step, *_row(event, _)) for event in reversed(now.events)]
     if rows:
         table = dict(zip((_("Step"), _("Event"), _("Details")), zip(*rows, strict=True), strict=True))
-        st.dataframe(table, hide_index=True, height="content", key="events", alt=_("The last events of the run, the newest first"))
+        cells.table(table, height="content", key="events", alt=_("The last events of the run, the newest first"))
     else:
         st.caption(_("Nothing has happened yet."))
     with st.expander(_("Experiment"), icon=":material/description:"):
@@ -93,7 +93,10 @@ def _counts(rows: dict[str, int]) -> str:
 
 
 _ROWS: dict[type[Event], tuple[str, Callable[[Any, Translate], str]]] = {
-    Started: (N_("Started"), lambda e, _: f"{e.device}, {e.precision}, " + _("{n} steps").format(n=f"{e.n_steps:,}")),
+    Started: (
+        N_("Started"),
+        lambda e, _: f"{e.device}, {e.precision}, " + _(plural(e.n_steps, N_("1 step"), N_("{n} steps"))).format(n=f"{e.n_steps:,}"),
+    ),
     Evaluated: (N_("Evaluated"), _evaluated),
     EvaluatedAfterwards: (N_("Evaluated"), lambda e, _: f"{_('Test split')} · {duration(e.seconds, _)}"),
     Steered: (N_("Changed"), _steered),

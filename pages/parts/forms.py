@@ -10,6 +10,7 @@ from mtl_core import plots
 from mtl_core.base.messages import Translate
 from mtl_core.data.values import INVISIBLE
 from mtl_core.tasks.base import Field, TaskKind
+from pages.parts import cells
 from pages.parts.text import number, plain, said
 
 SHORT = 60
@@ -100,7 +101,7 @@ def answer(kind: TaskKind, prediction: dict[str, Any], key: str, _: Translate) -
             rows = [{label(column): cell for column, cell in row.items()} for row in value]
             shares = {c: st.column_config.NumberColumn(format="percent") for c, cell in rows[0].items() if isinstance(cell, float)}
             st.caption(label(name))
-            st.dataframe(rows, hide_index=True, column_config=shares, key=f"{key}.{name}", alt=label(name))
+            cells.table(rows, column_config=shares, key=f"{key}.{name}", alt=label(name))
 
 
 def _text(label: str, known: list[str], key: str, help_text: str, _: Translate) -> str:

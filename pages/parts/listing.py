@@ -11,7 +11,7 @@ from mtl_core.jobs import jobs
 from mtl_core.tasks import KINDS
 from mtl_core.tracking import keeping
 from mtl_core.tracking.runs import Run
-from pages.parts import run_actions, states, undo
+from pages.parts import cells, run_actions, states, undo
 from pages.parts.frame import language, page, workspace
 from pages.parts.url import keep
 
@@ -60,9 +60,7 @@ def table(found: Sequence[Run], key: str, _: Translate, choosing: bool = True) -
     if not choosing or not any(row[_("Note")] for row in rows):  # an empty column only takes room from the others
         rows = [{name: cell for name, cell in row.items() if name != _("Note")} for row in rows]
     common: dict[str, Any] = {
-        "hide_index": True,
         "column_config": config,
-        "placeholder": "–",
         "alt": _("Runs: state, weights, main metrics, date"),
     }
     ids = [one.id for one in found]
@@ -70,7 +68,7 @@ def table(found: Sequence[Run], key: str, _: Translate, choosing: bool = True) -
         keep("chosen", [], ids)
         grid = f"{key}.{hash(tuple(ids))}"
         begun = [ids.index(one) for one in st.session_state.chosen]
-        chosen = st.dataframe(
+        chosen = cells.table(
             rows, on_select="rerun", selection_mode="multi-row", selection_default={"selection": {"rows": begun}}, key=grid, **common
         )
         ticked = [ids[i] for i in chosen["selection"]["rows"] if i < len(ids)]
@@ -79,7 +77,7 @@ def table(found: Sequence[Run], key: str, _: Translate, choosing: bool = True) -
             keep("chosen", [], ids)
         st.caption(f"{_('A click on a name opens the run.')} {_('Main metrics are those of the best step, on validation rows.')}")
     else:
-        st.dataframe(rows, key=key, **common)
+        cells.table(rows, key=key, **common)
         st.caption(_("Main metrics are those of the best step, on validation rows."))
     if target := st.session_state.pop("run_opened", None):
         st.switch_page(page("train"), query_params={"run": target, "lang": language()})

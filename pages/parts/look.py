@@ -16,6 +16,7 @@ from mtl_core.data.excel_rows import sheet_names
 from mtl_core.data.problems import DataError, Problem
 from mtl_core.data.read import Table, read_table
 from mtl_core.tasks import KINDS
+from pages.parts import cells
 from pages.parts.background import desk
 from pages.parts.text import counted, plain
 
@@ -115,7 +116,7 @@ def preview(chosen: Chosen, looked: Looked, _: Translate) -> None:
     facts += [looked.encoding] if looked.encoding else []
     with st.container(border=True):
         st.markdown(f"**{plain(chosen.name)}** · " + plain(" · ".join(facts)))
-        st.dataframe(_shortened(looked.head.slice(0, SHOWN)), height=200, alt=_("The first rows of the table"), key="preview")
+        cells.table(_shortened(looked.head.slice(0, SHOWN)), empty="", height=200, alt=_("The first rows of the table"), key="preview")
 
 
 def _shortened(rows: pa.Table) -> pa.Table:

@@ -5,12 +5,12 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from mtl_core.base.messages import Translate
+from mtl_core.base.messages import N_, Translate, plural
 from mtl_core.jobs import jobs
 from mtl_core.studies import comparisons
 from mtl_core.studies.comparisons import Needed
 from mtl_core.tracking.runs import RunError
-from pages.parts import states
+from pages.parts import cells, states
 from pages.parts.frame import language, workspace
 from pages.parts.text import duration, plain
 
@@ -34,7 +34,9 @@ def progress(now: Needed, plans: Callable[[], Needed], whole: float, start: str,
         else:
             label = _("Resume the comparison") if any(part.run is not None for part in missing) else start
             st.button(label, icon=":material/balance:", key=f"{key}_start", type="primary", on_click=_start, args=(plans, key))
-        text = _("{done} of {n} trainings are done.").format(done=now.n_done, n=now.n)
+        text = _(plural(now.n_done, N_("{done} of {n} trainings is done."), N_("{done} of {n} trainings are done."))).format(
+            done=now.n_done, n=now.n
+        )
         if now.of.seconds:
             text += " " + _("The remaining trainings take about {time}.").format(time=duration(now.of.seconds * whole, _))
         st.caption(text, width="content")
@@ -50,14 +52,13 @@ def made(now: Needed, key: str, _: Translate) -> None:
     if not runs:
         return
     with st.expander(_("Trainings of this comparison: {n}").format(n=len(runs)), icon=":material/list:"):
-        st.dataframe(
+        cells.table(
             {
                 _("Training"): [part.label for part, _run in runs],
                 _("State"): [states.word(run.state, _) for _part, run in runs],
                 _("Seconds"): [run.seconds for _part, run in runs],
                 _("Run"): ["train?" + urlencode({"lang": language(), "run": run.id}) for _part, run in runs],
             },
-            hide_index=True,
             height="content",
             column_config={
                 _("Run"): st.column_config.LinkColumn(display_text=r"run=(.*)"),

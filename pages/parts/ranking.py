@@ -14,7 +14,7 @@ from mtl_core.data.problems import DataError
 from mtl_core.data.read import SUFFIXES, Table, read_table
 from mtl_core.data.upload import save_upload
 from mtl_core.tasks.base import Field
-from pages.parts import problems
+from pages.parts import cells, problems
 from pages.parts.frame import workspace
 from pages.parts.url import keep
 
@@ -64,9 +64,7 @@ def show(table: pa.Table, ranked: Sequence[tuple[int, float]], key: str, _: Tran
     result = result.add_column(0, rank, pa.array(range(1, len(order) + 1)))
     result = result.add_column(1, relevance, pa.array([float(value) for _index, value in ranked]))
     bar = st.column_config.ProgressColumn(format="%.3f", min_value=0, max_value=1)
-    st.dataframe(
-        result, hide_index=True, column_config={relevance: bar}, key=f"{key}.ranked", alt=_("Catalogue entries ranked by relevance")
-    )
+    cells.table(result, column_config={relevance: bar}, key=f"{key}.ranked", alt=_("Catalogue entries ranked by relevance"))
     icon = ":material/download:"
     st.download_button(_("Download as CSV"), to_csv(result), "ranking.csv", "text/csv", icon=icon, key=f"{key}.download", on_click="ignore")
 

@@ -32,7 +32,7 @@ def show(run: Run, runs: Mapping[str, Run], _: Translate) -> None:
     with st.spinner(_("Comparing all values …")):
         found = _verdict((original.folder, run.folder), sizes, original, run)
     if found.difference is None:
-        text = _("The replay gave identical values, bit for bit: {steps} steps and {evaluations} evaluations.")
+        text = _("The replay gave identical values, bit for bit. Steps: {steps}; evaluations: {evaluations}.")
         st.success(text.format(steps=f"{found.steps:,}", evaluations=found.evaluations), icon=":material/verified:")
     else:
         text = _("The replay gave different values. First difference: {difference}").format(difference=plain(found.difference))

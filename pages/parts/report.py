@@ -18,6 +18,7 @@ from mtl_core.tasks.base import TaskKind
 from mtl_core.tracking.runs import Run
 from mtl_core.tracking.series import SEEN_OFTEN, Seen
 from mtl_core.tracking.status import PARTS, SPLITS
+from pages.parts import cells
 from pages.parts.text import plain, said
 
 
@@ -65,19 +66,19 @@ def kinds(run: Run) -> dict[str, TaskKind]:
 
 def nothing_to_gain(run: Run, tasks: dict[str, dict[str, dict[str, float]]], _: Translate) -> None:
     """Metrics that were as good as perfect before training."""
-    words = _("{task}, {metric}: already {value} before training, so this metric can show nothing. Check its lists and labels.")
+    words, found = _("{task}, {metric}: already {value} before training, so this metric can show nothing. Check its lists and labels."), []
     for task, kind in kinds(run).items():
         before = tasks.get(task, {}).get("before", {})
         for info in kind.metrics:
             if info.name in before and info.full(before[info.name]):
-                value = f"{before[info.name]:.4g}"
-                st.warning(plain(words.format(task=task, metric=_(info.label), value=value)), icon=":material/do_not_disturb_on:")
+                found.append(plain(words.format(task=task, metric=_(info.label), value=f"{before[info.name]:.4g}")))
+    if found:
+        st.warning(found[0] if len(found) == 1 else "\n".join(f"- {said}" for said in found), icon=":material/do_not_disturb_on:")
 
 
 def metrics(run: Run, tasks: dict[str, dict[str, dict[str, float]]], known: Mapping[str, tuple[float, float]], _: Translate) -> None:
     """One row a task and metric, the main metric of a task first; `tasks` as of `Run.result`, `known` as of `_known`."""
-    peaks = any("peak" in found for found in tasks.values())
-    parts = {part: _(label) for part, label in PARTS.items() if peaks or part != "peak"}
+    parts = {part: _(label) for part, label in PARTS.items() if any(part in found for found in tasks.values())}
     rows: list[dict[str, Any]] = []
     for task, kind in kinds(run).items():
         found = tasks.get(task, {})
@@ -88,9 +89,8 @@ def metrics(run: Run, tasks: dict[str, dict[str, dict[str, float]]], known: Mapp
                     bounds = known.get(task) if info.name == kind.primary else None
                     values[_("Test (final), 95 % interval")] = f"{bounds[0]:.3f} – {bounds[1]:.3f}" if bounds else None
                 rows.append({_("Task"): task, _("Metric"): _(info.label), **values})
-    st.dataframe(
+    cells.table(
         rows,
-        hide_index=True,
         height="content",
         column_config={label: st.column_config.NumberColumn(format="%.3f") for label in parts.values()},
         key="results",
@@ -110,9 +110,8 @@ def seen(tasks: dict[str, Seen], _: Translate) -> None:
         times: [found.times for found in tasks.values()],
     }
     config = {times: st.column_config.NumberColumn(format="%.1f")}
-    st.dataframe(
+    cells.table(
         columns,
-        hide_index=True,
         height="content",
         column_config=config,
         key="seen",
@@ -138,4 +137,4 @@ def panel(part: Mapping[str, Any], key: str, _: Translate) -> None:
     whole = [c for c in columns if all(isinstance(row.get(c), int | None) for row in values)]
     numbers = [c for c in columns if c not in whole and all(isinstance(row.get(c), int | float | None) for row in values)]
     config = {c: st.column_config.NumberColumn(format="%.3f") for c in numbers}
-    st.dataframe(values, hide_index=True, column_config=config, key=key, alt=title)
+    cells.table(values, column_config=config, key=key, alt=title)

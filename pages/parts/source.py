@@ -19,7 +19,7 @@ from mtl_core.config.seeds import without_seed
 from mtl_core.config.suited import suited
 from mtl_core.config.tables import files_of
 from mtl_core.tracking.runs import Run, list_runs
-from pages.parts import sizes
+from pages.parts import cells, sizes
 from pages.parts.frame import page, workspace
 from pages.parts.placed import labelled
 from pages.parts.sample import SHOPS
@@ -136,14 +136,13 @@ def _file(_: Translate) -> Source | None:
 def show_faults(faults: Sequence[Fault], _: Translate) -> None:
     """All of them: where, what was found, what is wanted."""
     st.error(_("The experiment cannot be run. Errors found: {n}").format(n=len(faults)), icon=":material/error:")
-    st.dataframe(
+    cells.table(
         {
             _("Line"): [f.line for f in faults],
             _("Setting"): [f.path for f in faults],
             _("Found"): [f.found if isinstance(f.found, str) else f.found.text(_) for f in faults],
             _("Expected"): [f.wanted.text(_) for f in faults],
         },
-        hide_index=True,
         key="faults",
         alt=_("Errors in the experiment: line, setting, value found, value expected"),
     )

@@ -13,6 +13,7 @@ from mtl_core.config.steering import STEERABLE, differing, steered
 from mtl_core.evaluation.conflicts import agreement, gradient_norms, update_shares
 from mtl_core.jobs import Snapshot, jobs
 from mtl_core.tracking.runs import RunError, run
+from pages.parts import cells
 from pages.parts import changes as made
 from pages.parts.conflicts import apart_in_words
 from pages.parts.frame import workspace
@@ -86,7 +87,7 @@ def _last(now: Snapshot, _: Translate) -> None:
     weights = now.series.current_weights
     table = {_("Task"): list(weights), _("Loss weight"): list(weights.values())}
     if weights:
-        st.dataframe(table, hide_index=True, key="last_weights", alt=_("Final loss weight of each task"))
+        cells.table(table, key="last_weights", alt=_("Final loss weight of each task"))
 
 
 def _others(current: Experiment, run_id: str, _: Translate) -> dict[str, Any]:

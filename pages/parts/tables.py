@@ -8,7 +8,7 @@ from typing import Any, Literal
 import streamlit as st
 
 from mtl_core.api.own_tables import OwnTable
-from mtl_core.base.messages import Translate
+from mtl_core.base.messages import N_, Translate, plural
 from mtl_core.config import drafts
 from mtl_core.data.problems import Severity
 from pages.parts import check, draft, look, opening, owned, problems, together, upload
@@ -85,7 +85,7 @@ def _together(proposed: list[Row], has_tasks: bool, rows: list[Row], _: Translat
     """What is done to several at once, and the way on."""
     with st.container(horizontal=True, vertical_alignment="center"):
         if proposed:
-            text = _("Add {n} suggested tasks").format(n=len(proposed)) if len(proposed) > 1 else _("Add the suggested task")
+            text = _(plural(len(proposed), N_("Add the suggested task"), N_("Add {n} suggested tasks"))).format(n=len(proposed))
             st.button(text, key="add_all", type="primary", icon=":material/playlist_add:", on_click=_accept, args=(proposed, _))
         if has_tasks:
             weight: Literal["primary", "secondary"] = "secondary" if proposed else "primary"

@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from mtl_core.balancing import BALANCING
-from mtl_core.base.messages import Translate
+from mtl_core.base.messages import N_, Translate, plural
 from mtl_core.base.settings import Widget, set_path, widgets
 from mtl_core.config.experiment import Experiment, TaskConfig
 from mtl_core.tasks import KINDS
@@ -75,7 +75,8 @@ def write_shares(found: Lines, experiment: Experiment | None, rows: Mapping[str,
     for name, task in found.tasks.items():
         parts = [f"{task['weight'] / total:.0%}"] if total else []
         if task["data"] in drawn:
-            parts.append(_("{n} rows").format(n=f"{drawn[task['data']]:.0f}"))
+            n = round(drawn[task["data"]])
+            parts.append(_(plural(n, N_("1 row"), N_("{rows:,} rows"))).format(rows=n))
         found.shares[name].caption("  \n".join(parts))
 
 

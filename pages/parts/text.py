@@ -4,7 +4,7 @@ import math
 import re
 from typing import Any
 
-from mtl_core.base.messages import Translate
+from mtl_core.base.messages import N_, Translate, plural
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&^=])")
 
@@ -53,8 +53,8 @@ def clock(seconds: float) -> str:
 def counted(rows: int, columns: int, translate: Translate) -> list[str]:
     """How large a table is, in words."""
     return [
-        translate("{rows:,} rows").format(rows=rows) if rows != 1 else translate("1 row"),
-        translate("{n} columns").format(n=columns) if columns != 1 else translate("1 column"),
+        translate(plural(rows, N_("1 row"), N_("{rows:,} rows"))).format(rows=rows),
+        translate(plural(columns, N_("1 column"), N_("{n} columns"))).format(n=columns),
     ]
 
 

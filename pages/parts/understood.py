@@ -9,6 +9,7 @@ import streamlit as st
 from mtl_core.base.messages import Translate
 from mtl_core.config.understood import Understood
 from mtl_core.tasks.base import TaskKind
+from pages.parts import cells
 
 ROW = 35  # pixels
 
@@ -18,7 +19,7 @@ def show(fields: Mapping[str, Understood], kind: TaskKind, _: Translate) -> None
         return
     labels = {field.name: _(field.label or field.name) for field in kind.fields}
     st.markdown("**" + _("Values as read") + "**")
-    st.dataframe(
+    cells.table(
         {
             _("Field"): [_named(name, labels) for name in fields],
             _("Distinct"): [one.distinct for one in fields.values()],
@@ -27,7 +28,6 @@ def show(fields: Mapping[str, Understood], kind: TaskKind, _: Translate) -> None
             _("First rows"): [[_written(value) for value in one.examples] for one in fields.values()],
         },
         column_config={name: st.column_config.ListColumn(width="large") for name in (_("Most frequent values"), _("First rows"))},
-        hide_index=True,
         height=ROW * (len(fields) + 1) + 3,
         key="understood",
         alt=_("Fields of the task with distinct and missing values, the most frequent values and the first rows as read"),

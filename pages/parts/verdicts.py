@@ -7,14 +7,14 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from mtl_core.base.messages import Translate
+from mtl_core.base.messages import N_, Translate, plural
 from mtl_core.evaluation.bootstrap import N_SLOW_DRAWS
 from mtl_core.studies import paired
 from mtl_core.studies.compare import Comparison, Group, values_of
 from mtl_core.studies.paired import Change, Verdict
 from mtl_core.tracking.looks import looks_by_dataset
 from mtl_core.tracking.status import SPLITS
-from pages.parts import comparison
+from pages.parts import cells, comparison
 from pages.parts.frame import workspace
 from pages.parts.text import plain
 
@@ -64,7 +64,7 @@ def metrics(found: Comparison, changed: Sequence[Change], groups: Sequence[Group
         colors[difference] = colors[verdict] = [styles.get(change.verdict, "") if change else "" for change in of_group]
     styled = pd.DataFrame(table).style.apply(lambda column: colors[str(column.name)], subset=list(colors))
     alt = _("Main metric of each task, with differences to the baseline")
-    st.dataframe(styled, hide_index=True, height="content", column_config=widths, key="metrics", alt=alt)
+    cells.table(styled, height="content", column_config=widths, key="metrics", alt=alt)
     st.caption(" ".join([*_method(changed, groups, _), *(_looks(groups, _) if found.part == "test" else [])]))
 
 
@@ -122,7 +122,12 @@ def _looks(groups: Sequence[Group], _: Translate) -> list[str]:
     counted = looks_by_dataset(workspace())
     looks = [counted.get(hash_, 0) for group in groups for run in group.runs for hash_ in run.datasets.values()]
     n = max(looks, default=0)
-    text = _(
-        "Test rows are for the final word, not for choosing: they were looked at {n} times in this workspace (once a run that was tested)."
+    text = plural(
+        n,
+        N_("Test rows are for the final word, not for choosing: they were looked at once in this workspace."),
+        N_(
+            "Test rows are for the final word, not for choosing: they were looked at {n} times in this workspace (once a run "
+            "that was tested)."
+        ),
     )
-    return [text.format(n=n)]
+    return [_(text).format(n=n)]

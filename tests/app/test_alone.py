@@ -45,7 +45,7 @@ def wait_for(joint: Run, workspace: Workspace, trials: int) -> None:
 def test_one_button_from_a_joint_run_to_the_verdicts(opened: Open, joint: Run, workspace: Workspace) -> None:
     at = opened("train", run=joint.id, view="alone", trials="2")
     assert at.number_input(key="seeds").value == 3
-    assert any("1 of 13 trainings are done" in caption.value for caption in at.caption)
+    assert any("1 of 13 trainings is done" in caption.value for caption in at.caption)
     at.button(key="alone_start").click()
     no_exception(at.run())
     assert [made for made in list_runs(workspace) if made.purpose]

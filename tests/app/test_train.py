@@ -185,7 +185,7 @@ def test_pseudo_labels_are_set_where_they_can_be_and_shown(
     assert jobs().wait(run_id, timeout=60)
     at = opened("train", run=run_id)
     shown = [caption.value for caption in at.caption if "pseudo-labels" in caption.value]
-    assert shown == ["intent learns from 2,000 pseudo-labels since step 4; the first were made after step 2."]
+    assert shown == ["intent learns from pseudo-labels since step 4: 2,000; the first were made after step 2."]
     assert main(["report", run_id, "--json"]) == 0
     report = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert report["pseudo_labels"] == {"intent": [{"step": 2, "rows": 1000}, {"step": 4, "rows": 2000}]}

@@ -78,7 +78,7 @@ def test_only_whole_sentences_are_marked() -> None:
     wrong = []
     for file in language.python_files():
         calls = [node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.Call) and node.args]
-        marked = [node for node in calls if isinstance(node.func, ast.Name) and node.func.id in language.KEYWORDS]
+        marked = [node for node in calls if isinstance(node.func, ast.Name) and node.func.id in language.MARKS]
         wrong += [f"{file.name}:{node.lineno}" for node in marked if isinstance(node.args[0], (ast.JoinedStr, ast.BinOp))]
     assert wrong == []
 

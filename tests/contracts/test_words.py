@@ -1,8 +1,10 @@
 """What every named thing says of itself: complete, marked for translation, with typed options; and what every language must have."""
 
+import ast
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import pytest
@@ -116,3 +118,50 @@ def test_stops_lie_within_the_bounds() -> None:
                 assert list(stops) == sorted(set(stops)), widget.path
                 assert low is not None and high is not None and stops[-1] <= high, widget.path
                 assert stops[0] > low or (stops[0] == low and not widget.above), widget.path
+
+
+COUNT = re.compile(
+    r"\{(n|rows|columns|count|done|steps|evaluations|examples|passes|seeds|runs|tasks)(:[^}]*)?\}(?: of \{\w+[^}]*\})?"
+    r"(?: [a-z-]+){0,2}? [a-z-]+s\b"
+)
+NEVER_ONE = {
+    "Rows of {tasks} were seen more than {n} times each. Check whether the validation loss rises; other ways of sampling repeat less.",
+    "The {n} most frequent of {total} labels.",  # said where there are more than that many
+    "The first {n} classes. Name others with the command “runs --name-classes”.",  # a constant
+    "Mean of the last {n} measurements ± half the 95 % confidence interval. Below {least} in either direction it is nothing.",  # from 5 on
+    "Blue: gradients agree. Orange: gradients conflict. Grey: nothing that can be said over the last {n} measurements.",
+    "Nothing to say yet: {n} of at least {least} measurements.",
+    "measured while other programs used {n} cores",  # with a decimal
+    "Tasks whose metric takes long have {n:,} draws.",
+    "95 % intervals by a paired bootstrap: {n:,} draws of the rows that both have; p values by Holm's procedure over the tasks.",
+    "{n} changes",
+    "{run} · {n} seeds",
+    "{run} · {n} runs",
+    "no significant difference on {n:,} groups",  # of fewer than five units nothing is said
+    "Answered differently: {n:,} of {of:,} rows; the surest come first.",
+}
+
+
+@pytest.mark.parametrize("file", [f for f in language.python_files() if "pages" in f.parts or "studies" in f.parts], ids=lambda f: f.stem)
+def test_one_thing_is_said_in_the_singular(file: Path) -> None:
+    """A sentence with a number before a plural is chosen by `plural`, unless the number is never 1."""
+    chosen, marked = set(), set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            texts = {leaf.value for part in node.args for leaf in ast.walk(part) if isinstance(leaf, ast.Constant)}
+            if node.func.id == "plural":
+                chosen |= texts
+            elif node.func.id in language.MARKS and node.args and isinstance(node.args[0], ast.Constant):
+                marked.add(node.args[0].value)
+    assert sorted(text for text in marked - chosen - NEVER_ONE if COUNT.search(text)) == []
+
+
+def test_no_cell_is_called_none() -> None:
+    """Every table is drawn by `cells.table`, which says what stands where there is no value."""
+    drawn = [
+        f"{file.name}:{node.lineno}"
+        for file in language.python_files()
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in ("dataframe", "data_editor") and file.name != "cells.py"
+    ]
+    assert drawn == []
