@@ -21,6 +21,7 @@ from mtl_core.base.program import SCREEN
 from mtl_core.base.workspace import Workspace
 from mtl_core.cli import alone as cli_alone
 from mtl_core.cli import compare as cli_compare
+from mtl_core.cli import doctor as cli_doctor
 from mtl_core.cli import efficiency as cli_efficiency
 from mtl_core.cli import show as cli_show
 from mtl_core.cli import tables as cli_tables
@@ -97,6 +98,8 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--split", choices=["test"], default="test", help="the split that a training may leave alone (training.test=false)"
     )
+    doctor = command("doctor", cli_doctor.doctor, cli_doctor.HELP, as_json)
+    doctor.add_argument("--repair", action="store_true", help="mend what the journals allow; nothing that a person made is thrown away")
     command("kinds", cli_show.kinds, "List the task kinds and their fields.", as_json)
     command("strategies", cli_show.strategies, "List how tasks can be balanced, sampled and shared.", as_json)
     cli_tables.options(command("tables", cli_tables.tables, cli_tables.HELP, as_json))

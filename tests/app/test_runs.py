@@ -2,12 +2,13 @@
 
 import json
 
+import pytest
 import streamlit as st
 
 from mtl_core.base.workspace import Workspace
 from mtl_core.tasks import KINDS
 from mtl_core.tracking import keeping
-from mtl_core.tracking.runs import list_runs
+from mtl_core.tracking.runs import damaged_runs, list_runs
 from tests.app.conftest import Open, no_exception
 from tests.app.test_compare import recorded
 
@@ -79,3 +80,19 @@ def test_broken_folders_are_left_out_or_said(opened: Open, workspace: Workspace)
     assert opened("runs").dataframe[0].value["ID"].tolist() == [found.id, "empty"]
     at = no_exception(opened("train", run="empty"))
     assert any("cannot be read" in warning.value for warning in at.warning)
+
+
+@pytest.mark.parametrize("name", ["home", "data", "train", "runs", "compare", "predict"])
+def test_a_damaged_run_breaks_no_page(opened: Open, workspace: Workspace, name: str) -> None:
+    recorded(workspace, "whole", 0.5, weight=1.0)
+    broken = recorded(workspace, "broken", 0.5, weight=1.0)
+    (broken.folder / "status.json").write_text('{"state": "finished", "created": 1.0, "weights": ["heavy"]}')
+    at = opened(name)
+    said = [line.value for line in at.markdown if broken.id in line.value]
+    assert bool(said) == (name in ("home", "runs"))
+    if said:
+        assert "weights" in said[0]
+        at.button(key="mend").click()
+        no_exception(at.run())
+        assert {one.name for one in list_runs(workspace)} == {"whole", "compared"} and not damaged_runs(workspace)
+        assert not [line for line in at.markdown if "cannot be read" in line.value]
