@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mtl_core.base.files import write_atomically
+from mtl_core.base.files import sync, write_atomically
 from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace, new_id
 from mtl_core.data.places import LINE, PARTS
@@ -175,8 +175,11 @@ def _write(table: pa.Table, parts: np.ndarray, problems: list[Problem], name: st
             "problems": [p.to_json() for p in problems],
         }
         (temporary / "dataset.json").write_text(json.dumps(record, ensure_ascii=False, indent=1), encoding="utf-8")
+        for written in (file, temporary / "dataset.json", temporary):
+            sync(written)
         try:
             os.replace(temporary, workspace.inside("datasets", content))
+            sync(workspace.datasets)
         except OSError:  # another thread was first, or the same content came from another source
             if not workspace.inside("datasets", content, "dataset.json").is_file():
                 raise
