@@ -1,6 +1,7 @@
 """Why a run could not go on, in words for people."""
 
 import errno
+import os
 import traceback
 
 from mtl_core.base.faults import ExperimentError
@@ -18,6 +19,26 @@ ADVICE = {
 }
 
 
+_ERRNOS = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO)
+_SAID = (
+    *(f"os error {number})" for number in _ERRNOS),
+    *map(os.strerror, _ERRNOS),
+    "database or disk is full",
+    "disk I/O error",
+    " requested and ",
+)
+"""What libraries say of it that have errors of their own: safetensors in Rust's words, Arrow in those of the system, SQLite and numpy in their own."""
+
+
+def is_of_the_disk(error: BaseException | None) -> bool:
+    """Whether the disk did not take what was written, whichever library met it."""
+    while error is not None:
+        if (isinstance(error, OSError) and error.errno in _ERRNOS) or any(said in str(error) for said in _SAID):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def failed(recorder: Recorder, error: Exception) -> Failed:
     """The event for an exception that got through; the traceback goes to error.txt beside the journal."""
     try:
@@ -32,7 +53,7 @@ def failed(recorder: Recorder, error: Exception) -> Failed:
         reason, advice = "data", "experiment"
     elif isinstance(error, MemoryError):
         reason = advice = "out_of_memory"
-    elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO):
+    elif is_of_the_disk(error):
         advice = "disk"
     own = type(error).__module__.startswith("mtl_core.")  # its text is a sentence for people
     return Failed(recorder.series.step, reason, str(error) if own else f"{type(error).__name__}: {error}", ADVICE[advice])
