@@ -14,7 +14,7 @@ from mtl_core.tracking.mlflow_mirror import MlflowMirror
 from mtl_core.tracking.recorder import Recorder
 from mtl_core.tracking.runs import Run, Series
 from mtl_core.training.control import Control
-from mtl_core.training.events import Evaluated, Event, Failed, Predicted, RowsMade, Started, StepDone
+from mtl_core.training.events import Evaluated, Event, Failed, Predicted, Resumed, RowsMade, Started, StepDone
 
 MIRROR_SECONDS = 30.0
 """To wait for MLflow at the end; what is late comes with the next start."""
@@ -105,7 +105,10 @@ class Progress:
         if self.stream is None:
             return
         series = self.recorder.series
-        if isinstance(event, Started):
+        if isinstance(event, Resumed) and event.damaged:
+            damaged = "; ".join(f"{name}: {why}" for name, why in event.damaged.items())
+            self.line(f"Damaged checkpoints were passed over ({damaged}). The steps after step {event.step} are repeated.")
+        elif isinstance(event, Started):
             for problem in map(Problem.from_json, event.problems):
                 self.line(one_line(problem))
         elif isinstance(event, Evaluated):

@@ -12,6 +12,7 @@ from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace
 from mtl_core.data.problems import InputError
 from mtl_core.evaluation.predictions import read_predictions
+from mtl_core.runtime.steps import written
 from mtl_core.tasks import KINDS, lower_is_better
 from mtl_core.tracking import runs as record
 from mtl_core.tracking.runs import RunError
@@ -113,7 +114,7 @@ class Run(record.Run):
         folder = self.checkpoint(checkpoint) or (self.checkpoint("last") if checkpoint == "best" else None)
         if folder is None:
             raise RunError(message("The run “{run}” has no checkpoint “{name}”.", run=self.id, name=checkpoint))
-        return _predictor(folder, (folder / "specs.json").stat().st_mtime_ns, device)
+        return _predictor(folder, written(folder), device)
 
     def predict(self, task: str, rows: RowsLike, checkpoint: str = "best", device: str = "auto") -> pd.DataFrame:
         """Answers for new rows.

@@ -32,6 +32,18 @@ def differing(old: Experiment, new: Experiment) -> tuple[dict[str, Any], dict[st
     return {path: before[path] for path in changed}, {path: after[path] for path in changed}
 
 
+def differences(one: Experiment, other: Experiment) -> dict[str, tuple[Any, Any]]:
+    """Everything that differs but the name: path → what each has, None where it has nothing."""
+
+    def flat(value: Any, path: str) -> dict[str, Any]:
+        if not isinstance(value, dict) or not value:
+            return {path: value}
+        return {key: leaf for name, inner in value.items() for key, leaf in flat(inner, f"{path}.{name}" if path else name).items()}
+
+    first, second = (flat(experiment.model_dump(mode="json", exclude={"name"}), "") for experiment in (one, other))
+    return {path: (first.get(path), second.get(path)) for path in first | second if first.get(path) != second.get(path)}
+
+
 def _paths(experiment: Experiment) -> list[str]:
     return [*(f"tasks.{name}.weight" for name in experiment.tasks), *STEERABLE]
 

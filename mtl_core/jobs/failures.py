@@ -27,7 +27,7 @@ _SAID = (
     "disk I/O error",
     " requested and ",
 )
-"""What libraries say of it that have errors of their own: safetensors in Rust's words, Arrow in those of the system, SQLite and numpy in their own."""
+"""What libraries with errors of their own say of it: safetensors in Rust's words, Arrow in the system's, SQLite and numpy in theirs."""
 
 
 def is_of_the_disk(error: BaseException | None) -> bool:

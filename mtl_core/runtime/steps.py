@@ -149,7 +149,10 @@ def steps(run: Path) -> Iterator[Path]:
 
 
 def find(run: Path, name: str) -> Path | None:
-    """The folder of a checkpoint. name: last (the newest that a training can go on from), best, peak-<task> or step-<N>; None: none is."""
+    """The folder of a checkpoint. name: last (the newest that a training can go on from), best, peak-<task> or step-<N>; None: none is.
+
+    The one that is best is it even if it was damaged since: who loads it is told so, and does not get another in its place.
+    """
     if (old := _old(run, name)) is not None:
         return old
     if name.startswith(_STEP):
@@ -160,8 +163,7 @@ def find(run: Path, name: str) -> Path | None:
             continue
         if name == "last":
             return folder
-        named = step_folder(run, manifest.names[name]) if name in manifest.names else None
-        return named if named is not None and held(named) else None
+        return step_folder(run, manifest.names[name]) if name in manifest.names else None
     return None
 
 
@@ -178,6 +180,14 @@ def step_of(folder: Path) -> int:
     if has_manifest(folder):
         return read_manifest(folder).step
     return int(json.loads((folder / "state.json").read_text(encoding="utf-8"))["step"])
+
+
+def written(folder: Path) -> int:
+    """When a checkpoint was written, in nanoseconds; 0: its model is not there."""
+    try:
+        return (folder / "specs.json").stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def is_pinned(folder: Path) -> bool:

@@ -16,7 +16,18 @@ from mtl_core.tracking.looks import record_look
 from mtl_core.tracking.runs import Run, RunError
 from mtl_core.tracking.series import Series
 from mtl_core.tracking.status import Owner, RunState, plain, read_status, result_of, write_status
-from mtl_core.training.events import Evaluated, EvaluatedAfterwards, Event, Failed, Finished, Paused, Resumed, Started, Steered
+from mtl_core.training.events import (
+    CheckpointSaved,
+    Evaluated,
+    EvaluatedAfterwards,
+    Event,
+    Failed,
+    Finished,
+    Paused,
+    Resumed,
+    Started,
+    Steered,
+)
 
 _NOT_ENDED = dict.fromkeys(("ended", "error", "problems", "result", "refused"))
 
@@ -99,10 +110,12 @@ class Recorder:
         elif isinstance(event, Evaluated):
             tested = {"tested": time.time()} if event.split == "test" else {}
             result = {"result": result_of(self.series.finished)} if self.series.finished else {}
-            best = {"best_so_far": self.series.best.metrics} if self.series.best else {}
-            self.set_state(self.state, step=event.step, n_steps=self.series.n_steps, **best, **tested, **result)
+            self.set_state(self.state, **tested, **result)
             if tested:
                 record_look(self.folder, self.status.get("datasets") or {})
+        elif isinstance(event, CheckpointSaved):  # what is best has a model now: a crash before would leave none
+            best = {"best_so_far": self.series.best.metrics} if self.series.best else {}
+            self.set_state(self.state, step=event.step, n_steps=self.series.n_steps, **best)
         elif isinstance(event, Finished):
             state = RunState.STOPPED if event.state == "stopped" else RunState.FINISHED
             self.set_state(state, ended=time.time(), step=event.step, result=result_of(event))

@@ -28,12 +28,12 @@ from mtl_core.config.experiment import Experiment, TaskConfig, experiment_from_y
 from mtl_core.config.tables import stamps
 from mtl_core.data.problems import DataError, Problem
 from mtl_core.evaluation.predictions import read_report
-from mtl_core.runtime.steps import find
+from mtl_core.runtime.steps import find, step_of
 from mtl_core.tasks.naming import named_panels
 from mtl_core.tracking.journal import Record, read
 from mtl_core.tracking.series import Curve, Series
 from mtl_core.tracking.status import Owner, RunError, RunState, read_status, result_of, write_status
-from mtl_core.training.events import Event, Failed
+from mtl_core.training.events import Event, Failed, Resumed
 
 __all__ = ["Curve", "Owner", "Record", "Run", "RunError", "RunState", "Series", "create_run", "list_runs", "run"]
 
@@ -218,6 +218,8 @@ class Run:
         series = self.series()
         if series.finished:
             return result_of(series.finished)
+        if not self.state.live and (folder := self.checkpoint("last")):  # of what came after it there is no model
+            series.extend(Resumed(step_of(folder), from_checkpoint=True))
         return {"tasks": series.so_far}
 
     def reports(self, split: str = "test") -> dict[str, list[dict[str, Any]]]:

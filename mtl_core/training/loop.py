@@ -20,11 +20,11 @@ from torch import Tensor
 
 from mtl_core.balancing.fixed import FixedWeights
 from mtl_core.base.faults import ExperimentError
-from mtl_core.base.messages import N_
+from mtl_core.base.messages import N_, message
 from mtl_core.config.experiment import Experiment
-from mtl_core.config.steering import differing, steered
+from mtl_core.config.steering import differences, differing, steered
 from mtl_core.data.compiled import RowBlock
-from mtl_core.data.problems import Severity
+from mtl_core.data.problems import Problem, Severity
 from mtl_core.data.shares import SAMPLING
 from mtl_core.evaluation.metrics import Metrics
 from mtl_core.runtime.batches import assemble
@@ -90,6 +90,16 @@ def train(
     yield Failed(-1, "out_of_memory", text, _OUT_OF_MEMORY_ADVICE)
 
 
+def _edited(paths: Mapping[str, tuple[Any, Any]]) -> Problem:
+    """Of an experiment that is not the one that the checkpoint was trained with. path → (now, then)."""
+    changes = ", ".join(f"{path}: {then} → {now}" for path, (now, then) in paths.items())
+    why = message(
+        "The experiment of this run was edited after it had begun ({changes}). Steps before and after differ in that.", changes=changes
+    )
+    remedy = message("Start a new run with these settings, unless that is meant. The number of steps stays as it was.")
+    return Problem(Severity.WARNING, "experiment_edited", why, remedy, "experiment.yaml")
+
+
 class NotFinite(Exception):
     """What, the loss of a task or the joint gradient, was found not to be finite; of the gradient, task is that with the largest loss."""
 
@@ -150,6 +160,8 @@ class Trainer:
         self.saved = place(self.folder, self.state.step)
         assert self.saved is not None  # it was just read
         self.resumed = Resumed(self.state.step, True, damaged, read_manifest(self.saved).journal)
+        if edited := differences(steered(self.experiment, self.state.changes), loaded.experiment):
+            self.prepared.problems.append(_edited(edited))
         check_data(self.prepared, loaded.specs, self.state.tuned)
         return loaded.optimizer
 

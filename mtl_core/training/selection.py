@@ -76,7 +76,8 @@ class CheckpointSelector:
         main = self._main(metrics)
         self._history.append(main)
         scores = self._scores()
-        is_best = bool(len(self._history) == 1 or scores[-1] > scores[self._best] + self.stopping.min_delta)
+        unmeasured = not any(self._history)  # no validation row has a label: what was trained last is kept, not what was never trained
+        is_best = bool(len(self._history) == 1 or unmeasured or scores[-1] > scores[self._best] + self.stopping.min_delta)
         if is_best:
             self._best = len(self._history) - 1
         peaked, ended = [], []

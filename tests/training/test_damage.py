@@ -1,19 +1,24 @@
 """A checkpoint that is not as it was written: the run goes on from the one before, to the same numbers, and says so."""
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import mtl_core as mtl
+from mtl_core.base.faults import CheckpointError
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.jobs import perform, training
 from mtl_core.runtime.prepare import prepare
-from mtl_core.runtime.steps import DamagedError, find, step_folder
+from mtl_core.runtime.steps import DamagedError, find, read_manifest, step_folder
 from mtl_core.tracking.recorder import Recorder
-from mtl_core.tracking.runs import RunState, create_run
+from mtl_core.tracking.runs import Run, RunState, create_run
+from mtl_core.training.checkpoints import load_state
 from mtl_core.training.control import Control
-from mtl_core.training.events import Event, Finished, Resumed, StepDone
+from mtl_core.training.events import Evaluated, Event, Finished, Resumed, StepDone
 from mtl_core.training.loop import train
 
 Train = Callable[..., list[Event]]
@@ -95,3 +100,66 @@ def test_nothing_is_taken_for_whole_by_its_names(trained: Train, tmp_path: Path)
     assert find(tmp_path / "run", "last") is not None, "names and sizes are as they were"
     with pytest.raises(DamagedError, match=r"step-4.*SHA-256"):
         trained("run", resume=True)
+
+
+def execute(created: Run, workspace: Workspace, resume: bool = False, stop_after: int | None = None) -> RunState:
+    control, recorder = Control(), Recorder(created.folder)
+
+    def hear(event: Event) -> None:
+        if isinstance(event, StepDone) and event.step == stop_after:
+            control.stop()
+
+    try:
+        return perform(recorder, training(created, workspace, resume), control, hear)
+    finally:
+        recorder.close()
+
+
+def test_an_experiment_that_was_edited_is_said_when_the_run_goes_on(description: dict, workspace: Workspace) -> None:
+    created = create_run(experiment_from_dict(description), workspace, None)
+    execute(created, workspace, stop_after=4)
+    edited = experiment_from_dict({**description, "seed": 77})
+    (created.folder / "experiment.yaml").write_text(edited.to_yaml(), "utf-8")
+    again = created.refreshed()
+    assert execute(Run(again.folder, again.status), workspace, resume=True) is RunState.FINISHED
+    (problem,) = (found for found in created.refreshed().problems if found.code == "experiment_edited")
+    assert "→ 77)" in str(problem.why) and "seed: " in str(problem.why)
+
+
+def test_what_came_after_the_last_checkpoint_is_no_best_of_a_run_that_was_cut_short(description: dict, workspace: Workspace) -> None:
+    description["training"] |= {"steps": 8, "evaluate_every": 2}
+    created = create_run(experiment_from_dict(description), workspace, None)
+    recorder = Recorder(created.folder)
+    for event in training(created, workspace, False)(Control()):
+        recorder.record(event)
+        if isinstance(event, Evaluated) and event.step == 4:  # a kill between an evaluation and its checkpoint
+            break
+    recorder.close()
+    lost = {**created.refreshed().status, "owner": {"pid": 2**30, "started": 0.0}}
+    (created.folder / "status.json").write_text(json.dumps(lost), encoding="utf-8")
+    found = created.refreshed()
+    last = found.checkpoint("last")
+    assert found.state is RunState.INTERRUPTED and last is not None and read_manifest(last).step == 2 == found.status["step"]
+    kept = load_state(last)
+    assert {task: parts["best"] for task, parts in found.result()["tasks"].items()} == kept.best == found.best_so_far
+
+
+def test_without_validation_rows_the_last_step_is_kept(description: dict, workspace: Workspace, tmp_path: Path) -> None:
+    for table in description["data"].values():
+        table["split"] = {"by": "random", "validation": 0.0}
+    experiment = experiment_from_dict(description)
+    end = list(train(experiment, prepare(experiment, workspace), folder=tmp_path))[-1]
+    assert isinstance(end, Finished) and end.best_step == end.step > 0, "what was never trained is not the best"
+
+
+def test_a_best_model_that_is_damaged_is_not_replaced_by_another(description: dict, workspace: Workspace) -> None:
+    description["early_stopping"] = {"min_delta": 0.9}
+    run = mtl.train(experiment_from_dict(description), workspace=workspace, progress=False)
+    best = run.checkpoint("best")
+    assert best is not None and best.name == "step-0" and best != run.checkpoint("last")
+    (best / "encoder" / "model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"step-0 is damaged .*model.safetensors"):
+        run.predict("department", [{"text": "a"}])
+    shutil.rmtree(best)
+    with pytest.raises(CheckpointError, match=r"step-0 is damaged .*manifest.json"):
+        run.predict("department", [{"text": "a"}])
