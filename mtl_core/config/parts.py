@@ -431,8 +431,8 @@ class TrainingConfig(Config):
         le=100,
         title=N_("Checkpoints kept"),
         description=N_(
-            "The newest ones, from which a training can resume when the last is damaged; 1 takes least disk space. The best model and the "
-            "checkpoints before your last changes are kept beside them."
+            "The newest ones, to resume from when the last is damaged; 1 takes least disk space. The best model and your last changes are "
+            "kept beside them."
         ),
         json_schema_extra={"stops": [1, 2, 3, 5, 10]},
     )
@@ -477,7 +477,7 @@ class DiagnosticsConfig(Config):
         title=N_("Gradient conflict interval"),
         description=N_(
             "Steps between measurements of gradient conflicts, which take one to three steps each; 0: never; empty: eight in a run, 15 to "
-            "70 steps apart, a tenth of the time of a short run and 4 % of one of 560 steps or more."
+            "70 steps apart."
         ),
         json_schema_extra={"zero": N_("never")},
     )

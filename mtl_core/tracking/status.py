@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Any, Required
+from typing import Any
 
 import psutil
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-from typing_extensions import TypedDict
+from pydantic import BaseModel, Field, ValidationError
 
 from mtl_core.base.files import write_atomically
 from mtl_core.base.messages import N_, Message
@@ -75,59 +74,55 @@ PARTS = {
 _Numbers = dict[str, dict[str, float | None]]  # task → metric → value
 
 
-class _Owner(TypedDict):
+class _Owner(BaseModel):
     pid: int
     started: float
 
 
-class _Error(TypedDict, total=False):
-    step: Required[int]
-    reason: Required[str]
-    message: Required[str]
-    advice: Required[str]
-    task: str | None
-
-
-class _Result(TypedDict, total=False):
-    tasks: dict[str, _Numbers]
-    best_step: int
-    why: str
-
-
-class _Status(TypedDict, total=False):
-    """What status.json may hold, as far as anybody reads it; more is let through."""
-
-    state: Required[str]
-    created: Required[float]
-    name: str
-    owner: _Owner
-    weights: dict[str, float]
-    kinds: dict[str, str]
-    base: str
-    contained: bool
-    files: dict[str, Any]
-    purpose: dict[str, Any]
-    replays: str
-    started: float | None
-    ended: float | None
-    seconds: float
+class _Error(BaseModel):
     step: int
-    n_steps: int | None
-    device: str
-    precision: str
-    datasets: dict[str, str]
-    problems: list[dict[str, Any]]
-    best_so_far: _Numbers
-    result: _Result
-    error: _Error
-    refused: _Error
-    steered: bool
-    tested: float
-    journal: int
+    reason: str
+    message: str
+    advice: str
+    task: str | None = None
 
 
-_Status.__pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[attr-defined]
-_STATUS = TypeAdapter(_Status)
+class _Result(BaseModel):
+    tasks: dict[str, _Numbers] = {}
+    best_step: int = 0
+    why: str = ""
+
+
+class _Status(BaseModel):
+    """What status.json may hold, as far as anybody reads it; more is let through. The values here are not used."""
+
+    state: RunState
+    created: float = Field(ge=0, lt=1e11, allow_inf_nan=False)
+    name: str = ""
+    owner: _Owner | None = None
+    weights: dict[str, float] = {}
+    kinds: dict[str, str] = {}
+    base: str = ""
+    contained: bool = True
+    files: dict[str, Any] = {}
+    purpose: dict[str, Any] = {}
+    replays: str = ""
+    started: float | None = None
+    ended: float | None = None
+    seconds: float = 0.0
+    step: int = 0
+    n_steps: int | None = None
+    device: str = ""
+    precision: str = ""
+    datasets: dict[str, str] = {}
+    problems: list[dict[str, Any]] = []
+    best_so_far: _Numbers = {}
+    result: _Result | None = None
+    error: _Error | None = None
+    refused: _Error | None = None
+    steered: bool = False
+    tested: float | None = None
+    journal: int = 0
 
 
 def read_status(folder: Path) -> dict[str, Any]:
@@ -136,12 +131,12 @@ def read_status(folder: Path) -> dict[str, Any]:
     if not isinstance(status, dict):
         raise ValueError(f"{folder / 'status.json'} should hold an object.")
     try:
-        found = _STATUS.validate_python({key: value for key, value in status.items() if value is not None}, strict=True)
+        known = {key: value for key, value in status.items() if value is not None}
+        _Status.model_validate_json(json.dumps(known), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(f"status.json: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    RunState(found["state"])
-    return dict(found)
+    return known
 
 
 def write_status(folder: Path, status: dict[str, Any]) -> None:

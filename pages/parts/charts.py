@@ -106,7 +106,7 @@ def _chosen(found: Run, infos: Mapping[str, TaskKind], _: Translate) -> tuple[st
 def _notes(series: Series, _: Translate) -> None:
     """What the curves do not say of themselves."""
     for gap in series.missing:
-        lost = _("The journal of this run is damaged: after step {step}, {n} entries are missing or altered. What they said is not drawn.")
+        lost = _("The journal of this run is damaged after step {step}. Missing or altered entries, which are not drawn: {n}.")
         st.warning(lost.format(step=f"{gap.step:,}", n=f"{gap.lines:,}"), icon=":material/warning:")
     if series.fell_back:
         st.caption(

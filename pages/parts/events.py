@@ -103,7 +103,7 @@ _ROWS: dict[type[Event], tuple[str, Callable[[Any, Translate], str]]] = {
     CheckpointSaved: (N_("Checkpoint saved"), lambda e, _: e.name),
     Paused: (N_("Paused"), lambda e, _: ""),
     Resumed: (N_("Resumed"), _resumed),
-    Missing: (N_("Journal damaged"), lambda e, _: _("{n} lines missing or altered").format(n=f"{e.lines:,}")),
+    Missing: (N_("Journal damaged"), lambda e, _: _("missing or altered lines: {n}").format(n=f"{e.lines:,}")),
     RowsMade: (N_("Rows made"), lambda e, _: _counts(e.rows)),
     Reported: (N_("Report written"), lambda e, _: e.path),
     Predicted: (N_("Predictions written"), lambda e, _: _counts(e.rows)),

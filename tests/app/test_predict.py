@@ -110,7 +110,7 @@ def test_an_empty_form_is_not_sent(opened: Open, model: Run) -> None:
     at = opened("predict", run=model.id, task="intent")
     next(b for b in at.button if b.label == "Predict").click()
     no_exception(at.run())
-    assert [w.value.replace(chr(92), "") for w in at.warning] == ["The question in the link cannot be read. Ask it here."]
+    assert [w.value.replace(chr(92), "") for w in at.warning] == ["Fill in at least one field."]
 
 
 def test_a_row_of_a_task_that_is_not_there_is_not_asked_of_another(opened: Open, model: Run) -> None:

@@ -124,7 +124,7 @@ class TestTrain:
         assert main(["report", run_id, "--task", "kind"]) == 0
         text = capsys.readouterr().out
         assert "Schuhe = 鞋" in text and "shoes" not in text
-        for wrong in (["kind"], ["kind", "boots=x"], ["click", "0=x"], ["kind", "shoes"]):
+        for wrong in (["kind"], ["kind", "boots=x"], ["click", "maybe=x"], ["kind", "shoes"]):
             assert main(["runs", "--name-classes", run_id, *wrong]) == (0 if wrong == ["kind"] else 2)
         capsys.readouterr()
         half = '{"text": "a"}\n{"text": "\\ud83d"}\n'

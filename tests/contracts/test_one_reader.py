@@ -13,6 +13,7 @@ from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.config.tables import map_task, store
 from mtl_core.inference.predictor import Predictor
+from mtl_core.runtime.checkpoints import checkpoint_folder
 from mtl_core.runtime.prepare import prepare
 from mtl_core.tasks import KINDS
 from mtl_core.training.loop import train
@@ -60,7 +61,7 @@ def folder(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="module")
 def predictor(folder: Path) -> Predictor:
-    return Predictor(folder / "run" / "checkpoints" / "last", "cpu")
+    return Predictor(checkpoint_folder(folder / "run", "last"), "cpu")
 
 
 def row_of(predictor: Predictor, name: str, **cells: Any) -> dict[str, Any]:

@@ -139,6 +139,7 @@ NEVER_ONE = {
     "{run} · {n} runs",
     "no significant difference on {n:,} groups",  # of fewer than five units nothing is said
     "Answered differently: {n:,} of {of:,} rows; the surest come first.",
+    "Answered differently: {n:,} of {of:,} rows; the largest differences come first.",
 }
 
 

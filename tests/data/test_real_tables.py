@@ -67,13 +67,13 @@ def test_intents_with_their_own_split(real_data: Path, workspace: Workspace) -> 
     assert dataset.split_sizes == {"train": 15_000, "validation": 3_000, "test": 4_500}
     assert [(p.code, p.count) for p in dataset.problems] == [("split_left_out", 1_200)]
     found = suggest(dataset.table().slice(0, 1000), KINDS["classification"].fields)
-    assert (found["text"].columns, found["label"].columns) == (["text"], ["intent"])
+    assert (found["text"], found["label"]) == (["text"], ["intent"])
 
 
 def test_answers_by_question(real_data: Path, workspace: Workspace) -> None:
     dataset = store_dataset(real_data / "epqa_dev" / "dev.parquet", workspace, split=SplitConfig(by="group", column="qid"))
     found = suggest(dataset.table().slice(0, 1000), KINDS["search"].fields)
-    assert {f: s.columns for f, s in found.items()} == {
+    assert found == {
         "query": ["question"],
         "product": ["title", "candidate"],
         "label": ["label"],
@@ -86,10 +86,10 @@ def test_sessions_with_categories_and_numbers(real_data: Path) -> None:
     table = read_table(real_data / "online_shoppers_intention" / "online_shoppers_intention.csv").table
     assert table.num_rows == 12_330
     found = suggest(table.slice(0, 1000), KINDS["click_through"].fields)
-    assert found["label"].columns == ["Revenue"]
-    assert {"Month", "VisitorType"} <= set(found["categories"].columns)
-    assert {"BounceRates", "ProductRelated_Duration"} <= set(found["numbers"].columns)
-    mapped, problems = map_columns(table, KINDS["click_through"].fields, {f: s.columns for f, s in found.items()})
+    assert found["label"] == ["Revenue"]
+    assert {"Month", "VisitorType"} <= set(found["categories"])
+    assert {"BounceRates", "ProductRelated_Duration"} <= set(found["numbers"])
+    mapped, problems = map_columns(table, KINDS["click_through"].fields, found)
     assert problems == []
     assert mapped.column("label").to_numpy().mean() == pytest.approx(0.155, abs=0.001)
 

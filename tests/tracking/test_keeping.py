@@ -12,7 +12,7 @@ from mtl_core.evaluation.predictions import write_report
 from mtl_core.tracking import keeping
 from mtl_core.tracking.recorder import Recorder
 from mtl_core.tracking.runs import Run, RunError, create_run, list_runs, run
-from mtl_core.training.events import Evaluated, Finished, Started, Steered
+from mtl_core.training.events import CheckpointSaved, Evaluated, Finished, Started, Steered
 from tests.experiments import smallest
 
 EXPERIMENT = smallest("name=as trained")
@@ -25,6 +25,8 @@ def ended(workspace: Workspace, **about: object) -> Run:
     recorder.record(Started(0, 10, "cpu", "float32", {"a": {"train": 8}}, 3, 5, {"a": 1.0}))
     recorder.record(Steered(3, {"tasks.a.weight": 1.0}, {"tasks.a.weight": 4.0}))
     recorder.record(Evaluated(5, "validation", {"a": 0.2}, {"a": {"auc": 0.8}}, 0.8, 0.1, True))
+    assert made.refreshed().best_so_far == {}, "no model of it is kept yet"
+    recorder.record(CheckpointSaved(5, "step-5", "checkpoints/step-5"))
     assert made.refreshed().best_so_far == {"a": {"auc": 0.8}}
     assert made.refreshed().loss_weights == {"a": 4.0}
     recorder.record(FINISHED)
