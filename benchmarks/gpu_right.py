@@ -139,7 +139,6 @@ def backbone(place: Place, family: str) -> Numbers:
 
 def kinds(place: Place) -> Numbers:
     """The whole shop, a task of every kind: losses against a processor, a step, and an evaluation of a few rows."""
-    wants("rouge_score")  # of the naive baselines that preparing a generation task measures
     common = ["training.batch_size=128", "training.max_validation_rows=20"]
     wanted, _ = _gradients(place.trainer(place.shop(*common, "training.device=cpu", "training.precision=float32", file="whole_shop.yaml")))
     trainer = place.trainer(place.shop(*common, "training.precision=float32", file="whole_shop.yaml"))
