@@ -22,7 +22,10 @@ SAMPLE = 2000
 
 SPLIT_NAMES = ("split", "part", "subset", "fold", "划分")
 _PARTS = {"train", "training", "val", "valid", "validation", "dev", "test", "testing", "eval", "训练", "验证", "测试"}
-_TRUTHS = ({"0", "1"}, {"true", "false"}, {"yes", "no"}, {"y", "n"}, {"t", "f"}, {"-1", "1"}, {"是", "否"})
+_TRUTHS = (
+    *({"0", "1"}, {"true", "false"}, {"yes", "no"}, {"y", "n"}, {"t", "f"}, {"-1", "1"}, {"是", "否"}, {"same", "different"}),
+    *({"match", no} for no in ("no match", "non-match", "mismatch")),
+)
 _URL = re.compile(r"^\s*(https?://|www\.|ftp://|//[\w.-]+/)\S+$")
 _FILE = re.compile(r"^\S*[\w)-]\.(jpe?g|png|gif|webp|bmp|svg|pdf|mp[34]|wav|txt|html?|docx?|csv|json)$", re.I)
 _ID_WORDS = [

@@ -51,6 +51,7 @@ SIDES = (
     ("premise", "hypothesis"),
 )
 _SPOKEN = {*BODIES, *TITLES, *FOUND, *REPLIES} - {*LABELS}
+SAMES = _words("same match matching duplicate is_same is_match is_duplicate")
 LONG = 12
 """Words from which a text is somebody's own (a review, a message) rather than the copy of an ad."""
 
@@ -189,7 +190,9 @@ def pairs(columns: Columns) -> Iterator[tuple[list[str], list[str], float]]:
         both.sort(key=lambda p: -min(p[0].words, p[1].words) if p[0].role == "text" else 0)
         if both:
             yield [a.name for a, _ in both], [b.name for _, b in both], 0.86
-    elif len(found := [c for c in texts(columns) if not c.turns]) == 2:
+    elif twins := one_thing_twice(found := [c for c in texts(columns) if not c.turns]):
+        yield [twins[0].name], [twins[1].name], 0.72
+    elif len(found) == 2:
         a, b = found
         if (
             0.6 < (a.words + 0.5) / (b.words + 0.5) < 1.67
@@ -197,6 +200,13 @@ def pairs(columns: Columns) -> Iterator[tuple[list[str], list[str], float]]:
             and max(a.repeats, b.repeats) < 3
         ):
             yield [a.name], [b.name], 0.66
+
+
+def one_thing_twice(found: Sequence[Column]) -> tuple[Column, Column] | None:
+    """Two texts, and no more, that are called the same thing of two places: title_shop and title_supplier."""
+    named = [(c, words) for c in found for words in [set(_name_words(c.name))] if words & _SPOKEN and len(words) > 1]
+    twins = [(a, b) for i, (a, x) in enumerate(named) for b, y in named[i + 1 :] if x & y & _SPOKEN and not (x ^ y) & {*_SPOKEN, *QUERIES}]
+    return twins[0] if len(twins) == 1 else None
 
 
 def two_sides(columns: Columns) -> tuple[list[str], list[str]] | None:

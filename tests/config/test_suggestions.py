@@ -6,6 +6,7 @@ from random import Random
 import pyarrow as pa
 import pytest
 
+from mtl_core import check
 from mtl_core.config.suggestions import Suggestion, suggestions
 from mtl_core.data.read import read_table
 from tests.config.later_shapes import LATER
@@ -97,6 +98,20 @@ def test_few_products_and_queries_are_no_classes() -> None:
     canned = [f"Please try {w} and tell us whether it helped." for w in ("this", "that", "again", "later")]
     talks = pa.table({"question": [f"Why is my lamp {i} dark again?" for i in range(400)], "answer": [canned[i % 4] for i in range(400)]})
     assert "response_selection" in {s.kind for s in suggestions(talks)}
+
+
+@pytest.mark.parametrize(
+    "names", [("title_shop", "title_supplier", "duplicate"), ("text_a", "text_b", "same"), ("name_ours", "name_theirs", "match")]
+)
+@pytest.mark.parametrize("words", [("yes", "no"), ("same", "different"), ("match", "no match"), (1, 0)])
+def test_two_titles_of_the_same_sort_are_matched(names: tuple[str, str, str], words: tuple) -> None:
+    r = Random(4)
+    things = [f"{r.choice(['steel', 'wool', 'red'])} lamp number {i}" for i in range(120)]
+    rows = [(r.choice(things), r.choice(things), r.choice(words), r.uniform(5, 90), r.uniform(5, 90)) for _ in range(400)]
+    columns = dict(zip((*names, "price_shop", "price_supplier"), map(list, zip(*rows, strict=True)), strict=True))
+    found = first(pa.table(columns))
+    assert found.kind == "matching" and found.columns == {"first": [names[0]], "second": [names[1]], "label": [names[2]]}
+    assert found.split.by in ("stratified", "group") and check(pa.table(columns)).usable
 
 
 def test_a_label_is_no_input_an_id_no_label_and_tables_without_texts_have_one() -> None:
