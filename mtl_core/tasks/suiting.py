@@ -40,6 +40,10 @@ BODIES = _words("text message utterance review body content comment sentence twe
 USERS = _words("user customer client member account buyer visitor session reviewer 用户 客户 会员 买家")
 ITEMS = _words("item product stock sku asin article goods movie book track song artist video news ad 商品 产品 物品")
 ANSWERS = _words("answer answers answer_text span")
+NO_TIMES = _words(
+    "birth birthday birthdate dob born expiry expires expiration valid until deadline due duration elapsed dwell 生日 出生 到期 时长"
+)
+"""Called like this, a time is a property of somebody or something, or how long it took; not when the row came to be."""
 SIDES = (
     ("left", "right"),
     ("a", "b"),

@@ -88,7 +88,9 @@ def test_a_leak_names_the_column_to_leave_out_and_is_never_suggested() -> None:
 def test_the_only_column_of_a_required_field_is_not_to_be_left_out() -> None:
     r = Random(3)
     same = [i % 2 for i in range(600)]
-    second = [f"{'copy' if r.random() < (0.9 if s else 0.1) else 'other'} lamp" for s in same]  # few distinct texts that tell much, but not all
+    second = [
+        f"{'copy' if r.random() < (0.9 if s else 0.1) else 'other'} lamp" for s in same
+    ]  # few distinct texts that tell much, but not all
     table = pa.table({"title_a": said(600), "title_b": second, "same": same})
     columns = {"first": "title_a", "second": "title_b", "label": "same"}
     (leak,) = (p for p in mtl.check(table, "matching", columns).found if p.code.startswith("leak_needed"))

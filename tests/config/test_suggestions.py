@@ -82,6 +82,8 @@ def test_shapes_of_public_tables(name: str) -> None:
     assert found.split.by in ((by,) if isinstance(by, str) else by)
     inputs = {c for field, names in found.columns.items() for c in names if field not in ("label", "group", "user", "list")}
     ids = "id Id qid review_id filename link customerID user_id user CustomerID train_id productid imageid pair_id example_id".split()  # noqa: SIM905
+    for s in suggestions(pa.table(columns), most=50):
+        assert not {*s.columns.get("label", ())} & {c for f, names in s.columns.items() if f != "label" for c in names}, "its own input"
     assert not inputs & {*ids}, "what only names a row is no input"
 
 
@@ -98,6 +100,29 @@ def test_few_products_and_queries_are_no_classes() -> None:
     canned = [f"Please try {w} and tell us whether it helped." for w in ("this", "that", "again", "later")]
     talks = pa.table({"question": [f"Why is my lamp {i} dark again?" for i in range(400)], "answer": [canned[i % 4] for i in range(400)]})
     assert "response_selection" in {s.kind for s in suggestions(talks)}
+
+
+def test_only_a_time_that_every_row_has_and_that_does_not_say_the_label_divides() -> None:
+    r, n = Random(6), 400
+    click = [r.randrange(4) == 0 for _ in range(n)]
+    days = [f"2024-0{r.randint(1, 9)}-{r.randint(10, 28)}" for _ in range(n)]
+    table = {"message": [r.choice(["free parcel", "half price"]) for _ in range(n)], "hour": [r.randrange(24) for _ in range(n)]}
+    table |= {"click": [int(c) for c in click]}
+    late = sorted(days)
+    times = {
+        "clicked_at": [d if c else None for d, c in zip(days, click, strict=True)],  # only of clicked rows
+        "seen_on": [d if r.random() < 0.8 else "" for d in days],  # with gaps
+        "birthday": days,
+        "closed": [late[-1 - i % 50] if c else late[i % 100] for i, c in enumerate(click)],  # says the label
+        "valid_until": days,
+    }
+    for name, values in times.items():
+        assert first(pa.table(table | {name: values})).split_text == "by=stratified column=click", name
+    assert first(pa.table(table | times | {"shown_on": days})).split_text == "by=time column=shown_on"
+    taken = {"user_id": [f"u{i % 20}" for i in range(n)], "item_id": [f"p{i % 31}" for i in range(n)]}
+    taken["title"] = [f"red lamp {i % 31}" for i in range(n)]
+    assert "recommendation" not in {s.kind for s in suggestions(pa.table(taken | {"birthday": days}))}
+    assert first(pa.table(taken | {"birthday": days, "ordered": days})).split_text == "by=time column=ordered"
 
 
 @pytest.mark.parametrize(

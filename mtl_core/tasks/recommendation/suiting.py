@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from mtl_core.base.messages import message
 from mtl_core.data.profile import Columns, named_time
-from mtl_core.tasks.suiting import CLICKS, HISTORIES, ITEMS, LABELS, LONG, RATINGS, TITLES, USERS, Proposal, best, called, texts
+from mtl_core.tasks.suiting import CLICKS, HISTORIES, ITEMS, LABELS, LONG, NO_TIMES, RATINGS, TITLES, USERS, Proposal, best, called, texts
 
 
 def suits(columns: Columns) -> Iterator[Proposal]:
@@ -38,6 +38,7 @@ def suits(columns: Columns) -> Iterator[Proposal]:
 def _log(columns: Columns) -> Iterator[Proposal]:
     """Who, what, when: two columns of things that come again, and a time."""
     times = columns.of("time") or [c for c in columns.of("number") if named_time(c.name) or called(c, ("order_number", "seq", "sequence"))]
+    times = [c for c in times if c.filled >= 0.98 * c.rows and not called(c, NO_TIMES)]
     things = [
         c for c in columns.of("id", "key") if c.name not in {t.name for t in times} and not called(c, ("row", "index", "log", "event"))
     ]
