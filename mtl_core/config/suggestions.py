@@ -3,6 +3,8 @@
 `python -m mtl_core suggest FILE`, `mtl.suggest(table)` and the page *Data* show the same.
 """
 
+import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,12 +40,13 @@ class Suggestion:
     @property
     def split_text(self) -> str:
         """As options of the command line have it: `by=group column=query`."""
-        return f"by={self.split.by}" + (f" column={self.split.column}" if self.split.column else "")
+        found = [f"by={self.split.by}"] + ([f"column={shlex.quote(self.split.column)}"] if self.split.column else [])
+        return " ".join(found + ([shlex.quote(f"values={json.dumps(self.split.values)}")] if self.split.values else []))
 
     def to_json(self) -> dict[str, Any]:
         """As `suggest --json` says it: one column as a string, several as a list."""
         columns = {field: names[0] if len(names) == 1 else names for field, names in self.columns.items()}
-        split = {"by": self.split.by} | ({"column": self.split.column} if self.split.column else {})
+        split = self.split.model_dump(mode="json", include={"by", "column", "values"}, exclude_none=True)
         found = {"kind": self.kind, "why": str(self.why), "score": round(self.score, 3), "columns": columns, "split": split}
         return found | ({"transactions": self.transactions.model_dump(mode="json", exclude_none=True)} if self.transactions else {})
 
@@ -119,7 +122,7 @@ def _split(columns: Columns, proposal: Proposal, kind: TaskKind, mapped: Mapping
     if proposal.log:
         return SplitConfig(by="time", column=proposal.log["time"])
     if columns.split:
-        return SplitConfig(by="column", column=columns.split.name)
+        return SplitConfig(by="column", column=columns.split.name, values=dict(columns.split.parts or {}) or None)
     if proposal.group:
         return SplitConfig(by="group", column=proposal.group)
     if time := next(times, None):

@@ -1,7 +1,9 @@
 """What is suggested for tables as people have them: the right kind first, and in its columns what a person would have chosen."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -100,6 +102,40 @@ def test_few_products_and_queries_are_no_classes() -> None:
     canned = [f"Please try {w} and tell us whether it helped." for w in ("this", "that", "again", "later")]
     talks = pa.table({"question": [f"Why is my lamp {i} dark again?" for i in range(400)], "answer": [canned[i % 4] for i in range(400)]})
     assert "response_selection" in {s.kind for s in suggestions(talks)}
+
+
+SPLITS = [
+    ("split", "0001200", {"0": "train", "1": "validation", "2": "test"}),
+    ("data_split", [0, 0, 1], {"0": "train", "1": "test"}),
+    ("is_test", [0, 0, 1], {"0": "train", "1": "test"}),
+    ("in_train_set", ["yes", "yes", "no"], {"no": "test", "yes": "train"}),
+    ("fold", ["tr", "tr", "va", "te"], None),
+    ("used_for", ["train", "train", "dev", "test"], None),
+]
+
+
+@pytest.mark.parametrize(("name", "values", "parts"), SPLITS)
+def test_a_given_split_is_used_and_never_a_label(name: str, values: Sequence[Any], parts: dict[str, str] | None) -> None:
+    r = Random(8)
+    n = 420
+    rows = {"message": [f"parcel {i} is {r.choice(['late', 'broken'])}" for i in range(n)], "intent": [r.choice("abc") for _ in range(n)]}
+    table = pa.table(rows | {name: [values[i * 31 % n % len(values)] for i in range(n)]})
+    for s in suggestions(table, most=50):
+        assert (s.split.by, s.split.column, s.split.values) == ("column", name, parts) and s.columns.get("label") != [name]
+    result = check(table)
+    assert result.usable and "split_left_out" not in {p.code for p in result.found}
+
+
+@pytest.mark.parametrize(("name", "values"), [("fold", "01234"), ("split", "1112223"), ("kfold_fold", [1, 2, 3])])
+def test_folds_and_numbers_that_say_no_part_are_no_label_either(name: str, values: Sequence[Any]) -> None:
+    table = {"message": [f"parcel {i} is late" for i in range(420)], "intent": [Random(i).choice("abc") for i in range(420)]}
+    for s in suggestions(pa.table(table | {name: [values[i % len(values)] for i in range(420)]}), most=50):
+        assert s.columns.get("label") != [name] and s.split.column != name
+
+
+def test_languages_that_are_spelled_like_parts_are_no_split() -> None:
+    table = {"message": [f"parcel {i} is late" for i in range(420)], "language": [("tr", "te")[i % 2] for i in range(420)]}
+    assert first(pa.table(table)).columns["label"] == ["language"]
 
 
 def test_only_a_time_that_every_row_has_and_that_does_not_say_the_label_divides() -> None:
