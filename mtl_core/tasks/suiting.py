@@ -146,6 +146,16 @@ def classes(columns: Columns) -> list[Column]:
     return sorted(found, key=likely, reverse=True)
 
 
+def has_turns(c: Column) -> bool:
+    """Whether several people speak in its values, or it is called a dialogue and holds lists."""
+    return c.turns or (called(c, DIALOGUES) == 1 and (c.role == "list" or in_bars(c) > 0.5))
+
+
+def in_bars(c: Column) -> float:
+    """Share of the values with a `|` in them, which divides the items of a list."""
+    return sum("|" in v for v in c.sample) / max(len(c.sample), 1)
+
+
 def is_code(c: Column) -> bool:
     """Whether few whole numbers, far apart, name classes rather than count: 10, 1140, 2403, in many rows each."""
     return (

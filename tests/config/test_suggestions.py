@@ -1,6 +1,7 @@
 """What is suggested for tables as people have them: the right kind first, and in its columns what a person would have chosen."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -102,6 +103,35 @@ def test_few_products_and_queries_are_no_classes() -> None:
     canned = [f"Please try {w} and tell us whether it helped." for w in ("this", "that", "again", "later")]
     talks = pa.table({"question": [f"Why is my lamp {i} dark again?" for i in range(400)], "answer": [canned[i % 4] for i in range(400)]})
     assert "response_selection" in {s.kind for s in suggestions(talks)}
+
+
+def lists(n: int, item: Callable[[Random], str], most: int) -> list[list[str]]:
+    return [[item(r) for _ in range(r.randint(1, most))] for r in map(Random, range(n))]
+
+
+@pytest.mark.parametrize("most", [4, 2])
+@pytest.mark.parametrize("codes", [False, True])
+def test_the_columns_of_a_recommendation_as_the_readme_has_them(most: int, codes: bool) -> None:
+    r, n = Random(9), 400
+    item = (lambda r: f"p{r.randrange(90)}") if codes else lambda r: f"{r.choice(['red', 'old', 'blue'])} lamp {r.randrange(30)}"
+    rows = {"user": [f"u{i % 40}" for i in range(n)], "history": ["|".join(past) for past in lists(n, item, most)]}
+    table = pa.table(rows | {"item": [item(r) for _ in range(n)], "label": [r.randrange(2) for _ in range(n)]})
+    found = first(table)
+    assert (found.kind, found.columns) == ("recommendation", {name: [name] for name in ("user", "history", "item", "label")})
+
+
+@pytest.mark.parametrize("form", [json.dumps, list, " | ".join])
+@pytest.mark.parametrize("words", ["hi", "hello my lamp is broken since yesterday"])
+def test_the_columns_of_a_response_selection_as_the_readme_has_them(form: Callable[[list[str]], Any], words: str) -> None:
+    n = 400
+    talks = [form([f"{turn} {i}" for i, turn in enumerate(turns)]) for turns in lists(n, lambda r: f"{words} {r.randrange(999)}", 4)]
+    rows = {
+        "dialogue": talks,
+        "reply": [f"we send you a new one on day {i % 200}" for i in range(n)],
+        "label": [i * 7 % 3 % 2 for i in range(n)],
+    }
+    found = first(pa.table(rows))
+    assert (found.kind, found.columns) == ("response_selection", {name: [name] for name in rows})
 
 
 SPLITS = [
