@@ -38,7 +38,7 @@ def doubts(
     return [*_of_the_table(mapped, columns, options, file), *_of_the_encoder(mapped, columns, options, file, encoder or EncoderConfig())]
 
 
-VERSION = 2
+VERSION = 3
 """Of what is looked for in a table; a new number looks again."""
 
 
@@ -146,13 +146,15 @@ def measures(mapped: Mapped, file: str | None = None) -> list[Problem]:
         said = message(part)
         n, what = (len(np.unique(lists[rows])), message("lists")) if lists is not None else (len(rows), message("rows"))
         if n < SEEN:
-            why = message(
-                "The {part} split has {n} {what}: a share measured on them is known to ±{points} points only.",
-                part=said,
-                n=n,
-                what=what,
-                points=points(n),
-            )
+            values = {"part": said, "n": n, "what": what}
+            if any(f.holds == "number" for f in mapped.kind.fields if f.type == "label"):  # an error in units of the label is no share
+                why = message("The {part} split has {n} {what}: an average error over them hangs on single ones.", **values)
+            else:
+                why = message(
+                    "The {part} split has {n} {what}: a share measured on them is known to ±{points} points only.",
+                    **values,
+                    points=points(n),
+                )
             remedy = message("Smaller differences between two runs mean nothing there; give the part more rows if you can.")
             severity = Severity.WARNING if n < 100 else Severity.INFO
             problems.append(Problem(severity, f"small_{part}", why, remedy, file, count=n))

@@ -43,6 +43,12 @@ class Suggestion:
         found = [f"by={self.split.by}"] + ([f"column={shlex.quote(self.split.column)}"] if self.split.column else [])
         return " ".join(found + ([shlex.quote(f"values={json.dumps(self.split.values)}")] if self.split.values else []))
 
+    @property
+    def transactions_text(self) -> str:
+        """Likewise: `user=customer item=sku`; empty where the table is no log."""
+        roles = self.transactions.model_dump(exclude_unset=True) if self.transactions else {}
+        return " ".join(f"{role}={shlex.quote(str(column))}" for role, column in roles.items())
+
     def to_json(self) -> dict[str, Any]:
         """As `suggest --json` says it: one column as a string, several as a list."""
         columns = {field: names[0] if len(names) == 1 else names for field, names in self.columns.items()}
