@@ -39,7 +39,7 @@ class CheckResult:
         rows: of the table, or of what becomes of a transaction log; 0 for one that cannot be read.
         columns: field → its columns, as given or as suggested.
         suggested: whether they were suggested.
-        suggestion: what the kind was taken from, where none was asked for.
+        suggestion: what kind, columns and split were taken from, where none was asked for, or where the table is a log.
         found: every problem, errors first; translate `why` and `remedy` as they stand.
         encoding: of the file; None where its format has none, or it cannot be read.
         understood: field → what a task would learn from it: distinct values, rows without one, the most frequent values, the first rows;
@@ -118,7 +118,7 @@ def check(
         table: a DataFrame, an Arrow table, or the path of a file.
         kind: classification, search … (`python -m mtl_core kinds` lists them with their fields); None: the first of `suggest`, with its
             columns, split and transactions where these are not given.
-        columns: field → column or columns; None: as suggested by names and content.
+        columns: field → column or columns; None: as suggested by names and content, for a log with its transactions and split.
         split: as in an experiment file, such as `{"by": "group", "column": "query"}`; None: at random.
         options: of the kind, as in an experiment file.
         transactions: for a transaction log, as in an experiment file: user, item, text, time …
@@ -163,19 +163,22 @@ def _check(
     files: DataFiles,
 ) -> CheckResult:
     """As `check`. read: the table, however often it is asked for; raises DataError."""
-    if kind is None:
+    asked = KINDS.get(kind or "")
+    first = None
+    if kind is None or (asked and asked.takes_logs and not columns and transactions is None):
         try:
-            first = next(iter(suggestions(read().table, most=1)), None)
+            first = next(iter(suggestions(read().table, {kind: asked} if kind and asked else KINDS, most=1)), None)
         except DataError as error:
-            return CheckResult("", 0, {}, True, error.problems)
-        if first is None:
+            return CheckResult(kind or "", 0, {}, True, error.problems)
+        if first is None and kind is None:
             raise ExperimentError([Fault("kind", message("a table that suits no kind"), nearest("", KINDS))])
+    if first and (kind is None or first.transactions):
         made = first.transactions.model_dump(exclude_none=True) if first.transactions and not columns else None
         split = split or (None if files.others else first.split.model_dump(exclude_defaults=True))
         done = _check(read, first.kind, columns or first.columns, split, options, transactions or made, files)
         return replace(done, suggested=not columns, suggestion=first)
-    if kind not in KINDS:
-        raise ExperimentError([Fault("kind", found_value(kind), nearest(kind, KINDS))])
+    if kind is None or kind not in KINDS:
+        raise ExperimentError([Fault("kind", found_value(kind), nearest(kind or "", KINDS))])
     of = KINDS[kind]
     mapping = {field: [names] if isinstance(names, str) else list(names) for field, names in (columns or {}).items()}
     faults = list(_unknown(mapping, of))

@@ -160,7 +160,9 @@ def _check(args: argparse.Namespace, workspace: Workspace) -> int:
     result = check(path, args.kind, mapping, _values(args.split, "--split"), _values(args.options, "--options"), log,
                    validation=args.validation, test=args.test, encoding=args.encoding, sheet=args.sheet, dates=args.dates)  # fmt: skip
     if result.suggestion:
-        print(f"Kind as suggested: {result.kind}. {result.suggestion.why}", file=sys.stderr)
+        print(f"{'Taken' if args.kind else 'Kind'} as suggested: {result.kind}. {result.suggestion.why}", file=sys.stderr)
+        if result.suggestion.transactions and not log and not mapping:
+            print(f"Transactions as suggested: {result.suggestion.transactions_text}", file=sys.stderr)
         print(f"Split as suggested: {result.suggestion.split_text}", file=sys.stderr)
     if result.suggested and result.columns:
         print("Columns as suggested: " + " ".join(f"{f}={c}" for f, columns in result.columns.items() for c in columns), file=sys.stderr)

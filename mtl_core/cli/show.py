@@ -84,8 +84,7 @@ def suggest(args: argparse.Namespace, workspace: Workspace) -> int:
         print("   --map " + " ".join(f"{f}={shlex.quote(c)}" for f, names in one.columns.items() for c in names))
         print(f"   --split {one.split_text}")
         if one.transactions:
-            roles = one.transactions.model_dump(exclude_unset=True)
-            print("   --transactions " + " ".join(f"{role}={shlex.quote(str(c))}" for role, c in roles.items()))
+            print(f"   --transactions {one.transactions_text}")
     if args.json:
         print_json({"suggestions": [one.to_json() for one in found]})
     elif not found:

@@ -38,7 +38,7 @@ def doubts(
     return [*_of_the_table(mapped, columns, options, file), *_of_the_encoder(mapped, columns, options, file, encoder or EncoderConfig())]
 
 
-VERSION = 1
+VERSION = 3
 """Of what is looked for in a table; a new number looks again."""
 
 
@@ -74,19 +74,19 @@ def leaks(table: pa.Table, kind: TaskKind, columns: Mapping[str, Any], file: str
     label = given.get("label", [])
     if len(label) != 1 or kind.takes_logs or label[0] not in table.column_names:
         return []
-    return [
-        Problem(
-            Severity.WARNING,
-            "leak",
-            leak.why(label[0]),
-            message("Remove it from the texts, unless it is there when the model is used.")
-            if leak.in_text
-            else message("Leave it out, unless it is known before the label is."),
-            file,
-            column=leak.column,
-        )
-        for leak in find_leaks(table, label[0], inputs_of(kind, given))
-    ]
+    needed = {names[0] for f in kind.fields if f.required and len(names := given.get(f.name, [])) == 1}
+    problems = []
+    for leak in find_leaks(table, label[0], inputs_of(kind, given)):
+        code, severity = "leak_needed" if leak.column in needed else "leak", Severity.WARNING
+        if leak.in_text:
+            remedy = message("Remove it from the texts, unless it is there when the model is used.")
+        elif leak.column in needed:  # without it there would be no task: nothing to leave out with a click
+            severity = Severity.WARNING if leak.certain else Severity.INFO
+            remedy = message("The task cannot do without this column; choose another one if it is only known after the label is.")
+        else:
+            remedy = message("Leave it out, unless it is known before the label is.")
+        problems.append(Problem(severity, code, leak.why(label[0]), remedy, file, column=leak.column))
+    return problems
 
 
 def pairs(table: pa.Table, kind: TaskKind, columns: Mapping[str, Any], file: str | None = None) -> list[Problem]:
@@ -146,13 +146,15 @@ def measures(mapped: Mapped, file: str | None = None) -> list[Problem]:
         said = message(part)
         n, what = (len(np.unique(lists[rows])), message("lists")) if lists is not None else (len(rows), message("rows"))
         if n < SEEN:
-            why = message(
-                "The {part} split has {n} {what}: a share measured on them is known to ±{points} points only.",
-                part=said,
-                n=n,
-                what=what,
-                points=points(n),
-            )
+            values = {"part": said, "n": n, "what": what}
+            if any(f.holds == "number" for f in mapped.kind.fields if f.type == "label"):  # an error in units of the label is no share
+                why = message("The {part} split has {n} {what}: an average error over them hangs on single ones.", **values)
+            else:
+                why = message(
+                    "The {part} split has {n} {what}: a share measured on them is known to ±{points} points only.",
+                    **values,
+                    points=points(n),
+                )
             remedy = message("Smaller differences between two runs mean nothing there; give the part more rows if you can.")
             severity = Severity.WARNING if n < 100 else Severity.INFO
             problems.append(Problem(severity, f"small_{part}", why, remedy, file, count=n))

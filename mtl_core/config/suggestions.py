@@ -3,6 +3,8 @@
 `python -m mtl_core suggest FILE`, `mtl.suggest(table)` and the page *Data* show the same.
 """
 
+import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +14,12 @@ import pyarrow as pa
 from mtl_core.base.messages import Message
 from mtl_core.data.leaks import find_leaks
 from mtl_core.data.mapping import suggest
-from mtl_core.data.profile import Columns
+from mtl_core.data.profile import Column, Columns
 from mtl_core.data.split import SplitConfig
 from mtl_core.data.transactions import TransactionConfig
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import TaskKind
-from mtl_core.tasks.suiting import Proposal
+from mtl_core.tasks.suiting import NO_TIMES, Proposal, called
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,19 @@ class Suggestion:
     @property
     def split_text(self) -> str:
         """As options of the command line have it: `by=group column=query`."""
-        return f"by={self.split.by}" + (f" column={self.split.column}" if self.split.column else "")
+        found = [f"by={self.split.by}"] + ([f"column={shlex.quote(self.split.column)}"] if self.split.column else [])
+        return " ".join(found + ([shlex.quote(f"values={json.dumps(self.split.values)}")] if self.split.values else []))
+
+    @property
+    def transactions_text(self) -> str:
+        """Likewise: `user=customer item=sku`; empty where the table is no log."""
+        roles = self.transactions.model_dump(exclude_unset=True) if self.transactions else {}
+        return " ".join(f"{role}={shlex.quote(str(column))}" for role, column in roles.items())
 
     def to_json(self) -> dict[str, Any]:
         """As `suggest --json` says it: one column as a string, several as a list."""
         columns = {field: names[0] if len(names) == 1 else names for field, names in self.columns.items()}
-        split = {"by": self.split.by} | ({"column": self.split.column} if self.split.column else {})
+        split = self.split.model_dump(mode="json", include={"by", "column", "values"}, exclude_none=True)
         found = {"kind": self.kind, "why": str(self.why), "score": round(self.score, 3), "columns": columns, "split": split}
         return found | ({"transactions": self.transactions.model_dump(mode="json", exclude_none=True)} if self.transactions else {})
 
@@ -98,21 +107,32 @@ def _without_leaks(table: pa.Table, kind: TaskKind, mapped: dict[str, list[str]]
 
 
 def _complete(proposal: Proposal, kind: TaskKind) -> bool:
-    return all(proposal.columns.get(f.name) for f in kind.fields if f.required)
+    label = {*proposal.columns.get("label", ())}
+    asked = {c for field, names in proposal.columns.items() if field != "label" for c in names}
+    return all(proposal.columns.get(f.name) for f in kind.fields if f.required) and not (label & asked)  # no label is its own input
+
+
+def _orders(time: Column, table: pa.Table, label: Sequence[str]) -> bool:
+    """Whether a time can divide all rows: hardly a row lacks it, it is no property of somebody, and it does not say the label."""
+    if time.filled < 0.98 * time.rows or called(time, NO_TIMES):
+        return False
+    return (
+        len(label) != 1 or label[0] not in table.column_names or not any(leak.certain for leak in find_leaks(table, label[0], [time.name]))
+    )
 
 
 def _split(columns: Columns, proposal: Proposal, kind: TaskKind, mapped: Mapping[str, Sequence[str]]) -> SplitConfig:
     """A given split as it is given; what has a time by time; rows that belong together stay together; classes evenly; else at random."""
     used = {name for names in mapped.values() for name in names}
-    times = [c.name for c in columns.of("time") if c.name not in used]
+    times = (c.name for c in columns.of("time") if c.name not in used and _orders(c, columns.table, mapped.get("label", ())))
     if proposal.log:
         return SplitConfig(by="time", column=proposal.log["time"])
     if columns.split:
-        return SplitConfig(by="column", column=columns.split.name)
+        return SplitConfig(by="column", column=columns.split.name, values=dict(columns.split.parts or {}) or None)
     if proposal.group:
         return SplitConfig(by="group", column=proposal.group)
-    if times:
-        return SplitConfig(by="time", column=times[0])
+    if time := next(times, None):
+        return SplitConfig(by="time", column=time)
     if proposal.label:
         return SplitConfig(by="stratified", column=proposal.label)
     return SplitConfig()

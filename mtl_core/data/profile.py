@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -11,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mtl_core.data.values import as_number, as_text, as_time, codes_of
+from mtl_core.data.split import Part, part_called
+from mtl_core.data.values import YES, as_number, as_text, as_time, codes_of
 
 Role = Literal["empty", "constant", "split", "url", "file", "key", "id", "time", "list", "facts", "number", "flag", "category", "text"]
 """empty, constant: nothing to learn. split: says the part of a row. url, file: where something lies. key: another value in every row, which
@@ -21,8 +23,12 @@ SAMPLE = 2000
 """Rows, from the whole length of the table, whose values are looked at; distinct values are counted in all rows."""
 
 SPLIT_NAMES = ("split", "part", "subset", "fold", "划分")
-_PARTS = {"train", "training", "val", "valid", "validation", "dev", "test", "testing", "eval", "训练", "验证", "测试"}
-_TRUTHS = ({"0", "1"}, {"true", "false"}, {"yes", "no"}, {"y", "n"}, {"t", "f"}, {"-1", "1"}, {"是", "否"})
+_NUMBERED_SPLIT = re.compile(r"(^|[_\W])(split|folds?)$")
+_IN_PART = re.compile(r"^(is|in)_?(train|test|val|valid|validation|dev|holdout)(ing)?(_?set)?$")
+_TRUTHS = (
+    *({"0", "1"}, {"true", "false"}, {"yes", "no"}, {"y", "n"}, {"t", "f"}, {"-1", "1"}, {"是", "否"}, {"same", "different"}),
+    *({"match", no} for no in ("no match", "non-match", "mismatch")),
+)
 _URL = re.compile(r"^\s*(https?://|www\.|ftp://|//[\w.-]+/)\S+$")
 _FILE = re.compile(r"^\S*[\w)-]\.(jpe?g|png|gif|webp|bmp|svg|pdf|mp[34]|wav|txt|html?|docx?|csv|json)$", re.I)
 _ID_WORDS = [
@@ -85,6 +91,8 @@ class Column:
     low: float = 0.0
     high: float = 0.0
     turns: bool = False
+    parts: Mapping[str, Part] | None = None
+    """Of a split: its values as parts, empty where they are so called; None where they do not say it, as folds to be taken in turn."""
 
     @property
     def repeats(self) -> float:
@@ -116,7 +124,8 @@ class Columns:
 
     @cached_property
     def split(self) -> Column | None:
-        return next(iter(self.of("split")), None)
+        """The column by which rows can be divided as somebody has divided them."""
+        return next((c for c in self.of("split") if c.parts is not None), None)
 
     def codes(self, name: str) -> np.ndarray:
         """(N,) a number for each distinct value, -1 for none."""
@@ -162,8 +171,8 @@ def _told(name: str, column: pa.ChunkedArray, sample: Sequence[str], filled: int
     if not sample or distinct < 1:
         return {"role": "empty"}
     lower, values = name.strip().lower(), {v.strip().lower() for v in sample}
-    if (lower in SPLIT_NAMES or values <= _PARTS) and 1 < distinct <= 12 and any(v.split("_")[-1] in _PARTS for v in values):
-        return {"role": "split"}
+    if 1 < distinct <= 12 and (is_split := _given_split(lower, values, sample)):
+        return is_split
     if distinct == 1:
         return {"role": "constant"}
     if pa.types.is_list(column.type) or pa.types.is_large_list(column.type) or _share(sample, _is_list) > 0.8:
@@ -205,6 +214,24 @@ def _told(name: str, column: pa.ChunkedArray, sample: Sequence[str], filled: int
     if words >= 3.5 and not is_text:
         is_text = per_value < 20
     return {"role": "text" if is_text else "category"}
+
+
+def _given_split(name: str, values: set[str], sample: Sequence[str]) -> dict[str, object] | None:
+    """name, values: in lower case. Numbers count as parts where 0 is the most frequent, as train is."""
+    said = [part_called(v) for v in values]
+    spelled = any(len(v) > 2 or not v.isascii() for v in values)  # tr and te alone are languages, too
+    if (all(said) and "train" in said and spelled) or (name in SPLIT_NAMES and any(part_called(v.split("_")[-1]) for v in values)):
+        return {"role": "split", "parts": {} if "train" in said else None}
+    if (of := _IN_PART.match(name)) and (truth := next((t for t in _TRUTHS if values == t), None)):
+        part = part_called(of[2])
+        yes = next(v for v in truth if v in (*YES, "1"))
+        return {"role": "split", "parts": {v: part if v == yes else "test" if part == "train" else "train" for v in sorted(values)}}
+    if _NUMBERED_SPLIT.search(name) and all(v.isdecimal() for v in values):
+        counts = Counter(v.strip() for v in sample)
+        parts = {"0": "train", "1": "validation", "2": "test"} if len(values) == 3 else {"0": "train", "1": "test"}
+        divided = values == {*parts} and counts["0"] == max(counts.values())
+        return {"role": "split", "parts": parts if divided else None}
+    return None
 
 
 def called_id(name: str) -> bool:

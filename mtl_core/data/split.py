@@ -334,8 +334,8 @@ def _spelling(value: str) -> str:
 _SPLITS = {"random": _random, "group": _by_group, "stratified": _stratified, "column": _given, "files": _by_files}
 _SPELLINGS: dict[str, Part] = {
     **dict.fromkeys(("train", "training", "trn", "tr", "训练", "训练集"), "train"),
-    **dict.fromkeys(("validation", "valid", "val", "dev", "development", "eval", "验证", "验证集"), "validation"),
-    **dict.fromkeys(("test", "testing", "tst", "holdout", "测试", "测试集"), "test"),
+    **dict.fromkeys(("validation", "valid", "val", "dev", "development", "eval", "va", "验证", "验证集"), "validation"),
+    **dict.fromkeys(("test", "testing", "tst", "te", "holdout", "测试", "测试集"), "test"),
 }
 
 

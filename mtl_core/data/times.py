@@ -67,7 +67,11 @@ def _read(column: pa.Array | pa.ChunkedArray, dates: Dates | None) -> Times:
     text = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
     for form in _PLAIN:
         times = pc.strptime(text, format=form, unit="us", error_is_null=True)
-        if times.null_count == text.null_count:
+        day = pc.utf8_lpad(pc.day(times).cast(pa.string()), 2, "0")
+        as_written = pc.all(
+            pc.equal(day, pc.utf8_slice_codeunits(text, 8, 10)), min_count=0
+        ).as_py()  # strptime takes 2024-02-30 for March 1
+        if times.null_count == text.null_count and as_written:
             return Times(times, np.zeros(len(text), bool), [])
     n = len(text)
     moments, known, local = np.zeros(n, np.int64), np.zeros(n, bool), np.zeros(n, bool)

@@ -16,7 +16,8 @@ Column: TypeAlias = "pa.Array | pa.ChunkedArray"
 INVISIBLE = "[\u00ad\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
 """Characters that no one sees, as a regular expression; joiners, which emoji and some scripts are written with, are not such."""
 _BLANK = rf"^[\s\p{{Z}}\x0b\x1c-\x1f\x85{INVISIBLE[1:-1]}]*$"
-YES, NO = ["t", "yes", "y", "是"], ["f", "no", "n", "否"]
+YES = ["t", "true", "yes", "y", "是", "same", "match"]
+NO = ["f", "false", "no", "n", "否", "different", "no match", "non-match", "mismatch"]
 
 
 def is_text(column: Column) -> bool:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from mtl_core.base.messages import Message, message
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.data.values import as_text, is_blank, seen_codes
+from mtl_core.data.values import NO, YES, as_text, is_blank, seen_codes
 from mtl_core.tasks.base import Field
 
 _CHARACTERS = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
@@ -21,7 +21,7 @@ WORD = rf"[{_CHARACTERS}]|[^\W{_CHARACTERS}]+"
 WORDS_AND_SIGNS = re.compile(rf"{WORD}|[^\w\s]")
 
 SPLITS = {"train": message("training"), "validation": message("validation"), "test": message("test")}
-_WORDS = {"true": 1.0, "t": 1.0, "yes": 1.0, "y": 1.0, "是": 1.0, "false": 0.0, "f": 0.0, "no": 0.0, "n": 0.0, "否": 0.0}
+_WORDS = dict.fromkeys(YES, 1.0) | dict.fromkeys(NO, 0.0)
 
 
 def is_longer(text: str, most: int) -> bool:

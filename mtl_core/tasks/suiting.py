@@ -40,6 +40,10 @@ BODIES = _words("text message utterance review body content comment sentence twe
 USERS = _words("user customer client member account buyer visitor session reviewer 用户 客户 会员 买家")
 ITEMS = _words("item product stock sku asin article goods movie book track song artist video news ad 商品 产品 物品")
 ANSWERS = _words("answer answers answer_text span")
+NO_TIMES = _words(
+    "birth birthday birthdate dob born expiry expires expiration valid until deadline due duration elapsed dwell 生日 出生 到期 时长"
+)
+"""Called like this, a time is a property of somebody or something, or how long it took; not when the row came to be."""
 SIDES = (
     ("left", "right"),
     ("a", "b"),
@@ -51,6 +55,7 @@ SIDES = (
     ("premise", "hypothesis"),
 )
 _SPOKEN = {*BODIES, *TITLES, *FOUND, *REPLIES} - {*LABELS}
+SAMES = _words("same match matching duplicate is_same is_match is_duplicate")
 LONG = 12
 """Words from which a text is somebody's own (a review, a message) rather than the copy of an ad."""
 
@@ -141,6 +146,16 @@ def classes(columns: Columns) -> list[Column]:
     return sorted(found, key=likely, reverse=True)
 
 
+def has_turns(c: Column) -> bool:
+    """Whether several people speak in its values, or it is called a dialogue and holds lists."""
+    return c.turns or (called(c, DIALOGUES) == 1 and (c.role == "list" or in_bars(c) > 0.5))
+
+
+def in_bars(c: Column) -> float:
+    """Share of the values with a `|` in them, which divides the items of a list."""
+    return sum("|" in v for v in c.sample) / max(len(c.sample), 1)
+
+
 def is_code(c: Column) -> bool:
     """Whether few whole numbers, far apart, name classes rather than count: 10, 1140, 2403, in many rows each."""
     return (
@@ -189,7 +204,9 @@ def pairs(columns: Columns) -> Iterator[tuple[list[str], list[str], float]]:
         both.sort(key=lambda p: -min(p[0].words, p[1].words) if p[0].role == "text" else 0)
         if both:
             yield [a.name for a, _ in both], [b.name for _, b in both], 0.86
-    elif len(found := [c for c in texts(columns) if not c.turns]) == 2:
+    elif twins := one_thing_twice(found := [c for c in texts(columns) if not c.turns]):
+        yield [twins[0].name], [twins[1].name], 0.72
+    elif len(found) == 2:
         a, b = found
         if (
             0.6 < (a.words + 0.5) / (b.words + 0.5) < 1.67
@@ -197,6 +214,13 @@ def pairs(columns: Columns) -> Iterator[tuple[list[str], list[str], float]]:
             and max(a.repeats, b.repeats) < 3
         ):
             yield [a.name], [b.name], 0.66
+
+
+def one_thing_twice(found: Sequence[Column]) -> tuple[Column, Column] | None:
+    """Two texts, and no more, that are called the same thing of two places: title_shop and title_supplier."""
+    named = [(c, words) for c in found for words in [set(_name_words(c.name))] if words & _SPOKEN and len(words) > 1]
+    twins = [(a, b) for i, (a, x) in enumerate(named) for b, y in named[i + 1 :] if x & y & _SPOKEN and not (x ^ y) & {*_SPOKEN, *QUERIES}]
+    return twins[0] if len(twins) == 1 else None
 
 
 def two_sides(columns: Columns) -> tuple[list[str], list[str]] | None:

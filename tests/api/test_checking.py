@@ -74,6 +74,8 @@ def test_without_a_kind_the_first_suggestion_is_checked() -> None:
     assert found[0].kind == "recommendation" and found[0].split.by == "time"
     result = mtl.check(log)
     assert result.suggestion == found[0] and result.usable and result.rows > 2 * len(log), "rows of histories, not of the log"
+    asked = mtl.check(log, "recommendation")
+    assert (asked.found, asked.columns, asked.rows, asked.suggestion) == (result.found, result.columns, result.rows, result.suggestion)
     with pytest.raises(mtl.ExperimentError, match="a table that suits no kind"):
         mtl.check(pd.DataFrame({"n": [1.5, 2.25, 3.75]}))
 

@@ -62,9 +62,9 @@ def test_lists_in_which_there_is_nothing_to_rank(query: str, grade: str, code: s
 def test_a_baseline_that_is_right_already() -> None:
     labels = [R.choice(["exchange", "delivery"]) for _ in range(800)]
     table = {"text": [f"{t} {label} please" for t, label in zip(said(800), labels, strict=True)], "label": labels}
-    assert {"saturated", "leak"} <= codes(table, "classification")
+    assert {"saturated", "leak_needed"} <= codes(table, "classification")
     table["label"] = [R.choice(["exchange", "delivery"]) for _ in range(800)]
-    assert not {"saturated", "leak"} & codes(table, "classification")
+    assert not {"saturated", "leak", "leak_needed"} & codes(table, "classification")
 
 
 def test_a_leak_names_the_column_to_leave_out_and_is_never_suggested() -> None:
@@ -85,6 +85,20 @@ def test_a_leak_names_the_column_to_leave_out_and_is_never_suggested() -> None:
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the real tables of ../shared/data are not here")
+def test_the_only_column_of_a_required_field_is_not_to_be_left_out() -> None:
+    r = Random(3)
+    same = [i % 2 for i in range(600)]
+    second = [
+        f"{'copy' if r.random() < (0.9 if s else 0.1) else 'other'} lamp" for s in same
+    ]  # few distinct texts that tell much, but not all
+    table = pa.table({"title_a": said(600), "title_b": second, "same": same})
+    columns = {"first": "title_a", "second": "title_b", "label": "same"}
+    (leak,) = (p for p in mtl.check(table, "matching", columns).found if p.code.startswith("leak_needed"))
+    assert (leak.column, leak.severity, leak.leave_out) == ("title_b", "info", None)
+    several = mtl.check(table, "classification", {"text": ["title_a", "title_b"], "label": "same"}).found
+    assert [p.leave_out for p in several if p.code == "leak"] == ["title_b"]
+
+
 def test_chinese_texts_with_an_english_encoder() -> None:
     found = [p for p in mtl.check(SHARED / "asap_reviews_zh" / "reviews.parquet").found if p.code == "tokenizer"]
     assert len(found) == 1 and "64%" in str(found[0].why) and "bge-small-zh" in str(found[0].remedy)

@@ -1,11 +1,15 @@
 """What is suggested for tables as people have them: the right kind first, and in its columns what a person would have chosen."""
 
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from mtl_core import check
 from mtl_core.config.suggestions import Suggestion, suggestions
 from mtl_core.data.read import read_table
 from tests.config.later_shapes import LATER
@@ -81,6 +85,8 @@ def test_shapes_of_public_tables(name: str) -> None:
     assert found.split.by in ((by,) if isinstance(by, str) else by)
     inputs = {c for field, names in found.columns.items() for c in names if field not in ("label", "group", "user", "list")}
     ids = "id Id qid review_id filename link customerID user_id user CustomerID train_id productid imageid pair_id example_id".split()  # noqa: SIM905
+    for s in suggestions(pa.table(columns), most=50):
+        assert not {*s.columns.get("label", ())} & {c for f, names in s.columns.items() if f != "label" for c in names}, "its own input"
     assert not inputs & {*ids}, "what only names a row is no input"
 
 
@@ -97,6 +103,106 @@ def test_few_products_and_queries_are_no_classes() -> None:
     canned = [f"Please try {w} and tell us whether it helped." for w in ("this", "that", "again", "later")]
     talks = pa.table({"question": [f"Why is my lamp {i} dark again?" for i in range(400)], "answer": [canned[i % 4] for i in range(400)]})
     assert "response_selection" in {s.kind for s in suggestions(talks)}
+
+
+def lists(n: int, item: Callable[[Random], str], most: int) -> list[list[str]]:
+    return [[item(r) for _ in range(r.randint(1, most))] for r in map(Random, range(n))]
+
+
+@pytest.mark.parametrize("most", [4, 2])
+@pytest.mark.parametrize("codes", [False, True])
+def test_the_columns_of_a_recommendation_as_the_readme_has_them(most: int, codes: bool) -> None:
+    r, n = Random(9), 400
+    item = (lambda r: f"p{r.randrange(90)}") if codes else lambda r: f"{r.choice(['red', 'old', 'blue'])} lamp {r.randrange(30)}"
+    rows = {"user": [f"u{i % 40}" for i in range(n)], "history": ["|".join(past) for past in lists(n, item, most)]}
+    table = pa.table(rows | {"item": [item(r) for _ in range(n)], "label": [r.randrange(2) for _ in range(n)]})
+    found = first(table)
+    assert (found.kind, found.columns) == ("recommendation", {name: [name] for name in ("user", "history", "item", "label")})
+
+
+@pytest.mark.parametrize("form", [json.dumps, list, " | ".join])
+@pytest.mark.parametrize("words", ["hi", "hello my lamp is broken since yesterday"])
+def test_the_columns_of_a_response_selection_as_the_readme_has_them(form: Callable[[list[str]], Any], words: str) -> None:
+    n = 400
+    talks = [form([f"{turn} {i}" for i, turn in enumerate(turns)]) for turns in lists(n, lambda r: f"{words} {r.randrange(999)}", 4)]
+    rows = {
+        "dialogue": talks,
+        "reply": [f"we send you a new one on day {i % 200}" for i in range(n)],
+        "label": [i * 7 % 3 % 2 for i in range(n)],
+    }
+    found = first(pa.table(rows))
+    assert (found.kind, found.columns) == ("response_selection", {name: [name] for name in rows})
+
+
+SPLITS = [
+    ("split", "0001200", {"0": "train", "1": "validation", "2": "test"}),
+    ("data_split", [0, 0, 1], {"0": "train", "1": "test"}),
+    ("is_test", [0, 0, 1], {"0": "train", "1": "test"}),
+    ("in_train_set", ["yes", "yes", "no"], {"no": "test", "yes": "train"}),
+    ("fold", ["tr", "tr", "va", "te"], None),
+    ("used_for", ["train", "train", "dev", "test"], None),
+]
+
+
+@pytest.mark.parametrize(("name", "values", "parts"), SPLITS)
+def test_a_given_split_is_used_and_never_a_label(name: str, values: Sequence[Any], parts: dict[str, str] | None) -> None:
+    r = Random(8)
+    n = 420
+    rows = {"message": [f"parcel {i} is {r.choice(['late', 'broken'])}" for i in range(n)], "intent": [r.choice("abc") for _ in range(n)]}
+    table = pa.table(rows | {name: [values[i * 31 % n % len(values)] for i in range(n)]})
+    for s in suggestions(table, most=50):
+        assert (s.split.by, s.split.column, s.split.values) == ("column", name, parts) and s.columns.get("label") != [name]
+    result = check(table)
+    assert result.usable and "split_left_out" not in {p.code for p in result.found}
+
+
+@pytest.mark.parametrize(("name", "values"), [("fold", "01234"), ("split", "1112223"), ("kfold_fold", [1, 2, 3])])
+def test_folds_and_numbers_that_say_no_part_are_no_label_either(name: str, values: Sequence[Any]) -> None:
+    table = {"message": [f"parcel {i} is late" for i in range(420)], "intent": [Random(i).choice("abc") for i in range(420)]}
+    for s in suggestions(pa.table(table | {name: [values[i % len(values)] for i in range(420)]}), most=50):
+        assert s.columns.get("label") != [name] and s.split.column != name
+
+
+def test_languages_that_are_spelled_like_parts_are_no_split() -> None:
+    table = {"message": [f"parcel {i} is late" for i in range(420)], "language": [("tr", "te")[i % 2] for i in range(420)]}
+    assert first(pa.table(table)).columns["label"] == ["language"]
+
+
+def test_only_a_time_that_every_row_has_and_that_does_not_say_the_label_divides() -> None:
+    r, n = Random(6), 400
+    click = [r.randrange(4) == 0 for _ in range(n)]
+    days = [f"2024-0{r.randint(1, 9)}-{r.randint(10, 28)}" for _ in range(n)]
+    table = {"message": [r.choice(["free parcel", "half price"]) for _ in range(n)], "hour": [r.randrange(24) for _ in range(n)]}
+    table |= {"click": [int(c) for c in click]}
+    late = sorted(days)
+    times = {
+        "clicked_at": [d if c else None for d, c in zip(days, click, strict=True)],  # only of clicked rows
+        "seen_on": [d if r.random() < 0.8 else "" for d in days],  # with gaps
+        "birthday": days,
+        "closed": [late[-1 - i % 50] if c else late[i % 100] for i, c in enumerate(click)],  # says the label
+        "valid_until": days,
+    }
+    for name, values in times.items():
+        assert first(pa.table(table | {name: values})).split_text == "by=stratified column=click", name
+    assert first(pa.table(table | times | {"shown_on": days})).split_text == "by=time column=shown_on"
+    taken = {"user_id": [f"u{i % 20}" for i in range(n)], "item_id": [f"p{i % 31}" for i in range(n)]}
+    taken["title"] = [f"red lamp {i % 31}" for i in range(n)]
+    assert "recommendation" not in {s.kind for s in suggestions(pa.table(taken | {"birthday": days}))}
+    assert first(pa.table(taken | {"birthday": days, "ordered": days})).split_text == "by=time column=ordered"
+
+
+@pytest.mark.parametrize(
+    "names", [("title_shop", "title_supplier", "duplicate"), ("text_a", "text_b", "same"), ("name_ours", "name_theirs", "match")]
+)
+@pytest.mark.parametrize("words", [("yes", "no"), ("same", "different"), ("match", "no match"), (1, 0)])
+def test_two_titles_of_the_same_sort_are_matched(names: tuple[str, str, str], words: tuple) -> None:
+    r = Random(4)
+    things = [f"{r.choice(['steel', 'wool', 'red'])} lamp number {i}" for i in range(120)]
+    rows = [(r.choice(things), r.choice(things), r.choice(words), r.uniform(5, 90), r.uniform(5, 90)) for _ in range(400)]
+    columns = dict(zip((*names, "price_shop", "price_supplier"), map(list, zip(*rows, strict=True)), strict=True))
+    found = first(pa.table(columns))
+    assert found.kind == "matching" and found.columns == {"first": [names[0]], "second": [names[1]], "label": [names[2]]}
+    assert found.split.by in ("stratified", "group") and check(pa.table(columns)).usable
 
 
 def test_a_label_is_no_input_an_id_no_label_and_tables_without_texts_have_one() -> None:

@@ -36,6 +36,22 @@ def test_what_is_no_time(text: str) -> None:
     assert (found.values.to_pylist(), found.wrong.tolist()) == ([NOON, None], [False, True])
 
 
+@pytest.mark.parametrize("clock", ["", " 10:00:00"])
+@pytest.mark.parametrize("day", ["2024-02-30", "2023-02-29", "2024-04-31"])
+def test_a_day_that_does_not_exist_is_no_other_day(day: str, clock: str) -> None:
+    """Also where all values of a column are written in the usual way, which is read at once."""
+    found = as_times(pa.array([f"2024-02-29{clock}", None, f"{day}{clock}"]))
+    hour = 10 if clock else 0
+    assert (found.values.to_pylist(), found.wrong.tolist()) == ([datetime(2024, 2, 29, hour), None, None], [False, False, True])
+
+
+@given(st.lists(st.datetimes(datetime(1000, 1, 1), datetime(9999, 1, 1)), min_size=1), st.booleans())
+def test_plain_times_are_read_as_python_does(moments: list[datetime], with_clock: bool) -> None:
+    form = "%Y-%m-%d %H:%M:%S" if with_clock else "%Y-%m-%d"
+    found = as_times(pa.array([m.strftime(form) for m in moments]))
+    assert found.values.to_pylist() == [datetime.strptime(m.strftime(form), form) for m in moments] and not found.wrong.any()
+
+
 def test_twelve_oclock() -> None:
     found = as_times(pa.array(["1/13/2024 12:30 AM", "1/13/2024 1:30 AM", "1/13/2024 12:30 PM", "1/13/2024 11:30 PM"]))
     assert [t.hour for t in found.values.to_pylist()] == [0, 1, 12, 23]

@@ -4,19 +4,34 @@ from collections.abc import Iterator
 
 from mtl_core.base.messages import message
 from mtl_core.data.profile import Columns, named_time
-from mtl_core.tasks.suiting import CLICKS, HISTORIES, ITEMS, LABELS, LONG, RATINGS, TITLES, USERS, Proposal, best, called, texts
+from mtl_core.tasks.suiting import (
+    CLICKS,
+    HISTORIES,
+    ITEMS,
+    LABELS,
+    LONG,
+    NO_TIMES,
+    RATINGS,
+    TITLES,
+    USERS,
+    Proposal,
+    best,
+    called,
+    has_turns,
+    in_bars,
+    texts,
+)
 
 
 def suits(columns: Columns) -> Iterator[Proposal]:
     flags, lists = columns.of("flag"), columns.of("list")
-    lists += [
-        c for c in columns.of("text", "category") if called(c, HISTORIES) == 1 and sum("|" in v for v in c.sample) > 0.5 * len(c.sample)
-    ]
+    lists += [c for c in columns.of("text", "category", "id", "key") if called(c, HISTORIES) == 1 and in_bars(c) > 0.1]
     for past in lists:
-        items = [c for c in columns.of("text", "category") if c.name != past.name]
+        items = [c for c in columns.of("text", "category") if c.name != past.name and called(c, USERS) < 1]
+        items = items or [c for c in columns.of("id") if c.name != past.name and called(c, ITEMS) == 1]
         item = best(items, ("item", "title", "product", "description", "candidate", *ITEMS))
         label = best(flags, (*LABELS, *CLICKS))
-        if item and label and not past.turns and item.words < LONG:
+        if item and label and not has_turns(past) and item.words < LONG:
             user = next((c for c in columns.all if called(c, USERS) and c.role in ("id", "key", "category", "number")), None)
             more = {"user": [user.name]} if user else {}
             why = message(
@@ -38,6 +53,7 @@ def suits(columns: Columns) -> Iterator[Proposal]:
 def _log(columns: Columns) -> Iterator[Proposal]:
     """Who, what, when: two columns of things that come again, and a time."""
     times = columns.of("time") or [c for c in columns.of("number") if named_time(c.name) or called(c, ("order_number", "seq", "sequence"))]
+    times = [c for c in times if c.filled >= 0.98 * c.rows and not called(c, NO_TIMES)]
     things = [
         c for c in columns.of("id", "key") if c.name not in {t.name for t in times} and not called(c, ("row", "index", "log", "event"))
     ]
