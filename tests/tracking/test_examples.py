@@ -11,6 +11,7 @@ from mtl_core.config.tables import store
 from mtl_core.evaluation.predictions import About, PredictedRows, write_predictions
 from mtl_core.tracking import examples
 from mtl_core.tracking.runs import Run, RunError, create_run
+from mtl_core.tracking.table_rows import places
 
 EXPERIMENT = experiment_from_yaml("""
 name: mood
@@ -74,6 +75,20 @@ def test_a_row_as_the_form_takes_it(found: Run) -> None:
     assert examples.example(found, "mood", 12).values["categories"] == [None]
     with pytest.raises(RunError, match="no row 40"):
         examples.example(found, "mood", 40)
+
+
+def test_a_row_is_called_as_an_editor_counts_its_lines(workspace: Workspace, tmp_path: Path) -> None:
+    """From 1, with the header and the lines within a cell, in the part's own file: as `check` says it."""
+    (tmp_path / "t.csv").write_text('title,body,mood,shop,price\na,"x\ny",a,7,1\nc,d,b,7,2\n', encoding="utf-8")
+    (tmp_path / "v.csv").write_text("title,body,mood,shop,price\ne,f,b,7,3\n", encoding="utf-8")
+    values = EXPERIMENT.model_dump(mode="json")
+    values["data"]["t"]["split"] = {"by": "files", "validation_file": "v.csv"}
+    made = create_run(parts := experiment_from_dict(values), workspace, tmp_path)
+    dataset = store(parts, "t", workspace, tmp_path, False)
+    made.status["datasets"] = {"t": dataset.hash}
+    assert places(made, "mood", [2, 0, 1]).values.tolist() == [["t/validation", 2], ["t", 2], ["t", 4]]
+    row = examples.example(made, "mood", 2)
+    assert (row.file, row.line, row.values["text"]) == ("t/validation", 2, ["e", "f"])
 
 
 def test_a_row_of_masked_words_hides_one_and_says_which(workspace: Workspace, tmp_path: Path) -> None:
