@@ -41,8 +41,8 @@ def has_examples(run: Run, task: str) -> bool:
 def choose_row(run: Run, task: str, wanted: Wanted, seed: int) -> int:
     """A row of the test split, where the run has one, else of validation; drawn by `seed`.
 
-    What is right the kind says (`Report.right`); of others (rankings, numbers) right are the fifth of the rows with the lowest loss, wrong
-    those with the highest. Raises RunError: no predictions were kept; no row is as wanted.
+    What is right the kind says (`Report.right`); of others (rankings, numbers) right are the fifth of the rows nearest to their labels
+    (`Report.misses`), wrong the farthest. Raises RunError: no predictions were kept; no row is as wanted.
     """
     kind = KINDS[run.tasks[task].kind]
     part = next((p for p in ("test", "validation") if predictions_file(run.folder, task, p).is_file()), None)
@@ -53,9 +53,11 @@ def choose_row(run: Run, task: str, wanted: Wanted, seed: int) -> int:
     if wanted != "any" and kind.report.right_means:
         found = np.flatnonzero(kind.report.right(kept.scores, kept.labels, dict(about.spec)) == (wanted == "right"))
     elif wanted != "any":
-        by_loss = np.argsort(kept.losses, kind="stable")
-        fifth = max(1, len(by_loss) // 5)
-        found = by_loss[:fifth] if wanted == "right" else by_loss[-fifth:]
+        misses = kind.report.misses(kept.scores, kept.labels, kept.losses)
+        nearest = np.argsort(misses, kind="stable")
+        fifth = max(1, len(nearest) // 5)
+        found = nearest[:fifth] if wanted == "right" else nearest[-fifth:]
+        found = found if wanted == "right" else found[misses[found] > 0]
     if not len(found):
         every = message("All {n} evaluated rows of the task “{task}” were answered right.", n=len(kept.rows), task=task)
         none = message("None of the {n} evaluated rows of the task “{task}” was answered right.", n=len(kept.rows), task=task)

@@ -57,6 +57,21 @@ def test_a_wrong_row_that_is_not_there_is_said(found: Run) -> None:
         examples.choose_row(found, "mood", "wrong", 0)
 
 
+def test_a_number_is_predicted_badly_by_what_is_shown(workspace: Workspace, tmp_path: Path) -> None:
+    """The loss is of the number before it is clipped: 1 of 1 star has the highest. All right: none is bad."""
+    task = {"kind": "regression", "data": "t", "columns": {"text": "text", "label": "stars"}}
+    made = create_run(experiment_from_dict({"data": {"t": {"file": "t.csv"}}, "tasks": {"stars": task}}), workspace, tmp_path)
+    about, rows, labels = About("stars", "regression", "test", 5, {}), np.arange(3), np.array([1.0, 3.0, 5.0])
+    for scores, bad in ((np.array([1, 2.5, 5], np.float32), 1), (np.array([1, 3, 5], np.float32), None)):
+        losses = np.array([9, 1, 0.5], np.float32)
+        write_predictions(made.folder, about, [PredictedRows(rows, scores, labels, None, losses, scores.tolist())])
+        if bad is not None:
+            assert {examples.choose_row(made, "stars", "wrong", seed) for seed in range(4)} == {bad}
+        else:
+            with pytest.raises(RunError, match="All 3 evaluated rows"):
+                examples.choose_row(made, "stars", "wrong", 0)
+
+
 def test_without_kept_predictions(found: Run, workspace: Workspace, tmp_path: Path) -> None:
     other = create_run(EXPERIMENT, workspace, tmp_path)
     assert not examples.has_examples(other, "mood")

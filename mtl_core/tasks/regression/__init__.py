@@ -57,6 +57,10 @@ class RegressionReport(Report):
     def weighed(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> weighed.Spearman:
         return weighed.Spearman(scores.astype(np.float64), labels)
 
+    def misses(self, scores: np.ndarray, labels: np.ndarray, losses: np.ndarray) -> np.ndarray:
+        """The loss is of numbers that are not clipped."""
+        return np.abs(scores.astype(np.float64) - labels)
+
     def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
         scores, labels = scores.astype(np.float64), labels.astype(np.float64)
         by_truth = [
