@@ -83,7 +83,7 @@ def _ask(task: str, predictor: "Predictor", values: dict[str, Any], names: Mappi
 
 def _answer(run: Run, predictor: "Predictor", task: str, place: str, state: dict[str, Any], _: Translate) -> None:
     asked = [cell for v in state["question"].values() for cell in (v if isinstance(v, list) else [v]) if cell not in (None, "")]
-    said = " · ".join(f"{cell:g}" if isinstance(cell, float) else str(cell) for cell in asked)
+    said = " · ".join(map(str, asked))
     st.caption(_("Asked: {question}").format(question=plain(_short(said))))
     if found := state.get("example"):
         if (why := state.get("wanted", "any")) != "any":
