@@ -44,6 +44,12 @@ def show(run: Run, _: Translate) -> None:
     nothing_to_gain(run, tasks, _)
     known = {} if now.state.live else _known(run.folder, run.tested, run)
     metrics(run, tasks, known, _)
+    best = now.series.best.step if now.series.best else run.result().get("best_step")
+    if best is not None:
+        where = _(
+            "Best: at step {step:,} of {total:,}, the run's best for all tasks together; a star on a curve is at that task's own best."
+        )
+        st.caption(where.format(step=best, total=run.status.get("n_steps", best)))
     for remark in filter(None, (paired.too_good(run, task, found) for task, found in known.items())):
         st.caption(plain(remark.text(_)))
     seen(now.series.seen, _)

@@ -213,6 +213,7 @@ def test_a_finished_run_shows_its_results(opened: Open, finished: Run) -> None:
     at = opened("train", run=finished.id, view="results")
     results = next(d.value for d in at.dataframe if "Metric" in d.value)
     assert set(results["Task"]) == {"intent", "search"}
+    assert any(c.value.startswith("Best: at step 10 of 10, the run's best for all tasks together") for c in at.caption)
     assert {"Curves", "Conflicts", "Results", "Alone or together", "Log", "intent"} == {tab.label for tab in at.tabs}
     assert not [b for b in at.button if b.key in ("stop", "pause", "resume")]
 
