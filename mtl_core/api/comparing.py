@@ -65,9 +65,9 @@ class RunComparison:
         Multiple Test Procedure" (1979). See `mtl_core.evaluation.bootstrap`.
 
         Columns: task; metric; split; run; seeds; baseline, value (its metric and the run's, on the rows that both have); difference
-        (value less baseline); low, high (of its 95 % interval); p (two-sided, by Holm's procedure over the tasks); verdict (better,
-        worse, no significant difference, unknown); n_rows; n_units (what was drawn: rows, lists or groups); why (of unknown). Missing:
-        nothing can be said.
+        (value less baseline); low, high (of its 95 % interval; missing where no draw of the rows differs from another); p
+        (two-sided, by Holm's procedure over the tasks); verdict (better, worse, no significant difference, unknown); n_rows; n_units (what
+        was drawn: rows, lists or groups); why (of unknown). Missing: nothing can be said.
         """
         rows = [
             {
@@ -79,8 +79,8 @@ class RunComparison:
                 "baseline": mean(one.found.first) if one.found else None,
                 "value": mean(one.found.second) if one.found else None,
                 "difference": one.found.value if one.found else None,
-                "low": one.found.low if one.found else None,
-                "high": one.found.high if one.found else None,
+                "low": one.found.low if one.found and not one.found.alike else None,
+                "high": one.found.high if one.found and not one.found.alike else None,
                 "p": one.p,
                 "verdict": one.verdict.value,
                 "n_rows": one.found.n_rows if one.found else 0,

@@ -128,7 +128,8 @@ def _parser() -> argparse.ArgumentParser:
         'left out. Columns: {"title": "red shoe", "brand": "Zentrik", "price": 3.5}. Fields: {"text": "red shoe", "categories": '
         '["Zentrik"], "numbers": [3.5]}, where several categories or numbers stand in a list, a value a column in the order of the '
         "experiment file. A number is one of JSON, or a text as in the table: “1.234” is read with the decimal sign that its column had "
-        "in training. null is a missing value; a category that training did not know is marked in the answer as unseen."
+        "in training. null is a missing value, an empty line or null in place of a row an error; a category that training did not know is "
+        "marked in the answer as unseen."
     )
     predict.add_argument("run", metavar="RUN")
     predict.add_argument("--task", required=True)
@@ -274,16 +275,22 @@ def _predict(args: argparse.Namespace, workspace: Workspace) -> int:
         rows.clear()
 
     try:
+        blank = 0  # a line between rows without one of its own: each line has its answer
         for number, line in enumerate(sys.stdin.buffer, 1):
+            if not line.strip():
+                blank = blank or number
+                continue
             try:
-                row = json.loads(line.decode("utf-8-sig")) if line.strip() else None
-                if row is not None and not isinstance(row, dict):
-                    raise ValueError("not an object of field → value")
+                if blank:
+                    number = blank
+                    raise ValueError("empty; every line should be a row, so that each has its answer")
+                row = json.loads(line.decode("utf-8-sig"))
+                if not isinstance(row, dict):
+                    raise ValueError(f"should be an object of field → value. Found {line.decode('utf-8-sig').strip()[:80]}")
             except ValueError as error:
                 answer()
                 raise InputLineError(number, str(error)) from error
-            if row is not None:
-                rows.append((number, rows_of(predictor, args.task, row)[0][0]))
+            rows.append((number, rows_of(predictor, args.task, row)[0][0]))
             if len(rows) >= _ROWS_AT_ONCE:
                 answer()
         answer()

@@ -24,3 +24,9 @@ def in_file(lines: Lines, part: int) -> Lines:
 def place(lines: Lines) -> tuple[Lines, Lines]:
     """(the part's number in `PARTS`, the line in its file); the inverse of `in_file`."""
     return lines // _FILE, lines % _FILE
+
+
+def file_and_line(file: str, line: int) -> tuple[str, int]:
+    """The file as people are told it, and the line in it: "orders" becomes "orders/validation", where that part is a file of its own."""
+    part, in_part = place(int(line))
+    return (f"{file}/{PARTS[part]}" if part else file), in_part

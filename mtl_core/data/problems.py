@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from mtl_core.base.messages import Message, Translate, message
-from mtl_core.data.places import PARTS, place
+from mtl_core.data.places import file_and_line
 
 
 class Severity(StrEnum):
@@ -21,7 +21,7 @@ class Severity(StrEnum):
 class Problem:
     """One finding. `code` is stable (tests, links); `line` counts from 1 in the file as an editor shows it.
 
-    A line as `_line` has it says the file too: "orders" becomes "orders/validation", where that part is a file of its own.
+    A line as `_line` has it says the file too (`places.file_and_line`).
     """
 
     severity: Severity
@@ -35,10 +35,9 @@ class Problem:
 
     def __post_init__(self) -> None:
         if self.file is not None and self.line is not None:
-            part, line = place(self.line)
-            if part:
-                object.__setattr__(self, "file", f"{self.file}/{PARTS[part]}")
-                object.__setattr__(self, "line", line)
+            file, line = file_and_line(self.file, self.line)
+            object.__setattr__(self, "file", file)
+            object.__setattr__(self, "line", line)
 
     @property
     def leave_out(self) -> str | None:

@@ -55,6 +55,11 @@ class Difference:
         return len(self.first) + len(self.second) > 2
 
     @property
+    def alike(self) -> bool:
+        """Whether no draw of the rows differs from another, so that there is no interval: nothing differs, or everything does."""
+        return self.low == self.high
+
+    @property
     def known(self) -> bool:
         return not math.isnan(self.p)
 

@@ -2,8 +2,9 @@
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,12 @@ from mtl_core.runtime.lanes import Lanes
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import Field, TaskKind, columns_of
 from mtl_core.tasks.common import category_columns
+from mtl_core.tasks.extras import KNOWLEDGE
 from mtl_core.tasks.features import UNSEEN, known_codes
 from mtl_core.tasks.naming import named
 
 BLOCK_ROWS = 4096
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class Predictor:
@@ -52,6 +55,12 @@ class Predictor:
     def columns(self, task: str) -> dict[str, list[str]]:
         """Field → the columns that were mapped to it; one value each is wanted where there are several categories or numbers."""
         return columns_of(self.kinds[task].fields, self.experiment.tasks[task].columns)
+
+    def decimals(self, task: str) -> dict[str, list[str]]:
+        """Field of type number → the decimal sign that each of its columns was read with in training; "": not known."""
+        found = self._specs[task].get("decimals") or {}  # checkpoints of older programs do not say
+        columns = self.columns(task)
+        return {f.name: found.get(f.name) or [""] * len(columns[f.name]) for f in self.fields(task) if f.type == "number"}
 
     def choices(self, task: str) -> dict[str, list[list[str]]]:
         """Field of type category → the values seen in training, one list a column."""
@@ -145,19 +154,19 @@ class Predictor:
 
     def _table(self, task: str, rows: Sequence[Mapping[str, Any]], before: int = 0) -> pa.Table:
         """Rows as a table with one typed column a field. before: how many rows came before these, for messages."""
-        fields, columns, decimals = {f.name: f for f in self.fields(task)}, self.columns(task), self._specs[task].get("decimals", {})
+        fields, columns, decimals = {f.name: f for f in self.fields(task)}, self.columns(task), self.decimals(task)
         ignored = {f.name for f in self.kinds[task].fields} - set(fields)
         for i, row in enumerate(rows, before + 1):
             for name in row:
                 if name not in fields and name not in ignored:
-                    wanted = ", ".join(f if columns[f] == [f] else f"{f} ({', '.join(columns[f])})" for f in fields)
+                    wanted = ", ".join(_called(f, columns[f]) for f in fields)
                     raise InputError(
                         message("Row {row} has an unknown field “{field}”. Expected: {wanted}.", row=i, field=_shown(name), wanted=wanted)
                     )
         arrays = {}
         for name, field in fields.items():
-            signs = decimals.get(name) or [""] * len(columns[name])  # checkpoints of older programs do not say
-            values = [_value(row.get(name), field, signs, i) for i, row in enumerate(rows, before + 1)]
+            known = dict(zip(columns[name], decimals.get(name, [""] * len(columns[name])), strict=True))
+            values = [_value(row.get(name), field, known, i) for i, row in enumerate(rows, before + 1)]
             arrays[name] = pa.array(values, _arrow_type(field))
         return pa.table(arrays)
 
@@ -167,8 +176,16 @@ def _arrow_type(field: Field) -> pa.DataType:
     return pa.list_(single) if field.type == "texts" or (field.many and field.type in ("category", "number")) else single
 
 
-def _value(value: Any, field: Field, decimals: Sequence[str], row: int) -> Any:
-    """A person's value as the field's type wants it, read as a cell of a table is. decimals: of each column, its decimal sign or ""."""
+def _called(name: str, columns: Collection[str]) -> str:
+    """A field, with the person's own columns for it."""
+    return name if list(columns) == [name] else f"{name} ({', '.join(columns)})"
+
+
+def _value(value: Any, field: Field, columns: Mapping[str, str], row: int) -> Any:
+    """A person's value as the field's type wants it, read as a cell of a table is. columns: each with its decimal sign, or ""."""
+    of_column = [replace(field, name=_called(field.name, [column])) for column in columns]  # as messages call them
+    knowledge, decimals = field.name == KNOWLEDGE, list(columns.values())
+    field = replace(field, name=_called(field.name, columns))
     if field.type == "texts":
         return _texts(value, field, row)
     if field.many and field.type in ("category", "number"):
@@ -183,10 +200,12 @@ def _value(value: Any, field: Field, decimals: Sequence[str], row: int) -> Any:
                     width=len(decimals),
                 )
             )
-        return [_single(v, field, row, sign) for v, sign in zip(values, decimals, strict=True)]
-    if isinstance(value, dict) or (isinstance(value, (list, tuple)) and any(isinstance(v, (dict, list, tuple)) for v in value)):
+        return [_single(*one[:2], row, one[2]) for one in zip(values, of_column, decimals, strict=True)]
+    if knowledge and (
+        isinstance(value, dict) or (isinstance(value, (list, tuple)) and any(isinstance(v, (dict, list, tuple)) for v in value))
+    ):
         value = json.dumps(value, ensure_ascii=False)  # what is known, as a file has it
-    if isinstance(value, (list, tuple)):  # a value of each column
+    if isinstance(value, (list, tuple)) and (knowledge or len(value) == len(columns)):  # a value of each column
         value = " ".join(said for v in value if (said := _single(v, field, row)))
     single = _single(value, field, row, decimals[0])
     if field.type == "text" and field.required and (single is None or is_blank(pa.array([single]))[0]):
@@ -216,6 +235,10 @@ def _texts(value: Any, field: Field, row: int) -> list[str]:
 def _single(value: Any, field: Field, row: int, decimal: str = "") -> Any:
     if value is None or value == "" or (isinstance(value, float) and value != value):
         return None
+    if field.type != "number" and isinstance(value, (dict, list, tuple)):
+        raise InputError(
+            message("Row {row}, field “{field}”: expected a text, found {found}.", row=row, field=field.name, found=_shown(value))
+        )
     if field.type != "number":  # spelled as a JSON file has it
         text = _encoded(json.dumps(value) if isinstance(value, bool) else str(value), field, row)
         return as_class(pa.array([text]))[0].as_py() if field.type == "category" else text
@@ -235,7 +258,12 @@ def _single(value: Any, field: Field, row: int, decimal: str = "") -> Any:
                 found=value,
             )
         )
-    return found.values[0].as_py()
+    number: float | None = found.values[0].as_py()
+    if number is not None and abs(number) > _LARGEST:
+        raise InputError(
+            message("Row {row}, field “{field}”: {found} is too large a number.", row=row, field=field.name, found=_shown(value))
+        )
+    return number
 
 
 def _encoded(text: str, field: Field, row: int) -> str:

@@ -19,7 +19,7 @@ class Differing:
     """rows: one each, the surest first. Columns: row (its number in the table), first, second (their answers, classes called as people do),
     confidence (of the surer, in [0, 1]; missing where the kind has none), who (Who: whose answer is right, or nearer to the label).
 
-    n: rows that both runs answered. exact: whether `who` says what is right; else it says whose loss is lower."""
+    n: rows that both runs answered. exact: whether `who` says what is right; else it says who is nearer (`Report.misses`)."""
 
     rows: pd.DataFrame
     n: int
@@ -41,7 +41,11 @@ def differing(first: Run, second: Run, task: str, split: str) -> Differing:
         called = [_said(answer) for answer in answers] if names else kept.answers
         shown.append(pd.Series(called, kept.rows, dtype=object))
         sure.append(pd.Series(confidence, kept.rows, dtype=np.float64))
-        sides.append(pd.DataFrame({"answer": pd.Series(kept.answers, dtype=object), "loss": kept.losses}).set_index(kept.rows))
+        sides.append(
+            pd.DataFrame(
+                {"answer": pd.Series(kept.answers, dtype=object), "loss": kind.report.misses(kept.scores, kept.labels, kept.losses)}
+            ).set_index(kept.rows)
+        )
     both = sides[0].add_suffix("_1").join(sides[1].add_suffix("_2"), how="inner")
     loss = both["loss_2"] - both["loss_1"]
     if exact:

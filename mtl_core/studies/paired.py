@@ -25,8 +25,8 @@ from mtl_core.data.problems import DataError
 from mtl_core.data.store import load_dataset
 from mtl_core.evaluation.bootstrap import LEAST_UNITS, N_DRAWS, N_SLOW_DRAWS, Difference, draws, paired_difference
 from mtl_core.evaluation.predictions import About, PredictedRows, load_predictions, predictions_file
-from mtl_core.evaluation.statistics import CONFIDENCE, holm
-from mtl_core.evaluation.weighed import Weighed
+from mtl_core.evaluation.statistics import CONFIDENCE, exact_interval, holm
+from mtl_core.evaluation.weighed import Ratio, Weighed
 from mtl_core.studies.compare import Group, Part, incomparable, result_of
 from mtl_core.tasks import KINDS, higher_is_better
 from mtl_core.tasks.base import TaskKind
@@ -87,6 +87,8 @@ class Change:
             return self.why or message("not known")
         if not self.found.known:
             return message("too few rows to say: {n}", n=self.found.n_units)
+        if self.found.alike and self.found.value == 0:
+            return message("the same on all rows ({n:,})", n=self.found.n_rows)
         if self.verdict is Verdict.BETTER:
             return message("better")
         if self.verdict is Verdict.WORSE:
@@ -185,7 +187,10 @@ def measure(pair: Pair, workspace: Workspace) -> Difference:
 def interval(run: Run, task: str, part: Part, workspace: Workspace) -> tuple[float, float] | None:
     """How well the main metric of one run is known: the middle 95 % of bootstrap draws of the rows that it keeps (`evaluation.bootstrap`).
 
-    None: it keeps no predictions, there are too few rows, or so many that it would take long; a metric that takes long to compute.
+    Where every row is right, or every one wrong, no draw differs from another: then the exact interval of a share.
+
+    None: it keeps no predictions, there are too few rows, or so many that it would take long; a metric that takes long to compute; one
+    that is the same in all draws and no share.
     """
     itself = Group(run.name, (run,))
     pair = Pair(task, KINDS[run.tasks[task].kind], itself, itself, part)
@@ -205,7 +210,18 @@ def interval(run: Run, task: str, part: Part, workspace: Workspace) -> tuple[flo
     found = np.concatenate([weighed(weights) for weights in draws(units, N_SLOW_DRAWS)])
     tail = (1 - CONFIDENCE) / 2
     low, high = map(float, np.nanquantile(found, (tail, 1 - tail))) if np.isfinite(found).any() else (math.nan, math.nan)
+    if low == high:
+        return _of_share(weighed, units, low)
     return (low, high) if math.isfinite(low) else None
+
+
+def _of_share(weighed: Weighed, units: np.ndarray, value: float) -> tuple[float, float] | None:
+    """Of a metric that is a share of equal units, all of which hit, or none."""
+    if not isinstance(weighed, Ratio) or value not in (0, 1):
+        return None
+    sizes = np.bincount(np.unique(units, return_inverse=True)[1], weighed.below)
+    sizes = sizes[sizes > 0]
+    return exact_interval(int(value) * len(sizes), len(sizes)) if len(np.unique(sizes)) == 1 else None
 
 
 def known_tests(run: Run, workspace: Workspace) -> dict[str, tuple[float, float]]:

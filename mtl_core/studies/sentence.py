@@ -103,5 +103,9 @@ def _tasks(found: Sequence[Change], most: int | None = None) -> Message:
 def _task(change: Change) -> Message | None:
     if change.found is None:
         return None
+    if change.found.alike and change.found.value == 0:
+        return message("{task} the same on all rows", task=change.pair.task)
     value, low, high = (points(number) for number in (change.found.value, change.found.low, change.found.high))
+    if change.found.alike:
+        return message("{task} {value:+.1f} points", task=change.pair.task, value=value)
     return message("{task} {value:+.1f} points ({low:+.1f} to {high:+.1f})", task=change.pair.task, value=value, low=low, high=high)

@@ -275,6 +275,10 @@ class Report(ABC):
         `evaluation.weighed.Ratio` wherever it is one. None: a comparison calls `evaluate` for each of fewer draws."""
         return None
 
+    def misses(self, scores: np.ndarray, labels: np.ndarray, losses: np.ndarray) -> np.ndarray:
+        """(R,) ≥ 0: how far each row's answer, as it is shown, is from its label, where rows are not right or wrong. losses: (R,)."""
+        return losses
+
     def clusters(self, groups: np.ndarray | None) -> np.ndarray | None:
         """(R,) int: rows of one number are not independent of each other, and are drawn together when it is asked how well a metric is
         known; None: every row is by itself."""

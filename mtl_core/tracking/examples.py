@@ -15,17 +15,20 @@ from mtl_core.tasks import KINDS, common
 from mtl_core.tasks.base import columns_of
 from mtl_core.tasks.naming import named
 from mtl_core.tracking.runs import Run, RunError
-from mtl_core.tracking.table_rows import table_rows
+from mtl_core.tracking.table_rows import places, table_rows
 
 Wanted = Literal["any", "right", "wrong"]
 
 
 @dataclass(frozen=True)
 class Example:
-    """row: its number in the table, from 0. values: field → what was in each of its columns (a text, a number, a list of texts, None).
-    labels: column → what the table says is right, as it is written there; of an empty label what that means, to be translated."""
+    """row: its number in the table, from 0; file, line: where a person finds it (`table_rows.places`). values: field → what was in each of
+    its columns (a text, a number, a list of texts, None). labels: column → what the table says is right, as it is written there; of an
+    empty label what that means, to be translated."""
 
     row: int
+    file: str
+    line: int
     values: dict[str, list[Any]]
     labels: dict[str, str]
 
@@ -38,8 +41,8 @@ def has_examples(run: Run, task: str) -> bool:
 def choose_row(run: Run, task: str, wanted: Wanted, seed: int) -> int:
     """A row of the test split, where the run has one, else of validation; drawn by `seed`.
 
-    What is right the kind says (`Report.right`); of others (rankings, numbers) right are the fifth of the rows with the lowest loss, wrong
-    those with the highest. Raises RunError: no predictions were kept; no row is as wanted.
+    What is right the kind says (`Report.right`); of others (rankings, numbers) right are the fifth of the rows nearest to their labels
+    (`Report.misses`), wrong the farthest. Raises RunError: no predictions were kept; no row is as wanted.
     """
     kind = KINDS[run.tasks[task].kind]
     part = next((p for p in ("test", "validation") if predictions_file(run.folder, task, p).is_file()), None)
@@ -50,9 +53,11 @@ def choose_row(run: Run, task: str, wanted: Wanted, seed: int) -> int:
     if wanted != "any" and kind.report.right_means:
         found = np.flatnonzero(kind.report.right(kept.scores, kept.labels, dict(about.spec)) == (wanted == "right"))
     elif wanted != "any":
-        by_loss = np.argsort(kept.losses, kind="stable")
-        fifth = max(1, len(by_loss) // 5)
-        found = by_loss[:fifth] if wanted == "right" else by_loss[-fifth:]
+        misses = kind.report.misses(kept.scores, kept.labels, kept.losses)
+        nearest = np.argsort(misses, kind="stable")
+        fifth = max(1, len(nearest) // 5)
+        found = nearest[:fifth] if wanted == "right" else nearest[-fifth:]
+        found = found if wanted == "right" else found[misses[found] > 0]
     if not len(found):
         every = message("All {n} evaluated rows of the task “{task}” were answered right.", n=len(kept.rows), task=task)
         none = message("None of the {n} evaluated rows of the task “{task}” was answered right.", n=len(kept.rows), task=task)
@@ -67,6 +72,7 @@ def example(run: Run, task: str, row: int) -> Example:
         cells = table_rows(run, task, [row]).iloc[0]
     except IndexError as error:
         raise RunError(message("The table of the task “{task}” has no row {row}.", task=task, row=row)) from error
+    ((file, line),) = places(run, task, [row]).to_numpy()
     fields = KINDS[config.kind].fields
     columns = columns_of(fields, config.columns)
     given = {f.name: f for f in fields if f.name in columns}
@@ -76,12 +82,12 @@ def example(run: Run, task: str, row: int) -> Example:
     values = {name: [_value(cells.get(c), given[name].type, signs.get(c, "")) for c in columns[name]] for name in asked}
     if blanked := blanked_slot(run, task):
         hidden = _blank(values[blanked], np.random.default_rng(row))
-        return Example(row, values, {columns[blanked][i]: word for i, word in hidden.items()})
+        return Example(row, file, line, values, {columns[blanked][i]: word for i, word in hidden.items()})
     said = [c for name, f in given.items() if name not in asked and f.type != "group" for c in columns[name]]
     empty = KINDS[config.kind].report.said_by_no_label(config.options)
     label = next((columns[f.name] for f in fields if f.type == "label" and f.required), []) if empty else []
     labels = {c: _text(cells.get(c)) or (empty if c in label else "") for c in said}
-    return Example(row, values, {c: text for c, text in labels.items() if text})
+    return Example(row, file, line, values, {c: text for c, text in labels.items() if text})
 
 
 def labels_called(run: Run, task: str, labels: Mapping[str, str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import columns_of
 from mtl_core.tracking.examples import labels_called
 from mtl_core.tracking.runs import Run, RunError
-from mtl_core.tracking.table_rows import table_rows
+from mtl_core.tracking.table_rows import places, table_rows
 from pages.parts import cells
 from pages.parts.frame import language
 from pages.parts.text import plain
@@ -116,7 +116,10 @@ def _with_texts(
     columns = columns_of(KINDS[config.kind].fields, config.columns)
     order = [c for field, several in columns.items() if field != "label" for c in several] + list(columns.get("label", []))
     texts = table_rows(run, task, rows["row"].to_numpy())
-    table = pd.DataFrame({_("Row"): rows["row"].to_numpy()})
+    at = places(run, task, rows["row"].to_numpy())
+    table = pd.DataFrame({_("Line"): at["line"].to_numpy()})
+    if (at["file"] != run.tasks[task].data).any():  # the parts of the split are files of their own
+        table.insert(0, _("File"), at["file"].to_numpy())
     for column in dict.fromkeys(c for c in order if c in texts.columns):
         table[column] = texts[column].map(_cell).to_numpy()
         if column in columns.get("label", ()):

@@ -83,7 +83,7 @@ def _ask(task: str, predictor: "Predictor", values: dict[str, Any], names: Mappi
 
 def _answer(run: Run, predictor: "Predictor", task: str, place: str, state: dict[str, Any], _: Translate) -> None:
     asked = [cell for v in state["question"].values() for cell in (v if isinstance(v, list) else [v]) if cell not in (None, "")]
-    said = " · ".join(f"{cell:g}" if isinstance(cell, float) else str(cell) for cell in asked)
+    said = " · ".join(map(str, asked))
     st.caption(_("Asked: {question}").format(question=plain(_short(said))))
     if found := state.get("example"):
         if (why := state.get("wanted", "any")) != "any":
@@ -114,13 +114,13 @@ def _said_by_the_table(run: Run, task: str, found: examples.Example, kind: TaskK
         text = _(text) if text == empty else text
         return f"**{plain(_short(text))}**" if name is None else f"**{plain(_short(name))}** ({plain(_short(text))})"
 
-    row = f"{found.row:,}"
+    at = {"file": plain(found.file), "line": f"{found.line:,}"}
     if found.labels:
         labels = ", ".join(f"{plain(column)} = {said(column, text)}" for column, text in found.labels.items())
-        st.markdown(_("Row {row} of the table says: {labels}").format(row=row, labels=labels))
+        st.markdown(_("Line {line} of “{file}” says: {labels}").format(**at, labels=labels))
         return
     without = [plain(_(field.help)) for field in kind.fields if field.type == "label" and field.name not in columns]
-    st.markdown(" ".join([_("Row {row} of the table has no label.").format(row=row), *(f":small[{text}]" for text in without)]))
+    st.markdown(" ".join([_("Line {line} of “{file}” has no label.").format(**at), *(f":small[{text}]" for text in without)]))
 
 
 def _short(text: str, most: int = 300) -> str:

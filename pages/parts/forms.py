@@ -53,13 +53,16 @@ def inputs(
     return {f.name: values[f.name] if f.many else found[f.name, 0] for f in fields}
 
 
-def fill(values: Mapping[str, Sequence[Any]], fields: Sequence[Field], prefix: str) -> None:
-    """Sets the widgets of `inputs`; called before they are drawn. values: field → one value a column."""
+def fill(values: Mapping[str, Sequence[Any]], fields: Sequence[Field], prefix: str, decimals: Mapping[str, Sequence[str]]) -> None:
+    """Sets the widgets of `inputs`; called before they are drawn. values: field → one value a column; decimals: field → the decimal sign
+    of each column, with which what stands in the widgets is read."""
     for field in fields:
         for i, value in enumerate(values.get(field.name, ())):
             if isinstance(value, list):
                 value = "\n".join(value)
-            empty = "" if field.type in ("text", "texts") else None
+            if isinstance(value, int | float):
+                value = f"{value:.15g}".replace(".", decimals[field.name][i] or ".")
+            empty = "" if field.type != "category" else None
             st.session_state[f"{prefix}.{field.name}.{i}"] = empty if value is None else value
 
 
@@ -125,8 +128,9 @@ def _category(label: str, known: list[str], key: str, help_text: str, _: Transla
     )
 
 
-def _number(label: str, known: list[str], key: str, help_text: str, _: Translate) -> float | None:
-    return st.number_input(label, value=None, key=key, help=help_text, placeholder=_("unknown"), format="%g", persist_state="session")
+def _number(label: str, known: list[str], key: str, help_text: str, _: Translate) -> str | None:
+    """As it was typed, 12,90 or € 12.90: the predictor reads it, as it reads a cell. A number input of a browser makes 1290 of the one."""
+    return (st.text_input(label, key=key, help=help_text, placeholder=_("unknown"), persist_state="session") or "").strip() or None
 
 
 def _joined(parts: list[str]) -> str:

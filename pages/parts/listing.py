@@ -97,11 +97,12 @@ def _row(one: Run, labels: Mapping[str, str], pinned: bool, place: int, _: Trans
     if pinned:
         state += " · " + _("in use")
     row: dict[str, Any] = {_("Name"): one.name, _("State"): state, _("Date"): one.created.astimezone().replace(tzinfo=None)}
+    row[_("Loss weights")] = _weights(one.loss_weights, _)  # before the tasks, of which there may be many
     best, kinds = one.best_so_far, one.kinds
     for task, label in labels.items():
         kind = KINDS.get(kinds.get(task, ""))
         row[label] = best.get(task, {}).get(kind.primary) if kind else None
-    return row | {_("Loss weights"): _weights(one.loss_weights, _), _("Note"): one.noted.get("note", ""), _("ID"): one.id}
+    return row | {_("Note"): one.noted.get("note", ""), _("ID"): one.id}
 
 
 def _weights(of: Mapping[str, float], _: Translate) -> str:

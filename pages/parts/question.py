@@ -31,7 +31,7 @@ def take(run: Run, task: str, wanted: examples.Wanted, predictor: "Predictor", p
 
 def fill(found: examples.Example, task: str, predictor: "Predictor", place: str, state: dict[str, Any]) -> None:
     fields = predictor.fields(task)
-    forms.fill(found.values, fields, place)
+    forms.fill(found.values, fields, place, predictor.decimals(task))
     state.clear()
     state.update(example=found, due=True, filled=forms.filled(fields, predictor.columns(task), place))
 
@@ -47,7 +47,7 @@ def follow_link(run: Run, task: str, predictor: "Predictor", place: str, state: 
     elif typed is not None:
         fields = predictor.fields(task)
         try:
-            forms.fill(_as_filled(json.loads(typed), fields, predictor.columns(task)), fields, place)
+            forms.fill(_as_filled(json.loads(typed), fields, predictor.columns(task)), fields, place, predictor.decimals(task))
         except (ValueError, TypeError, AttributeError):
             state["refused"] = message("The question in the link cannot be read. Ask it here.")
             return
@@ -61,9 +61,9 @@ def _as_filled(given: Mapping[str, Any], fields: Sequence[Field], columns: Mappi
         values = list(given.get(field.name, ()))[: len(columns[field.name])]
         for value in values:
             number = isinstance(value, int | float) and not isinstance(value, bool)
-            if value is not None and not (number if field.type == "number" else isinstance(value, str)):
+            if value is not None and not (isinstance(value, str) or (number and field.type == "number")):
                 raise ValueError(value)
-        found[field.name] = [float(value) if isinstance(value, int) else value for value in values]
+        found[field.name] = values
     return found
 
 

@@ -44,6 +44,12 @@ def show(run: Run, _: Translate) -> None:
     nothing_to_gain(run, tasks, _)
     known = {} if now.state.live else _known(run.folder, run.tested, run)
     metrics(run, tasks, known, _)
+    best = now.series.best.step if now.series.best else run.result().get("best_step")
+    if best is not None:
+        where = _(
+            "Best: at step {step:,} of {total:,}, the run's best for all tasks together; a star on a curve is at that task's own best."
+        )
+        st.caption(where.format(step=best, total=run.status.get("n_steps", best)))
     for remark in filter(None, (paired.too_good(run, task, found) for task, found in known.items())):
         st.caption(plain(remark.text(_)))
     seen(now.series.seen, _)
@@ -65,13 +71,17 @@ def kinds(run: Run) -> dict[str, TaskKind]:
 
 
 def nothing_to_gain(run: Run, tasks: dict[str, dict[str, dict[str, float]]], _: Translate) -> None:
-    """Metrics that were as good as perfect before training."""
-    words, found = _("{task}, {metric}: already {value} before training, so this metric can show nothing. Check its lists and labels."), []
+    """Main metrics that were as good as perfect before training and at the best step. Others may be so by a constant answer: recall."""
+    found = []
     for task, kind in kinds(run).items():
-        before = tasks.get(task, {}).get("before", {})
-        for info in kind.metrics:
-            if info.name in before and info.full(before[info.name]):
-                found.append(plain(words.format(task=task, metric=_(info.label), value=f"{before[info.name]:.4g}")))
+        info = next(info for info in kind.metrics if info.name == kind.primary)
+        before, best = (tasks.get(task, {}).get(part, {}).get(info.name) for part in ("before", "best"))
+        if before is None or best is None or not (info.full(before) and info.full(best)):
+            continue
+        words = _("{task}, {metric}: {before} before training, {best} at the best step: these rows cannot show what training does.")
+        said = words.format(task=task, metric=_(info.label), before=f"{before:.4g}", best=f"{best:.4g}")
+        ask = _("Check whether their lists have entries that are wrong.") if kind.ranks else _("Check whether their labels differ.")
+        found.append(plain(f"{said} {ask}"))
     if found:
         st.warning(found[0] if len(found) == 1 else "\n".join(f"- {said}" for said in found), icon=":material/do_not_disturb_on:")
 

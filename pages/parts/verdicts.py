@@ -86,7 +86,7 @@ def _difference(change: Change | None) -> str:
     if change is None or change.found is None:
         return "–"
     one = change.found
-    return f"{one.value:+.4f}" + (f"  [{one.low:+.4f}, {one.high:+.4f}]" if one.known else "")
+    return f"{one.value:+.4f}" + (f"  [{one.low:+.4f}, {one.high:+.4f}]" if one.known and not one.alike else "")
 
 
 def _method(changed: Sequence[Change], groups: Sequence[Group], _: Translate) -> list[str]:

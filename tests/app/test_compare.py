@@ -141,8 +141,10 @@ def test_rows_answered_differently_are_counted_by_who_is_right(opened: Open, wor
     rows = at.dataframe[-1].value
     assert len(rows) == 20 and set(rows["Who is right"]) == {"second is right"}
     table = stored.table().to_pandas()
-    assert rows["message"].tolist() == [table["message"][n] for n in rows["Row"]]
-    assert rows["Try it"][0] == f"predict?run={runs[1].id}&task=intent&lang=en&row={rows['Row'][0]}"
+    at_line = table.set_index("_line")["message"]
+    assert rows["message"].tolist() == [at_line[n] for n in rows["Line"]] and "File" not in rows
+    number = table["_line"].tolist().index(rows["Line"][0])
+    assert rows["Try it"][0] == f"predict?run={runs[1].id}&task=intent&lang=en&row={number}"
     at = opened("compare", who="first")
     assert any(c.value == "No such rows." for c in at.caption)
 

@@ -30,6 +30,25 @@ def test_a_list_of_mappings_is_a_table() -> None:
     assert table.proto.alt == "Position in the text"
 
 
+def test_a_number_is_written_with_the_sign_that_it_is_read_with() -> None:
+    """1.125 in a column of decimal commas would be read as 1125."""
+
+    def script() -> None:
+        import streamlit as st
+
+        from mtl_core.tasks import KINDS
+        from pages.parts import forms
+
+        fields = [field for field in KINDS["click_through"].fields if field.name == "numbers"]
+        if "filled" not in st.session_state:
+            st.session_state.filled = True
+            forms.fill({"numbers": [1.125, 7.0, 0.5, None]}, fields, "p", {"numbers": [",", ",", ".", ""]})
+        st.session_state.read = forms.inputs(fields, {"numbers": ["a", "b", "c", "d"]}, {}, "p", str)
+
+    at = AppTest.from_function(script, default_timeout=30).run()
+    assert not at.exception and at.session_state["read"] == {"numbers": ["1,125", "7", "0.5", None]}
+
+
 def test_an_empty_list_is_left_out() -> None:
     at = drawn({"label": "nothing found", "spans": []})
     assert not at.dataframe and [m.value for m in at.metric] == ["nothing found"]

@@ -106,11 +106,49 @@ def test_entries_to_show_stand_in_the_link(opened: Open, model: Run) -> None:
     assert at.query_params["entries"] == "50"
 
 
+def test_a_number_is_read_as_a_cell_of_the_table_is(opened: Open, model: Run) -> None:
+    """3,5 is 3.5, not 35, and what is no number is refused by its column; a link says what was typed."""
+
+    def asked(typed: str) -> float | None:
+        at.text_input(key=f"{model.id}.ads.numbers.0").set_value(typed)
+        next(b for b in at.button if b.label == "Predict").click()
+        no_exception(at.run())
+        answer = at.session_state["asked"][f"{model.id}.ads"].get("answer")
+        return answer and float(answer["probability"])
+
+    at = opened("predict", run=model.id, task="ads")
+    assert asked("3.5") == asked("3,5") == asked("€ 3,50") != asked("35")
+    assert json.loads(at.query_params["ask"])["numbers"][0] == "35"
+    assert asked("cheap") is None
+    assert [w.value.replace(chr(92), "") for w in at.warning] == ["Row 1, field “numbers (hour)”: expected a number, found “cheap”."]
+
+
 def test_an_empty_form_is_not_sent(opened: Open, model: Run) -> None:
     at = opened("predict", run=model.id, task="intent")
     next(b for b in at.button if b.label == "Predict").click()
     no_exception(at.run())
-    assert [w.value.replace(chr(92), "") for w in at.warning] == ["Fill in at least one field."]
+    assert [w.value for w in at.warning] == ["Fill in at least one field."]
+    assert not at.metric
+
+
+def test_the_types_of_fields_make_the_form(opened: Open, model: Run) -> None:
+    """Categories offer what training knew, numbers and texts have boxes; what is not known may stay empty."""
+    at = opened("predict", run=model.id, task="ads")
+    offered = {box.label: box.options for box in at.selectbox if box.key not in ("run", "task")}
+    assert list(offered) == ["segment", "device", "placement", r"ad\_category"]
+    assert "desktop" in offered["device"]
+    assert [i.label for i in at.text_input if ".numbers." in i.key] == ["hour", "age", "discount"]
+    assert [area.label for area in at.text_area] == [r"ad\_text"]
+
+
+def test_a_question_in_the_link_is_asked_and_one_that_cannot_be_read_is_said(opened: Open, model: Run) -> None:
+    """Numbers stood in links as such before they were typed as texts."""
+    for numbers in ([12, 7.5, None], ["12", "7,5", ""]):
+        at = opened("predict", run=model.id, task="ads", ask=json.dumps({"numbers": numbers, "text": ["buy"]}))
+        no_exception(at)
+        assert [i.value for i in at.text_input if ".numbers." in i.key][:1] == ["12"] and len(at.metric) == 1
+    at = opened("predict", run=model.id, task="ads", ask="{")
+    assert [w.value.replace(chr(92), "") for w in at.warning] == ["The question in the link cannot be read. Ask it here."]
 
 
 def test_a_row_of_a_task_that_is_not_there_is_not_asked_of_another(opened: Open, model: Run) -> None:

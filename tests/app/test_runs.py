@@ -27,6 +27,7 @@ def test_the_table_has_state_weights_and_main_metrics_without_what_was_made_to_c
     assert shown["Note"].tolist() == ["for autumn", ""]
     kinds = list_runs(workspace)[0].kinds
     assert {f"{task} · {_metric(kind)}" for task, kind in kinds.items()} <= set(shown.columns)
+    assert shown.columns.tolist().index("Loss weights") < min(shown.columns.tolist().index(c) for c in shown.columns if " · " in c)
     at.text_input(key="find").set_value("AUTUMN")
     no_exception(at.run())
     assert at.dataframe[0].value["ID"].tolist() == [second.id]

@@ -213,6 +213,7 @@ def test_a_finished_run_shows_its_results(opened: Open, finished: Run) -> None:
     at = opened("train", run=finished.id, view="results")
     results = next(d.value for d in at.dataframe if "Metric" in d.value)
     assert set(results["Task"]) == {"intent", "search"}
+    assert any(c.value.startswith("Best: at step 10 of 10, the run's best for all tasks together") for c in at.caption)
     assert {"Curves", "Conflicts", "Results", "Alone or together", "Log", "intent"} == {tab.label for tab in at.tabs}
     assert not [b for b in at.button if b.key in ("stop", "pause", "resume")]
 
@@ -234,13 +235,17 @@ def test_warnings_of_the_tables_are_counted_and_listed_in_the_log(opened: Open, 
 def test_a_metric_that_was_perfect_before_training_is_said_to_show_nothing(opened: Open, start: Callable[[Work], str]) -> None:
     def work(control: Control) -> Iterator[Event]:
         yield Started(0, 1, "cpu", "float32", {"intent": {"train": 2}, "search": {"train": 50}}, 1, 1, {"intent": 1.0, "search": 1.0})
-        before = {"intent": {"accuracy": 0.5}, "search": {"ndcg_at_10": 0.9995, "auc": 0.998}}
-        yield Finished(1, "finished", "steps", 1, before, METRICS, METRICS, 1.0)
+        before = {"intent": {"accuracy": 1.0, "macro_f1": 1.0}, "search": {"ndcg_at_10": 0.9995, "auc": 1.0}}
+        best = {"intent": {"accuracy": 0.98, "macro_f1": 1.0}, "search": {"ndcg_at_10": 1.0, "auc": 1.0}}
+        yield Finished(1, "finished", "steps", 1, before, best, best, 1.0)
 
     run_id = start(work)
     assert jobs().wait(run_id, timeout=60)
     (warning,) = [w.value for w in opened("train", run=run_id, view="results").warning if "before training" in w.value]
-    assert "search, NDCG@10" in warning.replace("\\", "") and "0.9995" in warning.replace("\\", "")
+    said = (
+        "search, NDCG@10: 0.9995 before training, 1 at the best step: these rows cannot show what training does. Check whether their lists"
+    )
+    assert warning.replace("\\", "").startswith(said), "a metric that fell, and one that is not the main one, are not in it"
 
 
 def test_the_log_holds_events_and_the_experiment(opened: Open, finished: Run) -> None:

@@ -104,7 +104,7 @@ class TestTrain:
         assert seen["kind"]["training_rows"] == 36 and sum(row["drawn"] for row in seen.values()) == 6 * 8
         assert seen["click"]["times"] == pytest.approx(seen["click"]["drawn"] / seen["click"]["training_rows"])
 
-        rows = '{"text": "boot lace"}\n\n{"text": "song"}\n'
+        rows = '{"text": "boot lace"}\n{"text": "song"}\n\n'
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(rows.encode()), "utf-8"))
         assert main(["predict", run_id, "--task", "kind"]) == 0
         answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -131,7 +131,9 @@ class TestTrain:
         for wrong, place in (
             (half, "line 2"),
             ('{"text": "a"}\n{"nonsense": 1}\n', "line 2"),
-            ('{"text": "a"}\n\n[1]\n', "line 3"),
+            ('{"text": "a"}\n[1]\n', "line 2: should be an object of field → value. Found [1]"),
+            ('{"text": "a"}\nnull\n{"text": "b"}\n', "line 2: should be an object of field → value. Found null"),
+            ('{"text": "a"}\n\n\n{"text": "b"}\n', "line 2: empty"),
             ("{", "line 1"),
         ):
             monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(wrong.encode()), "utf-8"))

@@ -98,9 +98,20 @@ def test_values_are_read_as_the_table_was(trained: tuple[Prepared, Path]) -> Non
 
     assert ad("1.125") == ad(1.125) and ad("1,125") == ad(1125) and ad("0,5") == ad(0.5) and ad(10**20) == ad(1e20)
     for wrong in (10**400, "1e999", float("inf"), "\ud800", [1], {"a": 1}):
-        with pytest.raises(InputError, match="Row 1, field “numbers”: expected a number"):
+        with pytest.raises(InputError, match=r"Row 1, field “numbers \(price\)”: expected a number"):
             ad(wrong)
-    alike = [{"query": text, "product": "x"} for text in ("1.0", 1.0, "true", True, "a 0 2.5", ["a", 0, 2.5])]
+    for large in (1e308, "1e308", -(10**40)):
+        with pytest.raises(InputError, match=r"Row 1, field “numbers \(price\)”: .* is too large a number"):
+            ad(large)
+    with pytest.raises(InputError, match=r"field “numbers \(price\)”: expected 1 values, found 2"):
+        predictor.predict("ads", [{"numbers": [1, 2]}])
+    for thing in ({"a": 1}, ["a"], [["a"]]):
+        with pytest.raises(InputError, match=r"Row 1, field “categories \(thing\)”: expected a text, found"):
+            predictor.predict("ads", [{"categories": [thing], "numbers": [1]}])
+    for thing in ({"a": 1}, ["a", "b"], [{"a": 1}]):
+        with pytest.raises(InputError, match="Row 1, field “query”: expected a text, found"):
+            predictor.predict("search", [{"query": thing, "product": "x"}])
+    alike = [{"query": text, "product": "x"} for text in ("1.0", 1.0, "true", True, "2.5", [2.5])]
     scores = predictor.scores("search", alike)
     np.testing.assert_allclose(scores[::2], scores[1::2], atol=1e-6)
     for empty in ("", " ", "\u200b", "\u3000\ufeff", [" "], None):

@@ -14,6 +14,7 @@ from mtl_core.base.language import translator
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import Experiment, experiment_from_dict
 from mtl_core.evaluation.predictions import predictions_file
+from mtl_core.evaluation.statistics import exact_interval
 from mtl_core.studies import paired
 from mtl_core.studies.answers import differing
 from mtl_core.studies.compare import compare_runs, groups_of
@@ -98,6 +99,29 @@ def test_the_interval_of_one_run_and_a_validation_value_beyond_it(workspace: Wor
     assert too_good(two[0], "care", (0.55, 0.7)) is None, "worse on validation is no reason to doubt the test"
     predictions_file(two[0].folder, "care", "test").unlink()
     assert interval(two[0], "care", "test", workspace) is None
+
+
+def test_where_all_rows_are_alike_there_is_no_interval_of_no_width(workspace: Workspace, two: list[Any]) -> None:
+    """All 200 right: as by SciPy's own exact interval; two runs that are right on the same rows: nothing differs."""
+    right = finished(workspace, experiment(care=2), both(N, 0), name="right")
+    for task, hits in (("care", N), ("returns", 0)):
+        wanted = stats.binomtest(hits, N).proportion_ci(method="exact")
+        assert interval(right, task, "test", workspace) == pytest.approx((wanted.low, wanted.high))
+    again = finished(workspace, experiment(care=3), both(N, 0), name="again")
+    found = changes(pairs_of(groups_of([right, again, two[0]]), "right", "best"), workspace)
+    assert [str(change.words) for change in found[:2]] == ["the same on all rows (200)"] * 2
+    assert str(bought(found[:2], "test")).endswith(
+        "nothing changed significantly: care the same on all rows, returns the same on all rows."
+    )
+    wrong = finished(workspace, experiment(care=5), both(0, 0), name="wrong")
+    (care, _) = changes(pairs_of(groups_of([right, wrong]), "right", "best"), workspace)
+    assert care.verdict is Verdict.WORSE and "care -100.0 points; no task" in str(bought([care], "test"))
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 1), (1, 1), (3, 7), (25, 25), (0, 40), (999, 1000)])
+def test_the_exact_interval_of_a_share(hits: int, n: int) -> None:
+    wanted = stats.binomtest(hits, n).proportion_ci(method="exact")
+    assert exact_interval(hits, n) == pytest.approx((wanted.low, wanted.high), abs=1e-9)
 
 
 def test_nothing_significant_is_said_plainly(workspace: Workspace, two: list[Any]) -> None:

@@ -98,6 +98,7 @@ def test_the_report_by_fifths() -> None:
     ratings = np.array([1, 3, 5, 5, 5, 5, 5, 5, 5, 5.0])
     errors, reliability = KIND.report.panels(np.full(10, 4.0), ratings, None, SPEC)
     assert [(row[0], row[1], row[-1]) for row in errors.data["rows"]] == [(1, 3, 2), (5, 5, 8)], "ties stay together"
+    assert "quintile" in KIND.report.panels(labels + 1, labels, None, SPEC)[0].title and "quintile" not in errors.title + reliability.title
     assert [row[2:] for row in reliability.data["rows"]] == [[4.0, ratings.mean(), ratings.std(), 10]]
     assert [p.data["rows"] for p in KIND.report.panels(np.zeros(0), np.zeros(0), None, SPEC)] == [[], []]
 

@@ -11,6 +11,7 @@ from mtl_core.config.tables import store
 from mtl_core.evaluation.predictions import About, PredictedRows, write_predictions
 from mtl_core.tracking import examples
 from mtl_core.tracking.runs import Run, RunError, create_run
+from mtl_core.tracking.table_rows import places
 
 EXPERIMENT = experiment_from_yaml("""
 name: mood
@@ -56,6 +57,21 @@ def test_a_wrong_row_that_is_not_there_is_said(found: Run) -> None:
         examples.choose_row(found, "mood", "wrong", 0)
 
 
+def test_a_number_is_predicted_badly_by_what_is_shown(workspace: Workspace, tmp_path: Path) -> None:
+    """The loss is of the number before it is clipped: 1 of 1 star has the highest. All right: none is bad."""
+    task = {"kind": "regression", "data": "t", "columns": {"text": "text", "label": "stars"}}
+    made = create_run(experiment_from_dict({"data": {"t": {"file": "t.csv"}}, "tasks": {"stars": task}}), workspace, tmp_path)
+    about, rows, labels = About("stars", "regression", "test", 5, {}), np.arange(3), np.array([1.0, 3.0, 5.0])
+    for scores, bad in ((np.array([1, 2.5, 5], np.float32), 1), (np.array([1, 3, 5], np.float32), None)):
+        losses = np.array([9, 1, 0.5], np.float32)
+        write_predictions(made.folder, about, [PredictedRows(rows, scores, labels, None, losses, scores.tolist())])
+        if bad is not None:
+            assert {examples.choose_row(made, "stars", "wrong", seed) for seed in range(4)} == {bad}
+        else:
+            with pytest.raises(RunError, match="All 3 evaluated rows"):
+                examples.choose_row(made, "stars", "wrong", 0)
+
+
 def test_without_kept_predictions(found: Run, workspace: Workspace, tmp_path: Path) -> None:
     other = create_run(EXPERIMENT, workspace, tmp_path)
     assert not examples.has_examples(other, "mood")
@@ -74,6 +90,20 @@ def test_a_row_as_the_form_takes_it(found: Run) -> None:
     assert examples.example(found, "mood", 12).values["categories"] == [None]
     with pytest.raises(RunError, match="no row 40"):
         examples.example(found, "mood", 40)
+
+
+def test_a_row_is_called_as_an_editor_counts_its_lines(workspace: Workspace, tmp_path: Path) -> None:
+    """From 1, with the header and the lines within a cell, in the part's own file: as `check` says it."""
+    (tmp_path / "t.csv").write_text('title,body,mood,shop,price\na,"x\ny",a,7,1\nc,d,b,7,2\n', encoding="utf-8")
+    (tmp_path / "v.csv").write_text("title,body,mood,shop,price\ne,f,b,7,3\n", encoding="utf-8")
+    values = EXPERIMENT.model_dump(mode="json")
+    values["data"]["t"]["split"] = {"by": "files", "validation_file": "v.csv"}
+    made = create_run(parts := experiment_from_dict(values), workspace, tmp_path)
+    dataset = store(parts, "t", workspace, tmp_path, False)
+    made.status["datasets"] = {"t": dataset.hash}
+    assert places(made, "mood", [2, 0, 1]).values.tolist() == [["t/validation", 2], ["t", 2], ["t", 4]]
+    row = examples.example(made, "mood", 2)
+    assert (row.file, row.line, row.values["text"]) == ("t/validation", 2, ["e", "f"])
 
 
 def test_a_row_of_masked_words_hides_one_and_says_which(workspace: Workspace, tmp_path: Path) -> None:

@@ -57,6 +57,10 @@ class RegressionReport(Report):
     def weighed(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> weighed.Spearman:
         return weighed.Spearman(scores.astype(np.float64), labels)
 
+    def misses(self, scores: np.ndarray, labels: np.ndarray, losses: np.ndarray) -> np.ndarray:
+        """The loss is of numbers that are not clipped."""
+        return np.abs(scores.astype(np.float64) - labels)
+
     def panels(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> list[Panel]:
         scores, labels = scores.astype(np.float64), labels.astype(np.float64)
         by_truth = [
@@ -71,9 +75,14 @@ class RegressionReport(Report):
         of_prediction = [
             N_("predicted from"), N_("predicted to"), N_("mean prediction"), N_("mean true value"), N_("std of true values"), N_("rows")
         ]  # fmt: skip
+        errors, calibration = N_("Errors by quintile of the true value"), N_("Calibration by quintile of the prediction")
+        if len(by_truth) < PARTS:  # values that are equal stay together
+            errors = N_("Errors by range of the true value")
+        if len(by_prediction) < PARTS:
+            calibration = N_("Calibration by range of the prediction")
         return [
-            Panel("table", N_("Errors by quintile of the true value"), {"columns": of_truth, "rows": _plain(by_truth)}),
-            Panel("table", N_("Calibration by quintile of the prediction"), {"columns": of_prediction, "rows": _plain(by_prediction)}),
+            Panel("table", errors, {"columns": of_truth, "rows": _plain(by_truth)}),
+            Panel("table", calibration, {"columns": of_prediction, "rows": _plain(by_prediction)}),
         ]
 
     def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
