@@ -236,7 +236,9 @@ def report(args: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def conflicts(args: argparse.Namespace, workspace: Workspace) -> int:
-    from mtl_core.evaluation.conflicts import affinity, agreement, sentence
+    import numpy as np
+
+    from mtl_core.evaluation.conflicts import LEAST_MEASUREMENTS, affinity, agreement, sentence
 
     found = run(workspace, args.run)
     measurements = list(found.series().conflicts)
@@ -257,7 +259,7 @@ def conflicts(args: argparse.Namespace, workspace: Workspace) -> int:
             [source, task, *(float(m[i, j]) for m in (ahead.change, ahead.low, ahead.high))]
             for i, source in enumerate(ahead.tasks)
             for j, task in enumerate(ahead.tasks)
-            if ahead.measurements[i]
+            if np.isfinite(ahead.change[i, j])
         ]
     )
     step_columns = ["step of", "loss of", "loss reduction (%)", "low", "high"]
@@ -274,15 +276,17 @@ def conflicts(args: argparse.Namespace, workspace: Workspace) -> int:
         }
         print_json({**result, "summary": str(said or "")})
         return OK
-    print(f"{found.name} ({found.id}), step {now.step}, over {now.measurements} measurements")
+    print(f"{found.name} ({found.id}), step {now.step}, over {now.measurements} measurement{'s' * (now.measurements != 1)}")
     print_table(columns, pairs)
     print()
     print_table(["task", "gradient norm share"], [list(item) for item in shares.items()])
-    if steps:
-        print()
+    print()
+    if not steps:
+        print("The effect of one task's step on the others was not measured: that takes two measurements of a task's step.")
+        print("For more, train with a smaller diagnostics.conflicts_every.")
+    else:
         print_table(step_columns, [[*row[:2], *(100 * float(value) for value in row[2:])] for row in steps])
-    if said:
-        print(f"\n{said}")
+    print(f"\n{said or f'Nothing can be said of a pair from {now.measurements}: that takes {LEAST_MEASUREMENTS} measurements.'}")
     return OK
 
 
