@@ -51,12 +51,13 @@ def compare(args: argparse.Namespace, workspace: Workspace) -> int:
     if len(found.groups) == 1:
         print_table(["task", "metric", "run", "mean"], found.metrics[["task", "metric", "run", "value"]].to_numpy().tolist())
         return OK
-    columns = ["task", "metric", "run", "baseline", "value", "difference", "low", "high", "p", "verdict", "n_rows"]
+    columns = ["task", "metric", "run", "baseline", "value", "difference", "low", "high", "p", "verdict", "on"]
     cells = []
     for row in differences:
         signed = {c: f"{row[c]:+.4f}" for c in ("difference", "low", "high") if row[c] is not None}
-        cells.append([(row | signed | {"verdict": row["why"] or row["verdict"]})[c] for c in columns])
-    print_table([*columns[:-1], "rows"], cells)
+        on = f"{row['n_units']} groups of {row['n_rows']} rows" if 0 < row["n_units"] < row["n_rows"] else f"{row['n_rows']} rows"
+        cells.append([(row | signed | {"verdict": row["why"] or row["verdict"], "on": on})[c] for c in columns])
+    print_table([*columns[:-1], "on"], cells)
     return OK
 
 

@@ -10,7 +10,8 @@ from mtl_core import plots
 from mtl_core.base.faults import ExperimentError
 from mtl_core.base.messages import Translate
 from mtl_core.studies import differences
-from mtl_core.studies.compare import Comparison, Group, short_names
+from mtl_core.studies.compare import Comparison, Group, MetricRow, at_the_end, short_names
+from mtl_core.tasks.base import MetricInfo
 from pages.parts import cells, comparison, report
 from pages.parts.text import plain
 from pages.parts.url import keep
@@ -22,7 +23,7 @@ def settings(groups: Sequence[Group], _: Translate) -> None:
     readable = {}
     for group in groups:
         try:
-            readable[comparison.name(group, _)] = group.runs[0].experiment
+            readable[comparison.name(group, _)] = at_the_end(group.runs[0])
         except ExperimentError:
             st.caption(_("The experiment of {run} cannot be read by this version.").format(run=plain(group.name)))
     rows = differences.described(readable)
@@ -54,13 +55,13 @@ def all_metrics(found: Comparison, groups: Sequence[Group], _: Translate) -> Non
     )
     table: dict[str, list[Any]] = {
         _("Task"): [row.task for row in rows],
-        _("Metric"): [_(comparison.info(by_task[row.task], row.metric).label) for row in rows],
+        _("Metric"): [_metric(comparison.info(by_task[row.task], row.metric), _) for row in rows],
     }
     for group in sorted(groups, key=lambda group: group.name != found.baseline):
         table[comparison.name(group, _)] = [value(group, row.task, row.metric, found.part) for row in rows]
         if group.name != found.baseline:
             column = _("{run}, difference").format(run=comparison.name(group, _))
-            table[column] = [f"{row.differences[group.name]:+.4f}" if group.name in row.differences else "–" for row in rows]
+            table[column] = [_difference(row, group.name, _) for row in rows]
     cells.table(pd.DataFrame(table), height="content", key="all", alt=_("Metrics of each task in each run"))
     bars = {
         group.name: {
@@ -69,6 +70,18 @@ def all_metrics(found: Comparison, groups: Sequence[Group], _: Translate) -> Non
         for group in groups
     }
     st.plotly_chart(plots.metric_bars(bars, _, _("Main metric")), key="bars", alt=_("Main metric of each task in each run"))
+
+
+def _metric(info: MetricInfo, _: Translate) -> str:
+    return _(info.label) if info.higher_is_better else _("{metric} (lower is better)").format(metric=_(info.label))
+
+
+def _difference(row: MetricRow, group: str, _: Translate) -> str:
+    """Of an error with the word: its plus is a loss."""
+    if group not in row.differences:
+        return "–"
+    text, better = f"{row.differences[group]:+.4f}", row.better[group]
+    return text if better is None or better == (row.differences[group] > 0) else f"{text} ({_('better') if better else _('worse')})"
 
 
 def reports(groups: Sequence[Group], split: str, _: Translate) -> None:
