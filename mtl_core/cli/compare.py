@@ -7,6 +7,7 @@ from typing import Any
 from mtl_core.api.comparing import compare as compare_runs
 from mtl_core.base.workspace import Workspace
 from mtl_core.cli.text import OK, CallError, print_json, print_table
+from mtl_core.tracking.runs import RunError
 
 HELP = "Compare runs: main metrics, differences with intervals, and a verdict for each task."
 
@@ -23,6 +24,8 @@ def compare(args: argparse.Namespace, workspace: Workspace) -> int:
         raise CallError(f"Comparing needs two runs or more. Found {args.runs[0]} alone.")
     try:
         found = compare_runs(args.runs, args.baseline, workspace, args.split, by_seed=not args.single)
+    except RunError:
+        raise
     except ValueError as error:
         raise CallError(str(error)) from error
     differences = [{key: _plain(value) for key, value in row.items()} for row in found.differences.to_dict("records")]

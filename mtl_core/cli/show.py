@@ -180,7 +180,11 @@ def print_outcome(of: Run, tasks: dict[str, dict[str, dict[str, float]]], worksp
     print_metrics(tasks)
     known = {task: bounds for task, bounds in known_tests(of, workspace).items() if task in tasks}
     if known:
-        print("95 % intervals of the test values: " + ", ".join(f"{task} {low:.4f} to {high:.4f}" for task, (low, high) in known.items()))
+        main = of.experiment.main_metrics
+        print(
+            "95 % intervals of the test values: "
+            + ", ".join(f"{task} {main[task]} {low:.4f} to {high:.4f}" for task, (low, high) in known.items())
+        )
     for remark in filter(None, (too_good(of, task, bounds) for task, bounds in known.items())):
         print(remark)
 

@@ -1,6 +1,6 @@
 """The lower parts of the page Compare: settings, all metrics and reports of the chosen groups of runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -12,6 +12,7 @@ from mtl_core.base.messages import Translate
 from mtl_core.studies import differences
 from mtl_core.studies.compare import Comparison, Group, MetricRow, at_the_end, short_names
 from mtl_core.tasks.base import MetricInfo
+from mtl_core.tracking.runs import BrokenRunError
 from pages.parts import cells, comparison, report
 from pages.parts.text import plain
 from pages.parts.url import keep
@@ -87,7 +88,12 @@ def _difference(row: MetricRow, group: str, _: Translate) -> str:
 def reports(groups: Sequence[Group], split: str, _: Translate) -> None:
     """One task's reports of all runs beside each other."""
     runs = [run for group in groups for run in group.runs]
-    found: Mapping[str, dict[str, Any]] = {name: run.reports(split) for run, name in zip(runs, short_names(runs).values(), strict=True)}
+    found: dict[str, dict[str, Any]] = {}
+    for one_run, name in zip(runs, short_names(runs).values(), strict=True):
+        try:
+            found[name] = one_run.reports(split)
+        except BrokenRunError as error:
+            st.warning(plain(error.message.text(_)), icon=":material/broken_image:")
     tasks = list(dict.fromkeys(task for one in found.values() for task in one))
     if not tasks:
         st.caption(_("No report yet."))
