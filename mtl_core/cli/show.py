@@ -36,11 +36,11 @@ def estimate(experiment: Experiment, base: Path, workspace: Workspace, n_runs: i
         return OK
     minutes, seconds = divmod(round(found.seconds), 60)
     print(f"{found.steps:,} steps of {experiment.training.batch_size} rows: {found.examples:,} rows, {found.passes:.3g} passes.")
-    print(
-        f"About {minutes} min {seconds:02d} s on {found.device} with nothing else running, {found.memory_bytes / 2**30:.1f} GiB of memory."
-    )
-    if found.others >= BUSY:
-        print(f"Measured while other programs used {found.others:.1f} cores: on an idle machine it is faster.")
+    busy = found.others >= BUSY
+    while_ = f"with other programs on {found.others:.1f} cores, as now" if busy else "with nothing else running"
+    print(f"About {minutes} min {seconds:02d} s on {found.device} {while_}, {found.memory_bytes / 2**30:.1f} GiB of memory.")
+    if busy:
+        print("On an idle machine it is faster.")
     if n_runs > 1:
         print(f"That is one of {n_runs} runs, one a seed.")
     return OK
