@@ -18,6 +18,7 @@ keep("comparisons", False, remember=True)
 runs = {i: run for i, run in everything.items() if not run.purpose or st.session_state.comparisons or i in asked}
 made_to_compare = [i for i, run in everything.items() if run.purpose]
 if len(everything) < 2 or (len(runs) < 2 and not made_to_compare):
+    keep("runs", [], everything)  # which says what the link asks for in vain
     st.info(_("Comparing needs two runs. Train the same tasks twice, for example with different loss weights."), icon=":material/info:")
     st.page_link(page("train"), label=_("Go to Train"), icon=":material/model_training:")
     st.stop()

@@ -175,10 +175,10 @@ def compare(
         by_seed: whether runs that differ by their seed alone are compared as one.
 
     Raises:
-        RunError: there is no such run.
+        RunError: there is no such run, or its experiment cannot be read.
         ValueError: no runs, the same one twice, a baseline that is not among them, another split.
     """
-    found = [_loaded(run, workspace) for run in runs]
+    found = [_loaded(run, workspace).readable for run in runs]
     ids = [run.id for run in found]
     wanted = _loaded(baseline, workspace).id if baseline is not None else next(iter(ids), "")
     if len(set(ids)) != len(ids) or wanted not in ids:

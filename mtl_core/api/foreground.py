@@ -12,7 +12,7 @@ from mtl_core.data.problems import Problem, one_line
 from mtl_core.jobs import Work, evaluable, evaluation, perform, perform_evaluation, quiet_libraries
 from mtl_core.tracking.mlflow_mirror import MlflowMirror
 from mtl_core.tracking.recorder import Recorder
-from mtl_core.tracking.runs import Run, Series
+from mtl_core.tracking.runs import Run, RunState, Series
 from mtl_core.training.control import Control
 from mtl_core.training.events import Evaluated, Event, Failed, Predicted, Resumed, RowsMade, Started, StepDone
 
@@ -55,7 +55,7 @@ def execute(target: Run, workspace: Workspace, work: Work, stream: TextIO | None
         for number, handler in before.items():
             signal.signal(number, handler)
         recorder.close()
-    progress.line(f"{state}.")
+    progress.line(f"{state}." + (f" Go on with: python -m mtl_core resume {target.id}" if state is RunState.STOPPED else ""))
     _finish(mirror, progress)
     return target.refreshed()
 

@@ -248,7 +248,7 @@ class Run(record.Run):
 
     def known(self, task: str) -> None:
         """Raises RunError: the run has no such task."""
-        if task not in self.tasks:
+        if task not in self.readable.tasks:
             names = ", ".join(self.tasks)
             raise RunError(message("The run “{run}” has the tasks {tasks}. Found “{task}”.", run=self.id, tasks=names, task=task))
 

@@ -7,6 +7,7 @@ from typing import Any
 from mtl_core.api.comparing import compare as compare_runs
 from mtl_core.base.workspace import Workspace
 from mtl_core.cli.text import OK, CallError, print_json, print_table
+from mtl_core.tracking.runs import RunError
 
 HELP = "Compare runs: main metrics, differences with intervals, and a verdict for each task."
 
@@ -23,6 +24,8 @@ def compare(args: argparse.Namespace, workspace: Workspace) -> int:
         raise CallError(f"Comparing needs two runs or more. Found {args.runs[0]} alone.")
     try:
         found = compare_runs(args.runs, args.baseline, workspace, args.split, by_seed=not args.single)
+    except RunError:
+        raise
     except ValueError as error:
         raise CallError(str(error)) from error
     differences = [{key: _plain(value) for key, value in row.items()} for row in found.differences.to_dict("records")]
@@ -51,12 +54,13 @@ def compare(args: argparse.Namespace, workspace: Workspace) -> int:
     if len(found.groups) == 1:
         print_table(["task", "metric", "run", "mean"], found.metrics[["task", "metric", "run", "value"]].to_numpy().tolist())
         return OK
-    columns = ["task", "metric", "run", "baseline", "value", "difference", "low", "high", "p", "verdict", "n_rows"]
+    columns = ["task", "metric", "run", "baseline", "value", "difference", "low", "high", "p", "verdict", "on"]
     cells = []
     for row in differences:
         signed = {c: f"{row[c]:+.4f}" for c in ("difference", "low", "high") if row[c] is not None}
-        cells.append([(row | signed | {"verdict": row["why"] or row["verdict"]})[c] for c in columns])
-    print_table([*columns[:-1], "rows"], cells)
+        on = f"{row['n_units']} groups of {row['n_rows']} rows" if 0 < row["n_units"] < row["n_rows"] else f"{row['n_rows']} rows"
+        cells.append([(row | signed | {"verdict": row["why"] or row["verdict"], "on": on})[c] for c in columns])
+    print_table([*columns[:-1], "on"], cells)
     return OK
 
 

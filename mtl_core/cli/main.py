@@ -25,12 +25,13 @@ from mtl_core.cli import doctor as cli_doctor
 from mtl_core.cli import efficiency as cli_efficiency
 from mtl_core.cli import show as cli_show
 from mtl_core.cli import tables as cli_tables
+from mtl_core.cli.named import by_name
 from mtl_core.cli.text import FAILED, OK, WRONG_CALL, CallError, pairs, print_json, problem_json
 from mtl_core.config.seeds import seeds_of, with_seeds
 from mtl_core.data.problems import InputError, one_line
 from mtl_core.jobs import Work, check_data, replay_of, replaying, resumable, training
 from mtl_core.runtime.steps import go_back, place, step_of, steps
-from mtl_core.tracking.runs import Run, RunError, RunState, create_run, run
+from mtl_core.tracking.runs import BrokenRunError, Run, RunError, RunState, create_run, run
 
 _ROWS_AT_ONCE = 256
 
@@ -40,12 +41,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     workspace = Workspace(Path(args.workspace).resolve()) if args.workspace else Workspace.default()
     try:
+        by_name(args, workspace)
         return int(args.command(args, workspace))
+    except BrokenRunError as error:
+        print(error, file=sys.stderr)
+        return FAILED
     except (CallError, RunError, ExperimentError, CheckpointError) as error:
         print(error, file=sys.stderr)
         return WRONG_CALL
     except KeyboardInterrupt:
-        print("Stopped at once.", file=sys.stderr)
+        print("Stopped at once; `resume RUN` goes on from the last checkpoint.", file=sys.stderr)
         return FAILED
     except BrokenPipeError:  # `… | head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

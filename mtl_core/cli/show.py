@@ -36,11 +36,11 @@ def estimate(experiment: Experiment, base: Path, workspace: Workspace, n_runs: i
         return OK
     minutes, seconds = divmod(round(found.seconds), 60)
     print(f"{found.steps:,} steps of {experiment.training.batch_size} rows: {found.examples:,} rows, {found.passes:.3g} passes.")
-    print(
-        f"About {minutes} min {seconds:02d} s on {found.device} with nothing else running, {found.memory_bytes / 2**30:.1f} GiB of memory."
-    )
-    if found.others >= BUSY:
-        print(f"Measured while other programs used {found.others:.1f} cores: on an idle machine it is faster.")
+    busy = found.others >= BUSY
+    while_ = f"with other programs on {found.others:.1f} cores, as now" if busy else "with nothing else running"
+    print(f"About {minutes} min {seconds:02d} s on {found.device} {while_}, {found.memory_bytes / 2**30:.1f} GiB of memory.")
+    if busy:
+        print("On an idle machine it is faster.")
     if n_runs > 1:
         print(f"That is one of {n_runs} runs, one a seed.")
     return OK
@@ -179,7 +179,11 @@ def print_outcome(of: Run, tasks: dict[str, dict[str, dict[str, float]]], worksp
     print_metrics(tasks)
     known = {task: bounds for task, bounds in known_tests(of, workspace).items() if task in tasks}
     if known:
-        print("95 % intervals of the test values: " + ", ".join(f"{task} {low:.4f} to {high:.4f}" for task, (low, high) in known.items()))
+        main = of.experiment.main_metrics
+        print(
+            "95 % intervals of the test values: "
+            + ", ".join(f"{task} {main[task]} {low:.4f} to {high:.4f}" for task, (low, high) in known.items())
+        )
     for remark in filter(None, (too_good(of, task, bounds) for task, bounds in known.items())):
         print(remark)
 
@@ -235,7 +239,9 @@ def report(args: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def conflicts(args: argparse.Namespace, workspace: Workspace) -> int:
-    from mtl_core.evaluation.conflicts import affinity, agreement, sentence
+    import numpy as np
+
+    from mtl_core.evaluation.conflicts import LEAST_MEASUREMENTS, affinity, agreement, sentence
 
     found = run(workspace, args.run)
     measurements = list(found.series().conflicts)
@@ -256,7 +262,7 @@ def conflicts(args: argparse.Namespace, workspace: Workspace) -> int:
             [source, task, *(float(m[i, j]) for m in (ahead.change, ahead.low, ahead.high))]
             for i, source in enumerate(ahead.tasks)
             for j, task in enumerate(ahead.tasks)
-            if ahead.measurements[i]
+            if np.isfinite(ahead.change[i, j])
         ]
     )
     step_columns = ["step of", "loss of", "loss reduction (%)", "low", "high"]
@@ -273,15 +279,17 @@ def conflicts(args: argparse.Namespace, workspace: Workspace) -> int:
         }
         print_json({**result, "summary": str(said or "")})
         return OK
-    print(f"{found.name} ({found.id}), step {now.step}, over {now.measurements} measurements")
+    print(f"{found.name} ({found.id}), step {now.step}, over {now.measurements} measurement{'s' * (now.measurements != 1)}")
     print_table(columns, pairs)
     print()
     print_table(["task", "gradient norm share"], [list(item) for item in shares.items()])
-    if steps:
-        print()
+    print()
+    if not steps:
+        print("The effect of one task's step on the others was not measured: that takes two measurements of a task's step.")
+        print("For more, train with a smaller diagnostics.conflicts_every.")
+    else:
         print_table(step_columns, [[*row[:2], *(100 * float(value) for value in row[2:])] for row in steps])
-    if said:
-        print(f"\n{said}")
+    print(f"\n{said or f'Nothing can be said of a pair from {now.measurements}: that takes {LEAST_MEASUREMENTS} measurements.'}")
     return OK
 
 

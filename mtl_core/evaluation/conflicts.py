@@ -16,6 +16,8 @@ LEAST_MEASUREMENTS = 5
 """Of a pair of tasks, below which nothing is said of it."""
 LEAST_COSINE = 0.1
 """A mean cosine nearer to 0 is nothing, however well it is known."""
+LEAST_STEPS = 2
+"""Of one task alone, below which nothing is told of what they do: one measurement has no interval."""
 N_NORMS = 3
 """Of the last measurements, that a task's gradient norm is taken from: it changes faster than the cosines."""
 
@@ -41,7 +43,7 @@ class Measurement(Protocol):
 class Agreement:
     """tasks: K names; cosine, low, high: (K, K), mean over the measurements and its interval; share: (K,) of the sum of gradient lengths.
 
-    nan: never seen together, or a gradient was zero. measurements: how many; counts: (K, K) in which both gradients were not zero.
+    nan: never seen together, or a gradient was zero. counts: (K, K) measurements in which both gradients were not zero.
     """
 
     step: int
@@ -50,8 +52,12 @@ class Agreement:
     low: np.ndarray
     high: np.ndarray
     share: np.ndarray
-    measurements: int
     counts: np.ndarray
+
+    @property
+    def measurements(self) -> int:
+        """Of the two tasks that were measured most: in the first ones the gradients of new heads are zero, and tell of no pair."""
+        return max((int(self.counts[i, j]) for i, j in combinations(range(len(self.tasks)), 2)), default=0)
 
     @property
     def significant(self) -> np.ndarray:
@@ -113,7 +119,7 @@ def agreement(measurements: Sequence[Measurement], step: int | None = None, laye
     with np.errstate(invalid="ignore", divide="ignore"):
         lengths = np.nansum(norms, 0) / np.isfinite(norms).sum(0)
         share = lengths / lengths.sum()  # nan before any head has learned to hand a gradient on
-    return Agreement(chosen[-1].step, tasks, *_mean(values), share, len(chosen), np.isfinite(values).sum(0))
+    return Agreement(chosen[-1].step, tasks, *_mean(values), share, np.isfinite(values).sum(0))
 
 
 def _mean(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -126,7 +132,8 @@ def _mean(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 class Affinity:
     """What a step along one task's gradient alone takes off each task's loss, as a share of it (below 0: adds to it).
 
-    change, low, high: (K, K), rows: whose step, columns: whose loss; nan: never measured. measurements: (K,) of each task's step.
+    change, low, high: (K, K), rows: whose step, columns: whose loss; nan: measured less than LEAST_STEPS times. measurements: (K,) of
+    each task's step.
     "Efficiently Identifying Task Groupings for Multi-Task Learning", https://arxiv.org/abs/2109.04617.
     """
 
@@ -143,21 +150,26 @@ class Affinity:
 
 
 def affinity(measurements: Sequence[Measurement], step: int | None = None) -> Affinity | None:
-    """Over the last N_MEASUREMENTS measurements at each task's step, up to `step` (None: the last one). None: no measurement."""
+    """Over the last N_MEASUREMENTS measurements at each task's step, up to `step` (None: the last one). None: too few of every task.
+
+    What changed no loss at all was no step: runs of before 2026-11-28 went along a new head's gradient of zero.
+    """
     found: dict[str, list[dict[str, float]]] = {}
     for measurement in measurements:
         if step is None or measurement.step <= step:
             for source, changes in measurement.affinity.items():
-                found.setdefault(source, []).append(changes)
-    if not found:
-        return None
+                if any(changes.values()):
+                    found.setdefault(source, []).append(changes)
     tasks = list(dict.fromkeys(task for rows in found.values() for changes in rows for task in changes))
+    counts = [len(found.get(task, [])[-N_MEASUREMENTS:]) for task in tasks]
+    if max(counts, default=0) < LEAST_STEPS:
+        return None
     values = np.full((N_MEASUREMENTS, len(tasks), len(tasks)), np.nan)
     for source, rows in found.items():
-        for n, changes in enumerate(rows[-N_MEASUREMENTS:]):
+        for n, changes in enumerate(rows[-N_MEASUREMENTS:] if len(rows) >= LEAST_STEPS else []):
             for task, change in changes.items():
                 values[n, tasks.index(source), tasks.index(task)] = change
-    return Affinity(tasks, *_mean(values), [len(found.get(task, [])[-N_MEASUREMENTS:]) for task in tasks])
+    return Affinity(tasks, *_mean(values), counts)
 
 
 def sentence(measurements: Sequence[Measurement]) -> Message | None:

@@ -15,6 +15,8 @@ from mtl_core.training.events import Event, Failed
 
 def evaluable(found: Run) -> Run:
     """`found`, when its test split can be evaluated. Raises RunError: why it cannot."""
+    if found.tested is not None and not any(parts.get("test") for parts in found.result()["tasks"].values()):
+        raise RunError(message("The run “{run}” has no test rows: there is nothing to evaluate.", run=found.id))
     if found.tested is not None:
         date = f"{found.tested.astimezone():%Y-%m-%d %H:%M}"
         raise RunError(

@@ -139,7 +139,7 @@ def steps(run: Path) -> Iterator[Path]:
     back, found = _going_back(run), []
     try:
         names = os.listdir(run / "checkpoints")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     for name in names:
         number = name.removeprefix(_STEP)

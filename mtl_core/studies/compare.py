@@ -10,6 +10,7 @@ from mtl_core.base.faults import ExperimentError
 from mtl_core.base.messages import Message, message
 from mtl_core.config.experiment import Experiment
 from mtl_core.config.seeds import without_seed
+from mtl_core.jobs import jobs
 from mtl_core.studies.differences import settings
 from mtl_core.tasks import KINDS, is_better
 from mtl_core.tracking.runs import Run, RunState
@@ -22,7 +23,7 @@ Part = Literal["before", "best", "test"]
 class RunResult:
     """What is known of a run. What is not known stays empty, and nothing is said about it.
 
-    name: unique among the runs; experiment: None where it cannot be read; tasks: task → part → metric → value;
+    name: unique among the runs; experiment: as it was at the end, None where it cannot be read; tasks: task → part → metric → value;
     datasets: the experiment's name of a table → hash of the dataset, split included; rows: task → split → rows; examples: rows trained on.
     steered: whether a person changed something on the way.
     """
@@ -70,12 +71,13 @@ def compare(runs: Sequence[RunResult], baseline: str | None = None, part: Part =
     if base is None:
         raise ValueError(f"The baseline should be one of {', '.join(by_name)}. Found {baseline!r}.")
     others = [run for run in runs if run is not base]
+    metrics = _metrics([base, *others], part)
     return Comparison(
         base.name,
         part,
-        _metrics([base, *others], part),
+        metrics,
         settings({run.name: run.experiment.model_dump(mode="json") for run in runs if run.experiment}),
-        [*_steered(runs), *(warning for run in others for warning in _warnings(base, run, part))],
+        [*_errors(metrics, base), *_steered(runs), *(warning for run in others for warning in _warnings(base, run, part))],
     )
 
 
@@ -101,10 +103,33 @@ def _metrics(runs: list[RunResult], part: Part) -> list[MetricRow]:
     return rows
 
 
-def _steered(runs: Sequence[RunResult]) -> list[Message]:
+MUCH_WORSE = 1.2
+"""How much larger an error is that is told although the main metric gained."""
+
+
+def _errors(metrics: Sequence[MetricRow], base: RunResult) -> list[Message]:
+    """A ranking may gain while the numbers behind it get far off: an error that grew beside a main metric that did not fall."""
+    kinds = {name: KINDS[task.kind] for name, task in base.experiment.tasks.items()} if base.experiment else {}
+    fell = {(row.task, run) for row in metrics if row.task in kinds and row.metric == kinds[row.task].primary for run in row.better
+            if row.better[run] is False}  # fmt: skip
     return [
-        message("“{run}” was steered: its settings held only until something was changed.", run=run.name) for run in runs if run.steered
+        message(
+            "“{task}” of “{run}”: {metric} is worse, {after:.4g} instead of {before:.4g}, although the main metric did not fall.",
+            task=row.task,
+            run=run,
+            metric=message(next(info.label for info in kinds[row.task].metrics if info.name == row.metric)),
+            after=row.values[run],
+            before=row.values[base.name],
+        )
+        for row in metrics
+        if row.task in kinds and row.metric in {info.name for info in kinds[row.task].metrics if not info.higher_is_better}
+        for run in row.differences
+        if row.values[run] > MUCH_WORSE * row.values[base.name] and (row.task, run) not in fell
     ]
+
+
+def _steered(runs: Sequence[RunResult]) -> list[Message]:
+    return [message("“{run}” was steered: its settings are those at its end.", run=run.name) for run in runs if run.steered]
 
 
 def _warnings(base: RunResult, run: RunResult, part: Part) -> list[Message]:
@@ -219,7 +244,12 @@ def compare_runs(groups: Sequence[Group], baseline: str | None = None, part: Par
     cut = [
         message("“{run}” did not finish: its numbers are those of the steps that it got to.", run=group.name)
         for group in groups
-        if any(run.state not in _ENDED for run in group.runs)
+        if any(run.state not in _ENDED and not run.state.live for run in group.runs)
+    ]
+    cut += [
+        message("“{run}” is still at work: its numbers are those of the steps that it has got to.", run=group.name)
+        for group in groups
+        if any(run.state.live for run in group.runs)
     ]
     return replace(found, warnings=[*cut, *found.warnings])
 
@@ -227,6 +257,11 @@ def compare_runs(groups: Sequence[Group], baseline: str | None = None, part: Par
 def tested(groups: Sequence[Group]) -> bool:
     """Whether there are test results of every run."""
     return all(run.tested for group in groups for run in group.runs)
+
+
+def at_the_end(run: Run) -> Experiment:
+    """Its experiment, with what a person changed while it trained. Raises ExperimentError."""
+    return jobs().experiment_now(run) if run.steered else run.experiment
 
 
 def short_names(runs: Sequence[Run]) -> dict[str, str]:
@@ -239,7 +274,7 @@ def result_of(group: Group) -> RunResult:
     """Its metrics are means over its runs, the rest is the first one's."""
     run = group.runs[0]
     try:
-        experiment = run.experiment
+        experiment = at_the_end(run)
     except ExperimentError:
         experiment = None
     started = next((event for event in run.events() if isinstance(event, Started)), None)

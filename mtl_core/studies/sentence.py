@@ -4,18 +4,16 @@ from collections.abc import Sequence
 
 from mtl_core.base.messages import N_, Message, listed, message, plural
 from mtl_core.config.experiment import Experiment
-from mtl_core.jobs import jobs
+from mtl_core.studies.compare import at_the_end
 from mtl_core.studies.differences import described
 from mtl_core.studies.paired import Change, Verdict
-from mtl_core.tracking.runs import Run
 
 MOST = 3
 """Settings, and tasks without a significant change, that are named; the others are counted."""
 
 
-def points(value: float) -> float:
-    """Of a main metric: 1 is the best, so that a hundredth of it is a point."""
-    return 100 * value
+_SHARES = {"accuracy", "f1", "micro_f1", "recall_at_1"}
+"""Main metrics that are shares of rows or values, whose hundredths are percentage points; a rank correlation or an NDCG is no share."""
 
 
 def bought(found: Sequence[Change], split: str) -> Message:
@@ -23,7 +21,7 @@ def bought(found: Sequence[Change], split: str) -> Message:
     pair = found[0].pair
     rows = message("test rows") if split == "test" else message("validation rows")
     base, other = pair.baseline.runs[0], pair.other.runs[0]
-    changed = changed_settings(_at_the_end(base), _at_the_end(other))
+    changed = changed_settings(at_the_end(base), at_the_end(other))
     if base.steered or other.steered:
         changed = message("at the end of the training: {changed}", changed=changed)
     return message(
@@ -34,11 +32,6 @@ def bought(found: Sequence[Change], split: str) -> Message:
         rows=rows,
         said=_said(found),
     )
-
-
-def _at_the_end(run: Run) -> Experiment:
-    """Its experiment, with what a person changed while it trained."""
-    return jobs().experiment_now(run) if run.steered else run.experiment
 
 
 def _said(found: Sequence[Change]) -> Message:
@@ -105,7 +98,12 @@ def _task(change: Change) -> Message | None:
         return None
     if change.found.alike and change.found.value == 0:
         return message("{task} the same on all rows", task=change.pair.task)
-    value, low, high = (points(number) for number in (change.found.value, change.found.low, change.found.high))
+    value, low, high = change.found.value, change.found.low, change.found.high
+    if change.pair.kind.primary not in _SHARES:
+        if change.found.alike:
+            return message("{task} {value:+.3f}", task=change.pair.task, value=value)
+        return message("{task} {value:+.3f} ({low:+.3f} to {high:+.3f})", task=change.pair.task, value=value, low=low, high=high)
+    value, low, high = 100 * value, 100 * low, 100 * high
     if change.found.alike:
         return message("{task} {value:+.1f} points", task=change.pair.task, value=value)
     return message("{task} {value:+.1f} points ({low:+.1f} to {high:+.1f})", task=change.pair.task, value=value, low=low, high=high)

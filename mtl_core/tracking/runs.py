@@ -32,10 +32,10 @@ from mtl_core.runtime.steps import find, step_of
 from mtl_core.tasks.naming import named_panels
 from mtl_core.tracking.journal import Record, read
 from mtl_core.tracking.series import Curve, Series
-from mtl_core.tracking.status import Owner, RunError, RunState, read_status, result_of, write_status
+from mtl_core.tracking.status import BrokenRunError, Owner, RunError, RunState, read_status, result_of, write_status
 from mtl_core.training.events import Event, Failed, Resumed
 
-__all__ = ["Curve", "Owner", "Record", "Run", "RunError", "RunState", "Series", "create_run", "list_runs", "run"]
+__all__ = ["BrokenRunError", "Curve", "Owner", "Record", "Run", "RunError", "RunState", "Series", "create_run", "list_runs", "run"]
 
 
 NOTED = "noted.json"
@@ -173,7 +173,18 @@ class Run:
         try:
             return _experiment(path, path.stat().st_mtime_ns)
         except (OSError, UnicodeDecodeError) as error:
-            raise ExperimentError([Fault("", str(error), message("a text file in UTF-8"))]) from error
+            found = f"experiment.yaml: {error.strerror or error}" if isinstance(error, OSError) else str(error)
+            raise ExperimentError([Fault("", found, message("a text file in UTF-8"))]) from error
+
+    @property
+    def readable(self) -> Self:
+        """Itself. Raises BrokenRunError: its experiment cannot be read, so that nothing can be told of its tasks."""
+        try:
+            _ = self.experiment
+        except ExperimentError as error:
+            why = message("The experiment of the run “{run}” cannot be read ({why}).", run=self.id, why=str(error))
+            raise BrokenRunError(why) from error
+        return self
 
     @property
     def tasks(self) -> dict[str, TaskConfig]:
@@ -223,8 +234,15 @@ class Run:
         return {"tasks": series.so_far}
 
     def reports(self, split: str = "test") -> dict[str, list[dict[str, Any]]]:
-        """task → panels, as last reported for `split`, classes called as people do; empty when there is none."""
-        found = read_report(self.folder, split)
+        """task → panels, as last reported for `split`, classes called as people do; empty when there is none.
+
+        Raises BrokenRunError: the file is damaged.
+        """
+        try:
+            found = read_report(self.folder, split)
+        except (OSError, ValueError, TypeError) as error:
+            why = message("reports/{split}.json of the run “{run}” is damaged ({why}).", split=split, run=self.id, why=error)
+            raise BrokenRunError(why) from error
         if found is None:
             found = self._journalled_reports(split)
         for task in found.keys() & self.tasks.keys():

@@ -179,7 +179,7 @@ class Series:
         self.seconds = 0.0  # spent in steps and evaluations, pauses left out
         self.tokens = 0
         self._durations: deque[float] = deque(maxlen=50)  # of the last steps
-        self._evaluation_seconds = 0.0
+        self._evaluation_seconds = self._last_evaluation = 0.0
         self._steps_seen = 0
 
     @property
@@ -250,13 +250,20 @@ class Series:
 
     @property
     def seconds_left(self) -> float | None:
-        """From the last 50 steps and the share of time that evaluation takes; None before the first step."""
+        """From the last 50 steps, the share of time that evaluation takes, and the final evaluation; None before the first step."""
         if self.finished is not None or self.failed is not None:
             return 0.0
         if not self._durations or not self.n_steps:
             return None
         a_step = sum(self._durations) / len(self._durations) + self._evaluation_seconds / self._steps_seen
-        return max(0, self.n_steps - self.step) * a_step
+        return max(0, self.n_steps - self.step) * a_step + self._final_seconds
+
+    @property
+    def _final_seconds(self) -> float:
+        """Validation rows are scored once more, by the best model, and then the test rows."""
+        rows = self.started.rows.values() if self.started else ()
+        validation, test = (sum(of_task.get(split, 0) for of_task in rows) for split in ("validation", "test"))
+        return self._last_evaluation * (1 + test / validation) if validation else self._last_evaluation
 
     def extend(self, event: Event) -> None:
         if isinstance(event, StepDone):
@@ -345,6 +352,7 @@ class Series:
             self.finished = replace(self.finished, test=event.metrics)
         if event.split != "validation":
             return
+        self._last_evaluation = event.seconds
         if self.before is None:
             self.before = event
         else:

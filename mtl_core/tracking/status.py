@@ -38,6 +38,10 @@ class RunError(ValueError):
         super().__init__(message.text())
 
 
+class BrokenRunError(RunError):
+    """What a run should keep cannot be read."""
+
+
 @dataclass(frozen=True)
 class Owner:
     """The process that executes a run. A process number is used again after its process ended; with the start time it is not."""

@@ -90,6 +90,12 @@ class Control:
             self._evaluate = True
 
     @property
+    def pending(self) -> dict[str, Any]:
+        """What was asked and does not hold yet; of several values of a setting the last."""
+        with self._condition:
+            return {path: value for changes in self._changes for path, value in changes.items()}
+
+    @property
     def paused(self) -> bool:
         return self._pause
 

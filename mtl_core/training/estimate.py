@@ -76,7 +76,7 @@ def estimate(experiment: Experiment, measured: Measured) -> Estimate:
     step = along(measured.step, tokens)
     every, to_one_ahead = experiment.diagnostics.looks(steps)
     looks = -(-steps // every) if every and len(experiment.tasks) > 1 else 0  # the first before the first step
-    training = (steps + looks * STEPS_OF_A_LOOK + -(-looks // to_one_ahead) * STEPS_AHEAD) * step
+    training = (steps + looks * STEPS_OF_A_LOOK + -(-max(looks - 1, 0) // to_one_ahead) * STEPS_AHEAD) * step
     watched = {table: min(n, options.max_validation_rows) for table, n in measured.validation.items()}
     evaluations = 1 + -(-steps // options.interval(steps))
     seconds = measured.load + training + evaluations * (_scored(measured, watched) + 2 * measured.save)  # the best one and the last one

@@ -102,12 +102,12 @@ class Joint:
         self._task_gradients(rows, batches, factors, heads=False)
         layers = rows.gramians(self.model.parts())
         kept = [name for name in names if factors[name]]
+        total = sum(layers.values(), np.zeros(2 * rows.matrix.shape[:1]))
         affinity = {}
-        if rate and kept:
+        if rate and kept and total.diagonal()[turn % len(kept)] > 0:  # along a gradient of zero there is no step
             changes = dict(zip(names, self._look_ahead(rows, turn % len(kept), batches, rate).tolist(), strict=True))
             affinity[kept[turn % len(kept)]] = {name: changes[name] for name in kept}
         encoder.end_sparse_rows()
-        total = sum(layers.values(), np.zeros(2 * rows.matrix.shape[:1]))
         return Compared(
             step, kept, np.sqrt(np.diag(total)).tolist(), _cosines(total), {part: _cosines(g) for part, g in layers.items()}, affinity
         )

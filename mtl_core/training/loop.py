@@ -328,8 +328,8 @@ class Trainer:
             assemble(p, self.stores, self.template, budget, self.device, n, True, salt) for p in self.joint.parts(blocks, apart=True)
         ]
         step, (every, ahead) = self.state.step, self.experiment.diagnostics.looks(self.state.n_steps)
-        look, between = divmod(step // every, ahead)
-        yield self.joint.compare(batches, self.state.weights, step, 0.0 if between else self.optimizer.rate(step), look)
+        look, between = divmod(step // every - 1, ahead)  # not before the first step: a new head hands on no gradient to step along
+        yield self.joint.compare(batches, self.state.weights, step, 0.0 if between or look < 0 else self.optimizer.rate(step), look)
 
     def _flush(self) -> Iterator[Event]:
         if self.pending is None:

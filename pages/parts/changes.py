@@ -58,6 +58,13 @@ def show(run: Run, _: Translate) -> None:
     _refused(_)
 
 
+def awaited(old: Mapping[str, Any], new: Mapping[str, Any], _: Translate) -> None:
+    """What was applied and does not hold yet."""
+    if new:
+        what = "; ".join(in_words(path, old.get(path), value, _) for path, value in new.items())
+        st.caption(":material/schedule: " + plain(_("From the next step on: {what}").format(what=what)))
+
+
 def newest(run: Run, _: Translate) -> None:
     """The last change, beside the sliders; the others are in the log."""
     steered = jobs().snapshot(run.id).series.steered

@@ -1,6 +1,6 @@
 """The lower parts of the page Compare: settings, all metrics and reports of the chosen groups of runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -10,7 +10,9 @@ from mtl_core import plots
 from mtl_core.base.faults import ExperimentError
 from mtl_core.base.messages import Translate
 from mtl_core.studies import differences
-from mtl_core.studies.compare import Comparison, Group, short_names
+from mtl_core.studies.compare import Comparison, Group, MetricRow, at_the_end, short_names
+from mtl_core.tasks.base import MetricInfo
+from mtl_core.tracking.runs import BrokenRunError
 from pages.parts import cells, comparison, report
 from pages.parts.text import plain
 from pages.parts.url import keep
@@ -22,7 +24,7 @@ def settings(groups: Sequence[Group], _: Translate) -> None:
     readable = {}
     for group in groups:
         try:
-            readable[comparison.name(group, _)] = group.runs[0].experiment
+            readable[comparison.name(group, _)] = at_the_end(group.runs[0])
         except ExperimentError:
             st.caption(_("The experiment of {run} cannot be read by this version.").format(run=plain(group.name)))
     rows = differences.described(readable)
@@ -54,13 +56,13 @@ def all_metrics(found: Comparison, groups: Sequence[Group], _: Translate) -> Non
     )
     table: dict[str, list[Any]] = {
         _("Task"): [row.task for row in rows],
-        _("Metric"): [_(comparison.info(by_task[row.task], row.metric).label) for row in rows],
+        _("Metric"): [_metric(comparison.info(by_task[row.task], row.metric), _) for row in rows],
     }
     for group in sorted(groups, key=lambda group: group.name != found.baseline):
         table[comparison.name(group, _)] = [value(group, row.task, row.metric, found.part) for row in rows]
         if group.name != found.baseline:
             column = _("{run}, difference").format(run=comparison.name(group, _))
-            table[column] = [f"{row.differences[group.name]:+.4f}" if group.name in row.differences else "–" for row in rows]
+            table[column] = [_difference(row, group.name, _) for row in rows]
     cells.table(pd.DataFrame(table), height="content", key="all", alt=_("Metrics of each task in each run"))
     bars = {
         group.name: {
@@ -71,10 +73,27 @@ def all_metrics(found: Comparison, groups: Sequence[Group], _: Translate) -> Non
     st.plotly_chart(plots.metric_bars(bars, _, _("Main metric")), key="bars", alt=_("Main metric of each task in each run"))
 
 
+def _metric(info: MetricInfo, _: Translate) -> str:
+    return _(info.label) if info.higher_is_better else _("{metric} (lower is better)").format(metric=_(info.label))
+
+
+def _difference(row: MetricRow, group: str, _: Translate) -> str:
+    """Of an error with the word: its plus is a loss."""
+    if group not in row.differences:
+        return "–"
+    text, better = f"{row.differences[group]:+.4f}", row.better[group]
+    return text if better is None or better == (row.differences[group] > 0) else f"{text} ({_('better') if better else _('worse')})"
+
+
 def reports(groups: Sequence[Group], split: str, _: Translate) -> None:
     """One task's reports of all runs beside each other."""
     runs = [run for group in groups for run in group.runs]
-    found: Mapping[str, dict[str, Any]] = {name: run.reports(split) for run, name in zip(runs, short_names(runs).values(), strict=True)}
+    found: dict[str, dict[str, Any]] = {}
+    for one_run, name in zip(runs, short_names(runs).values(), strict=True):
+        try:
+            found[name] = one_run.reports(split)
+        except BrokenRunError as error:
+            st.warning(plain(error.message.text(_)), icon=":material/broken_image:")
     tasks = list(dict.fromkeys(task for one in found.values() for task in one))
     if not tasks:
         st.caption(_("No report yet."))

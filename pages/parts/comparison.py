@@ -79,7 +79,12 @@ def warnings(found: Comparison, alike: Group | None, _: Translate) -> None:
 
 
 def curves(groups: Sequence[Group], _: Translate) -> None:
-    """A chart for each task with all runs in it; runs that differ by their seed share a colour."""
+    """A chart for each task that two runs have, with all runs in it; runs that differ by their seed share a colour."""
+    runs = [run for group in groups for run in group.runs]
+    of = series(runs)
+    tasks = [t for t in dict.fromkeys(task for one in of.values() for task in one.tasks) if sum(t in one.tasks for one in of.values()) > 1]
+    if not tasks:
+        return
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.subheader(_("Curves"))
         keep("curves", "main", CURVES, remember=True)
@@ -87,12 +92,11 @@ def curves(groups: Sequence[Group], _: Translate) -> None:
         chosen = st.segmented_control(
             label, list(CURVES), format_func=lambda c: _(CURVES[c]), key="curves", required=True, label_visibility="collapsed"
         )
-    runs = [run for group in groups for run in group.runs]
-    of, names, group_colors = series(runs), short_names(runs), plots.run_colors(group.name for group in groups)
+    names, group_colors = short_names(runs), plots.run_colors(group.name for group in groups)
     colors = {names[run.id]: group_colors[group.name] for group in groups for run in group.runs}
     task_kinds = kinds(groups)
     with st.grid(3, min_column_width=290):
-        for task in dict.fromkeys(task for one in of.values() for task in one.tasks):
+        for task in tasks:
             with st.container(gap=None):
                 st.markdown(f"**{plain(task)}**")
                 kind = task_kinds.get(task) if chosen == "main" else None
@@ -101,7 +105,7 @@ def curves(groups: Sequence[Group], _: Translate) -> None:
                 title = _(main.label) if main else None
                 figure = plots.overlay(of, task, metric, _, smoothing=0.6, title=title, colors=colors)
                 for one, dash in zip(of.values(), plots.run_dashes(of).values(), strict=True):
-                    plots.mark(figure, changes.marks(one, _), dash)
+                    plots.mark(figure, changes.marks(one, _), dash, words=0)  # words of several runs would lie on their curves
                 figure.update_layout(legend={"y": -0.3, "yanchor": "top"}, margin={"t": 8})  # names of runs are long
                 st.plotly_chart(figure, key=f"curve.{task}", height=240 + 22 * len(of), alt=_("{task}: all runs by step").format(task=task))
 

@@ -4,6 +4,7 @@ import streamlit as st
 
 from mtl_core import plots
 from mtl_core.base.messages import Translate
+from mtl_core.config.parts import DiagnosticsConfig
 from mtl_core.evaluation.conflicts import LEAST_COSINE, LEAST_MEASUREMENTS, Pair, affinity, agreement, sentence
 from mtl_core.jobs import jobs
 from mtl_core.training.events import Compared
@@ -23,12 +24,15 @@ def show(run_id: str, _: Translate) -> None:
     if agreed is None:
         st.caption(_("The tasks' gradients have not been compared yet, or the run has a single task, or the interval is 0: never."))
         return
-    said = sentence(measurements)
+    said, more = sentence(measurements), _more(_)
     apart = [pair for pair in agreed.pairs if pair.apart]
     if said is None:
-        most = max((pair.measurements for pair in agreed.pairs), default=0)
-        text = _("Nothing to say yet: {n} of at least {least} measurements.")
-        st.markdown(text.format(n=most, least=LEAST_MEASUREMENTS))
+        text = (
+            _("Nothing to say yet: {n} of at least {least} measurements.")
+            if now.state.live
+            else _("Nothing can be said: {n} of at least {least} measurements were made.")
+        )
+        st.markdown(text.format(n=agreed.measurements, least=LEAST_MEASUREMENTS) + " " + more)
     elif not apart:
         st.markdown(f":material/check: {plain(said.text(_))}")
     else:
@@ -37,8 +41,12 @@ def show(run_id: str, _: Translate) -> None:
             st.markdown(":material/call_split: " + plain(apart_in_words(pair, _)))
         if len(apart) > MOST_PAIRS:
             st.caption(_("And {n} more.").format(n=len(apart) - MOST_PAIRS))
-    rule = _("Mean of the last {n} measurements ± half the 95 % confidence interval. Below {least} in either direction it is nothing.")
-    st.caption(rule.format(n=agreed.measurements, least=LEAST_COSINE))
+    if agreed.measurements > 1:
+        rule = _(
+            "Mean of the last {n} measurements ± half the 95 % confidence interval. A cosine similarity between -{least} and {least} is "
+            "too small to count, however sure it is."
+        )
+        st.caption(rule.format(n=agreed.measurements, least=LEAST_COSINE))
     with st.expander(_("Charts"), icon=":material/grid_on:", expanded=bool(apart)):
         _charts(run_id, measurements, _)
 
@@ -66,11 +74,7 @@ def _charts(run_id: str, measurements: list[Compared], _: Translate) -> None:
         st.markdown(f"**{plain(title)}**")
         figure = plots.agreement(now.tasks, now.cosine, now.significant, _)
         st.plotly_chart(figure, key=f"cosines.{run_id}", alt=_("Cosine similarity of task gradients"), config=PLOTLY)
-        st.caption(
-            _("Blue: gradients agree. Orange: gradients conflict. Grey: nothing that can be said over the last {n} measurements.").format(
-                n=now.measurements
-            )
-        )
+        st.caption(_("Blue: gradients agree. Orange: gradients conflict. Grey: nothing that can be said."))
     steps_ahead = affinity(measurements, step)
     if steps_ahead is not None:
         with right:
@@ -79,9 +83,15 @@ def _charts(run_id: str, measurements: list[Compared], _: Translate) -> None:
             figure = plots.affinity(steps_ahead.tasks, steps_ahead.change, steps_ahead.significant, _)
             st.plotly_chart(figure, key=f"affinity.{run_id}", alt=_("Effect of each task's step on each task's loss"), config=PLOTLY)
             st.caption(
-                _("Reduction of a task's loss (column) by one step on a single task (row), in per cent. Orange: the step raises the loss.")
+                _(
+                    "Reduction of a task's loss (column) by one step on a single task (row), in per cent. Orange: the step raises the "
+                    "loss. Empty: not measured, or once only."
+                )
             )
         left, right = st.columns(2)
+    else:
+        text = _("Effect of one task's step on the others: not measured. It takes two measurements of a task's step.")
+        st.caption(text + " " + _more(_))
     with left if steps_ahead is not None else right:
         title = _("Gradient norm share")
         st.markdown(f"**{plain(title)}**")
@@ -89,6 +99,12 @@ def _charts(run_id: str, measurements: list[Compared], _: Translate) -> None:
         figure = plots.task_shares(shares)
         st.plotly_chart(figure, key=f"shares.{run_id}", alt=_("Share of each task in the gradient norm"), config=PLOTLY)
         st.caption(_("Each task's share of the summed gradient norms on the shared encoder, before loss weights and balancing."))
+
+
+def _more(_: Translate) -> str:
+    """How to have more measurements of a training."""
+    setting = DiagnosticsConfig.model_fields["conflicts_every"].title or ""
+    return _("For more of them, train with a smaller “{setting}”.").format(setting=_(setting))
 
 
 def _part(part: str | None, _: Translate) -> str:

@@ -95,5 +95,7 @@ def _said(now: Estimate, _: Translate) -> None:
     ]
     if now.others >= BUSY:
         words.append(_("measured while other programs used {n} cores").format(n=f"{now.others:.1f}"))
-    hint = _("Estimated from a few steps tried on this machine, with nothing else running. What else it has to do makes it slower.")
+        hint = _("Estimated from a few steps tried on this machine while it had other work: with nothing else running it is faster.")
+    else:
+        hint = _("Estimated from a few steps tried on this machine, with nothing else running. What else it has to do makes it slower.")
     st.caption(":material/timer: " + " · ".join(words), help=hint)

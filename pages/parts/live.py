@@ -130,4 +130,6 @@ def _readout(now: Snapshot, _: Translate) -> None:
         _("Run {run}").format(run=now.run_id),
         *([_("Warnings of the tables {n}, see Log").format(n=f"**{len(now.problems)}**")] if now.problems else []),
     ]
-    st.caption(" · ".join(figures), help=_("Memory: the peak since the last step. Elapsed: without pauses."))
+    st.caption(
+        " · ".join(figures), help=_("Memory: the peak since the last step. Elapsed: without pauses. Time left: with the final evaluation.")
+    )

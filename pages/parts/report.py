@@ -15,7 +15,7 @@ from mtl_core.jobs import jobs
 from mtl_core.studies import paired
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import TaskKind
-from mtl_core.tracking.runs import Run
+from mtl_core.tracking.runs import BrokenRunError, Run
 from mtl_core.tracking.series import SEEN_OFTEN, Seen
 from mtl_core.tracking.status import PARTS, SPLITS
 from pages.parts import cells
@@ -56,7 +56,11 @@ def show(run: Run, _: Translate) -> None:
     if now.state.live:
         return
     size = run.journal.stat().st_size if run.journal.exists() else 0
-    split, reports = _reports(run.folder, size, json.dumps(run.noted.get("class_names")), run)
+    try:
+        split, reports = _reports(run.folder, size, json.dumps(run.noted.get("class_names")), run)
+    except BrokenRunError as error:
+        st.warning(plain(error.message.text(_)), icon=":material/broken_image:")
+        return
     if reports:
         st.subheader(f"{_('Reports')} · {_(SPLITS[split])}")
         for tab, (task, parts) in zip(st.tabs([plain(task) for task in reports]), reports.items(), strict=True):

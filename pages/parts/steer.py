@@ -29,7 +29,7 @@ ROOM = 8
 def show(run_id: str, _: Translate) -> None:
     """A fragment: a slider a task, what it has in the update, *Apply*, and the way back."""
     now = jobs().snapshot(run_id)
-    if jobs().control(run_id) is None:
+    if (control := jobs().control(run_id)) is None:
         _last(now, _)
         return
     current = jobs().experiment_now(run(workspace(), run_id))
@@ -55,23 +55,49 @@ def show(run_id: str, _: Translate) -> None:
         place = st.container(width="content")
         with st.popover(_("More settings"), icon=":material/tune:", help=_("Learning rate, sampling, patience")):
             wanted |= _others(current, run_id, _)
+    old, awaited = differing(current, then_held := steered(current, control.pending))
     try:
-        changes = differing(current, steered(current, wanted))[1]
+        chosen = steered(current, wanted)
+        moved_here = {*differing(current, chosen)[1], *st.session_state.get(f"applied.{run_id}", ())}  # not what others wait for
+        changes = {path: value for path, value in differing(then_held, chosen)[1].items() if path in moved_here}
     except ExperimentError as error:
         show_faults(error.faults, _)
         changes = {}
     hint = _("Nothing changes until you apply. A checkpoint is saved first, so that you can go back.")
-    if place.button(_("Apply"), type="primary", icon=":material/check:", key="apply", width=100, disabled=not changes, help=hint):
-        try:
-            jobs().steer(run_id, changes, workspace())
-            st.toast(_("Changes take effect from the next step."), icon=":material/check:")
-        except (RunError, ExperimentError) as error:
-            st.error(plain(error.message.text(_) if isinstance(error, RunError) else error), icon=":material/error:")
+    place.button(
+        _("Apply"),
+        type="primary",
+        icon=":material/check:",
+        key="apply",
+        width=100,
+        disabled=not changes,
+        help=hint,
+        on_click=_apply,
+        args=(run_id, changes, _),
+    )
+    if refused := st.session_state.pop("apply_refused", None):
+        st.error(plain(refused), icon=":material/error:")
+    made.awaited(old, awaited, _)
+    if not shares and len(set_to) > 1:
+        every = current.diagnostics.looks(now.series.n_steps or 1)[0]
+        measured = _("The shares of the update come with the measurement before step {step}.")
+        st.caption(
+            measured.format(step=(now.series.step // every + 1) * every + 1) if every else _("Shares of the update are not measured.")
+        )
     if moved:
         st.info(_("Changed elsewhere meanwhile: {what}").format(what=", ".join(moved)), icon=":material/group:")
     if (agreed := agreement(list(now.series.conflicts))) and agreed.pairs and agreed.pairs[0].apart:
         st.caption(":material/call_split: " + plain(apart_in_words(agreed.pairs[0], _)))
     made.newest(run(workspace(), run_id), _)
+
+
+def _apply(run_id: str, changes: dict[str, Any], _: Translate) -> None:
+    try:
+        jobs().steer(run_id, changes, workspace())
+    except (RunError, ExperimentError) as error:
+        st.session_state.apply_refused = error.message.text(_) if isinstance(error, RunError) else str(error)
+        return
+    st.session_state[f"applied.{run_id}"] = {*st.session_state.get(f"applied.{run_id}", ()), *changes}
 
 
 def _share(now: float | None, then: float | None) -> str:

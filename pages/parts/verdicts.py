@@ -124,10 +124,7 @@ def _looks(groups: Sequence[Group], _: Translate) -> list[str]:
     n = max(looks, default=0)
     text = plural(
         n,
-        N_("Test rows are for the final word, not for choosing: they were looked at once in this workspace."),
-        N_(
-            "Test rows are for the final word, not for choosing: they were looked at {n} times in this workspace (once a run "
-            "that was tested)."
-        ),
+        N_("Test rows are for the final word, not for choosing: 1 run of this workspace was tested on them."),
+        N_("Test rows are for the final word, not for choosing: {n} runs of this workspace were tested on them, deleted ones included."),
     )
     return [_(text).format(n=n)]

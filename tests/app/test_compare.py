@@ -113,7 +113,7 @@ def test_the_sentence_then_differences_with_a_verdict(opened: Open, kept_two: tu
     row = at.dataframe[0].value.iloc[0]
     assert row["Difference"].startswith("+0.2000  [+0.1") and (row["Verdict"], float(row["p (Holm)"])) == ("better", pytest.approx(0.002))
     assert "#00568a" in str(at.dataframe[0].proto), "colour where it is significant"
-    assert not any("looked at" in caption.value for caption in at.caption)
+    assert not any("were tested on them" in caption.value for caption in at.caption)
 
 
 def test_colour_stands_only_where_it_is_significant(opened: Open, workspace: Workspace) -> None:
@@ -128,7 +128,7 @@ def test_colour_stands_only_where_it_is_significant(opened: Open, workspace: Wor
 def test_test_rows_are_final_and_looks_are_counted(opened: Open, kept_two: tuple[Run, Run], workspace: Workspace) -> None:
     at = opened("compare", split="test")
     assert any("on test rows" in m.value for m in at.markdown)
-    assert any("they were looked at 0 times" in c.value for c in at.caption), "runs that recorded no data"
+    assert any("0 runs of this workspace were tested on them" in c.value for c in at.caption), "runs that recorded no data"
     assert at.query_params["split"] == "test"
 
 
@@ -196,6 +196,12 @@ def test_runs_that_are_gone_are_left_out(opened: Open, two: tuple[Run, Run]) -> 
     at = opened("compare", runs="000000000000")
     assert at.multiselect(key="runs").value == []
     assert "two or more" in at.multiselect(key="runs").placeholder
+
+
+def test_a_run_that_is_not_there_is_named_also_where_nothing_can_be_compared(opened: Open, workspace: Workspace) -> None:
+    only = recorded(workspace, "alone", 0.5)
+    at = opened("compare", runs=[only.id, "nope"])
+    assert any("nope" in warning.value for warning in at.warning) and any("two runs" in info.value for info in at.info)
 
 
 def test_other_data_is_warned_of(opened: Open, workspace: Workspace) -> None:

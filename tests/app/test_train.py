@@ -71,6 +71,28 @@ def test_what_is_changed_is_marked_listed_and_badged(
     script.go(7)
 
 
+def test_what_was_applied_is_listed_until_it_holds(opened: Open, script: Script, start: Callable[[Work], str]) -> None:
+    run_id = start(script)
+    script.go(1)
+    script.wait_for_step(1)
+    at = opened("train", run=run_id)
+    assert any("come with the measurement before step" in c.value for c in at.caption), "when the shares of the update come is said"
+    at.slider(key=f"steer.{run_id}.intent").set_value(3.0).run()
+    no_exception(at.button(key="apply").click().run())
+    assert any("From the next step on" in c.value and "1 → 3" in c.value for c in at.caption), [c.value for c in at.caption]
+    assert at.button(key="apply").disabled
+    other = opened("train", run=run_id)
+    assert any("From the next step on" in c.value for c in other.caption) and other.button(key="apply").disabled, "others see it too"
+    at.slider(key=f"steer.{run_id}.intent").set_value(1.0).run()
+    assert not at.button(key="apply").disabled, "it can be taken back before it holds"
+    at.slider(key=f"steer.{run_id}.intent").set_value(3.0).run()
+    script.go(1)
+    script.wait_for_step(2)
+    no_exception(at.run())
+    assert script.weights["intent"] == 3.0 and not any("From the next step on" in c.value for c in at.caption)
+    script.go(8)
+
+
 def test_shares_of_the_tables_can_be_steered(opened: Open, script: Script, start: Callable[[Work], str]) -> None:
     run_id = start(script)
     script.go(1)

@@ -399,14 +399,14 @@ class TestStrategies:
         run_id = last_json(capsys)["run_id"]
         assert main(["conflicts", run_id, "--json"]) == 0
         found = last_json(capsys)
-        assert (found["step"], found["measurements"]) == (4, 3)
+        assert (found["step"], found["measurements"]) == (4, 0), "the new head of one of them hands on no gradient yet"
         (pair,) = found["pairs"]
         assert {pair["task"], pair["and"]} == {"kind", "click"}
         assert sum(found["shares"].values()) == pytest.approx(1)
-        assert {(row["step_of"], row["loss_of"]) for row in found["affinity"]} == {(a, b) for a in found["shares"] for b in found["shares"]}
+        assert found["affinity"] == [], "nothing was measured twice"
         assert main(["conflicts", run_id]) == 0
         out = capsys.readouterr().out
-        assert "gradient norm share" in out and "loss reduction (%)" in out
+        assert "gradient norm share" in out and "was not measured" in out and "Nothing can be said" in out and "inf" not in out
         assert main(["gates", run_id]) == 2, "hard sharing has no experts"
         assert main(["train", str(experiment), "--set", "diagnostics.conflicts_every=0", "--json"]) == 0
         assert main(["conflicts", last_json(capsys)["run_id"]]) == 2

@@ -128,9 +128,10 @@ NEVER_ONE = {
     "Rows of {tasks} were seen more than {n} times each. Check whether the validation loss rises; other ways of sampling repeat less.",
     "The {n} most frequent of {total} labels.",  # said where there are more than that many
     "The first {n} classes. Name others with the command “runs --name-classes”.",  # a constant
-    "Mean of the last {n} measurements ± half the 95 % confidence interval. Below {least} in either direction it is nothing.",  # from 5 on
-    "Blue: gradients agree. Orange: gradients conflict. Grey: nothing that can be said over the last {n} measurements.",
+    "Mean of the last {n} measurements ± half the 95 % confidence interval. A cosine similarity between -{least} and {least} is too small "
+    "to count, however sure it is.",  # from 2 on
     "Nothing to say yet: {n} of at least {least} measurements.",
+    "Nothing can be said: {n} of at least {least} measurements were made.",
     "measured while other programs used {n} cores",  # with a decimal
     "Tasks whose metric takes long have {n:,} draws.",
     "95 % intervals by a paired bootstrap: {n:,} draws of the rows that both have; p values by Holm's procedure over the tasks.",

@@ -37,6 +37,7 @@ def test_only_the_last_looks_up_to_a_step_count() -> None:
 def test_tasks_come_and_go_and_a_gradient_may_be_zero() -> None:
     found = agreement([measurement(0, 0.5), measurement(1, 0.1, tasks=("ads", "intent")), measurement(2, math.nan)])
     assert found is not None and found.tasks == ["search", "ads", "intent"]
+    assert found.measurements == 1, "of any pair: what is said, and over how many, is one count"
     assert found.cosine[0, 1] == 0.5 and found.cosine[1, 2] == 0.1 and np.isnan(found.cosine[0, 2]) and not found.significant[0, 2]
 
 
@@ -104,8 +105,11 @@ def test_affinity_over_the_last_looks_at_each_tasks_step() -> None:
     assert (found.change[1, 0], found.low[1, 0], found.high[1, 0]) == pytest.approx((0.02, low, high))
     assert found.change[0].tolist() == pytest.approx([0.1, -0.02]) and np.isnan(found.change[1, 1])
     assert found.significant.tolist() == [[True, True], [True, False]]
-    first = affinity(measurements, 1)
-    assert first is not None and first.measurements == [1, 1] and not first.significant.any(), "one measurement tells nothing"
+    assert affinity(measurements, 1) is None, "one measurement of each tells nothing"
+    first = affinity(measurements, 2)
+    assert first is not None and first.measurements == [2, 1] and np.isnan(first.change[1]).all() and np.isfinite(first.change[0]).all()
+    standing = [step_of(n, "ads", {"search": 0.0, "ads": 0.0}) for n in range(3)]
+    assert affinity(standing) is None, "a step along a gradient of zero is none"
     many = affinity([step_of(n, "ads", {"ads": 1.0 if n < 30 else 2.0}) for n in range(30 + N_MEASUREMENTS)])
     assert many is not None and many.measurements == [N_MEASUREMENTS] and many.change.item() == 2
     assert affinity([measurement(0, 0.5)]) is None and affinity([]) is None

@@ -27,6 +27,19 @@ def test_differences_and_their_direction() -> None:
     assert found.warnings == [] and found.settings == {}
 
 
+def test_an_error_that_grew_beside_a_ranking_that_did_not_fall_is_told() -> None:
+    task = {"kind": "regression", "data": "ads", "columns": {"text": "q", "label": "v"}}
+    experiment = experiment_from_dict({**VALUES, "tasks": {"stars": task}})
+    first = RunResult("first", experiment, {"stars": {"best": {"spearman": 0.94, "rmse": 0.142, "mae": 0.1}}})
+
+    def said(spearman: float, rmse: float) -> list[str]:
+        other = replace(first, name="other", tasks={"stars": {"best": {"spearman": spearman, "rmse": rmse, "mae": 0.11}}})
+        return [str(warning) for warning in compare([first, other]).warnings]
+
+    assert said(0.96, 0.259) == ["“stars” of “other”: RMSE is worse, 0.259 instead of 0.142, although the main metric did not fall."]
+    assert said(0.96, 0.15) == [] and said(0.90, 0.259) == [] and said(0.96, 0.01) == []
+
+
 def test_another_baseline_and_another_part() -> None:
     assert compare([FIRST, SECOND], baseline="second", part="test").metrics[0].differences == {"first": 0.25}
     (auc,) = compare([FIRST, replace(FIRST, name="again")]).metrics

@@ -20,6 +20,7 @@ from mtl_core.studies.answers import differing
 from mtl_core.studies.compare import compare_runs, groups_of
 from mtl_core.studies.paired import Change, Verdict, ahead, changes, interval, pairs_of, too_good
 from mtl_core.studies.sentence import bought, changed_settings
+from mtl_core.tracking.runs import Owner
 from mtl_core.training.events import Steered
 from tests.studies.kept import finished
 
@@ -86,6 +87,11 @@ def test_of_a_steered_run_the_settings_at_its_end_are_said(workspace: Workspace,
     steered = replace(two[0], status=two[0].status | {"steered": True})
     found = changes(pairs_of(groups_of([steered, two[1]]), "equal", "best"), workspace)
     assert "(at the end of the training: care ×2), on" in str(bought(found, "validation"))
+    compared = compare_runs(groups_of([steered, two[1]]))
+    assert compared.settings["tasks.care.weight"] == {"equal": 2.0, "heavy": 4.0}, "the list has the settings of the sentence"
+    working = replace(two[1], status=two[1].status | {"state": "running", "owner": vars(Owner.current())})
+    said = [str(one) for one in compare_runs(groups_of([two[0], working])).warnings]
+    assert said == ["“heavy” is still at work: its numbers are those of the steps that it has got to."]
 
 
 def test_the_interval_of_one_run_and_a_validation_value_beyond_it(workspace: Workspace, two: list[Any]) -> None:

@@ -125,12 +125,14 @@ class TestSeries:
         assert series.tokens_per_second.values == [200.0] * 3
         assert series.progress == 0.3
 
-    def test_seconds_left_counts_evaluations(self) -> None:
+    def test_seconds_left_counts_evaluations_and_the_final_one(self) -> None:
         series = Series()
         assert series.seconds_left is None
-        for event in (started(), evaluated(0, 0.5), step(1), step(2), step(3), step(4), evaluated(4, 0.6)):
+        begun = replace(started(), rows={"a": {"train": 8, "validation": 4, "test": 6}})
+        for event in (begun, evaluated(0, 0.5), step(1), step(2), step(3), step(4), evaluated(4, 0.6)):
             series.extend(event)
-        assert series.seconds_left == pytest.approx(6 * (0.5 + 2.0 / 4))  # the evaluation at step 0 comes once
+        final = 2.0 + 2.0 * 6 / 4  # the validation rows once more, and the test rows
+        assert series.seconds_left == pytest.approx(6 * (0.5 + 2.0 / 4) + final)  # the evaluation at step 0 comes once
         series.extend(FINISHED)
         assert series.seconds_left == 0
 

@@ -77,7 +77,7 @@ def test_looks_at_conflicts_are_counted() -> None:
         diagnostics = described().diagnostics.model_copy(update={"conflicts_every": every})
         return estimate(described(steps=steps).model_copy(update={"diagnostics": diagnostics}), MEASURED).training
 
-    assert looked(10, 20) == pytest.approx((20 + 2 * (1.3 + 1.5)) * 0.3), "at the steps 0 and 10"
+    assert looked(10, 20) == pytest.approx((20 + 2 * 1.3 + 1.5) * 0.3), "at the steps 0 and 10, with a step ahead behind the first"
     assert looked(None, 60) == pytest.approx((60 + 4 * 1.3 + 1.5) * 0.3), "by default at 0, 15, 30 and 45, once with a step ahead"
 
 

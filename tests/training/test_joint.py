@@ -209,7 +209,10 @@ def test_looks_change_nothing(description: dict, workspace: Workspace, strategy:
     for every in (0, 3):
         experiment = experiment_from_dict(description | {"balancing": {"name": strategy}, "diagnostics": {"conflicts_every": every}})
         events = list(train(experiment, prepare(experiment, workspace)))
-        assert [e.step for e in events if isinstance(e, Compared)] == ([0, 3, 6, 9] if every else [])
+        looks = [e for e in events if isinstance(e, Compared)]
+        assert [e.step for e in looks] == ([0, 3, 6, 9] if every else [])
+        assert [bool(e.affinity) for e in looks] == [False, True, True, True][: len(looks)], "no step ahead while new heads hand on nothing"
+        assert all(any(changes.values()) for e in looks for changes in e.affinity.values())
         found.append([(e.losses, e.gradient_norm) for e in events if isinstance(e, StepDone)])
     assert found[0] == found[1]
 
