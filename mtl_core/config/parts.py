@@ -157,8 +157,8 @@ class EncoderConfig(Config):
         min_length=1,
         title=N_("Encoder"),
         description=N_(
-            "minilm (packaged, pretrained on English), a Hugging Face name or a folder: BERT, RoBERTa, XLM-R, ModernBERT; GPT-2, Qwen; T5, "
-            "BART (their encoder). For other languages take one that was pretrained on them, such as XLM-R."
+            "minilm (packaged; English), a Hugging Face name or a folder: BERT, XLM-R, ModernBERT, GPT-2, Qwen, T5, BART. For other "
+            "languages, one pretrained on them."
         ),
     )
     trainable: str = Field(
