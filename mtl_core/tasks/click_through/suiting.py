@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from mtl_core.base.messages import message
+from mtl_core.base.messages import N_, message
 from mtl_core.data.profile import Columns, called_id
 from mtl_core.tasks.suiting import CLICKS, CONVERSIONS, LABELS, LONG, Proposal, called, features, joined, main_text, texts
 
@@ -37,5 +37,6 @@ def suits(columns: Columns) -> Iterator[Proposal]:
         found["text"] = joined(texts(columns), words)
     found |= {"conversion": [bought.name]} if bought else {}
     found |= {name: [c.name] for name, c in special.items() if c}
-    why = message("“{label}” is yes or no, beside {count} categories and numbers.", label=label.name, count=n)
+    beside_values, beside_text = N_("“{label}” is yes or no, beside categories and numbers."), N_("“{label}” is yes or no, beside a text.")
+    why = message(beside_values if n else beside_text, label=label.name)
     yield Proposal(score, found, why, label=label.name)
