@@ -124,6 +124,11 @@ def test_counts_are_no_classes(name: str) -> None:
     assert [name] not in [s.columns.get("label") for s in found] and found[0].columns["label"] == ["stars"]
 
 
+def test_names_may_begin_with_an_underscore() -> None:
+    found = first(pa.table({"_text": [f"parcel {i} is very late" for i in range(300)], "_label": ["a", "b", "c"] * 100}))
+    assert (found.kind, found.columns) == ("classification", {"text": ["_text"], "label": ["_label"]})
+
+
 def lists(n: int, item: Callable[[Random], str], most: int) -> list[list[str]]:
     return [[item(r) for _ in range(r.randint(1, most))] for r in map(Random, range(n))]
 

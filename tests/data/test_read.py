@@ -516,7 +516,7 @@ def test_parquet_whose_texts_are_not_utf8_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("form", ["csv", "xlsx"])
 def test_a_first_row_like_the_others_is_said_to_be_no_header(form: str, tmp_path: Path) -> None:
     cells = [["the parcel is late", "refund"], ["it is broken", "praise"], ["no answer", "refund"], ["too small", "refund"]]
-    for above, codes in (([], ["no_header"]), ([["message", "topic"]], [])):
+    for above, codes in (([], ["no_header"]), ([["message", "topic"]], []), ([["message", "refund"], ["hi", "no"]], [])):
         frame, path = pd.DataFrame([*above, *cells]), tmp_path / f"t{len(above)}.{form}"
         frame.to_csv(path, index=False, header=False) if form == "csv" else frame.to_excel(path, index=False, header=False)
         table = read_table(path)
