@@ -14,6 +14,7 @@ import pyarrow as pa
 from mtl_core.base.messages import Message
 from mtl_core.data.leaks import find_leaks
 from mtl_core.data.mapping import suggest
+from mtl_core.data.places import LINE
 from mtl_core.data.profile import Column, Columns
 from mtl_core.data.split import SplitConfig
 from mtl_core.data.transactions import TransactionConfig
@@ -63,7 +64,7 @@ def suggestions(table: pa.Table, kinds: Mapping[str, TaskKind] = KINDS, most: in
     table: as read, all rows: distinct values are counted in all of them, the rest is seen from 2,000. kinds: those that are wanted, such
     as `{"search": KINDS["search"]}` for the best columns of one kind.
     """
-    if not table.num_rows or not [c for c in table.column_names if not c.startswith("_")]:
+    if not table.num_rows or not [c for c in table.column_names if not c.startswith(LINE)]:
         return []
     columns = Columns(table)
     found = [(proposal, kind) for kind in kinds.values() for proposal in kind.suits(columns) if _complete(proposal, kind)]

@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from mtl_core.base.messages import Message, message
 from mtl_core.data.places import LINE
 from mtl_core.data.problems import DataError, Problem, Severity
@@ -170,3 +173,16 @@ def check_names(names: list[str], findings: FileProblems, limits: Limits, line: 
             )
         first.setdefault(column, i)
     return len(findings.problems) == n_before
+
+
+def check_header(table: pa.Table, findings: FileProblems) -> None:
+    """A name that is a value of its own column, in two rows at least, beside names that are values as well, or look like them: the file may
+    have no header, and its first row was taken for it. One alone says nothing: a column *spam* may hold spam and ham."""
+    names = [name for name in table.column_names if name and name != LINE]
+    again = [n for n in names if pa.types.is_string(table[n].type) and (pc.sum(pc.equal(table[n], n)).as_py() or 0) >= 2]
+    if again and (len(again) >= 2 or any(len(n.split()) >= 4 or n.replace(".", "").isdecimal() for n in names)):
+        why = message(
+            "The file seems to have no header: the first row was taken for it, but “{name}” is a value of the column, too.", name=again[0]
+        )
+        remedy = message("Put the names of the columns above the first row, if it is a row like the others; it is lost otherwise.")
+        findings.add("no_header", why, remedy, None, again[0], Severity.WARNING)

@@ -26,7 +26,7 @@ from mtl_core.base.messages import N_, message
 from mtl_core.data.csv_rows import read_csv
 from mtl_core.data.encodings import BLANK, CHUNK, LimitError, NotPlainError, PlainText, Scan, scan
 from mtl_core.data.excel_rows import read_xlsx
-from mtl_core.data.findings import FileProblems, Limits, empty
+from mtl_core.data.findings import FileProblems, Limits, check_header, empty
 from mtl_core.data.json_rows import read_jsonl
 from mtl_core.data.parquet_rows import read_parquet
 from mtl_core.data.places import LINE, PARTS, in_file
@@ -200,6 +200,8 @@ def read_table(
         findings.add("no_rows", why, message("Add rows below the header."), 1)
     if has_errors(findings.problems):
         raise DataError(findings.problems)
+    if form in ("csv", "xlsx") and table is not None:
+        check_header(table, findings)
     return Table(table, findings.problems, name, encoding, delimiter, (digest,))
 
 

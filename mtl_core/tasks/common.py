@@ -408,10 +408,11 @@ def shorten(value: Any, length: int = 40) -> str:
 
 
 def located(problems: list[Problem], columns: Mapping[str, list[str]], file: str | None = None) -> list[Problem]:
-    """`problems` with the table's own column names in the place of field names, and the file's name."""
+    """`problems` with the table's own column names in the place of field names, and the file's name. `numbers.1`: the second of a field."""
+    single = {f"{field}.{place}": [name] for field, names in columns.items() for place, name in enumerate(names)}
 
     def named(fields: str | None) -> str | None:
-        parts = [", ".join(columns.get(field, [field])) for field in fields.split(", ")] if fields else []
+        parts = [", ".join(columns.get(field) or single.get(field, [field])) for field in fields.split(", ")] if fields else []
         return ", ".join(parts) or fields
 
     return [replace(p, file=p.file or file, column=named(p.column)) for p in problems]

@@ -73,15 +73,15 @@ def check(findings: common.TaskProblems, options: FeatureOptions) -> None:
     if "numbers" not in findings.table.column_names:
         return
     values = common.number_matrix(findings.table["numbers"])
+    empty = np.isnan(values).all(axis=0)
     findings.rows(
-        Severity.WARNING,
+        Severity.INFO,
         "numbers_missing",
-        "numbers",
-        np.isnan(values).any(axis=1),
+        ", ".join(f"numbers.{place}" for place in np.flatnonzero(np.isnan(values).any(axis=0) & ~empty)),
+        np.isnan(values[:, ~empty]).any(axis=1),
         message("{count} of {of} rows lack a number."),
         message("No action needed: the mean is used instead, with an indicator that the value is missing."),
     )
-    empty = np.isnan(values).all(axis=0)
     if len(values) and empty.any():
         findings.table_wide(
             Severity.WARNING,

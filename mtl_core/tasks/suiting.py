@@ -40,6 +40,9 @@ BODIES = _words("text message utterance review body content comment sentence twe
 USERS = _words("user customer client member account buyer visitor session reviewer 用户 客户 会员 买家")
 ITEMS = _words("item product stock sku asin article goods movie book track song artist video news ad 商品 产品 物品")
 ANSWERS = _words("answer answers answer_text span")
+POSITIONS = _words("position slot rank 位置 排名")
+COUNTS = (*POSITIONS, *_words("count counts vote votes views visits impressions quantity qty num times 数量 次数"))
+"""Called like this, whole numbers say how many or at which place, and name no class."""
 NO_TIMES = _words(
     "birth birthday birthdate dob born expiry expires expiration valid until deadline due duration elapsed dwell 生日 出生 到期 时长"
 )
@@ -134,6 +137,7 @@ def classes(columns: Columns) -> list[Column]:
     """Columns that may be classes, the likeliest first: by name, then the last column of the table, then the fewest values."""
     found = [c for c in columns.of("category", "flag") if c.few]
     found += [c for c in columns.of("number") if c.few and c.whole_numbers and c.distinct <= 200 and c.repeats >= 5 and c.low >= -10]
+    found = [c for c in found if c.role != "number" or not called(c, COUNTS) or called(c, LABELS) == 1]
     if not found:
         found = [c for c in columns.of("id") if c.few and c.distinct <= 200 and called(c, LABELS)]
     last, first = columns.all[-1].name, columns.all[0].name

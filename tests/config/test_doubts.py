@@ -37,6 +37,20 @@ def test_small_parts_say_what_difference_can_be_seen() -> None:
     assert "small_validation" not in found and "60 rows" in str(found["small_test"].why) and "±13 points" in str(found["small_test"].why)
 
 
+def test_an_average_error_is_no_share_and_only_the_column_with_gaps_lacks_numbers() -> None:
+    r = Random(1)
+    table = {"text": said(300), "stars": [r.uniform(1, 5) for _ in range(300)]}
+    found = {p.code: p for p in mtl.check(pa.table(table), "regression", {"text": "text", "label": "stars"}).found}
+    assert "share" not in str(found["small_test"].why) and "30 rows" in str(found["small_test"].why)
+    clicks = {"price": [None, *range(299)], "slot": [i % 7 for i in range(300)], "click": [i % 2 for i in range(300)]}
+    (gap,) = (
+        p
+        for p in mtl.check(pa.table(clicks), "click_through", {"numbers": ["price", "slot"], "label": "click"}).found
+        if p.code == "numbers_missing"
+    )
+    assert (gap.column, gap.count, gap.severity) == ("price", 1, "info")
+
+
 def test_few_rows_of_the_rarer_label() -> None:
     table = {"text": said(3000), "label": [int(i % 100 == 0) for i in range(3000)]}
     assert "few_positives_validation" in codes(table, "classification", split={"by": "stratified", "column": "label"})

@@ -105,6 +105,30 @@ def test_few_products_and_queries_are_no_classes() -> None:
     assert "response_selection" in {s.kind for s in suggestions(talks)}
 
 
+@pytest.mark.parametrize("name", ["slot", "position", "rank_shown", "shown_at_position"])
+def test_where_it_was_shown_is_a_position_and_no_number(name: str) -> None:
+    r, n = Random(10), 400
+    table = {"device": [r.choice("abc") for _ in range(n)], "price": [r.uniform(4, 90) for _ in range(n)]}
+    table |= {name: [r.randint(1, 6) for _ in range(n)], "clicked": [r.randrange(2) for _ in range(n)]}
+    found = first(pa.table(table))
+    assert (found.kind, found.columns["position"], found.columns["numbers"]) == ("click_through", [name], ["price"])
+    table[name][0] = 0  # not counted from 1: a number as others
+    assert first(pa.table(table)).columns["numbers"] == ["price", name]
+
+
+@pytest.mark.parametrize("name", ["helpful_votes", "rank_shown", "num_reviews", "view_count"])
+def test_counts_are_no_classes(name: str) -> None:
+    r, n = Random(11), 400
+    table = {"review": [f"thing {i} fits well and came late again" for i in range(n)], "stars": [r.randint(1, 5) for _ in range(n)]}
+    found = suggestions(pa.table(table | {name: [r.randrange(13) for _ in range(n)]}), most=50)
+    assert [name] not in [s.columns.get("label") for s in found] and found[0].columns["label"] == ["stars"]
+
+
+def test_names_may_begin_with_an_underscore() -> None:
+    found = first(pa.table({"_text": [f"parcel {i} is very late" for i in range(300)], "_label": ["a", "b", "c"] * 100}))
+    assert (found.kind, found.columns) == ("classification", {"text": ["_text"], "label": ["_label"]})
+
+
 def lists(n: int, item: Callable[[Random], str], most: int) -> list[list[str]]:
     return [[item(r) for _ in range(r.randint(1, most))] for r in map(Random, range(n))]
 

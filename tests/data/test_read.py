@@ -5,6 +5,7 @@ import json
 import zipfile
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -510,3 +511,13 @@ def test_parquet_whose_texts_are_not_utf8_is_refused(tmp_path: Path) -> None:
     wrong = pa.Array.from_buffers(pa.string(), 2, pa.array([b"a\xff", b"b"]).buffers())
     pq.write_table(pa.table({"a": wrong}), tmp_path / "a.parquet")
     assert {code: p.column for code, p in faults(tmp_path / "a.parquet").items()} == {"bad_encoding": "a"}
+
+
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+def test_a_first_row_like_the_others_is_said_to_be_no_header(form: str, tmp_path: Path) -> None:
+    cells = [["the parcel is late", "refund"], ["it is broken", "praise"], ["no answer", "refund"], ["too small", "refund"]]
+    for above, codes in (([], ["no_header"]), ([["message", "topic"]], []), ([["message", "refund"], ["hi", "no"]], [])):
+        frame, path = pd.DataFrame([*above, *cells]), tmp_path / f"t{len(above)}.{form}"
+        frame.to_csv(path, index=False, header=False) if form == "csv" else frame.to_excel(path, index=False, header=False)
+        table = read_table(path)
+        assert [(p.code, p.column) for p in table.problems] == [(code, "refund") for code in codes]

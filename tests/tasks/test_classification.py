@@ -166,6 +166,8 @@ def test_check_spellings() -> None:
     found = check(["Refund", "refund", "1.1", "1.10", "01", "ＲＥＦＵＮＤ"], split)
     assert "“Refund” = “refund” = “ＲＥＦＵＮＤ”" in str(found["class_case"]) and found["class_case"].count == 3
     assert "“1.1” = “1.10”" in str(found["class_number"]) and found["class_number"].count == 2
+    codes = ["12345678901234567", "12345678901234568", "1e3", "1000", "a", "b"]  # the first two are one float64, and two numbers
+    assert ": “1e3” = “1000”." in str(check(codes, split)["class_number"])
     table = pa.table({"text": ["a", "b"], "label": ["Refund", "ＲＥＦＵＮＤ"]})
     assert KIND.rows.fit(table, OPTIONS)["classes"] == ["Refund", "ＲＥＦＵＮＤ"]
     joined = KIND.Options(join_spellings=True)

@@ -107,13 +107,14 @@ def test_logistic_regression_beats_chance() -> None:
 def test_check_says_what_is_wrong() -> None:
     table = pa.table(
         {
-            "numbers": pa.array([[1.0, None], [2.0, None], [None, None]], pa.list_(pa.float64())),
+            "numbers": pa.array([[1.0, None, 5.0], [2.0, None, 6.0], [None, None, 7.0]], pa.list_(pa.float64())),
             "label": [0, 1, 2],
             "_line": [2, 3, 9],
         }
     )
     found = {p.code: p for p in KIND.rows.check(table, np.array(["train", "train", "test"]), OPTIONS)}
     assert {"numbers_missing", "numbers_empty", "label_type"} <= set(found)
+    assert (found["numbers_missing"].column, found["numbers_missing"].count, found["numbers_missing"].severity) == ("numbers.0", 1, "info")
     assert found["label_type"].line == 9 and found["label_type"].severity is Severity.ERROR
     bare = KIND.rows.check(pa.table({"label": [0, 1, 0, 1]}), np.array(["train", "train", "validation", "test"]), OPTIONS)
     assert {p.code for p in bare} == {"no_features", "one_class_in_split"}

@@ -6,6 +6,7 @@ their label is C, the number of classes, and `scores` has a column more, the dou
 
 import re
 from dataclasses import replace
+from decimal import Decimal
 from typing import Literal
 
 import numpy as np
@@ -89,7 +90,7 @@ def check_spellings(findings: common.TaskProblems, names: pa.ChunkedArray) -> No
     number = re.compile(PLAIN)
     given = found.to_pylist()
     words = pd.Series(given, dtype=object)
-    numbers = pd.Series([float(n) if number.match(n) and not re.match(r"[+-]?0\d", n) else None for n in given], dtype=object)
+    numbers = pd.Series([Decimal(n) if number.match(n) and not re.match(r"[+-]?0\d", n) else None for n in given], dtype=object)
     for code, same, why, remedy in (
         (
             "class_case",

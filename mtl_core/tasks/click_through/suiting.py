@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from mtl_core.base.messages import message
+from mtl_core.base.messages import N_, message
 from mtl_core.data.profile import Columns, called_id
-from mtl_core.tasks.suiting import CLICKS, CONVERSIONS, LABELS, LONG, Proposal, called, features, joined, main_text, texts
+from mtl_core.tasks.suiting import CLICKS, CONVERSIONS, LABELS, LONG, POSITIONS, Proposal, called, features, joined, main_text, texts
 
 
 def suits(columns: Columns) -> Iterator[Proposal]:
@@ -17,7 +17,9 @@ def suits(columns: Columns) -> Iterator[Proposal]:
     if label is None:
         return
     bought = next((c for c in flags if c is not label and called(c, CONVERSIONS)), None) if called(label, CLICKS) else None
-    special = {name: next((c for c in columns.of("number") if called(c, (name,))), None) for name in ("propensity", "position")}
+    special = {"propensity": next((c for c in columns.of("number") if called(c, ("propensity",))), None)}
+    places = [c for c in columns.of("number") if c.whole_numbers and c.low >= 1 and called(c, POSITIONS)]
+    special["position"] = max(places, key=lambda c: (called(c, POSITIONS[:1]), called(c, POSITIONS)), default=None)
     given = features(columns, label, bought, *special.values())
     words = main_text(columns)
     n = sum(map(len, given.values()))
@@ -37,5 +39,6 @@ def suits(columns: Columns) -> Iterator[Proposal]:
         found["text"] = joined(texts(columns), words)
     found |= {"conversion": [bought.name]} if bought else {}
     found |= {name: [c.name] for name, c in special.items() if c}
-    why = message("“{label}” is yes or no, beside {count} categories and numbers.", label=label.name, count=n)
+    beside_values, beside_text = N_("“{label}” is yes or no, beside categories and numbers."), N_("“{label}” is yes or no, beside a text.")
+    why = message(beside_values if n else beside_text, label=label.name)
     yield Proposal(score, found, why, label=label.name)
