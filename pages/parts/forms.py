@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core import plots
-from mtl_core.base.messages import Translate
+from mtl_core.base.messages import N_, Translate
 from mtl_core.data.values import INVISIBLE
 from mtl_core.tasks.base import Field, TaskKind
 from pages.parts import cells
@@ -17,6 +17,7 @@ SHORT = 60
 """Characters; a column whose texts are no longer has a line in the form, others an area."""
 LONGEST_TILE = 40
 """Characters; a longer text is shown as one."""
+RELEVANCE = N_("Higher is more relevant. It is no probability: only the order of the entries for one question means something.")
 _INVISIBLE = re.compile(INVISIBLE)
 
 
@@ -95,7 +96,8 @@ def answer(kind: TaskKind, prediction: dict[str, Any], key: str, _: Translate) -
                 written = plain(said(value, _))
                 if isinstance(value, float):
                     written = f"{value:.1%}" if kind.answer_field(name).is_share else number(value)
-                st.metric(label(name), written, border=True, width="content")
+                help_text = _(RELEVANCE) if name == "relevance" else None
+                st.metric(label(name), written, border=True, width="content", help=help_text)
     for name, value in prediction.items():
         if isinstance(value, dict):
             figure = plots.shares(value, label(name))

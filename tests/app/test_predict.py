@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -11,6 +12,7 @@ from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.jobs import jobs
 from mtl_core.tracking.runs import Run, RunState, run
+from mtl_core.tracking.status import write_status
 from tests.app.conftest import ROOT, Open, no_exception
 
 pytestmark = pytest.mark.slow
@@ -169,6 +171,20 @@ def test_the_sample_catalogue_is_ranked(opened: Open, model: Run) -> None:
     assert ranked["Relevance"].is_monotonic_decreasing
     assert "title" in ranked
     assert at.get("download_button")
+
+
+def test_what_the_table_of_an_own_run_holds_is_ranked_not_the_sample_shop(
+    opened: Open, trained: Run, model: Run, workspace: Workspace
+) -> None:
+    shutil.copytree(trained.folder.parents[1] / "datasets", workspace.root / "datasets")
+    write_status(model.folder, {**model.status, "base": str(workspace.root)})
+    at = opened("predict", run=model.id, task="search", view="rank")
+    assert at.segmented_control(key="catalogue").value == "own" and len(at.segmented_control(key="catalogue").options) == 2
+    at.text_area[0].set_value("yellow saucepan")
+    next(b for b in at.button if b.label == "Rank").click()
+    no_exception(at.run())
+    titles = at.dataframe[0].value["title"]
+    assert len(set(titles)) == 10 and set(titles) <= set(pd.read_csv(ROOT / "data" / trained.experiment.data["searches"].file)["title"])
 
 
 def test_an_uploaded_catalogue_is_ranked_and_formulas_are_shown_as_text(opened: Open, model: Run) -> None:
