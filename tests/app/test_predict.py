@@ -153,6 +153,21 @@ def test_a_question_in_the_link_is_asked_and_one_that_cannot_be_read_is_said(ope
     assert [w.value.replace(chr(92), "") for w in at.warning] == ["The question in the link cannot be read. Ask it here."]
 
 
+def test_what_was_typed_for_a_run_that_was_deleted_meanwhile_is_kept_and_said(opened: Open, model: Run, workspace: Workspace) -> None:
+    other = shutil.copytree(model.folder, workspace.runs / "000000000001")
+    at = opened("predict", run=other.name, task="intent")
+    at.text_area[0].set_value("where is my parcel")
+    shutil.rmtree(other)
+    next(b for b in at.button if b.label == "Predict").click()
+    no_exception(at.run())
+    assert [w.value for w in at.warning] == [f"There is no run “{other.name}” in this workspace. Shown instead: “{model.id}”."]
+    assert at.text_area[0].value == "where is my parcel" and not at.metric
+    at.text_area[0].set_value("and my bag")
+    next(b for b in at.button if b.label == "Predict").click()
+    no_exception(at.run())
+    assert at.text_area[0].value == "and my bag" and at.metric
+
+
 def test_a_row_of_a_task_that_is_not_there_is_not_asked_of_another(opened: Open, model: Run) -> None:
     at = opened("predict", run=model.id, task="nothing", row="3")
     no_exception(at)
