@@ -16,8 +16,9 @@ from mtl_core.data.upload import save_upload
 from mtl_core.tasks.base import Field
 from mtl_core.tracking.runs import Run, RunError
 from mtl_core.tracking.table_rows import MOST_DISTINCT, distinct
-from pages.parts import cells, forms, problems
+from pages.parts import cells, problems
 from pages.parts.frame import workspace
+from pages.parts.text import RELEVANCE
 from pages.parts.url import keep
 
 SOURCES = {"own": N_("The run's table"), "sample": N_("Sample catalogue"), "upload": N_("Upload a table")}
@@ -55,7 +56,7 @@ def choose(run: Run, task: str, field: Field, trained: Sequence[str], prefix: st
         source = st.segmented_control(_("Catalogue"), sources, format_func=lambda s: _(SOURCES[s]), key="catalogue", required=True)
     if source == "own" and own is not None:
         if len(own) == MOST_DISTINCT:
-            st.caption(_("The first {n:,} distinct entries of the table; upload a table to rank others.").format(n=len(own)))
+            st.caption(_("Distinct entries of the table, from its top: {n:,}. Upload a table to rank others.").format(n=len(own)))
         return own, _texts(own, trained)
     try:
         path, name = (SAMPLE, SAMPLE.name) if source == "sample" else _uploaded(_)
@@ -87,7 +88,7 @@ def show(table: pa.Table, ranked: Sequence[tuple[int, float]], key: str, _: Tran
     result = table.take(order)
     result = result.add_column(0, rank, pa.array(range(1, len(order) + 1)))
     result = result.add_column(1, relevance, pa.array([float(value) for _index, value in ranked]))
-    bar = st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1, help=_(forms.RELEVANCE))
+    bar = st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1, help=_(RELEVANCE))
     cells.table(result, column_config={relevance: bar}, key=f"{key}.ranked", alt=_("Catalogue entries ranked by relevance"))
     icon = ":material/download:"
     st.download_button(_("Download as CSV"), to_csv(result), "ranking.csv", "text/csv", icon=icon, key=f"{key}.download", on_click="ignore")
