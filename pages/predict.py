@@ -61,7 +61,7 @@ if view == "one":
 else:
     ranked_field = next(field for field in fields if field.name == kind.ranks)
     answers = st.session_state.setdefault("answers", {})
-    catalogue = ranking.choose(ranked_field, columns[ranked_field.name], place, _)
+    catalogue = ranking.choose(run, task, ranked_field, columns[ranked_field.name], place, _)
     keep("entries", 10, range(5, 101, 5), remember=True)
     with st.form(f"ranking.{place}"):
         values = forms.inputs([field for field in fields if field is not ranked_field], columns, choices, place, _)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace
@@ -14,6 +16,9 @@ from mtl_core.tracking.runs import Run, RunError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+MOST_DISTINCT = 10_000
+"""Of `distinct`: what a person can wait for to be ranked."""
 
 
 def table_rows(run: Run, task: str, rows: Sequence[int] | np.ndarray) -> "pd.DataFrame":
@@ -31,6 +36,17 @@ def places(run: Run, task: str, rows: Sequence[int] | np.ndarray) -> "pd.DataFra
 
     found = [file_and_line(run.tasks[task].data, line) for line in lines]
     return pd.DataFrame(found, lines.index, ["file", "line"])
+
+
+def distinct(run: Run, task: str, columns: Sequence[str]) -> pa.Table:
+    """Every distinct row of these columns of the task's table, in its order, at most MOST_DISTINCT. Raises RunError: see `table_rows`."""
+    found: dict[tuple[Any, ...], None] = {}
+    for piece in _dataset(run, task).batches(columns):
+        found.update(dict.fromkeys(zip(*(pc.cast(piece[c], pa.string()).to_pylist() for c in columns), strict=True)))
+        if len(found) >= MOST_DISTINCT:
+            break
+    rows = list(found)[:MOST_DISTINCT]
+    return pa.table({c: pa.array([row[i] for row in rows], pa.string()) for i, c in enumerate(columns)})
 
 
 def _dataset(run: Run, task: str) -> Dataset:

@@ -77,8 +77,9 @@ def _list(found: Differing, first: Run, second: Run, other: str, baseline: str, 
     key = f"page.{first.id}.{second.id}.{task}.{st.session_state.split}.{st.session_state.who}"
     number = min(st.session_state.get(key, 1), n_pages)
     shown = rows.iloc[(number - 1) * PAGE : number * PAGE]
+    of = (first, task, (baseline, other), words, heading, _)
     try:
-        table = _with_texts(shown, first, task, (baseline, other), words, heading, _)
+        table = _with_texts(shown, *of)
     except RunError as error:
         st.caption(error.message.text(_))
         return
@@ -96,11 +97,7 @@ def _list(found: Differing, first: Run, second: Run, other: str, baseline: str, 
             st.pagination(n_pages, key=key)
         st.download_button(
             _("Download as CSV"),
-            lambda: (
-                _with_texts(rows.head(MOST_DOWNLOADED), first, task, (baseline, other), words, heading, _)
-                .to_csv(index=False)
-                .encode("utf-8-sig")
-            ),
+            lambda: _with_texts(rows.head(MOST_DOWNLOADED), *of).to_csv(index=False).encode("utf-8-sig"),
             f"{task}.csv",
             "text/csv",
             icon=":material/download:",

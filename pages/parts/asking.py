@@ -32,6 +32,7 @@ def show(run: Run, task: str, predictor: "Predictor", place: str, _: Translate) 
         first, st.session_state.asking = "asking" not in st.session_state, place
         if first and not in_vain("run", "task"):  # a row of another table is not what the link was about
             question.follow_link(run, task, predictor, place, state)
+    question.carry(run, predictor, task, place)
     if examples.has_examples(run, task):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(_("Try a row of the table:"), width="content")

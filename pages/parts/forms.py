@@ -11,12 +11,13 @@ from mtl_core.base.messages import Translate
 from mtl_core.data.values import INVISIBLE
 from mtl_core.tasks.base import Field, TaskKind
 from pages.parts import cells
-from pages.parts.text import number, plain, said
+from pages.parts.text import RELEVANCE, number, plain, said
 
 SHORT = 60
 """Characters; a column whose texts are no longer has a line in the form, others an area."""
 LONGEST_TILE = 40
 """Characters; a longer text is shown as one."""
+_Part = tuple[Field, int, Callable[..., Any], str, list[str]]
 _INVISIBLE = re.compile(INVISIBLE)
 
 
@@ -34,15 +35,14 @@ def inputs(
     columns: field → the columns it was trained on; choices: field → the known values, one list a column; lengths: column → characters
         that most of its values have, where that is known.
     """
-    wide: list[tuple[Field, int, Callable[..., Any], str, list[str]]] = []
-    narrow: list[tuple[Field, int, Callable[..., Any], str, list[str]]] = []
+    wide, narrow = list[_Part](), list[_Part]()
     for field in fields:
         known = [*choices.get(field.name, []), *([] for _column in columns[field.name])]
         for i, column in enumerate(columns[field.name]):
             short = field.type == "text" and (lengths or {}).get(column, SHORT + 1) <= SHORT
             draw = _line if short else INPUTS[field.type][0]
-            part = (field, i, draw, plain(column), known[i])
-            (narrow if short or field.type not in ("text", "texts") else wide).append(part)
+            to = narrow if short or field.type not in ("text", "texts") else wide
+            to.append((field, i, draw, plain(column), known[i]))
     found: dict[tuple[str, int], Any] = {}
     for parts, most, least in ((wide, 2, 300), (narrow, 4, 140)):
         if parts:
@@ -54,12 +54,10 @@ def inputs(
 
 
 def fill(values: Mapping[str, Sequence[Any]], fields: Sequence[Field], prefix: str, decimals: Mapping[str, Sequence[str]]) -> None:
-    """Sets the widgets of `inputs`; called before they are drawn. values: field → one value a column; decimals: field → the decimal sign
-    of each column, with which what stands in the widgets is read."""
+    """Sets the widgets of `inputs`, before they are drawn. values: field → one a column; decimals: of numbers, the sign of each column."""
     for field in fields:
         for i, value in enumerate(values.get(field.name, ())):
-            if isinstance(value, list):
-                value = "\n".join(value)
+            value = "\n".join(value) if isinstance(value, list) else value
             if isinstance(value, int | float):
                 value = f"{value:.15g}".replace(".", decimals[field.name][i] or ".")
             empty = "" if field.type != "category" else None
@@ -95,7 +93,7 @@ def answer(kind: TaskKind, prediction: dict[str, Any], key: str, _: Translate) -
                 written = plain(said(value, _))
                 if isinstance(value, float):
                     written = f"{value:.1%}" if kind.answer_field(name).is_share else number(value)
-                st.metric(label(name), written, border=True, width="content")
+                st.metric(label(name), written, border=True, width="content", help=_(RELEVANCE) if name == "relevance" else None)
     for name, value in prediction.items():
         if isinstance(value, dict):
             figure = plots.shares(value, label(name))
@@ -116,16 +114,14 @@ def _line(label: str, known: list[str], key: str, help_text: str, _: Translate) 
 
 
 def _texts(label: str, known: list[str], key: str, help_text: str, _: Translate) -> list[str]:
-    lines = st.text_area(
-        label, key=key, help=help_text, placeholder=_("One text per line, oldest first"), height=110, persist_state="session"
-    )
+    hint = _("One text per line, oldest first")
+    lines = st.text_area(label, key=key, help=help_text, placeholder=hint, height=110, persist_state="session")
     return [line.strip() for line in lines.splitlines() if line.strip()]
 
 
 def _category(label: str, known: list[str], key: str, help_text: str, _: Translate) -> str | None:
-    return st.selectbox(
-        label, known, index=None, key=key, help=help_text, placeholder=_("unknown"), accept_new_options=True, persist_state="session"
-    )
+    rest: dict[str, Any] = {"placeholder": _("unknown"), "accept_new_options": True, "persist_state": "session"}
+    return st.selectbox(label, known, index=None, key=key, help=help_text, **rest)
 
 
 def _number(label: str, known: list[str], key: str, help_text: str, _: Translate) -> str | None:

@@ -12,12 +12,28 @@ from mtl_core.tasks.base import Field
 from mtl_core.tracking import examples
 from mtl_core.tracking.runs import Run, RunError
 from pages.parts import forms
+from pages.parts.url import gone
 
 if TYPE_CHECKING:
     from mtl_core.inference.predictor import Predictor
 
 LONGEST_LINK = 1500
 """Characters of a question that stands in the URL as it was typed."""
+
+
+def carry(run: Run, predictor: "Predictor", task: str, place: str) -> None:
+    """What was typed for a run that was deleted meanwhile stands in the form of the run that is shown in its place, once."""
+    carried = st.session_state.setdefault("carried", set())  # forms that were brought over
+    for old in gone("run"):
+        if (old, place) in carried:
+            continue
+        carried.add((old, place))
+        for field in predictor.fields(task):
+            for i in range(len(predictor.columns(task)[field.name])):
+                key = f".{field.name}.{i}"
+                typed = st.session_state.get(f"{old}{place.removeprefix(run.id)}{key}")
+                if typed and not st.session_state.get(place + key):
+                    st.session_state[place + key] = typed
 
 
 def take(run: Run, task: str, wanted: examples.Wanted, predictor: "Predictor", place: str, state: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""A catalogue to rank: the sample shop's or an uploaded table, and the ranked list with its download."""
+"""A catalogue to rank: what the run's own table holds, the sample shop's or an uploaded table, and the ranked list with its download."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,11 +14,14 @@ from mtl_core.data.problems import DataError
 from mtl_core.data.read import SUFFIXES, Table, read_table
 from mtl_core.data.upload import save_upload
 from mtl_core.tasks.base import Field
+from mtl_core.tracking.runs import Run, RunError
+from mtl_core.tracking.table_rows import MOST_DISTINCT, distinct
 from pages.parts import cells, problems
 from pages.parts.frame import workspace
+from pages.parts.text import RELEVANCE
 from pages.parts.url import keep
 
-SOURCES = {"sample": N_("Sample catalogue"), "upload": N_("Upload a table")}
+SOURCES = {"own": N_("The run's table"), "sample": N_("Sample catalogue"), "upload": N_("Upload a table")}
 SAMPLE = SAMPLE_SHOP / "catalogue.csv"
 
 
@@ -27,12 +30,34 @@ def _read(path: Path, name: str, written: int) -> Table:
     return read_table(path, name=name)
 
 
-def choose(field: Field, trained: Sequence[str], prefix: str, _: Translate) -> tuple[pa.Table, list[str]] | None:
+@st.cache_data(max_entries=8, show_spinner=False)
+def _own(folder: Path, task: str, columns: Sequence[str], _run: Run) -> pa.Table | None:
+    """None: the table is not stored any more."""
+    try:
+        return distinct(_run, task, columns)
+    except RunError:
+        return None
+
+
+def _of_sample(run: Run, task: str) -> bool:
+    """Whether the task's table is one of the sample shop."""
+    data = run.experiment.data[run.tasks[task].data]
+    return (run.base is None or run.base == SAMPLE_SHOP.resolve()) and (SAMPLE_SHOP / data.file).is_file()
+
+
+def choose(run: Run, task: str, field: Field, trained: Sequence[str], prefix: str, _: Translate) -> tuple[pa.Table, list[str]] | None:
     """The candidates for `field`, which was trained on the columns `trained`. Returns their table and the text of each; None while
-    there is nothing to rank."""
-    keep("catalogue", "sample", SOURCES, remember=True)
+    there is nothing to rank. The sample shop's are offered to runs of the sample shop only."""
+    own = _own(run.folder, task, trained, run)
+    offered = {"own": own is not None, "sample": _of_sample(run, task), "upload": True}
+    sources = [source for source, there in offered.items() if there]
+    keep("catalogue", "sample" if offered["sample"] else sources[0], sources, remember=True)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        source = st.segmented_control(_("Catalogue"), list(SOURCES), format_func=lambda s: _(SOURCES[s]), key="catalogue", required=True)
+        source = st.segmented_control(_("Catalogue"), sources, format_func=lambda s: _(SOURCES[s]), key="catalogue", required=True)
+    if source == "own" and own is not None:
+        if len(own) == MOST_DISTINCT:
+            st.caption(_("Distinct entries of the table, from its top: {n:,}. Upload a table to rank others.").format(n=len(own)))
+        return own, _texts(own, trained)
     try:
         path, name = (SAMPLE, SAMPLE.name) if source == "sample" else _uploaded(_)
         if path is None:
@@ -63,7 +88,7 @@ def show(table: pa.Table, ranked: Sequence[tuple[int, float]], key: str, _: Tran
     result = table.take(order)
     result = result.add_column(0, rank, pa.array(range(1, len(order) + 1)))
     result = result.add_column(1, relevance, pa.array([float(value) for _index, value in ranked]))
-    bar = st.column_config.ProgressColumn(format="%.3f", min_value=0, max_value=1)
+    bar = st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1, help=_(RELEVANCE))
     cells.table(result, column_config={relevance: bar}, key=f"{key}.ranked", alt=_("Catalogue entries ranked by relevance"))
     icon = ":material/download:"
     st.download_button(_("Download as CSV"), to_csv(result), "ranking.csv", "text/csv", icon=icon, key=f"{key}.download", on_click="ignore")

@@ -6,6 +6,7 @@ from typing import Any
 
 from mtl_core.base.messages import N_, Translate, plural
 
+RELEVANCE = N_("Higher is more relevant. It is no probability: only the order of the entries for one question means something.")
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&^=])")
 
 

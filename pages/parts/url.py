@@ -16,8 +16,9 @@ def keep(key: str, default: Any = None, options: Collection[Any] | None = None, 
 
     default: the value when neither the URL nor the person gave one; a list for widgets with several choices. It also says the
         type: a bool or an int in the URL is read as such. None, an empty text and an empty list stand in no URL.
-    options: values that are not among them are dropped (a run that is gone, a metric of another task); one that the URL asked for is
-        said to be missing. An int has some: the widget's bounds. The widget must not be given a `default`, `index` or `value` of its own.
+    options: values that are not among them are dropped (a run that is gone, a metric of another task); one that the URL asked for, and
+        a run that this page was open on, is said to be missing. An int has some: the widget's bounds. The widget must not be given a
+        `default`, `index` or `value` of its own.
     remember: whether who comes back to the page by the navigation, which empties the URL, finds the value again.
 
     `frame.begin` forgets the key at a change of page.
@@ -26,7 +27,8 @@ def keep(key: str, default: Any = None, options: Collection[Any] | None = None, 
     st.session_state.setdefault("linked", set()).add(key)
     if isinstance(default, bool):
         options = (False, True)
-    if opened := key not in st.session_state:
+    stayed = key in st.session_state
+    if opened := not stayed:
         found = list(dict.fromkeys(_read(text, default) for text in st.query_params.get_all(key)))  # what is there twice is one
         given = found if many else found[-1] if found else None
         usual = st.session_state.get(memory, default) if st.session_state.recalls else default
@@ -39,7 +41,7 @@ def keep(key: str, default: Any = None, options: Collection[Any] | None = None, 
         value = kept if many else kept[0] if kept else default
         if value != st.session_state[key]:
             st.session_state[key] = value
-        if opened and missing:
+        if missing and (opened or (stayed and key == "run")):  # a run was deleted meanwhile; others depend on what else is chosen
             st.session_state[f"missing.{key}"] = missing, value
     _say_missing(key, value)
     if remember:
@@ -50,6 +52,12 @@ def keep(key: str, default: Any = None, options: Collection[Any] | None = None, 
             st.query_params[key] = texts
         else:
             del st.query_params[key]
+
+
+def gone(key: str) -> list[Any]:
+    """What was chosen or asked for and is not there."""
+    found: list[Any] = st.session_state.get(f"missing.{key}", ([], None))[0]
+    return found
 
 
 def in_vain(*keys: str) -> bool:

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -11,6 +12,7 @@ from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.jobs import jobs
 from mtl_core.tracking.runs import Run, RunState, run
+from mtl_core.tracking.status import write_status
 from tests.app.conftest import ROOT, Open, no_exception
 
 pytestmark = pytest.mark.slow
@@ -151,6 +153,21 @@ def test_a_question_in_the_link_is_asked_and_one_that_cannot_be_read_is_said(ope
     assert [w.value.replace(chr(92), "") for w in at.warning] == ["The question in the link cannot be read. Ask it here."]
 
 
+def test_what_was_typed_for_a_run_that_was_deleted_meanwhile_is_kept_and_said(opened: Open, model: Run, workspace: Workspace) -> None:
+    other = shutil.copytree(model.folder, workspace.runs / "000000000001")
+    at = opened("predict", run=other.name, task="intent")
+    at.text_area[0].set_value("where is my parcel")
+    shutil.rmtree(other)
+    next(b for b in at.button if b.label == "Predict").click()
+    no_exception(at.run())
+    assert [w.value for w in at.warning] == [f"There is no run “{other.name}” in this workspace. Shown instead: “{model.id}”."]
+    assert at.text_area[0].value == "where is my parcel" and not at.metric
+    at.text_area[0].set_value("and my bag")
+    next(b for b in at.button if b.label == "Predict").click()
+    no_exception(at.run())
+    assert at.text_area[0].value == "and my bag" and at.metric
+
+
 def test_a_row_of_a_task_that_is_not_there_is_not_asked_of_another(opened: Open, model: Run) -> None:
     at = opened("predict", run=model.id, task="nothing", row="3")
     no_exception(at)
@@ -169,6 +186,20 @@ def test_the_sample_catalogue_is_ranked(opened: Open, model: Run) -> None:
     assert ranked["Relevance"].is_monotonic_decreasing
     assert "title" in ranked
     assert at.get("download_button")
+
+
+def test_what_the_table_of_an_own_run_holds_is_ranked_not_the_sample_shop(
+    opened: Open, trained: Run, model: Run, workspace: Workspace
+) -> None:
+    shutil.copytree(trained.folder.parents[1] / "datasets", workspace.root / "datasets")
+    write_status(model.folder, {**model.status, "base": str(workspace.root)})
+    at = opened("predict", run=model.id, task="search", view="rank")
+    assert at.segmented_control(key="catalogue").value == "own" and len(at.segmented_control(key="catalogue").options) == 2
+    at.text_area[0].set_value("yellow saucepan")
+    next(b for b in at.button if b.label == "Rank").click()
+    no_exception(at.run())
+    titles = at.dataframe[0].value["title"]
+    assert len(set(titles)) == 10 and set(titles) <= set(pd.read_csv(ROOT / "data" / trained.experiment.data["searches"].file)["title"])
 
 
 def test_an_uploaded_catalogue_is_ranked_and_formulas_are_shown_as_text(opened: Open, model: Run) -> None:
