@@ -27,6 +27,8 @@ if runs:
         if run_id is not None:
             st.button(_("New experiment"), icon=":material/add:", key="new", width=160, on_click=steer.leave)
             hint = _("Opens the settings of this run, to be changed and started as a new one.")
+            if runs[run_id].steered:
+                hint += " " + _("It begins with those that this run was started with, not with those at its end.")
             st.button(
                 _("Start again with these settings"),
                 icon=":material/restart_alt:",

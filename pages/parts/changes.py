@@ -8,6 +8,7 @@ import streamlit as st
 
 from mtl_core.base.faults import ExperimentError
 from mtl_core.base.messages import N_, Translate
+from mtl_core.config.steering import differing
 from mtl_core.jobs import jobs
 from mtl_core.runtime.steps import PLACES, is_pinned, pin, place
 from mtl_core.tracking.runs import Run, RunError, RunState, Series
@@ -63,6 +64,16 @@ def awaited(old: Mapping[str, Any], new: Mapping[str, Any], _: Translate) -> Non
     if new:
         what = "; ".join(in_words(path, old.get(path), value, _) for path, value in new.items())
         st.caption(":material/schedule: " + plain(_("From the next step on: {what}").format(what=what)))
+
+
+def not_taken_over(run: Run, _: Translate) -> None:
+    """Of a steered run that is to be started again: with which settings."""
+    text = _("Settings were changed while this run trained. These are the ones that it was started with.")
+    old, new = differing(run.experiment, jobs().experiment_now(run))
+    if new:
+        what = "; ".join(in_words(path, old[path], value, _) for path, value in new.items())
+        text += " " + _("Changed by its end, and not taken over: {what}.").format(what=plain(what))
+    st.info(text, icon=":material/tune:")
 
 
 def newest(run: Run, _: Translate) -> None:

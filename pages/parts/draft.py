@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -11,7 +11,7 @@ from mtl_core.config import drafts
 from mtl_core.data.problems import Problem
 from mtl_core.tasks import KINDS
 from pages.parts import opening, problems
-from pages.parts.frame import workspace
+from pages.parts.frame import page, workspace
 from pages.parts.look import Chosen
 from pages.parts.splitting import WAYS
 from pages.parts.text import plain
@@ -25,6 +25,28 @@ def line(name: str, draft: drafts.Draft, _: Translate, found_in: Sequence[Proble
         st.markdown(f":material/task_alt: **{plain(name)}** · {about}", width="stretch")
         st.button(_("Edit"), key=f"change_{name}", icon=":material/edit:", type="tertiary", on_click=opening.open_task, args=(name,))
         st.button(_("Remove"), key=f"remove_{name}", icon=":material/close:", type="tertiary", on_click=_remove, args=(name,))
+
+
+def train(tasks: Sequence[str], weight: Literal["primary", "secondary"], gone: bool, _: Translate) -> None:
+    """The way on. gone: stays here, where that is said."""
+    icon = ":material/model_training:"
+    if st.button(_("Train these tasks"), key="train", type=weight, icon=icon, on_click=_asked, args=(tasks,)) and not gone:
+        st.switch_page(page("train"), query_params={"from": "draft"})
+
+
+def _asked(tasks: Sequence[str]) -> None:
+    """tasks: those that the page showed when they were to be trained; another window may have removed some since."""
+    there = drafts.load(workspace()).tasks
+    st.session_state.gone = [task for task in tasks if task not in there]
+
+
+def gone(_: Translate) -> bool:
+    """Says which tasks that were to be trained are not there any more."""
+    tasks = st.session_state.pop("gone", [])
+    if tasks:
+        text = _("Removed meanwhile, in another window: {tasks}. Nothing was started; these are the tasks that there are now.")
+        st.warning(text.format(tasks=plain(", ".join(tasks))), icon=":material/group:")
+    return bool(tasks)
 
 
 def described(values: dict[str, Any], data: dict[str, Any], _: Translate) -> str:

@@ -26,7 +26,8 @@ class Edit:
 
 
 def edits(old: Experiment, new: Experiment) -> list[Edit]:
-    """In the order of the experiment. A task that no longer takes part is one edit, whatever was set of it, and so is a new strategy."""
+    """In the order of the experiment, without its name. A task that no longer takes part is one edit, whatever was set of it, and so is
+    a new strategy."""
     found = {s.path: s for experiment in (new, old) for s in widgets(experiment)}
     gone = [name for name in old.tasks if name not in new.tasks]
     values = differences.settings({"old": old.model_dump(mode="json"), "new": new.model_dump(mode="json")})
@@ -34,7 +35,7 @@ def edits(old: Experiment, new: Experiment) -> list[Edit]:
     made = [Edit(f"tasks.{name}", (name, ""), True, (N_("takes part"), N_("left out"))) for name in gone]
     for path, row in values.items():
         part, *rest = path.split(".")
-        if part == "data" or (part == "tasks" and rest[0] in gone) or (part in renamed and rest[0] == "options"):
+        if part in ("data", "name") or (part == "tasks" and rest[0] in gone) or (part in renamed and rest[0] == "options"):
             continue
         setting = found.get(path)
         words = [setting.word(value) if setting else str(value) for value in (row["old"], row["new"])]

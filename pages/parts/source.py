@@ -19,7 +19,7 @@ from mtl_core.config.seeds import without_seed
 from mtl_core.config.suited import suited
 from mtl_core.config.tables import files_of
 from mtl_core.tracking.runs import Run, list_runs
-from pages.parts import cells, sizes
+from pages.parts import cells, changes, sizes
 from pages.parts.frame import page, workspace
 from pages.parts.placed import labelled
 from pages.parts.sample import SHOPS
@@ -87,8 +87,7 @@ def _shop(path: Path, changed: int) -> Experiment:
 def _again(run: Run, every: Iterable[Run], _: Translate) -> Source:
     """The settings of a run, under a name that no run has yet."""
     if run.steered:
-        text = _("Settings were changed while this run trained. These are the ones that it was started with.")
-        st.info(text, icon=":material/tune:")
+        changes.not_taken_over(run, _)
     experiment = run.experiment.model_copy(update={"name": _unused(run.experiment, {one.name for one in every})})
     return Source(run.id, experiment, run.base, run.contained)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import streamlit as st
 
@@ -14,7 +14,7 @@ from mtl_core.data.problems import Severity
 from pages.parts import check, draft, look, opening, owned, problems, together, upload
 from pages.parts.background import follow, ready, settle
 from pages.parts.check import Checked
-from pages.parts.frame import page, workspace
+from pages.parts.frame import workspace
 from pages.parts.look import Chosen, Looked
 from pages.parts.text import counted, plain, size
 from pages.parts.together import Parts
@@ -38,8 +38,8 @@ class Row:
 
 
 def show(tables: Sequence[OwnTable], _: Translate) -> None:
-    in_use = {new.path.name for new, _old in upload.asked(tables)}
-    found = drafts.load(workspace())
+    in_use, found = {new.path.name for new, _old in upload.asked(tables)}, drafts.load(workspace())
+    gone = draft.gone(_)
     parts = together.parts_of(tables, found)
     hidden = {part.file for others in parts.values() for part in others.values()} - parts.keys()
     rows = [Row(t, Chosen(t.path, t.name, t.file), parts.get(t.file, {})) for t in tables if t.file not in hidden]
@@ -49,7 +49,7 @@ def show(tables: Sequence[OwnTable], _: Translate) -> None:
     if not rows and not elsewhere:
         st.caption(_("None yet. Upload one table or several: each gets a suggested task that you accept, change or leave."))
         return
-    _together([row for row in rows if row.proposed], bool(found.tasks), rows, _)
+    _together([row for row in rows if row.proposed], list(found.tasks), gone, rows, _)
     follow(pending, _("Looking at the tables … {seconds} s"))
     for row in rows:
         _row(row, found, _)
@@ -81,16 +81,14 @@ def _look(rows: list[Row], found: drafts.Draft) -> list["Future[Any]"]:
     return pending
 
 
-def _together(proposed: list[Row], has_tasks: bool, rows: list[Row], _: Translate) -> None:
+def _together(proposed: list[Row], tasks: list[str], gone: bool, rows: list[Row], _: Translate) -> None:
     """What is done to several at once, and the way on."""
     with st.container(horizontal=True, vertical_alignment="center"):
         if proposed:
             text = _(plural(len(proposed), N_("Add the suggested task"), N_("Add {n} suggested tasks"))).format(n=len(proposed))
             st.button(text, key="add_all", type="primary", icon=":material/playlist_add:", on_click=_accept, args=(proposed, _))
-        if has_tasks:
-            weight: Literal["primary", "secondary"] = "secondary" if proposed else "primary"
-            if st.button(_("Train these tasks"), key="train", type=weight, icon=":material/model_training:"):
-                st.switch_page(page("train"), query_params={"from": "draft"})
+        if tasks:
+            draft.train(tasks, "secondary" if proposed else "primary", gone, _)
         selected = [row for row in rows if st.session_state.get(f"select_{row.table.path.name}")]
         owned.several([table for row in selected for table in (row.table, *row.parts.values())], _)
 

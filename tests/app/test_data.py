@@ -105,6 +105,14 @@ def test_several_tables_become_tasks_with_one_click(opened: Open, workspace: Wor
     assert "no.csv" not in problems(reopened(opened)).replace("\\", "")
 
 
+def test_tasks_that_another_window_removed_are_named_when_they_are_to_be_trained(opened: Open, workspace: Workspace) -> None:
+    at = uploaded(opened("data"), ("reviews.csv", REVIEWS), ("messages.csv", OTHER))
+    clicked(at, "add_all")
+    drafts.update(workspace, lambda draft: draft.without_tasks(list(draft.tasks)))
+    clicked(at, "train")
+    assert any("in another window: " in warning.value for warning in at.warning) and at.session_state.page == "data"
+
+
 def test_warnings_are_counted_once_and_stay_when_the_task_is_added(opened: Open, workspace: Workspace) -> None:
     rows = "".join(f"这个东西不好 {i},坏\n这个东西很好 {i},好\n" for i in range(30)) + "没有标签,\n"
     at = uploaded(opened("data"), ("reviews.csv", ("review,sentiment\n" + rows).encode("gb18030")))

@@ -1,5 +1,6 @@
 """The page Train before the start: an experiment is put together, compared with what one began with, started."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,11 @@ from streamlit.testing.v1 import AppTest
 
 from mtl_core.base.workspace import Workspace
 from mtl_core.config import drafts
-from mtl_core.jobs import jobs
+from mtl_core.jobs import Work, jobs
 from mtl_core.tasks import KINDS
 from mtl_core.tracking.runs import Run, create_run, list_runs, run
 from mtl_core.tracking.status import write_status
-from tests.app.conftest import Open, no_exception
+from tests.app.conftest import Open, Script, no_exception
 
 
 def experiment_of(at: AppTest) -> dict[str, Any]:
@@ -230,12 +231,12 @@ def test_what_was_changed_is_listed_and_undone(opened: Open) -> None:
     lines = [text.value for text in at.markdown if "→" in text.value]
     assert lines == [
         "category: takes part → **left out**",
-        "Name: sample shop → **mine**",
         "ads · Loss weight: 1 → **3**",
         "Trainable layers: Top 3 layers → **None \\(frozen\\)**",
         "Balancing strategy: Fixed weights → **Uncertainty**",
     ]
-    for path in ("tasks.category", "name", "tasks.ads.weight", "encoder.trainable", "balancing.name"):
+    at.text_input(key="sample.name").set_value(began["name"])  # a name is no setting, and not listed
+    for path in ("tasks.category", "tasks.ads.weight", "encoder.trainable", "balancing.name"):
         at.button(key=f"undo.{path}").click()
         no_exception(at.run())
     assert experiment_of(at) == began
@@ -261,6 +262,18 @@ def test_a_run_is_started_again_with_other_settings(opened: Open, finished: Run,
     assert experiment_of(at)["name"] == "two tasks 3"
     assert any("changed while this run trained" in info.value for info in at.info)
     assert any("There is no run" in warning.value for warning in opened("train", **{"from": "gone"}).warning)
+
+
+def test_what_a_steered_run_leaves_behind_is_said(opened: Open, script: Script, start: Callable[[Work], str]) -> None:
+    run_id = start(script)
+    script.go(1)
+    script.wait_for_step(1)
+    jobs().steer(run_id, {"tasks.search.weight": 0.5})
+    script.go(9)
+    assert jobs().wait(run_id, timeout=60)
+    assert "not with those at its end" in opened("train", run=run_id).button(key="again").help
+    (said,) = [info.value.replace("\\", "") for info in opened("train", **{"from": run_id}).info]
+    assert said.startswith("Settings were changed while this run trained.") and "not taken over: search: 1 → 0.5." in said
 
 
 def test_several_seeds_become_several_runs(opened: Open, workspace: Workspace, tiny_encoder: Path) -> None:
