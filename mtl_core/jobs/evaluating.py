@@ -7,6 +7,7 @@ from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace
 from mtl_core.jobs.failures import failed
 from mtl_core.jobs.work import Work, same_data
+from mtl_core.runtime.steps import written
 from mtl_core.tracking.recorder import Recorder
 from mtl_core.tracking.runs import Run, RunError, RunState
 from mtl_core.training.control import Control
@@ -24,7 +25,7 @@ def evaluable(found: Run) -> Run:
         )
     if found.state not in (RunState.FINISHED, RunState.STOPPED):
         raise RunError(message("The run “{run}” is not finished; its test split can be evaluated once it is.", run=found.id))
-    if found.checkpoint("best") is None:
+    if (best := found.checkpoint("best")) is None or not written(best):
         raise RunError(message("The run “{run}” has no checkpoint of its best model any more. Train it again.", run=found.id))
     return found
 

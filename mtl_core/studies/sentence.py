@@ -101,7 +101,7 @@ def _task(change: Change) -> Message | None:
     value, low, high = change.found.value, change.found.low, change.found.high
     if change.pair.kind.primary not in _SHARES:
         if change.found.alike:
-            return message("{task} {value:+.3f}", task=change.pair.task, value=value)
+            return message("{task} {value:+.3f} on every row", task=change.pair.task, value=value)
         return message("{task} {value:+.3f} ({low:+.3f} to {high:+.3f})", task=change.pair.task, value=value, low=low, high=high)
     value, low, high = 100 * value, 100 * low, 100 * high
     if change.found.alike:

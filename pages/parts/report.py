@@ -16,9 +16,8 @@ from mtl_core.studies import paired
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import TaskKind
 from mtl_core.tracking.runs import BrokenRunError, Run
-from mtl_core.tracking.series import SEEN_OFTEN, Seen
 from mtl_core.tracking.status import PARTS, SPLITS
-from pages.parts import cells
+from pages.parts import cells, seen
 from pages.parts.text import plain, said
 
 
@@ -52,7 +51,7 @@ def show(run: Run, _: Translate) -> None:
         st.caption(where.format(step=best, total=run.status.get("n_steps", best)))
     for remark in filter(None, (paired.too_good(run, task, found) for task, found in known.items())):
         st.caption(plain(remark.text(_)))
-    seen(now.series.seen, _)
+    seen.show(now.series.seen, _)
     if now.state.live:
         return
     size = run.journal.stat().st_size if run.journal.exists() else 0
@@ -110,33 +109,6 @@ def metrics(run: Run, tasks: dict[str, dict[str, dict[str, float]]], known: Mapp
         key="results",
         alt=_("Metrics of each task before training, at the best checkpoint and on the test split"),
     )
-
-
-def seen(tasks: dict[str, Seen], _: Translate) -> None:
-    """How often the training rows of each task were seen."""
-    if not any(found.drawn for found in tasks.values()):
-        return
-    times = _("Times each row was seen")
-    columns = {
-        _("Task"): list(tasks),
-        _("Training rows"): [found.rows for found in tasks.values()],
-        _("Examples seen"): [found.drawn for found in tasks.values()],
-        times: [found.times for found in tasks.values()],
-    }
-    config = {times: st.column_config.NumberColumn(format="%.1f")}
-    cells.table(
-        columns,
-        height="content",
-        column_config=config,
-        key="seen",
-        alt=_("Number of times the training rows of each task were seen"),
-    )
-    if often := [plain(task) for task, found in tasks.items() if found.often]:
-        said = _(
-            "Rows of {tasks} were seen more than {n} times each. Check whether the validation loss rises; other ways of sampling repeat "
-            "less."
-        )
-        st.warning(said.format(tasks=", ".join(often), n=f"{SEEN_OFTEN:.0f}"), icon=":material/repeat:")
 
 
 def panel(part: Mapping[str, Any], key: str, _: Translate) -> None:

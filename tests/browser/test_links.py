@@ -75,12 +75,12 @@ def test_predict_on_one_screen(wide: Page, server: Server, trained: list[str]) -
     open_page(wide, server, "predict", task="intent")
     assert parse_qs(urlparse(wide.url).query)["run"] == [trained[0]]  # the one in use, not the newest
     wide.get_by_role("button", name="One it got wrong").click()
-    expect(wide.get_by_text(re.compile("^Row .* of the table says: intent"))).to_be_visible()
+    expect(wide.get_by_text(re.compile("^Line .* says: intent"))).to_be_visible()
     drawn(wide)
     answer = wide.get_by_test_id("stMetric").first
     in_sight(answer)
-    in_sight(wide.get_by_text(re.compile("^Row .* of the table says: intent")))
-    label = wide.get_by_text(re.compile("^Row .* of the table says: intent")).locator("strong").inner_text()
+    in_sight(wide.get_by_text(re.compile("^Line .* says: intent")))
+    label = wide.get_by_text(re.compile("^Line .* says: intent")).locator("strong").inner_text()
     assert label not in answer.inner_text()
     message = wide.get_by_role("textbox", name="message")
     assert message.input_value()
