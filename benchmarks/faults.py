@@ -10,7 +10,6 @@ as it has ended; calling again goes on. The run steers and goes back on the way,
 
 import argparse
 import contextlib
-import ctypes
 import fcntl
 import json
 import multiprocessing
@@ -31,7 +30,7 @@ if str(ROOT) not in sys.path:
 
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import experiment_from_dict
-from mtl_core.jobs.work import training
+from mtl_core.jobs.work import perform, training
 from mtl_core.runtime.steps import find, read_manifest, step_folder, steps
 from mtl_core.tracking.recorder import Recorder
 from mtl_core.tracking.runs import RunState, create_run, run
@@ -107,8 +106,6 @@ def attempt(root: Path, run_id: str, told: Path, steers: bool) -> None:
                 control.set_weights({"department": 7.0})
             elif event.step == BACK and recorder.series.steered:
                 control.go_back(STEERED)
-
-    from mtl_core.jobs.work import perform
 
     try:
         perform(recorder, training(target, workspace, resume=find(target.folder, "last") is not None), control, hear)
@@ -323,7 +320,7 @@ def mounted(image: Path, place: Path, megabytes: int = 1500) -> Iterator[Callabl
 def pull_the_plug(place: Path) -> None:
     descriptor = os.open(place, os.O_RDONLY)
     try:
-        fcntl.ioctl(descriptor, ctypes.c_int32(SHUTDOWN).value if SHUTDOWN > 0x7FFFFFFF else SHUTDOWN, struct.pack("I", WITHOUT_LOG))
+        fcntl.ioctl(descriptor, SHUTDOWN, struct.pack("I", WITHOUT_LOG))
     finally:
         os.close(descriptor)
 
@@ -356,6 +353,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    from benchmarks import faults
+    from benchmarks import faults  # by its name, under which the processes that train find it
 
     sys.exit(faults.main())

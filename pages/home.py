@@ -7,7 +7,7 @@ from pages.parts.frame import begin, page, workspace
 
 _ = begin("home", N_("One model for all tasks of your shop"))
 
-from mtl_core.tracking.runs import list_runs  # noqa: E402 - after the heading is on its way to the browser
+from mtl_core.tracking.runs import all_runs  # noqa: E402 - after the heading is on its way to the browser
 from pages.parts import damaged, listing, sample  # noqa: E402
 from pages.parts.once import Once  # noqa: E402
 
@@ -31,8 +31,9 @@ if run_id := st.session_state.pop("shop_run", None):
     st.switch_page(page("train"), query_params={"run": run_id})
 
 st.subheader(_("Recent runs"))
-damaged.show(_)
-runs = [run for run in list_runs(workspace()) if not run.purpose]
+found, broken = all_runs(workspace())
+damaged.show(broken, _)
+runs = [run for run in found if not run.purpose]
 if runs:
     listing.table(runs[:5], "recent", _, choosing=False)
     st.page_link(page("runs"), label=_("All runs: {n}").format(n=len(runs)), icon=":material/list_alt:")

@@ -1,10 +1,11 @@
 """Runs: all of them in a table, to find, open, name, note, compare, use and delete."""
 
-from mtl_core.tracking.runs import list_runs
+from mtl_core.tracking.runs import all_runs
 from pages.parts import damaged, listing
 from pages.parts.frame import begin, workspace
 
 _ = begin("runs")
 
-damaged.show(_)
-listing.show(list_runs(workspace()), _)
+runs, broken = all_runs(workspace())
+damaged.show(broken, _)
+listing.show(runs, _)

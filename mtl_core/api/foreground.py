@@ -10,6 +10,7 @@ from typing import TextIO
 from mtl_core.base.workspace import Workspace
 from mtl_core.data.problems import Problem, one_line
 from mtl_core.jobs import Work, evaluable, evaluation, perform, perform_evaluation, quiet_libraries
+from mtl_core.runtime.steps import go_back
 from mtl_core.tracking.mlflow_mirror import MlflowMirror
 from mtl_core.tracking.recorder import Recorder
 from mtl_core.tracking.runs import Run, RunState, Series
@@ -20,7 +21,7 @@ MIRROR_SECONDS = 30.0
 """To wait for MLflow at the end; what is late comes with the next start."""
 
 
-def execute(target: Run, workspace: Workspace, work: Work, stream: TextIO | None) -> Run:
+def execute(target: Run, workspace: Workspace, work: Work, stream: TextIO | None, back: int | None = None) -> Run:
     """Trains in the foreground and returns the run as it then is: finished, stopped, or failed.
 
     The first Ctrl-C (or SIGTERM) ends after the step with a checkpoint, the second at once; both only where the main thread asks.
@@ -29,6 +30,7 @@ def execute(target: Run, workspace: Workspace, work: Work, stream: TextIO | None
         target: a run that nobody is at work on.
         work: what to execute, as `mtl_core.jobs` makes it.
         stream: where the progress is printed; None: nowhere.
+        back: a place of the run to go back to first.
 
     Raises:
         RunError: somebody is at work on the run.
@@ -36,6 +38,8 @@ def execute(target: Run, workspace: Workspace, work: Work, stream: TextIO | None
     """
     metrics, control = target.experiment.main_metrics, Control()
     recorder = Recorder(target.folder)
+    if back is not None:
+        go_back(target.folder, back)
     progress = Progress(recorder, stream, metrics)
 
     def stop(number: int, frame: FrameType | None) -> None:

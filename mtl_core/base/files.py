@@ -64,7 +64,7 @@ def remove(folder: Path) -> None:
     shutil.rmtree(gone, ignore_errors=True)
 
 
-def link(source: Path, target: Path) -> None:
+def link(source: str | Path, target: str | Path) -> None:
     """A second name for a file that is never written to; a copy where the file system has no second names."""
     try:
         os.link(source, target)

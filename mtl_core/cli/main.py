@@ -30,7 +30,7 @@ from mtl_core.cli.text import FAILED, OK, WRONG_CALL, CallError, pairs, print_js
 from mtl_core.config.seeds import seeds_of, with_seeds
 from mtl_core.data.problems import InputError, one_line
 from mtl_core.jobs import Work, check_data, replay_of, replaying, resumable, training
-from mtl_core.runtime.steps import go_back, place, step_of, steps
+from mtl_core.runtime.steps import places
 from mtl_core.tracking.runs import BrokenRunError, Run, RunError, RunState, create_run, run
 
 _ROWS_AT_ONCE = 256
@@ -207,11 +207,11 @@ def _resume(args: argparse.Namespace, workspace: Workspace) -> int:
     if again := found.checkpoint("last") is not None:
         check_data(found, workspace)
     if args.back is not None:
-        if place(found.folder, args.back) is None:
-            places = ", ".join(f"{step_of(folder):,}" for folder in steps(found.folder) if place(found.folder, step_of(folder)))
-            raise CallError(f"--back: the run has no checkpoint of step {args.back:,} to go back to. Its checkpoints: {places or 'none'}.")
-        go_back(found.folder, args.back)
-    return _execute(found, workspace, args.json, training(found, workspace, resume=again))
+        there = places(found.folder)
+        if args.back not in there:
+            steps = ", ".join(f"{step:,}" for step in sorted(there)) or "none"
+            raise CallError(f"--back: the run has no checkpoint of step {args.back:,} to go back to. Its checkpoints: {steps}.")
+    return _execute(found, workspace, args.json, training(found, workspace, resume=again), back=args.back)
 
 
 def _replay(args: argparse.Namespace, workspace: Workspace) -> int:
@@ -245,8 +245,8 @@ def _evaluate(args: argparse.Namespace, workspace: Workspace) -> int:
     return OK
 
 
-def _execute(target: Run, workspace: Workspace, as_json: bool, work: Work, quiet: bool = False) -> int:
-    done = execute(target, workspace, work, sys.stderr)
+def _execute(target: Run, workspace: Workspace, as_json: bool, work: Work, quiet: bool = False, back: int | None = None) -> int:
+    done = execute(target, workspace, work, sys.stderr, back)
     result = {"run_id": done.id, "state": done.state.value, "seconds": round(done.seconds or 0.0, 3), "tasks": done.result()["tasks"]}
     result["problems"] = [problem_json(p) for p in done.problems]
     if done.error:

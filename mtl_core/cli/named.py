@@ -24,9 +24,9 @@ def by_name(args: argparse.Namespace, workspace: Workspace) -> None:
 
 def run_id(text: str, workspace: Workspace) -> str:
     """What is no run stays as it is, a folder among them: whoever needs the run says so. Raises CallError: several are meant."""
-    runs = list_runs(workspace)
-    if text in {run.id for run in runs}:
+    if (workspace.runs / text / "status.json").is_file():
         return text
+    runs = list_runs(workspace)
     found = [run for run in runs if run.name == text] or [run for run in runs if len(text) >= LEAST and run.id.startswith(text)]
     if len(found) > 1:
         listed = ", ".join(f"{run.id} ({run.name}, {run.created.astimezone():%Y-%m-%d %H:%M})" for run in found)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mtl_core.base.messages import plural
 from mtl_core.base.workspace import Workspace
 from mtl_core.cli.text import FAILED, OK, CallError, pairs, print_json, print_metrics, print_panel, print_table, whole_seconds
 from mtl_core.config.experiment import Experiment
@@ -177,7 +178,7 @@ def _about_run(one: Run, pinned: str | None) -> dict[str, Any]:
 def print_outcome(of: Run, tasks: dict[str, dict[str, dict[str, float]]], workspace: Workspace) -> None:
     """The metrics of a run's `tasks`, and how well those on the test split are known."""
     print_metrics(tasks)
-    known = {task: bounds for task, bounds in known_tests(of, workspace).items() if task in tasks}
+    known = known_tests(of, workspace, tasks)
     if known:
         main = of.experiment.main_metrics
         print(
@@ -205,7 +206,7 @@ def report(args: argparse.Namespace, workspace: Workspace) -> int:
     if args.json:
         result = {"run_id": found.id, "name": found.name, "state": found.state, "seconds": found.seconds}
         rows = {task: {"training_rows": s.rows, "drawn": s.drawn, "times": s.times} for task, s in seen.items()}
-        tests = {task: bounds for task, bounds in known_tests(found, workspace).items() if task in tasks}
+        tests = known_tests(found, workspace, tasks)
         made = {task: [{"step": step, "rows": int(n)} for step, n in curve.points] for task, curve in guessed.items()}
         print_json(
             {
@@ -279,7 +280,7 @@ def conflicts(args: argparse.Namespace, workspace: Workspace) -> int:
         }
         print_json({**result, "summary": str(said or "")})
         return OK
-    print(f"{found.name} ({found.id}), step {now.step}, over {now.measurements} measurement{'s' * (now.measurements != 1)}")
+    print(f"{found.name} ({found.id}), step {now.step}, over {now.measurements} {plural(now.measurements, 'measurement', 'measurements')}")
     print_table(columns, pairs)
     print()
     print_table(["task", "gradient norm share"], [list(item) for item in shares.items()])

@@ -45,7 +45,13 @@ def files_of(data: DataConfig) -> list[str]:
 
 def stamps(experiment: Experiment, workspace: Workspace, base: Path | None, contained: bool) -> dict[str, list[int]]:
     """Every file of the experiment's tables → when it was changed (nanoseconds), and its bytes. Raises DataError: no such file."""
-    paths = [resolve_file(file, base, workspace, contained) for table in experiment.data.values() for file in files_of(table)]
+    found = (table_stamps(table, workspace, base, contained) for table in experiment.data.values())
+    return {file: stamp for of_table in found for file, stamp in of_table.items()}
+
+
+def table_stamps(table: DataConfig, workspace: Workspace, base: Path | None, contained: bool) -> dict[str, list[int]]:
+    """The same of one table."""
+    paths = [resolve_file(file, base, workspace, contained) for file in files_of(table)]
     return {str(path): [path.stat().st_mtime_ns, path.stat().st_size] for path in paths}
 
 

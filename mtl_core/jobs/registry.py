@@ -21,7 +21,7 @@ from mtl_core.jobs.evaluating import evaluable, evaluation
 from mtl_core.jobs.queues import Job, Queues
 from mtl_core.jobs.snapshots import Follower, Snapshot, snapshot_of
 from mtl_core.jobs.work import Work, check_data, replay_of, replaying, resumable, training
-from mtl_core.runtime.steps import go_back, place
+from mtl_core.runtime.steps import go_back, places
 from mtl_core.tracking.mlflow_mirror import MlflowMirror
 from mtl_core.tracking.recorder import Recorder
 from mtl_core.tracking.runs import Run, RunError, RunState, create_run, list_runs, run
@@ -102,7 +102,7 @@ class Jobs:
         """
         workspace = workspace or Workspace.default()
         found = run(workspace, run_id)
-        if place(found.folder, step) is None:
+        if step not in places(found.folder):
             raise RunError(message("The run “{run}” no longer has a checkpoint of step {step}.", run=run_id, step=step))
         if control := self.control(run_id):
             control.go_back(step)

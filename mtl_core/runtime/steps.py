@@ -29,6 +29,7 @@ TRAINING = ("optimizer.safetensors", "made.safetensors")
 """What only a training goes on from: dropped of a checkpoint that is kept for its model."""
 PLACES = 5  # to go back to, beside those that are pinned
 _BACK, _PINNED, _STEP = "back.json", "pinned", "step-"
+_BEFORE = "before-"  # what places were called before format 3
 
 
 class DamagedError(CheckpointError):
@@ -57,10 +58,6 @@ class Manifest:
     def full(self) -> bool:
         """Whether a training can go on from it."""
         return TRAINING[0] in self.files
-
-    @property
-    def n_bytes(self) -> int:
-        return sum(size for size, _ in self.files.values())
 
 
 def step_folder(run: Path, step: int) -> Path:
@@ -167,12 +164,13 @@ def find(run: Path, name: str) -> Path | None:
     return None
 
 
-def place(run: Path, step: int) -> Path | None:
-    """The checkpoint of `step`, if a person can go back to it."""
-    folder = find(run, f"{_STEP}{step}")
-    if folder is None or folder.name.startswith("before-"):
-        return folder
-    return folder if read_manifest(folder).full else None
+def places(run: Path) -> dict[int, Path]:
+    """Step → checkpoint, of those that a training can go on from and a person go back to."""
+    found = {manifest.step: folder for folder in steps(run) if (manifest := held(folder)) and manifest.full}
+    old = (run / "checkpoints").glob(f"{_BEFORE}*/specs.json")
+    return found | {
+        int(path.parent.name.removeprefix(_BEFORE)): path.parent for path in old if path.parent.name.removeprefix(_BEFORE).isdigit()
+    }
 
 
 def step_of(folder: Path) -> int:
@@ -243,7 +241,7 @@ def go_back(run: Path, step: int) -> None:
     Raises FileNotFoundError: there is none that a training can go on from.
     """
     become_steps(run)
-    if place(run, step) is None:
+    if step not in places(run):
         raise FileNotFoundError(f"There is no checkpoint of step {step} in {run}.")
     write_atomically(run / "checkpoints" / _BACK, json.dumps({"step": step}))
     settle(run)
@@ -290,7 +288,7 @@ def _sha256(path: Path) -> str:
 
 def _old(run: Path, name: str) -> Path | None:
     """`.old` is what a kill in the middle of replacing a folder left."""
-    name = name.replace(_STEP, "before-", 1) if name.startswith(_STEP) else name
+    name = name.replace(_STEP, _BEFORE, 1) if name.startswith(_STEP) else name
     folders = (run / "checkpoints" / name, run / "checkpoints" / f"{name}.old")
     return next((folder for folder in folders if (folder / "specs.json").is_file()), None)
 
@@ -300,11 +298,11 @@ def become_steps(run: Path) -> None:
     folder = run / "checkpoints"
     old = [path for path in folder.glob("*") if (path / "specs.json").is_file() and not path.name.startswith((_STEP, TEMPORARY))]
     peaks = {path.name.removesuffix(".old") for path in old if path.name.startswith("peak-")}
-    for found in sorted(old, key=lambda path: (not path.name.startswith("last"), not path.name.startswith("before-"), path.name)):
+    for found in sorted(old, key=lambda path: (not path.name.startswith("last"), not path.name.startswith(_BEFORE), path.name)):
         for kept in (found / "kept").glob("*/specs.json"):
             _become_step(run, kept.parent, peaks)
-        heads = found / "kept" / "heads" if found.name.startswith("before-") else folder / "heads"
-        if heads.is_dir() and found.name.startswith(("before-", "last")):
+        heads = found / "kept" / "heads" if found.name.startswith(_BEFORE) else folder / "heads"
+        if heads.is_dir() and found.name.startswith((_BEFORE, "last")):
             os.replace(heads, found / "heads")
         shutil.rmtree(found / "kept", ignore_errors=True)
         _become_step(run, found, peaks)

@@ -7,7 +7,7 @@ the workspace under a name made of everything it depends on. No torch.
 import hashlib
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -224,9 +224,10 @@ def _of_share(weighed: Weighed, units: np.ndarray, value: float) -> tuple[float,
     return exact_interval(int(value) * len(sizes), len(sizes)) if len(np.unique(sizes)) == 1 else None
 
 
-def known_tests(run: Run, workspace: Workspace) -> dict[str, tuple[float, float]]:
-    """Task → `interval` of its test value, where there is one."""
-    found = {task: interval(run, task, "test", workspace) for task in run.tasks} if run.tested else {}
+def known_tests(run: Run, workspace: Workspace, tasks: Collection[str] | None = None) -> dict[str, tuple[float, float]]:
+    """Task → `interval` of its test value, where there is one. tasks: those wanted, None: all of the run."""
+    wanted = [task for task in run.tasks if tasks is None or task in tasks] if run.tested else []
+    found = {task: interval(run, task, "test", workspace) for task in wanted}
     return {task: bounds for task, bounds in found.items() if bounds}
 
 

@@ -237,9 +237,9 @@ class Rows(ABC):
         return {}
 
 
-BY_LOSS = N_(
-    "No single row is right or wrong in such a task. Predicted well: the fifth of the rows with the lowest loss, whose predictions are "
-    "nearest to their labels; predicted badly: the fifth with the highest."
+BY_NEARNESS = N_(
+    "No single row is right or wrong in such a task. Predicted well: the fifth of the rows whose predictions are nearest to their labels; "
+    "predicted badly: the fifth whose are farthest."
 )
 """What stands for right and wrong where a kind has no `right_means`."""
 
@@ -255,7 +255,7 @@ class Report(ABC):
     """What `right` calls right, one sentence, marked with N_; empty: no single row is right or wrong."""
 
     def right(self, scores: np.ndarray, labels: np.ndarray, spec: Spec) -> np.ndarray:
-        """(R,) bool: which rows are answered right, of kinds with `right_means`; of others rows are told apart by their loss.
+        """(R,) bool: which rows are answered right, of kinds with `right_means`; of others rows are told apart by `misses`.
 
         It is what *Predict* offers as a right or a wrong row, and what *Compare* says of rows that two runs answer differently."""
         raise TypeError("No single row is right or wrong in this kind.")

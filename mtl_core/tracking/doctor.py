@@ -82,7 +82,7 @@ def _run_at_rest(folder: Path, repair: bool) -> Iterator[Finding]:
     except (OSError, ValueError) as error:
         found = Finding("run", name, message("Its status cannot be read: {why}", why=str(error)), _NONE, repairable=True)
         if repair:
-            status = mend_status(folder)
+            status = _mend_status(folder)
         yield replace(found, repaired=repair)
         if not repair:
             return
@@ -146,8 +146,17 @@ def _table_fault(folder: Path) -> str:
         return f"{type(error).__name__}: {error}"
 
 
-def mend_status(folder: Path) -> dict[str, Any]:
-    """Writes status.json of a run again, from its journal and experiment; the old one is kept beside it. Raises OSError."""
+def mend(folder: Path) -> None:
+    """Writes the status of a run again, unless somebody trains it: who does writes its own. Raises OSError."""
+    try:
+        with FileLock(folder / "run.lock", timeout=0):
+            _mend_status(folder)
+    except Timeout:
+        return
+
+
+def _mend_status(folder: Path) -> dict[str, Any]:
+    """From the journal and the experiment; the old one is kept beside it."""
     status, old = status_from_journal(folder), folder / "status.json"
     if old.exists():
         old.replace(folder / "status.damaged.json")

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import threading
 import time
 from collections import Counter
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from mtl_core.base.faults import ExperimentError
-from mtl_core.base.files import write_atomically
+from mtl_core.base.files import link, write_atomically
 from mtl_core.base.workspace import Workspace
 from mtl_core.tracking.runs import Owner, Run, RunState, list_runs
 from mtl_core.training.events import Evaluated, Event, Finished, Started, Steered, StepDone
@@ -335,16 +336,7 @@ def _experiment_id(client: "MlflowClient", workspace: Workspace) -> str:
 
 def _link(source: Path, target: Path) -> None:
     """The files of `source` in `target`, as hard links, or copied where the disk has none. What was in `target` goes."""
-    import shutil
-
     shutil.rmtree(target, ignore_errors=True)
-
-    def link(a: str, b: str) -> None:
-        try:
-            os.link(a, b)
-        except OSError:
-            shutil.copy2(a, b)
-
     shutil.copytree(source, target, copy_function=link)
 
 

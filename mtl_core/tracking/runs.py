@@ -368,23 +368,18 @@ def _damaged(folder: Path, error: Exception) -> Damaged | None:
     return Damaged(folder, why, folder.stat().st_mtime)
 
 
-def damaged_runs(workspace: Workspace) -> list[Damaged]:
-    """What `list_runs` leaves out, the newest first."""
-    found: list[Damaged] = []
+def all_runs(workspace: Workspace) -> tuple[list[Run], list[Damaged]]:
+    """Those that can be read and those that cannot, each newest first; every status is read once."""
+    runs: list[Run] = []
+    damaged: list[Damaged] = []
     for folder in workspace.runs.iterdir():
         try:
-            read_status(folder)
+            runs.append(Run(folder, read_status(folder)))
         except (OSError, ValueError) as error:
-            found += filter(None, [_damaged(folder, error)])
-    return sorted(found, key=lambda one: one.found, reverse=True)
+            damaged += filter(None, [_damaged(folder, error)])
+    return sorted(runs, key=lambda r: r.status["created"], reverse=True), sorted(damaged, key=lambda one: one.found, reverse=True)
 
 
 def list_runs(workspace: Workspace) -> list[Run]:
-    """Every run that can be read, newest first; see `damaged_runs`."""
-    found = []
-    for folder in workspace.runs.iterdir():
-        try:
-            found.append(Run(folder, read_status(folder)))
-        except (OSError, ValueError):
-            continue
-    return sorted(found, key=lambda r: r.status["created"], reverse=True)
+    """Every run that can be read, newest first."""
+    return all_runs(workspace)[0]

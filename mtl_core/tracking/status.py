@@ -100,7 +100,7 @@ class _Result(BaseModel):
 class _Status(BaseModel):
     """What status.json may hold, as far as anybody reads it; more is let through. The values here are not used."""
 
-    state: RunState
+    state: str
     created: float = Field(ge=0, lt=1e11, allow_inf_nan=False)
     name: str = ""
     owner: _Owner | None = None
@@ -136,7 +136,8 @@ def read_status(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{folder / 'status.json'} should hold an object.")
     try:
         known = {key: value for key, value in status.items() if value is not None}
-        _Status.model_validate_json(json.dumps(known), strict=True)
+        _Status.model_validate(known, strict=True)
+        RunState(known["state"])
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(f"status.json: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error

@@ -79,7 +79,7 @@ def estimate(experiment: Experiment, measured: Measured) -> Estimate:
     training = (steps + looks * STEPS_OF_A_LOOK + -(-max(looks - 1, 0) // to_one_ahead) * STEPS_AHEAD) * step
     watched = {table: min(n, options.max_validation_rows) for table, n in measured.validation.items()}
     evaluations = 1 + -(-steps // options.interval(steps))
-    seconds = measured.load + training + evaluations * (_scored(measured, watched) + 2 * measured.save)  # the best one and the last one
+    seconds = measured.load + training + evaluations * (_scored(measured, watched) + measured.save)
     seconds += _scored(measured, watched) + (_scored(measured, measured.test) if options.test else 0.0)
     if options.predictions == "all":
         seconds += _scored(measured, measured.rows)

@@ -32,7 +32,7 @@ from mtl_core.runtime.devices import device_of, memory_bytes, precision_of
 from mtl_core.runtime.lanes import Lanes
 from mtl_core.runtime.prepare import Prepared, new_model
 from mtl_core.runtime.scoring import Evaluator
-from mtl_core.runtime.steps import forget_after, go_back, place, prune, read_manifest, step_folder
+from mtl_core.runtime.steps import forget_after, go_back, places, prune, read_manifest, step_folder
 from mtl_core.training.checkpoints import State, load_newest, save_checkpoint
 from mtl_core.training.control import Control
 from mtl_core.training.drawing import Drawing
@@ -157,8 +157,7 @@ class Trainer:
         loaded, damaged = load_newest(self.folder)
         self.model, self.state = loaded.model, loaded.state
         self.drawing.put(from_tensors(loaded.made))
-        self.saved = place(self.folder, self.state.step)
-        assert self.saved is not None  # it was just read
+        self.saved = step_folder(self.folder, self.state.step)
         self.resumed = Resumed(self.state.step, True, damaged, read_manifest(self.saved).journal)
         if edited := differences(steered(self.experiment, self.state.changes), loaded.experiment):
             self.prepared.problems.append(_edited(edited))
@@ -217,7 +216,7 @@ class Trainer:
             if commands.stop:
                 why = "asked"
                 break
-            if commands.back is not None and self.folder is not None and place(self.folder, commands.back):
+            if commands.back is not None and self.folder is not None and commands.back in places(self.folder):
                 yield from self._flush()
                 return commands.back
             for changes in commands.changes:

@@ -22,7 +22,7 @@ from pages.parts.url import keep
 
 PAGE = 20
 MOST_DOWNLOADED = 10_000
-NEARER_MEANS = N_("Nearer: the run whose loss on the row is lower, so that its prediction is less far from the label.")
+NEARER_MEANS = N_("Nearer: the run whose prediction is less far from the label of the row.")
 WHO = {"all": N_("All"), "first": N_("{run} is right"), "second": N_("{run} is right"), "neither": N_("Neither")}
 NEARER = {"all": N_("All"), "first": N_("{run} is nearer"), "second": N_("{run} is nearer"), "neither": N_("Equally near")}
 
@@ -120,7 +120,8 @@ def _with_texts(
     for column in dict.fromkeys(c for c in order if c in texts.columns):
         table[column] = texts[column].map(_cell).to_numpy()
         if column in columns.get("label", ()):
-            table[column] = [_called(run, task, column, text) for text in table[column]]
+            called = labels_called(run, task, {text: text for text in table[column].unique()})
+            table[column] = [f"{called[text]} ({text})" if text in called else text for text in table[column]]
     for name, side in zip(names, ("first", "second"), strict=True):
         table[_("{run} answers").format(run=name)] = rows[side].map(_cell).to_numpy()
     table[_("Confidence")] = rows["confidence"].to_numpy()
@@ -132,12 +133,6 @@ def _differing(found: Differing, _: Translate) -> str:
     if found.rows["confidence"].notna().any():
         return _("Answered differently: {n:,} of {of:,} rows; the surest come first.")
     return _("Answered differently: {n:,} of {of:,} rows; the largest differences come first.")
-
-
-def _called(run: Run, task: str, column: str, label: str) -> str:
-    """A label of the table, and what people call it."""
-    called = labels_called(run, task, {column: label})
-    return f"{called[column]} ({label})" if called else label
 
 
 def _cell(value: Any) -> str:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from mtl_core.base.messages import Translate
 from mtl_core.data.problems import InputError
-from mtl_core.tasks.base import BY_LOSS, TaskKind
+from mtl_core.tasks.base import BY_NEARNESS, TaskKind
 from mtl_core.tracking import examples
 from mtl_core.tracking.runs import Run
 from pages.parts import doubt, forms, question
@@ -44,7 +44,7 @@ def show(run: Run, task: str, predictor: "Predictor", place: str, _: Translate) 
             ]
             drawn = _("A row of the test split, where the run was evaluated on it, else of the validation split.")
             for wanted, icon, label in offered[:1] if examples.blanked_slot(run, task) else offered:
-                hint = drawn if wanted == "any" else f"{_(means or BY_LOSS)} {drawn}"
+                hint = drawn if wanted == "any" else f"{_(means or BY_NEARNESS)} {drawn}"
                 with_these = (run, task, wanted, predictor, place, state)
                 st.button(label, icon=icon, key=f"row_{wanted}", on_click=question.take, args=with_these, help=hint)
     with st.form(f"form.{place}"):
@@ -104,7 +104,7 @@ def _drawn_as(wanted: examples.Wanted, kind: TaskKind, _: Translate) -> None:
         said = _("Drawn from the rows that the run got right.") if wanted == "right" else _("Drawn from the rows that the run got wrong.")
     else:
         said = _("Drawn from the rows predicted well.") if wanted == "right" else _("Drawn from the rows predicted badly.")
-    st.caption(f"{said} {_(kind.report.right_means or BY_LOSS)}")
+    st.caption(f"{said} {_(kind.report.right_means or BY_NEARNESS)}")
 
 
 def _said_by_the_table(run: Run, task: str, found: examples.Example, kind: TaskKind, columns: Collection[str], _: Translate) -> None:

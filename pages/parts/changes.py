@@ -8,9 +8,10 @@ import streamlit as st
 
 from mtl_core.base.faults import ExperimentError
 from mtl_core.base.messages import N_, Translate
+from mtl_core.base.trash import freed_by
 from mtl_core.config.steering import differing
 from mtl_core.jobs import jobs
-from mtl_core.runtime.steps import PLACES, is_pinned, pin, place
+from mtl_core.runtime.steps import PLACES, is_pinned, pin, places
 from mtl_core.tracking.runs import Run, RunError, RunState, Series
 from mtl_core.training.events import Steered
 from pages.parts.text import plain, size
@@ -54,8 +55,9 @@ def show(run: Run, _: Translate) -> None:
     if not steered:
         return
     st.markdown(f"**{_('Changed while it trained')}**")
+    there = _places(run)
     for number, change in enumerate(steered):
-        _change(run, change, f"change_{number}", _)
+        _change(run, change, there, f"change_{number}", _)
     _refused(_)
 
 
@@ -80,15 +82,16 @@ def newest(run: Run, _: Translate) -> None:
     """The last change, beside the sliders; the others are in the log."""
     steered = jobs().snapshot(run.id).series.steered
     if steered:
-        _change(run, steered[-1], "newest", _)
+        _change(run, steered[-1], _places(run), "newest", _)
     _refused(_)
 
 
-def _change(run: Run, change: Steered, key: str, _: Translate) -> None:
+def _change(run: Run, change: Steered, there: Mapping[int, Path], key: str, _: Translate) -> None:
+    """there: step → the checkpoint to go back to."""
     with st.container(horizontal=True, vertical_alignment="center", key=key, gap="small"):
         _line(change, _)
         step = change.step - 1
-        if not change.refused and _can_go_back(run) and (folder := place(run.folder, step)):
+        if not change.refused and (folder := there.get(step)):
             st.button(
                 _("Go back to step {step}").format(step=step),
                 icon=":material/undo:",
@@ -104,7 +107,7 @@ def _pin(folder: Path, key: str, _: Translate) -> None:
     """What the place takes on the disk, and whether it stays."""
     pinned = is_pinned(folder)
     st.button(
-        size(sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())),
+        size(freed_by(folder)),
         icon=":material/keep:" if pinned else ":material/keep_off:",
         key=f"pin_{key}",
         type="tertiary",
@@ -130,9 +133,10 @@ def _line(change: Steered, _: Translate) -> None:
     st.markdown(f":material/tune: **{step}** {plain(words)}", width="content")
 
 
-def _can_go_back(run: Run) -> bool:
-    """Not after the test split was looked at, nor where another program trains."""
-    return jobs().control(run.id) is not None or run.state in (RunState.INTERRUPTED, RunState.FAILED)
+def _places(run: Run) -> dict[int, Path]:
+    """Step → the checkpoint to go back to: none after the test split was looked at, nor where another program trains."""
+    can = jobs().control(run.id) is not None or run.state in (RunState.INTERRUPTED, RunState.FAILED)
+    return places(run.folder) if can else {}
 
 
 def _go_back(run_id: str, step: int) -> None:

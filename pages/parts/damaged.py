@@ -1,16 +1,16 @@
 """Runs that cannot be read: which, why, and the way to mend them."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from mtl_core.base.messages import N_, Translate, plural
-from mtl_core.tracking.doctor import mend_status
-from mtl_core.tracking.runs import Damaged, damaged_runs
-from pages.parts.frame import workspace
+from mtl_core.tracking.doctor import mend
+from mtl_core.tracking.runs import Damaged
 from pages.parts.text import plain
 
 
-def show(_: Translate) -> None:
-    found = damaged_runs(workspace())
+def show(found: Sequence[Damaged], _: Translate) -> None:
     if not found:
         return
     with st.container(border=True, key="damaged_runs"):
@@ -28,6 +28,6 @@ def show(_: Translate) -> None:
         )
 
 
-def _mend(found: list[Damaged]) -> None:
+def _mend(found: Sequence[Damaged]) -> None:
     for one in found:
-        mend_status(one.folder)
+        mend(one.folder)

@@ -7,9 +7,9 @@ import streamlit as st
 
 from mtl_core.base.messages import Translate
 from mtl_core.base.workspace import Workspace
-from mtl_core.config.experiment import Experiment, resolve_file
+from mtl_core.config.experiment import Experiment
 from mtl_core.config.parts import DataConfig
-from mtl_core.config.tables import files_of, store
+from mtl_core.config.tables import store, table_stamps
 from mtl_core.data.problems import DataError
 from pages.parts.background import desk
 from pages.parts.frame import workspace
@@ -36,9 +36,7 @@ def state(table: DataConfig, base: Path | None, contained: bool) -> tuple[str, s
 
     Raises DataError: no such file.
     """
-    paths = [resolve_file(file, base, workspace(), contained) for file in files_of(table)]
-    files = [(path, path.stat().st_mtime_ns, path.stat().st_size) for path in paths]
-    return str(workspace().root), str(files), table.model_dump_json()
+    return str(workspace().root), str(table_stamps(table, workspace(), base, contained)), table.model_dump_json()
 
 
 def _rows(experiment: Experiment, name: str, where: Workspace, base: Path | None, contained: bool) -> int:

@@ -8,7 +8,7 @@ import streamlit as st
 from mtl_core.base.workspace import Workspace
 from mtl_core.tasks import KINDS
 from mtl_core.tracking import keeping
-from mtl_core.tracking.runs import damaged_runs, list_runs
+from mtl_core.tracking.runs import all_runs, list_runs
 from tests.app.conftest import Open, no_exception
 from tests.app.test_compare import recorded
 
@@ -95,5 +95,5 @@ def test_a_damaged_run_breaks_no_page(opened: Open, workspace: Workspace, name: 
         assert "weights" in said[0]
         at.button(key="mend").click()
         no_exception(at.run())
-        assert {one.name for one in list_runs(workspace)} == {"whole", "compared"} and not damaged_runs(workspace)
+        assert {one.name for one in list_runs(workspace)} == {"whole", "compared"} and not all_runs(workspace)[1]
         assert not [line for line in at.markdown if "cannot be read" in line.value]

@@ -113,7 +113,5 @@ def test_texts_and_lists_in_several_spellings(predictor: Predictor, name: str) -
             others[field.name] = f"  {value}\n"
         elif field.type == "texts":
             others[field.name] = json.dumps(value) if isinstance(value, list) else value
-    table = [predictor._table(name, rows_of(predictor, name, [one])[0]) for one in (row, row | others)]
-    for field in others:
-        cells = [one[field][0].as_py() for one in table]
-        assert cells[0] == cells[1] or cells[0] == cells[1].strip()
+    one, other = (predictor.predict(name, rows_of(predictor, name, [asked])[0]) for asked in (row, row | others))
+    assert one == other, "the model is given the same"

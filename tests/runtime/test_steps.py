@@ -17,7 +17,7 @@ from mtl_core.runtime.steps import (
     go_back,
     keep_only,
     pin,
-    place,
+    places,
     prune,
     read_manifest,
     settle,
@@ -100,7 +100,7 @@ def test_what_is_kept(run: Path) -> None:
         saved(run, step, best)
     prune(run, keep=2, places=[10])
     assert numbers(run) == [30, 25, 20, 10, 5, 0], "two newest, what they name, the place, and what it names"
-    assert [step for step in range(31) if place(run, step)] == [10, 25, 30]
+    assert sorted(places(run)) == [10, 25, 30]
     for folder in steps(run):
         assert (folder / "optimizer.safetensors").exists() == read_manifest(folder).full
         examine(folder)
@@ -140,7 +140,7 @@ def test_going_back(run: Path) -> None:
 def test_going_back_that_was_killed_has_happened_for_every_reader(run: Path) -> None:
     saved(run, 15, 15)
     (run / "checkpoints" / "back.json").write_text(json.dumps({"step": 5}))
-    assert find(run, "last") == find(run, "best") == step_folder(run, 5) and place(run, 10) is None
+    assert find(run, "last") == find(run, "best") == step_folder(run, 5) and 10 not in places(run)
     os.rename(step_folder(run, 15), run / "checkpoints" / ".step-15.0badcafe")  # as a kill in the middle of removing leaves it
     settle(run)
     assert sorted(os.listdir(run / "checkpoints")) == ["step-0", "step-5"]
@@ -181,9 +181,10 @@ def test_folders_of_older_programs_are_read_and_become_steps(tmp_path: Path) -> 
         (heads / "mood.safetensors").write_bytes(b"head")
     names = ("last", "best", "peak-mood", "step-10")
     assert [find(tmp_path, name).name for name in names] == ["last", "best", "peak-mood", "before-10"]  # type: ignore[union-attr]
+    assert list(places(tmp_path)) == [10]
     settle(tmp_path)
     assert [find(tmp_path, name) for name in names] == [step_folder(tmp_path, step) for step in (20, 15, 3, 10)]
-    assert numbers(tmp_path) == [20, 15, 10, 5, 3] and place(tmp_path, 10) and not place(tmp_path, 15)
+    assert numbers(tmp_path) == [20, 15, 10, 5, 3] and sorted(places(tmp_path)) == [10, 20]
     assert all(examine(folder).version == 2 for folder in steps(tmp_path))
     assert (step_folder(tmp_path, 20) / "heads" / "mood.safetensors").is_file()
     assert (step_folder(tmp_path, 10) / "heads" / "mood.safetensors").is_file()

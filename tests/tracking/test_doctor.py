@@ -14,7 +14,7 @@ from mtl_core.jobs import perform, training
 from mtl_core.runtime.steps import step_folder
 from mtl_core.tracking.doctor import examine_workspace
 from mtl_core.tracking.recorder import Recorder
-from mtl_core.tracking.runs import Run, RunError, create_run, damaged_runs, list_runs, run
+from mtl_core.tracking.runs import Run, RunError, all_runs, create_run, list_runs, run
 from mtl_core.training.control import Control
 
 Make = Callable[[], Run]
@@ -53,7 +53,7 @@ def test_one_broken_status_hides_no_other_run(workspace: Workspace, description:
     whole, broken = (create_run(experiment_from_dict(description), workspace, None) for _ in range(2))
     (broken.folder / "status.json").write_bytes(content.encode() if isinstance(content, str) else content)
     assert [one.id for one in list_runs(workspace)] == [whole.id]
-    assert [one.id for one in damaged_runs(workspace)] == [broken.id]
+    assert [one.id for one in all_runs(workspace)[1]] == [broken.id]
     with pytest.raises(RunError, match=r"is damaged .*doctor"):
         run(workspace, broken.id)
     (finding,) = (found for found in examine_workspace(workspace) if found.of == broken.id)

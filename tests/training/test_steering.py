@@ -9,8 +9,9 @@ from mtl_core.base.faults import ExperimentError
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import Experiment, experiment_from_dict
 from mtl_core.config.steering import differing, steered
+from mtl_core.runtime import steps
 from mtl_core.runtime.prepare import prepare
-from mtl_core.runtime.steps import PLACES, place
+from mtl_core.runtime.steps import PLACES
 from mtl_core.training.control import Control
 from mtl_core.training.events import CheckpointSaved, Evaluated, Event, Finished, Resumed, Steered, StepDone
 from mtl_core.training.loop import train
@@ -37,7 +38,7 @@ def trained(description: dict, workspace: Workspace, tmp_path: Path) -> Callable
 
 
 def places(run: Path) -> list[int]:
-    return [step for step in range(11) if place(run, step)]
+    return sorted(steps.places(run))
 
 
 def numbers(events: list[Event]) -> list[dict]:
