@@ -132,7 +132,7 @@ def check(
         ExperimentError: an unknown kind, field or option, or a value that does not fit; all of them together.
     """
     others = {part: Path(file).expanduser() for part, file in (("validation", validation), ("test", test)) if file}
-    files = DataFiles({f"{part}_file": str(file) for part, file in others.items()}, encoding, sheet, dates)
+    files = _Reading({f"{part}_file": str(file) for part, file in others.items()}, encoding, sheet, dates)
     with tempfile.TemporaryDirectory() as folder:
 
         @cache
@@ -144,7 +144,7 @@ def check(
 
 
 @dataclass(frozen=True)
-class DataFiles:
+class _Reading:
     """How a table was said to be read. others: name of a part's file in the split → the file."""
 
     others: dict[str, str]
@@ -160,7 +160,7 @@ def _check(
     split: Mapping[str, Any] | None,
     options: Mapping[str, Any] | None,
     transactions: Mapping[str, Any] | None,
-    files: DataFiles,
+    files: _Reading,
 ) -> CheckResult:
     """As `check`. read: the table, however often it is asked for; raises DataError."""
     asked = KINDS.get(kind or "")
@@ -199,7 +199,7 @@ def _check(
         found, parts, more = divide(file.table, split_options, log, file.name, files.dates)
         problems = [*file.problems, *more]
         if suggested:
-            mapping = columns_for(found, of)
+            mapping = first.columns if first else columns_for(found, of)
         rows = found.num_rows
         mapped = map_fields(of, found, parts, mapping, kind_options, file.name)
         problems += mapped.problems

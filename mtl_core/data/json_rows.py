@@ -136,7 +136,7 @@ class _Number(str):
 
 
 class _Decoder(json.JSONDecoder):
-    """JSON with its numbers as `_Number`; NaN is None. Keys that an object has twice are remembered until `checked`."""
+    """JSON with its numbers as `_Number`; NaN is None. A key that an object has twice is remembered for `checked`."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -146,6 +146,10 @@ class _Decoder(json.JSONDecoder):
             object_pairs_hook=self._object,
         )
         self._repeated = ""
+
+    def raw_decode(self, s: str, idx: int = 0) -> tuple[Any, int]:
+        self._repeated = ""  # of a record that could not be read, or is none
+        return super().raw_decode(s, idx)
 
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
@@ -158,7 +162,6 @@ class _Decoder(json.JSONDecoder):
         """`record`, with what is wrong with it noted; halves of a character become the sign for one that is not known."""
         if self._repeated:
             findings.seen("repeated_key", line, key=self._repeated[:80])
-            self._repeated = ""
         if "\\u" not in source or (mended := _whole(record)) == record:
             return record
         findings.seen("half_character", line)

@@ -32,8 +32,8 @@ _MANY = 20
 
 @dataclass(frozen=True)
 class Leak:
-    """figure: of the column alone, on rows that it was not learned on, in [0, 1]; measure: which figure; known: how well the label is
-    guessed without any column.
+    """figure: of the column alone, on rows that it was not learned on, in [0, 1]; known: how well the label is guessed without any
+    column; measure: which figure, where how is "value".
 
     how: "value"; "class": figure is the F1 of one class, known the share of its rows; "side": figure is the share of one class in the
     `rows` rows where the column says something, known its share in all; "lacking": likewise where it says nothing; "word" or "name": in a
@@ -42,12 +42,12 @@ class Leak:
 
     column: str
     figure: float
-    measure: str
     known: float
     how: Literal["value", "class", "side", "lacking", "word", "name"] = "value"
     word: str = ""
     rows: int = 0
     usual: str = ""
+    measure: str = ""
 
     @property
     def certain(self) -> bool:
@@ -138,7 +138,7 @@ def find_leaks(table: pa.Table, label: str, inputs: Sequence[str], words: bool =
         others = max((f for other, f in figures.items() if other != name), default=known)
         stands_out = target.measure == "AUC" and figure >= STANDS_OUT and others <= figure - 0.15
         strong = (figure >= STRONG and figure - known > 0.5 * (1 - known)) or stands_out
-        leak = Leak(name, figure, target.measure, known) if strong else None
+        leak = Leak(name, figure, known, measure=target.measure) if strong else None
         if leak is None or not leak.certain:
             leak = one_sided.get(name) or leak
         if leak:
@@ -236,7 +236,7 @@ def _one_class(codes: np.ndarray, name: str, target: _Target, half: np.ndarray) 
     sure = int(np.where((counts >= _ROWS_OF_A_SIDE) & (counts <= len(true) / 2), both, 0).argmax())  # a frequent one is easily guessed
     if both[sure] < GIVEN_AWAY or counts[sure] < _ROWS_OF_A_SIDE:
         return None
-    return Leak(name, float(both[sure]), N_("F1"), float(counts[sure] / len(true)), "class", target.names[sure], int(counts[sure]))
+    return Leak(name, float(both[sure]), float(counts[sure] / len(true)), "class", target.names[sure], int(counts[sure]))
 
 
 _ROWS_OF_A_SIDE, _PURE = 20, 0.99
@@ -256,7 +256,7 @@ def _one_side(column: pa.ChunkedArray, name: str, target: _Target) -> Leak | Non
         best = int(found.argmax())
         if found[best] >= _PURE and shares[best] <= most and n * np.log(shares[best]) < -20:
             figure, how = float(found[best]), "lacking" if lacking else "side"
-            return Leak(name, figure, N_("share"), float(shares[best]), how, target.names[best], n, usual)  # type: ignore[arg-type]
+            return Leak(name, figure, float(shares[best]), how, target.names[best], n, usual)  # type: ignore[arg-type]
     return None
 
 
@@ -298,7 +298,7 @@ def _in_text(column: pa.ChunkedArray, name: str, target: _Target) -> Leak | None
         inside = float(np.mean([names[c] in re.sub(r"[_\-]+", " ", t) for c, t in zip(codes, texts, strict=True)]))
         shuffled = float(np.mean([names[c] in re.sub(r"[_\-]+", " ", t) for c, t in zip(codes[order], texts, strict=True)]))
         if inside >= 0.9 and shuffled < 0.6:
-            return Leak(name, inside, N_("share"), shuffled, "name")
+            return Leak(name, inside, shuffled, "name")
     found: dict[str, Counter[int]] = {}
     for code, text in zip(codes.tolist(), texts, strict=True):
         for word in set(re.findall(r"\S+", text)):
@@ -317,5 +317,5 @@ def _in_text(column: pa.ChunkedArray, name: str, target: _Target) -> Leak | None
     share = sum(total[code] for code in sure) / max(len(codes), 1)
     known = max(total.values()) / max(len(codes), 1)
     if share >= GIVEN_AWAY and len(total) > 1:
-        return Leak(name, share, N_("share"), known, "word", next(iter(sure.values())))
+        return Leak(name, share, known, "word", next(iter(sure.values())))
     return None

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import reduce
@@ -16,7 +16,7 @@ from mtl_core.base.messages import N_, Message, message
 from mtl_core.data.numbers import MISSING, Numbers, currencies
 from mtl_core.data.places import LINE, place
 from mtl_core.data.problems import Problem, Severity
-from mtl_core.data.values import as_class, as_grades, as_lists, as_number, as_numbers, as_text, codes_of, flags, is_text
+from mtl_core.data.values import Column, as_class, as_grades, as_lists, as_number, as_numbers, as_text, codes_of, flags, is_text
 
 Remark: TypeAlias = tuple[str, Severity, np.ndarray, Message, Message]
 """Code, severity, rows, why, remedy."""
@@ -272,7 +272,7 @@ def _grades(table: pa.Table, column: str, problems: list[Problem], file: str | N
         return pc.if_else(pa.array(found.marked), pa.scalar(None, text.type), text) if len(found.marked) else text
     remarks = found.remarks(table.column(column)) + _marked_as_missing(found, table.column(column))
     remarks += _in_other_currencies(found, table.column(column), True)
-    _say(remarks + _as_other_files(table, column, found), table, column, problems, file)
+    _say(remarks + _as_other_files(table, column, found, as_grades), table, column, problems, file)
     return found.values
 
 
@@ -399,8 +399,8 @@ def _in_other_currencies(found: Numbers, column: pa.ChunkedArray, label: bool) -
     ]
 
 
-def _as_other_files(table: pa.Table, column: str, found: Numbers) -> list[Remark]:
-    """Numbers of a file of the table that this file, read by itself, would write otherwise or leave open."""
+def _as_other_files(table: pa.Table, column: str, found: Numbers, read: Callable[[Column], Numbers]) -> list[Remark]:
+    """Numbers of a file of the table that this file, read by itself, would write otherwise or leave open. read: what `found` came of."""
     first = table.column(column)
     if LINE not in table.column_names or not is_text(first):
         return []
@@ -408,7 +408,7 @@ def _as_other_files(table: pa.Table, column: str, found: Numbers) -> list[Remark
     remarks: list[Remark] = []
     for part in np.unique(of_row) if of_row.any() else ():
         rows = np.flatnonzero(of_row == part)
-        alone, together = as_numbers(first.take(pa.array(rows))), found.values.take(pa.array(rows))
+        alone, together = read(first.take(pa.array(rows))), found.values.take(pa.array(rows))
         other = flags(pc.fill_null(pc.not_equal(alone.values, together), pc.is_valid(together)))
         other |= alone.ambiguous & ~found.ambiguous[rows]
         if not other.any():
@@ -443,7 +443,7 @@ def _lines(table: pa.Table, rows: np.ndarray, most: int = 10) -> str:
 
 def _numbers(table: pa.Table, column: str, problems: list[Problem], file: str | None, label: bool = False) -> Numbers:
     found = as_numbers(table.column(column))
-    remarks = found.remarks(table.column(column)) + _as_other_files(table, column, found)
+    remarks = found.remarks(table.column(column)) + _as_other_files(table, column, found, as_numbers)
     remarks += _in_other_currencies(found, table.column(column), label)
     if label:
         remarks += _marked_as_missing(found, table.column(column)) + _truths(found)

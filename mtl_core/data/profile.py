@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mtl_core.data.split import Part, part_called
-from mtl_core.data.values import YES, as_number, as_text, as_time, codes_of
+from mtl_core.data.values import TRUTHS, YES, as_number, as_text, as_time, codes_of
 
 Role = Literal["empty", "constant", "split", "url", "file", "key", "id", "time", "list", "facts", "number", "flag", "category", "text"]
 """empty, constant: nothing to learn. split: says the part of a row. url, file: where something lies. key: another value in every row, which
@@ -25,10 +25,7 @@ SAMPLE = 2000
 SPLIT_NAMES = ("split", "part", "subset", "fold", "划分")
 _NUMBERED_SPLIT = re.compile(r"(^|[_\W])(split|folds?)$")
 _IN_PART = re.compile(r"^(is|in)_?(train|test|val|valid|validation|dev|holdout)(ing)?(_?set)?$")
-_TRUTHS = (
-    *({"0", "1"}, {"true", "false"}, {"yes", "no"}, {"y", "n"}, {"t", "f"}, {"-1", "1"}, {"是", "否"}, {"same", "different"}),
-    *({"match", no} for no in ("no match", "non-match", "mismatch")),
-)
+_TRUTHS = ({"0", "1"}, {"-1", "1"}, *map(set, TRUTHS))
 _URL = re.compile(r"^\s*(https?://|www\.|ftp://|//[\w.-]+/)\S+$")
 _FILE = re.compile(r"^\S*[\w)-]\.(jpe?g|png|gif|webp|bmp|svg|pdf|mp[34]|wav|txt|html?|docx?|csv|json)$", re.I)
 _ID_WORDS = [

@@ -16,8 +16,12 @@ Column: TypeAlias = "pa.Array | pa.ChunkedArray"
 INVISIBLE = "[\u00ad\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
 """Characters that no one sees, as a regular expression; joiners, which emoji and some scripts are written with, are not such."""
 _BLANK = rf"^[\s\p{{Z}}\x0b\x1c-\x1f\x85{INVISIBLE[1:-1]}]*$"
-YES = ["t", "true", "yes", "y", "是", "same", "match"]
-NO = ["f", "false", "no", "n", "否", "different", "no match", "non-match", "mismatch"]
+TRUTHS = (
+    *(("t", "f"), ("true", "false"), ("yes", "no"), ("y", "n"), ("是", "否"), ("same", "different")),
+    *(("match", "no match"), ("match", "non-match"), ("match", "mismatch")),
+)
+"""Words that say yes and no together."""
+YES, NO = (list(dict.fromkeys(words)) for words in zip(*TRUTHS, strict=True))
 
 
 def is_text(column: Column) -> bool:

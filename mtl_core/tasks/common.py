@@ -345,7 +345,13 @@ class TaskProblems:
             both = seen_codes(pa.chunked_array([*(as_text(plain(self.table[name])).combine_chunks() for name in given)]))[0]
             said = list(np.sort(both.reshape(2, -1), axis=0))
         used = ~nulls(labels) & (self.split != "") & (np.min(said, axis=0) >= 0)
-        said += [_seen(self.table[name]) for name in ("categories", "numbers", "knowledge") if name in self.table.column_names]
+        extra = {name: self.table[name] for name in ("categories", "numbers", "knowledge") if name in self.table.column_names}
+        if "categories" in extra:
+            said += [seen_codes(column)[0] for column in category_columns(extra["categories"])]
+        if "numbers" in extra:
+            said += [pd.factorize(column)[0] for column in number_matrix(extra["numbers"]).T]
+        if "knowledge" in extra:
+            said.append(_seen(extra["knowledge"]))
         of_row = pd.factorize(pd.MultiIndex.from_arrays(said))[0] if len(said) > 1 else said[0]
         frame = pd.DataFrame({"text": of_row, "label": codes(labels)})[used].drop_duplicates()
         double = frame["text"][frame["text"].duplicated()].unique()

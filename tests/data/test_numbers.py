@@ -114,6 +114,12 @@ def test_files_that_say_themselves_how_their_numbers_are_written_need_no_word() 
     assert [p.code for p in problems] == ["number_notation"]
 
 
+def test_yes_and_no_are_the_same_in_every_file() -> None:
+    table = pa.table({"text": ["t"] * 4, "y": ["yes", "no", "yes", "no"], "_line": [2, 3, *in_file(np.array([2, 3]), 2).tolist()]})
+    mapped, problems = map_columns(table, (Field("label", "label", "", holds="grade"),), {"label": "y"}, "t")
+    assert mapped["label"].to_pylist() == [1.0, 0.0, 1.0, 0.0] and not problems
+
+
 def test_true_among_numbers_is_said() -> None:
     field = Field("label", "label", "", holds="number")
     table = pa.table({"y": ["2.5", "true", "3"], "_line": [2, 3, 4]})

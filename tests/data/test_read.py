@@ -433,6 +433,13 @@ def test_json_that_hides_what_it_holds(write, around: tuple[str, str, str]) -> N
     }
 
 
+@pytest.mark.parametrize("first", ['{"k": 1, "k": 2, "a": ', '[{"k": 1, "k": 2}]'])
+def test_a_key_twice_in_a_line_that_is_no_record_is_not_blamed_on_the_next(write, first: str) -> None:
+    with pytest.raises(DataError) as refused:
+        read_table(write(f'{{"a": "w"}}\n{first}\n{{"a": "x"}}\n', "t.jsonl"))
+    assert [p.code for p in refused.value.problems] in (["broken_json"], ["not_an_object"])
+
+
 def test_a_name_that_no_file_can_have(tmp_path: Path) -> None:
     for name in ("x" * 300 + ".csv", "a\0b.csv"):
         with pytest.raises(DataError) as caught:

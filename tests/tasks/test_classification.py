@@ -176,6 +176,20 @@ def test_check_spellings() -> None:
     assert KIND.rows.encode(table, spec, joined)["label"].to_pylist() == [0, 0]
 
 
+def test_rows_that_an_extra_column_tells_apart_are_not_the_same() -> None:
+    """A value that is missing hides no other: neither a category beside an empty one, nor a number."""
+    for name, values, double in (
+        ("categories", [["x", None], ["y", None]], False),
+        ("categories", [["a b", "c"], ["a", "b c"]], False),
+        ("categories", [["x", None], ["x", None]], True),
+        ("numbers", [[1.0, None], [2.0, None]], False),
+        ("numbers", [[1.0, None], [1.0, None]], True),
+    ):
+        table = pa.table({"text": ["same"] * 4, "label": ["a", "b"] * 2, name: values * 2, "_line": [2, 3, 4, 5]})
+        found = KIND.rows.check(table, np.array(["train"] * 4), OPTIONS)
+        assert any(p.code == "same_text_other_label" for p in found) == double, (name, values)
+
+
 def test_the_same_text_with_two_labels() -> None:
     found = check(["a", "b", "a", "b"], ["train"] * 3 + ["test"], ["same", "same", "other", "last"])["same_text_other_label"]
     assert (found.count, found.line) == (2, 2)

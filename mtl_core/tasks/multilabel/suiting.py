@@ -7,6 +7,7 @@ import numpy as np
 
 from mtl_core.base.messages import message
 from mtl_core.data.profile import Column, Columns
+from mtl_core.tasks.multilabel.cells import SEPARATORS
 from mtl_core.tasks.suiting import CLICKS, TAGS, Proposal, called, joined, main_text, texts
 
 
@@ -41,5 +42,5 @@ def _tags(c: Column) -> set[str]:
 
 
 def _items(cell: str, is_list: bool) -> list[str]:
-    parts = re.split(r"[,;|/，；、]", cell.strip("[] ") if is_list else cell)
+    parts = re.split("[" + "".join(SEPARATORS) + "]", cell.strip("[] ") if is_list else cell)
     return [p.strip(" \"'") for p in parts if p.strip(" \"'")]
