@@ -8,7 +8,7 @@ from pages.parts.frame import begin, page, workspace
 _ = begin("home", N_("One model for all tasks of your shop"))
 
 from mtl_core.tracking.runs import all_runs  # noqa: E402 - after the heading is on its way to the browser
-from pages.parts import damaged, listing, sample  # noqa: E402
+from pages.parts import damaged, listing, sample, tracker  # noqa: E402
 from pages.parts.once import Once  # noqa: E402
 
 st.markdown(
@@ -33,6 +33,7 @@ if run_id := st.session_state.pop("shop_run", None):
 st.subheader(_("Recent runs"))
 found, broken = all_runs(workspace())
 damaged.show(broken, _)
+tracker.show_trouble(_)
 runs = [run for run in found if not run.purpose]
 if runs:
     listing.table(runs[:5], "recent", _, choosing=False)

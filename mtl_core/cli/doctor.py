@@ -6,7 +6,7 @@ from mtl_core.base.workspace import Workspace
 from mtl_core.cli.text import FAILED, OK, print_json, print_table
 from mtl_core.tracking.doctor import examine_workspace
 
-HELP = "Examine the workspace: runs, checkpoints, journals, tables, what kills left, the disk."
+HELP = "Examine the workspace: runs, checkpoints, journals, tables, MLflow, what kills left, the disk."
 
 
 def doctor(args: argparse.Namespace, workspace: Workspace) -> int:

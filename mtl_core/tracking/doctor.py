@@ -1,4 +1,4 @@
-"""What is wrong in a workspace, and what of it can be mended: runs, their checkpoints and journals, tables, what kills left, the disk.
+"""What is wrong in a workspace, and what can be mended: runs, their checkpoints and journals, tables, MLflow, what kills left, the disk.
 
 Nothing that a person made is thrown away: a status file is written again from the journal, of which nothing is ever changed; what cannot be
 read beside that stays where it is. No torch.
@@ -7,6 +7,7 @@ read beside that stays where it is. No torch.
 import hashlib
 import json
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from mtl_core.base.messages import Message, message
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import experiment_from_yaml
 from mtl_core.runtime.steps import DamagedError, examine, find, has_manifest, settle, steps
+from mtl_core.tracking import mlflow_store
 from mtl_core.tracking.journal import read
 from mtl_core.tracking.runs import Run
 from mtl_core.tracking.series import Series
@@ -32,7 +34,7 @@ ROOM = 2**30
 
 @dataclass(frozen=True)
 class Finding:
-    """what: run, checkpoint, journal, table, left or disk; of: the run's id, the file … remedy: what a person can do, empty where
+    """what: run, checkpoint, journal, table, tracker, left or disk; of: the run's id, the file … remedy: what a person can do, empty where
     `doctor` mends it or it does no harm; repaired: it was."""
 
     what: str
@@ -53,6 +55,7 @@ def examine_workspace(workspace: Workspace, repair: bool = False) -> Iterator[Fi
         if folder.is_dir():
             yield from _run(folder, repair)
     yield from _tables(workspace, repair)
+    yield from _tracker(workspace, repair)
     free = shutil.disk_usage(workspace.folder()).free
     if free < ROOM:
         why = message("{free} MB are free on the disk of the workspace.", free=f"{free / 1e6:,.0f}")
@@ -144,6 +147,22 @@ def _table_fault(folder: Path) -> str:
         return "" if record["hash"] == folder.name == content else "SHA-256"
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"{type(error).__name__}: {error}"
+
+
+def _tracker(workspace: Workspace, repair: bool) -> Iterator[Finding]:
+    path = mlflow_store.database(workspace)
+    try:
+        with mlflow_store.lock(workspace, timeout=10):
+            why = mlflow_store.fault(path) if path is not None and path.exists() else None
+            if why is not None and repair:
+                mlflow_store.rebuild(workspace)
+    except (Timeout, sqlite3.OperationalError) as error:
+        yield Finding("tracker", "mlflow.db", message("It cannot be examined now: {why}", why=str(error)), message("Try again later."))
+        return
+    if why is not None:
+        remedy = message("Its old file is kept under another name; the next start of the workbench writes all runs to the new one.")
+        broken = message("MLflow's database is broken: {why}", why=why)
+        yield Finding("tracker", "mlflow.db", broken, remedy, repairable=True, repaired=repair)
 
 
 def mend(folder: Path) -> None:

@@ -7,7 +7,6 @@ that was written but not noted (a kill in between) is written again with the sam
 
 import json
 import logging
-import os
 import re
 import shutil
 import threading
@@ -17,18 +16,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from mtl_core.base.faults import ExperimentError
 from mtl_core.base.files import link, write_atomically
 from mtl_core.base.workspace import Workspace
+from mtl_core.tracking import mlflow_store
 from mtl_core.tracking.runs import Owner, Run, RunState, list_runs
 from mtl_core.training.events import Evaluated, Event, Finished, Started, Steered, StepDone
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-EXPERIMENT = "MTL Workbench"
 TAG = "mtl_run"
 MOST_METRICS = 1000  # MLflow's limits for one batch
 MOST_PARAMETERS = 100
@@ -49,6 +48,9 @@ class MlflowMirror:
         self._only = only
         self._interval = interval
         self._client: MlflowClient | None = None
+        self._store: tuple[int, int] | None = None  # the embedded store's file that the client is connected to
+        self._seen: tuple[int, int] | None = None  # the one that `_closed` speaks of
+        self._rebuild = threading.Event()
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._passed = threading.Condition()
@@ -64,6 +66,11 @@ class MlflowMirror:
 
     def wake(self) -> None:
         """Something new is there: look now."""
+        self._wake.set()
+
+    def rebuild(self) -> None:
+        """Sets the workspace's own store aside and writes every run to a new one. Returns at once."""
+        self._rebuild.set()
         self._wake.set()
 
     def flush(self, timeout: float) -> bool:
@@ -100,7 +107,7 @@ class MlflowMirror:
                 self.error = None
             else:
                 wait = self._interval if written else min(60.0, max(1.0, 2 * wait)) if self.error else 1.0
-                reason = f"{type(failure).__name__}: {failure}".splitlines()[0]
+                reason = mlflow_store.without_passwords(f"{type(failure).__name__}: {failure}".splitlines()[0])
                 if reason != self.error:
                     _LOG.warning("MLflow cannot be written now, it will be tried again: %s", reason)
                 self.error = reason
@@ -113,18 +120,31 @@ class MlflowMirror:
             self._wake.wait(wait)
 
     def _drop_client(self) -> None:
-        """Connections may lead to a file or server that is no longer there."""
-        store = getattr(getattr(self._client, "_tracking_client", None), "store", None)
-        if (engine := getattr(store, "engine", None)) is not None:
-            engine.dispose()
+        mlflow_store.close(self._client)
         self._client = None
+
+    def _connected(self) -> "MlflowClient":
+        """Only under the store's lock."""
+        if self._client is not None and self._store != mlflow_store.identity(self.workspace):
+            self._drop_client()  # another process made the store anew, or a person removed it
+        if self._client is None:
+            self._client = mlflow_store.connect(self.workspace)
+            self._store = mlflow_store.identity(self.workspace)
+        return self._client
 
     def _pass(self) -> tuple[bool, bool, Exception | None]:
         """One look at every run → whether a run goes on, whether anything could be written, what failed."""
         active, written, failure, failed = False, False, None, 0
         try:
+            if self._rebuild.is_set():
+                with mlflow_store.lock(self.workspace, timeout=10):
+                    mlflow_store.rebuild(self.workspace)
+                self._rebuild.clear()
+            if (store := mlflow_store.identity(self.workspace)) != self._seen:  # made anew, or removed by hand
+                self._seen = store
+                self._closed.clear()
             runs = [run for run in list_runs(self.workspace) if self._only in (None, run.id)]
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - as below
             return True, False, error
         for run in sorted(runs, key=lambda r: self._failures[r.id]):  # one that always fails must not stand before the others
             size = run.journal.stat().st_size if run.journal.exists() else 0
@@ -133,9 +153,10 @@ class MlflowMirror:
             if run.state.live and run.owner != Owner.current():
                 continue  # its own process writes it
             try:
-                with FileLock(run.folder / "mlflow.lock", timeout=0):
+                with mlflow_store.lock(self.workspace, timeout=1):
                     done = self._mirror(run)
             except Timeout:
+                active = True  # another process writes its runs: this one comes later
                 continue
             except Exception as error:  # noqa: BLE001 - whatever a store, its driver or a network throws: training must not notice
                 failure, failed = error, failed + 1
@@ -155,9 +176,10 @@ class MlflowMirror:
         state = _read_state(run)
         ended = not run.state.live
         size = run.journal.stat().st_size if run.journal.exists() else 0
-        if ended and state.get("closed") == [size, run.state.value]:
+        if ended and state.get("closed") == [size, run.state.value] and mlflow_store.there(self.workspace):
             return True
-        client = self._client = self._client or _client(self.workspace)
+        client = self._connected()
+        state = _read_state(run)  # a new store knows no run
         mlflow_id = self._mlflow_run(client, run, state)
         for metrics, progress in _batches(run, state):
             if metrics:
@@ -189,7 +211,7 @@ class MlflowMirror:
                 if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                     raise
                 state.clear()
-        experiment_id = _experiment_id(client, self.workspace)
+        experiment_id = mlflow_store.experiment_id(client, self.workspace)
         found = client.search_runs([experiment_id], filter_string=f"tags.{TAG} = '{run.id}'", max_results=1)
         if found:  # made by a process that was killed before it could note it
             mlflow_id = found[0].info.run_id
@@ -205,7 +227,8 @@ class MlflowMirror:
         for i in range(0, len(parameters), MOST_PARAMETERS):
             client.log_batch(mlflow_id, params=parameters[i : i + MOST_PARAMETERS])
         client.log_batch(mlflow_id, tags=[RunTag("mtl_state", RunState.RUNNING.value)])
-        client.log_artifact(mlflow_id, str(run.folder / "experiment.yaml"))
+        if (described_in := run.folder / "experiment.yaml").exists():
+            client.log_artifact(mlflow_id, str(described_in))
         state["run_id"] = mlflow_id
         _write_state(run, state)
         return str(mlflow_id)
@@ -305,35 +328,6 @@ def _batches(run: Run, state: Mapping[str, Any]) -> Iterator[tuple[list[Any], di
         yield batch, progress
 
 
-def _client(workspace: Workspace) -> "MlflowClient":
-    """Loads mlflow: 2 s and, for a new SQLite store, as much again for its tables."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("DO_NOT_TRACK", "true")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # this thread retries by itself
-    from mlflow import MlflowClient
-
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    return MlflowClient(tracking_uri=workspace.mlflow_uri)
-
-
-def _experiment_id(client: "MlflowClient", workspace: Workspace) -> str:
-    from mlflow.exceptions import MlflowException
-
-    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        remote = workspace.mlflow_uri.startswith(("http:", "https:", "databricks"))
-        place = None if remote else workspace.folder("mlartifacts").resolve().as_uri()
-        try:
-            return str(client.create_experiment(name, artifact_location=place))
-        except MlflowException:  # made by another process in this moment
-            found = client.get_experiment_by_name(name)
-            if found is None:
-                raise
-    return str(found.experiment_id)
-
-
 def _link(source: Path, target: Path) -> None:
     """The files of `source` in `target`, as hard links, or copied where the disk has none. What was in `target` goes."""
     shutil.rmtree(target, ignore_errors=True)
@@ -342,11 +336,11 @@ def _link(source: Path, target: Path) -> None:
 
 def _read_state(run: Run) -> dict[str, Any]:
     try:
-        state = json.loads((run.folder / "mlflow.json").read_text("utf-8"))
+        state = json.loads((run.folder / mlflow_store.STATE).read_text("utf-8"))
     except (FileNotFoundError, ValueError):
         return {}
     return state if isinstance(state, dict) else {}
 
 
 def _write_state(run: Run, state: Mapping[str, Any]) -> None:
-    write_atomically(run.folder / "mlflow.json", json.dumps(state, ensure_ascii=False))
+    write_atomically(run.folder / mlflow_store.STATE, json.dumps(state, ensure_ascii=False))

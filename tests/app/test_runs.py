@@ -6,9 +6,11 @@ import pytest
 import streamlit as st
 
 from mtl_core.base.workspace import Workspace
+from mtl_core.jobs import jobs
 from mtl_core.tasks import KINDS
 from mtl_core.tracking import keeping
 from mtl_core.tracking.runs import all_runs, list_runs
+from pages.parts.text import plain
 from tests.app.conftest import Open, no_exception
 from tests.app.test_compare import recorded
 
@@ -97,3 +99,25 @@ def test_a_damaged_run_breaks_no_page(opened: Open, workspace: Workspace, name: 
         no_exception(at.run())
         assert {one.name for one in list_runs(workspace)} == {"whole", "compared"} and not all_runs(workspace)[1]
         assert not [line for line in at.markdown if "cannot be read" in line.value]
+
+
+def test_mlflow_says_why_it_is_late_and_is_tried_again(opened: Open, workspace: Workspace) -> None:
+    recorded(workspace, "one", 0.5, weight=1.0)
+    in_the_way = workspace.folder() / "mlflow.db"
+    in_the_way.mkdir()
+    mirror = jobs().mirror(workspace)
+    assert not mirror.flush(60)
+    for page in ("home", "runs"):
+        at = opened(page)
+        assert any(mirror.error and plain(mirror.error) in text.value for text in at.markdown)
+    in_the_way.rmdir()
+    at.button(key="tracker_now").click()
+    no_exception(at.run())
+    assert mirror.flush(60)
+    at = opened("runs")
+    assert [expander.label for expander in at.expander] == ["MLflow"]
+    at.button(key="tracker_rebuild").click()
+    no_exception(at.run())
+    assert mirror.flush(60)
+    assert len(list(workspace.root.glob("mlflow*.db"))) == 2
+    mirror.stop(60)
