@@ -37,10 +37,10 @@ def replaced(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """An empty folder that is brought to the disk, with all that lies in it then, and named `folder` at the end, unless there was an
-    exception. What bore that name is removed first."""
+    """An empty folder, in one that is there. It is brought to the disk, with all that lies in it then, and named `folder` at the end,
+    unless there was an exception. What bore that name is removed first."""
     temporary = _temporary(folder)
-    temporary.mkdir(parents=True)
+    temporary.mkdir()  # not its parents: a run that was deleted stays so
     try:
         yield temporary
         for place, _, names in os.walk(temporary):

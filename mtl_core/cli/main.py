@@ -18,6 +18,7 @@ from mtl_core.api.foreground import evaluate_test, execute
 from mtl_core.api.runs import load
 from mtl_core.base.faults import CheckpointError, ExperimentError
 from mtl_core.base.program import SCREEN
+from mtl_core.base.room import RoomError, try_out
 from mtl_core.base.workspace import Workspace
 from mtl_core.cli import alone as cli_alone
 from mtl_core.cli import compare as cli_compare
@@ -55,6 +56,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `… | head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except OSError:
+        try:
+            try_out(workspace.root)
+        except RoomError as error:
+            print(error, file=sys.stderr)
+            return FAILED
+        raise
 
 
 def _parser() -> argparse.ArgumentParser:

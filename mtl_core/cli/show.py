@@ -3,6 +3,7 @@
 import argparse
 import json
 import shlex
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,9 @@ def estimate(experiment: Experiment, base: Path, workspace: Workspace, n_runs: i
     busy = found.others >= BUSY
     while_ = f"with other programs on {found.others:.1f} cores, as now" if busy else "with nothing else running"
     print(f"About {minutes} min {seconds:02d} s on {found.device} {while_}, {found.memory_bytes / 2**30:.1f} GiB of memory.")
+    free = shutil.disk_usage(workspace.folder()).free
+    short = "" if free >= found.disk_bytes else ": not enough"
+    print(f"About {found.disk_bytes / 1e6:,.0f} MB of disk for its checkpoints; {free / 1e6:,.0f} MB are free{short}.")
     if busy:
         print("On an idle machine it is faster.")
     if n_runs > 1:

@@ -2,11 +2,14 @@
 
 import errno
 import os
+import shutil
 import traceback
+from pathlib import Path
 
 from mtl_core.base.faults import ExperimentError
 from mtl_core.base.messages import N_
 from mtl_core.data.problems import DataError
+from mtl_core.runtime.steps import steps
 from mtl_core.tracking.recorder import Recorder
 from mtl_core.training.events import Failed
 
@@ -15,6 +18,7 @@ ADVICE = {
     "experiment": N_("Correct the experiment, then start again."),
     "out_of_memory": N_("Use fewer tokens per micro-batch or a shorter max sequence length, then resume."),
     "disk": N_("Free disk space or fix the permissions of the folder, then resume the run."),
+    "deleted": N_("What it had trained is gone with the folder. Start it again from its experiment, where that is kept."),
     "error": N_("The details are in error.txt in the run's folder. If there is a checkpoint, the run can be resumed."),
 }
 
@@ -53,7 +57,20 @@ def failed(recorder: Recorder, error: Exception) -> Failed:
         reason, advice = "data", "experiment"
     elif isinstance(error, MemoryError):
         reason = advice = "out_of_memory"
+    elif not recorder.folder.exists():
+        return Failed(recorder.series.step, "error", N_("The folder of the run was removed while it was at work."), ADVICE["deleted"])
     elif is_of_the_disk(error):
         advice = "disk"
     own = type(error).__module__.startswith("mtl_core.")  # its text is a sentence for people
-    return Failed(recorder.series.step, reason, str(error) if own else f"{type(error).__name__}: {error}", ADVICE[advice])
+    said = str(error) if own else f"{type(error).__name__}: {error}"
+    if advice == "disk" and not own:
+        said += f" ({_room(recorder.folder)})"
+    return Failed(recorder.series.step, reason, said, ADVICE[advice])
+
+
+def _room(run: Path) -> str:
+    """What is free, and what a checkpoint takes as far as one is there to tell."""
+    newest = next(steps(run), None)
+    taken = sum(path.stat().st_size for path in newest.rglob("*") if path.is_file()) if newest else 0
+    free = f"{shutil.disk_usage(run).free / 1e6:,.1f} MB are free on the disk of {run}"
+    return f"{free}; a checkpoint takes up to {taken / 1e6:,.1f} MB" if taken else free

@@ -216,6 +216,13 @@ def prune(run: Path, keep: int, places: Collection[int]) -> None:
             remove(folder)
 
 
+def disk_bytes(once: int, each: int, keep: int) -> int:
+    """What a run's checkpoints take while it trains: those that `prune` leaves, the best one, and one that is being written.
+
+    once: bytes that they share; each: of every one beside."""
+    return once + each * (keep + 2)
+
+
 def keep_only(run: Path, name: str | None) -> None:
     """Removes all checkpoints but the model of one."""
     kept = find(run, name) if name else None

@@ -26,7 +26,7 @@ from mtl_core.config.experiment import Experiment, experiment_from_yaml
 from mtl_core.config.tables import stamps
 from mtl_core.training.estimate import Measured
 
-VERSION = 3
+VERSION = 4
 """Of what is kept; a new number measures again."""
 BUSY = 0.5
 """Cores that other programs use, from which on a measurement says little about an idle machine."""

@@ -1,8 +1,10 @@
 """The owner's side of a run: it writes the journal and the status while the run is executed. No torch."""
 
+import errno
 import os
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -30,6 +32,13 @@ from mtl_core.training.events import (
 )
 
 _NOT_ENDED = dict.fromkeys(("ended", "error", "problems", "result", "refused"))
+
+
+class RunDeletedError(FileNotFoundError):
+    """Somebody removed a run's folder while it was at work."""
+
+    def __init__(self, folder: Path):
+        super().__init__(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
 
 
 class Recorder:
@@ -125,12 +134,14 @@ class Recorder:
             self.set_state(RunState.FAILED, ended=time.time(), step=event.step, error=plain(event))
 
     def fail(self, failed: Failed, problems: list[Problem] | None = None) -> None:
-        """The end by an error; problems: of the tables, which are why. A disk that is full does not keep the run from being shown as
-        failed while this process lives. A run that was to go on and did not even begin is what it was before, and says why."""
+        """The end by an error; problems: of the tables, which are why. A disk that is full, or a folder that is gone, does not keep the run
+        from being shown as failed while this process lives. A run that was to go on and did not even begin is what it was before, and
+        says why."""
         if self.quiet and self._former is not None:
             with self._lock:
                 self.status = {**self._former, "refused": plain(failed)}
-                write_status(self.folder, self.status)
+                with suppress(OSError):
+                    write_status(self.folder, self.status)
             return
         if problems:
             self.status = {**self.status, "problems": [p.to_json() for p in problems]}
@@ -156,7 +167,10 @@ class Recorder:
 
     def _append(self, event: Event) -> None:
         line = line_of(event, self._line + 1, time.time())
-        end = os.fstat(self._journal.fileno()).st_size
+        found = os.fstat(self._journal.fileno())
+        if found.st_nlink == 0:
+            raise RunDeletedError(self.folder)
+        end = found.st_size
         try:
             if self._journal.write(line) != len(line):
                 raise OSError(28, "The disk is full", str(self.folder))

@@ -75,6 +75,7 @@ def save_checkpoint(
     if keep == "models":
         names |= {f"peak-{task}": peak["step"] for task, peak in peaks.items()}
     folder = step_folder(run, state.step)
+    folder.parent.mkdir(exist_ok=True)
     with new_folder(folder) as new:
         save_model(new, model, tokenizer, experiment, specs, before)
         (new / "state.json").write_text(json.dumps(asdict(state)), encoding="utf-8")
@@ -85,6 +86,13 @@ def save_checkpoint(
             _save_own(new, task, model, before if peaks[task]["step"] < state.step else None)
         write_manifest(new, VERSION, state.step, names, journal)
     return folder
+
+
+def checkpoint_bytes(model: MultiTaskModel) -> tuple[int, int]:
+    """Of what does not learn, which a run's checkpoints share, and of what does, which each has with the optimizer's two moments of it."""
+    parameters = list(model.parameters())
+    learns = sum(p.numel() for p in parameters if p.requires_grad) * 4
+    return sum(p.numel() for p in parameters) * 4 - learns, 3 * learns
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:

@@ -9,6 +9,7 @@ import numpy as np
 from mtl_core.balancing import BALANCING, GradientBalancing
 from mtl_core.config.experiment import Experiment
 from mtl_core.data.shares import SAMPLING
+from mtl_core.runtime.steps import disk_bytes
 
 Points = Sequence[Sequence[float]]
 """(x, y) pairs, x ascending."""
@@ -27,6 +28,7 @@ class Measured:
     save, load: a checkpoint's seconds; those before the first step, with tables that are already tokenised.
     others: processor cores that other programs used meanwhile; what was measured is slower by that.
     gradient: bytes of one task's gradient of the shared parameters.
+    disk: bytes that all checkpoints share, and of each beside.
     """
 
     device: str
@@ -43,6 +45,7 @@ class Measured:
     load: float
     others: float = 0.0
     gradient: int = 0
+    disk: tuple[int, int] = (0, 0)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -51,7 +54,8 @@ class Measured:
 @dataclass(frozen=True)
 class Estimate:
     """steps, examples: rows drawn in all of them, passes: over the training rows of all tables; tokens: a step sends through the encoder;
-    seconds: from start to end, of which the steps take `training`; memory_bytes: at its peak; others: as of `Measured`."""
+    seconds: from start to end, of which the steps take `training`; memory_bytes: at its peak; disk_bytes: of its checkpoints, while it
+    trains; others: as of `Measured`."""
 
     steps: int
     examples: int
@@ -60,6 +64,7 @@ class Estimate:
     seconds: float
     training: float
     memory_bytes: int
+    disk_bytes: int
     device: str
     others: float = 0.0
 
@@ -88,7 +93,16 @@ def estimate(experiment: Experiment, measured: Measured) -> Estimate:
         memory += len(experiment.tasks) * measured.gradient
     examples = steps * options.batch_size
     return Estimate(
-        steps, examples, examples / measured.epoch, round(tokens), seconds, training, round(memory), measured.device, measured.others
+        steps,
+        examples,
+        examples / measured.epoch,
+        round(tokens),
+        seconds,
+        training,
+        round(memory),
+        disk_bytes(*measured.disk, options.keep),
+        measured.device,
+        measured.others,
     )
 
 

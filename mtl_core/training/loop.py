@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from mtl_core.balancing.fixed import FixedWeights
+from mtl_core.base import room
 from mtl_core.base.faults import ExperimentError
 from mtl_core.base.messages import N_, message
 from mtl_core.config.experiment import Experiment
@@ -32,8 +33,8 @@ from mtl_core.runtime.devices import device_of, memory_bytes, precision_of
 from mtl_core.runtime.lanes import Lanes
 from mtl_core.runtime.prepare import Prepared, new_model
 from mtl_core.runtime.scoring import Evaluator
-from mtl_core.runtime.steps import forget_after, go_back, places, prune, read_manifest, step_folder
-from mtl_core.training.checkpoints import State, load_newest, save_checkpoint
+from mtl_core.runtime.steps import disk_bytes, forget_after, go_back, places, prune, read_manifest, step_folder
+from mtl_core.training.checkpoints import State, checkpoint_bytes, load_newest, save_checkpoint
 from mtl_core.training.control import Control
 from mtl_core.training.drawing import Drawing
 from mtl_core.training.events import (
@@ -73,10 +74,13 @@ def train(
 ) -> Iterator[Event]:
     """Trains, yielding events; the last one is Finished or Failed.
 
-    control: read between steps. folder: the run's, for checkpoints (None: none are kept, and the last model is tested).
+    control: read between steps. folder: the run's, for checkpoints (None: none are kept, and the last model is tested); one that is
+    removed on the way is not made again.
     resume: go on from the newest checkpoint that is whole; the numbers are those of a run that never stopped (bit for bit on the CPU).
     """
     control = control or Control()
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
     try:
         while (back := (yield from Trainer(experiment, prepared, control, folder, resume).run())) is not None and folder:
             go_back(folder, back)
@@ -169,6 +173,9 @@ class Trainer:
         trainable = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
         sizes = {name: {split: len(data.rows(split)) for split in SPLITS} for name, data in self.rows.items()}
         state = self.state
+        if self.folder is not None:
+            needed = disk_bytes(*checkpoint_bytes(self.model), self.options.keep)
+            room.require(self.folder, needed - room.held(self.folder / "checkpoints"))
         if self.resumed is not None and self.folder is not None:
             forget_after(self.folder, state.step)
             yield self.resumed

@@ -11,6 +11,7 @@ from mtl_core.runtime.batches import assemble
 from mtl_core.runtime.devices import memory_bytes
 from mtl_core.runtime.prepare import Prepared, PreparedTask
 from mtl_core.runtime.scoring import sample_groups
+from mtl_core.training.checkpoints import checkpoint_bytes
 from mtl_core.training.control import Control
 from mtl_core.training.drawing import Drawing
 from mtl_core.training.estimate import Measured, Points, along, rows_of_a_step
@@ -75,6 +76,7 @@ def probe(experiment: Experiment, prepared: Prepared, folder: Path, begun: float
         save,
         load,
         gradient=gradient,
+        disk=checkpoint_bytes(trainer.model),
     )
 
 

@@ -1,5 +1,6 @@
 """What the training will take, beside the start: measured in the background once nobody has changed anything for a moment."""
 
+import shutil
 from collections.abc import Iterable
 
 import streamlit as st
@@ -13,7 +14,7 @@ from mtl_core.training.estimate import Estimate, estimate
 from pages.parts.edits import Edit, without
 from pages.parts.frame import workspace
 from pages.parts.source import Source
-from pages.parts.text import duration, plain, rough
+from pages.parts.text import duration, plain, rough, size
 
 _EVERY = 2.0  # seconds
 _LEAST = 0.02  # of the time; a smaller change of it is not worth a word
@@ -91,6 +92,7 @@ def _said(now: Estimate, _: Translate) -> None:
         _(plural(now.examples * n, N_("1 row drawn"), N_("{n} rows drawn"))).format(n=f"{now.examples * n:,}"),
         _(plural(float(passes), N_("1 pass"), N_("{passes} passes"))).format(passes=passes),
         _("{size} GiB of memory").format(size=f"{now.memory_bytes / 2**30:.1f}"),
+        _("{size} of disk").format(size=size(now.disk_bytes)),
         now.device.upper(),
     ]
     if now.others >= BUSY:
@@ -99,3 +101,7 @@ def _said(now: Estimate, _: Translate) -> None:
     else:
         hint = _("Estimated from a few steps tried on this machine, with nothing else running. What else it has to do makes it slower.")
     st.caption(":material/timer: " + " · ".join(words), help=hint)
+    free = shutil.disk_usage(workspace().folder()).free
+    if free < now.disk_bytes:
+        short = _("The disk of the workspace has {free} free: not enough for the checkpoints of this training ({needed}).")
+        st.warning(short.format(free=size(free), needed=size(now.disk_bytes)), icon=":material/hard_drive:")

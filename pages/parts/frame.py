@@ -13,7 +13,9 @@ from streamlit.navigation.page import StreamlitPage
 
 from mtl_core.base.language import LANGUAGES, choose, translator
 from mtl_core.base.messages import N_, Translate
+from mtl_core.base.room import RoomError, try_out
 from mtl_core.base.workspace import Workspace
+from pages.parts.text import plain
 
 PAGES = {
     "home": (N_("Home"), ":material/home:"),
@@ -68,7 +70,12 @@ def begin(name: str, heading: str | None = None) -> Translate:
     st.logo(_WORDMARK.replace(_INK, _INK_DARK) if dark else _WORDMARK, size="large")
     if dark:
         st.html(_DARK)
-    _recover(workspace())
+    try:
+        _recover(workspace())
+    except RoomError as error:
+        st.error(plain(error.message.text(_)), icon=":material/hard_drive:")
+        st.button(_("Try again"), icon=":material/refresh:")
+        st.stop()
     return _
 
 
@@ -113,7 +120,8 @@ def page(name: str) -> Path:
 
 @functools.cache
 def _recover(where: Workspace) -> None:
-    """Once in a process: what ran in another process that is gone is marked as interrupted."""
+    """Once in a process: what ran in another process that is gone is marked as interrupted. Raises RoomError, each time."""
+    try_out(where.root)
     from mtl_core.jobs import jobs
 
     jobs().recover(where)

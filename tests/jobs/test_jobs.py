@@ -1,6 +1,7 @@
 """The registry of jobs: real threads and real folders; what they execute are hand-made events."""
 
 import importlib
+import shutil
 import subprocess
 import sys
 import threading
@@ -127,6 +128,26 @@ def test_two_tabs_see_the_same_and_a_snapshot_does_not_change(registry: Jobs, wo
     assert registry.snapshot(run_id).progress == pytest.approx(1 / 3)
     assert registry.snapshot(run_id).seconds_left == pytest.approx(0.2)
     gate.open()
+
+
+@pytest.mark.parametrize("when", ["it waits", "it is at work"])
+def test_a_run_whose_folder_was_removed_ends_with_a_sentence_and_lets_the_next_one_train(
+    registry: Jobs, workspace: Workspace, when: str
+) -> None:
+    first, second, third = Gate(), Gate(), Gate()
+    ids = [registry.submit(EXPERIMENT, workspace, None, gate) for gate in (first, second, third)]
+    first.wait()
+    removed = ids[1] if when == "it waits" else ids[0]
+    shutil.rmtree(workspace.runs / removed)
+    for gate in (first, second, third):
+        gate.open()
+    for one in ids:
+        assert registry.wait(one, 30)
+    snapshot = registry.snapshot(removed)
+    assert snapshot.state is RunState.FAILED
+    assert snapshot.error is not None and snapshot.error.message == "The folder of the run was removed while it was at work."
+    assert not (workspace.runs / removed).exists()
+    assert [registry.snapshot(one).state for one in ids if one != removed] == [RunState.FINISHED] * 2
 
 
 def test_steering(registry: Jobs, workspace: Workspace) -> None:

@@ -9,9 +9,11 @@ import pytest
 
 import mtl_core as mtl
 from mtl_core.base.faults import CheckpointError
+from mtl_core.base.room import RoomError, held
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.jobs import perform, training
+from mtl_core.jobs.failures import is_of_the_disk
 from mtl_core.runtime.prepare import prepare
 from mtl_core.runtime.steps import DamagedError, find, read_manifest, step_folder
 from mtl_core.tracking.recorder import Recorder
@@ -39,6 +41,18 @@ def trained(description: dict, workspace: Workspace, tmp_path: Path) -> Train:
         return events
 
     return run
+
+
+def test_a_disk_without_room_is_told_before_the_first_step(trained: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained("run", stop_after=1)
+    taken = held(tmp_path / "run")
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=2 * taken))
+    with pytest.raises(RoomError, match=r"has \d+ MB free; the checkpoints of this training need about \d+ MB") as raised:
+        trained("other")
+    assert is_of_the_disk(raised.value)
+    assert not (tmp_path / "other" / "checkpoints").exists()
+    trained("run", resume=True)  # what is there already need not be written again
 
 
 def losses(events: list[Event]) -> dict[int, dict[str, float]]:
