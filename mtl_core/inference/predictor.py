@@ -98,7 +98,7 @@ class Predictor:
         answers: list[dict[str, Any]] = []
         report, spec = self.kinds[task].report, self._specs[task]
         given = getattr(self.experiment.tasks[task].options, "class_names", {}) if names is None else names
-        most = min(BLOCK_ROWS, self.kinds[task].rows_at_once)
+        most = min(BLOCK_ROWS, self.kinds[task].most_rows(spec))
         for start in range(0, len(rows), most):
             table = self._table(task, rows[start : start + most], start)
             scores, unseen = self._scores(task, table), self._unseen(task, table)

@@ -113,7 +113,9 @@ def score(
                 found[names[0]] = _with_catalogue(some[names[0]], lanes, rows[names[0]], catalogue, template, micro_batch_tokens)
                 continue
             stores = {name: tasks[name].rows.stores for name in names}
-            for numbers in _blocks({name: rows[name] for name in names}, min(tasks[name].kind.rows_at_once for name in names)):
+            for numbers in _blocks(
+                {name: rows[name] for name in names}, min(tasks[name].kind.most_rows(tasks[name].spec) for name in names)
+            ):
                 blocks = {name: tasks[name].rows.take(own) for name, own in numbers.items()}
                 batch = assemble(blocks, stores, template, micro_batch_tokens, lanes.device, lanes.n)
                 vectors = lanes.encode(batch.packed)

@@ -130,6 +130,8 @@ class MetricInfo:
 
 
 FULL = 0.999
+CELLS = 1 << 25
+"""Numbers that heads give for rows that are scored together: 134 MB, some four times while losses and scores are made of them."""
 
 
 @dataclass(frozen=True)
@@ -333,7 +335,7 @@ class TaskKind:
     ranks:      the field whose candidates an analyst ranks over a catalogue, None if nothing is ranked.
     extras_of:  slot of the text that extra columns describe ("": the first), and its half of a pair.
     takes_logs: whether its table may be a transaction log, whose fields `data.transactions` makes.
-    rows_at_once: most rows that are scored together; few where every token's state is held.
+    rows_at_once: most rows that are scored together, see `most_rows`; few where every token's state is held.
     answer_fields: how the entries of `report.answers` are shown, beside those of `ANSWERS`.
     measured_by: the options that change what is measured: numbers of tasks that differ in them cannot be compared.
     load_head:  gives the half that needs torch; see `head_of`.
@@ -367,6 +369,10 @@ class TaskKind:
     def head(self) -> "Head":
         """Loads torch."""
         return self.load_head()
+
+    def most_rows(self, spec: Spec) -> int:
+        """How many rows are scored together: fewer where each has a number for many classes."""
+        return max(1, min(self.rows_at_once, CELLS // max(1, len(self.report.classes(spec)))))
 
     def grouped_by(self, fields: Collection[str]) -> str | None:
         """Of these fields (names) the one that says which rows belong together, so that no split should part them."""

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from mtl_core.config.tables import map_fields
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.tasks import KINDS, naming
-from mtl_core.tasks.classification import classes
+from mtl_core.tasks.classification import classes, probable
 from mtl_core.tasks.classification.head import doubt
 from mtl_core.tasks.heads import TaskBatch
 
@@ -184,6 +184,42 @@ def test_check_parents() -> None:
     found = check(table)
     assert (found["two_parents"].line, found["two_parents"].count) == (5, 1) and "“pay”, here under “shop”" in str(found["two_parents"])
     assert (found["parent_missing"].line, found["parent_missing"].count) == (7, 1)
+
+
+# -- many classes -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scope", ["none", "a class", "doubt"])
+def test_what_is_kept_of_many_classes_measures_and_answers_as_all_of_them_do(scope: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    n = 40
+    spec = {"classes": [f"c{i}" for i in range(n)], "weights": [1.0] * n, "out_of_scope": "" if scope == "none" else "c7"}
+    spec["parents"] = {"names": ["x", "y", "z"], "of": rng.integers(0, 3, n).tolist()}
+    if scope == "doubt":
+        spec |= {"out_of_scope": "other", "reject": "confidence"}
+    logits = torch.from_numpy(rng.normal(0, 2, (300, n)).astype(np.float32))
+    logits[:5] = 0.0  # equal ones: the first class is the answer
+    labels = rng.integers(0, n + (scope == "doubt"), 300)
+    whole = KIND.head.scores(logits, TaskBatch({}), spec)
+    monkeypatch.setattr(probable, "WHOLE", n - 1)
+    few = KIND.head.scores(logits, TaskBatch({}), spec)
+    assert few.shape == (300, 2 * probable.TOP + 3) and few.dtype == np.float32
+    spec |= KIND.report.tuned(whole, labels, spec, REJECTS)
+    assert KIND.report.tuned(few, labels, spec, REJECTS) == KIND.report.tuned(whole, labels, spec, REJECTS)
+    assert KIND.report.evaluate(few, labels, None, spec) == pytest.approx(KIND.report.evaluate(whole, labels, None, spec))
+    assert KIND.report.panels(few, labels, None, spec) == KIND.report.panels(whole, labels, None, spec)
+    np.testing.assert_array_equal(KIND.report.right(few, labels, spec), KIND.report.right(whole, labels, spec))
+    for one, other in zip(KIND.report.guess(few, spec), KIND.report.guess(whole, spec), strict=True):
+        np.testing.assert_array_equal(one, other)
+    for one, other in zip(KIND.report.answers(few, spec)[5:], KIND.report.answers(whole, spec)[5:], strict=True):
+        assert list(one["probabilities"]) == list(other["probabilities"])
+        assert one.pop("parent_probability") == pytest.approx(other.pop("parent_probability"), rel=1e-5)
+        assert one == other
+
+
+def test_few_rows_are_scored_together_where_each_has_many_numbers() -> None:
+    assert KIND.most_rows({"classes": [str(i) for i in range(100_000)]}) == 335
+    assert KIND.most_rows({"classes": ["a", "b"]}) == KIND.rows_at_once
 
 
 # -- few rows -----------------------------------------------------------------------------------------------------------------

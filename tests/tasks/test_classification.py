@@ -73,7 +73,7 @@ def test_balanced_weights_give_every_class_the_same_share() -> None:
 
 def test_the_loss_is_cross_entropy() -> None:
     logits, labels = torch.randn(20, 3, generator=torch.Generator().manual_seed(0)), torch.arange(20) % 3
-    scores = KIND.head.scores(logits, TaskBatch({}), {})
+    scores = KIND.head.scores(logits, TaskBatch({}), {"classes": ["a", "b", "c"]})
     assert scores.shape == (20, 3)
     losses = KIND.head.loss(logits, TaskBatch({}, labels=labels), {}, OPTIONS)
     assert float(losses.mean()) == pytest.approx(log_loss(labels, scores / scores.sum(1, keepdims=True)), rel=1e-5)

@@ -14,9 +14,11 @@ from mtl_core.evaluation import metrics, weighed
 from mtl_core.tasks import common, naming, vectors
 from mtl_core.tasks.base import AnswerField, Field, MetricInfo, Panel, Report, Rows, Slot, Spec, TaskKind, head_of
 from mtl_core.tasks.classification import classes
+from mtl_core.tasks.classification.probable import Probable, is_whole
 from mtl_core.tasks.classification.suiting import suits
 
 SHOWN_CLASSES = 30  # of a confusion matrix
+SHOWN = 5  # of an answer
 
 
 MANY_CLASSES = 2000
@@ -70,7 +72,7 @@ class ClassificationReport(Report):
         within = labels < len(spec["classes"])
         if "reject" not in spec or not within.any():
             return {}
-        return {"threshold": classes.threshold(scores[within, -1], options.rejected_share)}
+        return {"threshold": classes.threshold(Probable(scores[within], spec).outside, options.rejected_share)}
 
     def evaluate(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> dict[str, float]:
         """Out of scope counts as one more class in accuracy and macro-F1, its rows are left out of the AUC and of the parents."""
@@ -81,7 +83,7 @@ class ClassificationReport(Report):
             values["auc"] = metrics.roc_auc(scores[inside, 1], labels[inside])
         if "parents" in spec:
             of = np.array(spec["parents"]["of"])
-            values["parent_accuracy"] = metrics.accuracy(classes.parent_scores(scores[inside], spec).argmax(axis=1), of[labels[inside]])
+            values["parent_accuracy"] = metrics.accuracy(Probable(scores[inside], spec).parents[0], of[labels[inside]])
         return metrics.defined(values | classes.scope_metrics(scores, labels, spec))
 
     def weighed(self, scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, spec: Spec) -> weighed.Ratio:
@@ -107,7 +109,7 @@ class ClassificationReport(Report):
         ]
         if "parents" in spec:
             inside, parents = labels < len(spec["classes"]), spec["parents"]["names"]
-            predicted, labels = classes.parent_scores(scores[inside], spec).argmax(axis=1), np.array(spec["parents"]["of"])[labels[inside]]
+            predicted, labels = Probable(scores[inside], spec).parents[0], np.array(spec["parents"]["of"])[labels[inside]]
             shown = metrics.most_confused(predicted, labels, SHOWN_CLASSES)
             matrix = metrics.confusion_matrix(predicted, labels, shown)
             panels.append(
@@ -131,30 +133,25 @@ class ClassificationReport(Report):
 
     def guess(self, scores: np.ndarray, spec: Spec) -> tuple[np.ndarray, np.ndarray]:
         """One of the classes, also of a row that would be rejected."""
-        inside = scores[:, : len(spec["classes"])]
-        return inside.argmax(axis=1), inside.max(axis=1)
+        found = Probable(scores, spec)
+        return found.first, found.sure
 
     def answers(self, scores: np.ndarray, spec: Spec) -> list[dict[str, Any]]:
         """The answer, its parent, and the five most probable classes; `probability` is of the first of them, also where it is rejected."""
         names, spelled = classes.names_of(spec), classes.spelled(spec)
-        inside, found = scores[:, : len(spec["classes"])], classes.called(scores, spec)
-        best = np.argsort(-inside, axis=1, kind="stable")[:, :5]
+        rows, found = Probable(scores, spec), classes.called(scores, spec)
         answers: list[dict[str, Any]] = [
             {
                 **naming.labelled(names[called], spelled[called]),
                 **({"closest": names[order[0]]} if called == len(spec["classes"]) else {}),
-                "probability": float(row[order[0]]),
-                "probabilities": {names[c]: float(row[c]) for c in order},
+                "probability": float(likely[0]),
+                "probabilities": {names[c]: float(p) for c, p in zip(order, likely, strict=True)},
             }
-            for row, order, called in zip(inside, best, found, strict=True)
+            for order, likely, called in zip(rows.ordered[:, :SHOWN], rows.probabilities[:, :SHOWN], found, strict=True)
         ]
         if "parents" in spec:
-            parents = classes.parent_scores(scores, spec)
-            for answer, row in zip(answers, parents, strict=True):
-                answer |= {
-                    "parent": naming.called(spec, spec["parents"]["names"][int(row.argmax())]),
-                    "parent_probability": float(row.max()),
-                }
+            for answer, parent, likely in zip(answers, *rows.parents, strict=True):
+                answer |= {"parent": naming.called(spec, spec["parents"]["names"][parent]), "parent_probability": float(likely)}
         return answers
 
 
@@ -284,6 +281,9 @@ class ClassificationRows(Rows):
         rows = np.flatnonzero((split == part) & known)
         if not len(rows) or len(np.unique(labels[train])) < 2:
             return {}
+        majority = {"majority_accuracy": float((labels[rows] == np.bincount(labels[train]).argmax()).mean())}
+        if not is_whole(spec):
+            return majority  # a machine a class, and a score of each for every row
         tuning = np.flatnonzero((split == "validation") & known) if "reject" in spec else rows[:0]
         known_words, asked_words = vectors.word_features(encoded, train, np.concatenate([tuning, rows]))
         weight = "balanced" if options.class_weights == "balanced" else None
@@ -296,10 +296,7 @@ class ClassificationRows(Rows):
         if "reject" in spec:
             scores = np.column_stack([scores, 1 - scores.max(axis=1)])
             spec = spec | REPORT.tuned(scores[: len(tuning)], labels[tuning], spec, options)
-        majority = np.bincount(labels[train]).argmax()
-        return REPORT.evaluate(scores[len(tuning) :], labels[rows], None, spec) | {
-            "majority_accuracy": float((labels[rows] == majority).mean())
-        }
+        return REPORT.evaluate(scores[len(tuning) :], labels[rows], None, spec) | majority
 
 
 KIND = TaskKind(

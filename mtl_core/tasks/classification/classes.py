@@ -21,6 +21,7 @@ from mtl_core.data.problems import Severity
 from mtl_core.evaluation import metrics
 from mtl_core.tasks import common
 from mtl_core.tasks.base import Spec
+from mtl_core.tasks.classification.probable import Probable, scope_of
 from mtl_core.tasks.naming import NamedOptions
 from mtl_core.tasks.naming import called as name_of
 
@@ -212,46 +213,27 @@ def spelled(spec: Spec) -> list[str]:
     return [*spec["classes"], spec.get("out_of_scope") or OUT_OF_SCOPE]
 
 
-def scope_of(spec: Spec) -> int | None:
-    """The label of rows that are out of scope; None: there are none."""
-    name = spec.get("out_of_scope")
-    if name and "reject" in spec:
-        return len(spec["classes"])
-    return spec["classes"].index(name) if name in spec["classes"] else None
-
-
 def called(scores: np.ndarray, spec: Spec) -> np.ndarray:
     """(R,) int64: the class, or C for what is rejected; nothing is before there is a threshold."""
-    n = len(spec["classes"])
-    best = scores[:, :n].argmax(axis=1)
-    return np.where(scores[:, n] > spec["threshold"], n, best) if "threshold" in spec else best
+    found = Probable(scores, spec)
+    return np.where(found.outside > spec["threshold"], found.n, found.first) if "threshold" in spec else found.first
 
 
 def scope_metrics(scores: np.ndarray, labels: np.ndarray, spec: Spec) -> dict[str, float]:
     """As CLINC150 measures it: "An Evaluation Dataset for Intent Classification and Out-of-Scope Prediction"
     (https://arxiv.org/abs/1909.02027)."""
-    n, outside = len(spec["classes"]), scope_of(spec)
-    rejects = scores.shape[1] > n
-    if not rejects and outside is None:
+    found, outside = Probable(scores, spec), scope_of(spec)
+    if not found.rejects and outside is None:
         return {}
     out = labels == outside
-    within = scores[:, :n].copy()
-    if not rejects:
-        within[:, outside] = -1  # the best of the other classes
-    doubts = scores[:, n if rejects else outside]
+    within = found.first if found.rejects or outside is None else found.first_but(outside)
     values = {
-        "in_scope_accuracy": metrics.accuracy(within[~out].argmax(axis=1), labels[~out]),
-        "out_of_scope_auc": metrics.roc_auc(doubts, out),
+        "in_scope_accuracy": metrics.accuracy(within[~out], labels[~out]),
+        "out_of_scope_auc": metrics.roc_auc(found.outside, out),
     }
-    if not rejects or "threshold" in spec:
-        away = (called(scores, spec) == (n if rejects else outside)).astype(np.float64)
+    if not found.rejects or "threshold" in spec:
+        away = (called(scores, spec) == (found.n if found.rejects else outside)).astype(np.float64)
         values |= {
             name: float(away[rows].mean()) for name, rows in (("out_of_scope_recall", out), ("in_scope_rejected", ~out)) if rows.any()
         }
     return values
-
-
-def parent_scores(scores: np.ndarray, spec: Spec) -> np.ndarray:
-    """(R, C …) → (R, P): the probabilities of the parents, each the sum of its classes'."""
-    of = np.array(spec["parents"]["of"])
-    return scores[:, : len(of)] @ np.eye(len(spec["parents"]["names"]))[of]

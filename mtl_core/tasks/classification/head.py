@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from mtl_core.tasks import heads
 from mtl_core.tasks.base import Spec
 from mtl_core.tasks.classification import ClassificationOptions
+from mtl_core.tasks.classification.probable import TOP, is_whole, scope_of
 from mtl_core.tasks.heads import TaskBatch, VectorHead
 
 
@@ -33,15 +34,37 @@ class Head(heads.Head):
         return losses * inside
 
     def scores(self, logits: Tensor, batch: TaskBatch, spec: Spec) -> np.ndarray:
-        """(R, C): the probabilities of the classes; with rejection (R, C + 1), last the doubt that it is any of them, in [0, 1]."""
+        """(R, C): the probabilities of the classes; with rejection (R, C + 1), last the doubt that it is any of them, in [0, 1]. Of many
+        classes what `probable` says."""
         logits = logits.detach().float()
         scores = torch.softmax(logits, dim=1)
-        if "reject" in spec:
-            scores = torch.cat([scores, doubt(logits, spec["reject"])[:, None]], dim=1)
+        outside = doubt(logits, spec["reject"])[:, None] if "reject" in spec else None
+        if not is_whole(spec):
+            scores = reduced(scores, outside, spec)
+        elif outside is not None:
+            scores = torch.cat([scores, outside], dim=1)
         return scores.cpu().numpy()
 
 
 HEAD = Head()
+
+
+def reduced(scores: Tensor, outside: Tensor | None, spec: Spec) -> Tensor:
+    """(R, C) probabilities, (R, 1) doubts → (R, 2 * TOP + 3), see `probable`."""
+    first = scores.cpu().numpy().argmax(axis=1)  # the first of equal ones, as where all are kept
+    best = torch.from_numpy(first).to(scores.device)[:, None]
+    rest = scores.scatter(1, best, -1.0).topk(TOP - 1, dim=1)
+    order = torch.cat([best, rest.indices], dim=1)
+    nothing = scores.new_zeros(len(scores), 1)
+    if outside is None:
+        at = scope_of(spec)
+        outside = nothing if at is None else scores[:, at : at + 1]
+    parent, likely = nothing, nothing
+    if "parents" in spec:
+        of = torch.tensor(spec["parents"]["of"], device=scores.device)
+        sums = scores.new_zeros(len(scores), len(spec["parents"]["names"])).index_add_(1, of, scores)
+        likely, parent = sums.max(dim=1, keepdim=True)
+    return torch.cat([order.float(), scores.gather(1, order), outside, parent.float(), likely], dim=1)
 
 
 def doubt(logits: Tensor, reject: str) -> Tensor:
