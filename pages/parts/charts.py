@@ -1,7 +1,9 @@
 """The curves of one run by step, a small chart a task: losses, metrics of the validation split, or weights."""
 
 from collections.abc import Mapping
+from functools import partial
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from mtl_core import plots
@@ -12,6 +14,7 @@ from mtl_core.tasks.base import TaskKind
 from mtl_core.tracking.runs import Run, Series, run
 from pages.parts import changes, report
 from pages.parts.frame import language, workspace
+from pages.parts.shared import SHARED
 from pages.parts.text import plain
 from pages.parts.url import keep
 
@@ -30,8 +33,8 @@ MOST = 9
 """Tasks whose charts fit."""
 
 
-def curves(run_id: str, _: Translate) -> None:
-    """A fragment: a small chart a task, of what is chosen."""
+def curves(run_id: str, every: float | None, _: Translate) -> None:
+    """A fragment: a small chart a task, of what is chosen. every: seconds between two looks; None: it does not change any more."""
     now = jobs().snapshot(run_id)
     series = now.series
     found = run(workspace(), run_id)
@@ -43,35 +46,34 @@ def curves(run_id: str, _: Translate) -> None:
     columns = 1 if len(tasks) == 1 else 2 if len(tasks) <= 4 else 3
     rows = min(-(-len(tasks) // columns), -(-MOST // columns))  # in sight
     height = max(HEIGHT // rows - GAP, 140)
-    marks, labels = changes.marks(series, _), {m.name: _(m.label) for kind in infos.values() for m in kind.metrics}
+    labels = {m.name: _(m.label) for kind in infos.values() for m in kind.metrics}
     with st.container(height=rows * (height + GAP) - GAP if len(tasks) > MOST else "content", border=False):
         if not series.step and not series.validations:
             with st.container(height=HEIGHT, border=False):
                 st.caption(_("The curves begin with the first evaluation."))
             return
+        # everybody sees the same drawing; a new one is made of what is seldom and matters, and of new steps once in a while
+        known = (run_id, len(series.steered), now.state, language(), None if every else series.step)
+        until = 0.9 * every if every else None
         with st.grid(columns, min_column_width=200, gap="small", row_height=height):
             for task in tasks:
                 name = metric if metric != "main" else infos[task].primary
-                what = name if shown == "metric" else shown
-                figure = plots.small(
-                    series,
-                    task,
-                    what,
-                    _,
-                    smoothing,
-                    labels.get(name, name) if shown == "metric" else "",
-                    lower_is_better(),
-                    series.n_steps,
-                    height,
-                )
+                what, label = (name, labels.get(name, name)) if shown == "metric" else (shown, "")
+                look = (task, what, smoothing, label, height)
+                evaluated = tuple(series.validation(task, "loss")[0][-1:])
+                figure = SHARED.once((*known, *evaluated, *look), until, partial(_drawn, series, *look, _))
                 if figure is None:
                     st.caption(_("{task}: no value yet").format(task=plain(task)))
                 else:
                     alt = _("{what} of {task} by step").format(what=_(WHAT[shown]), task=task)
-                    plots.mark(figure, marks, words=0)
                     st.plotly_chart(figure, key=f"curve.{run_id}.{shown}.{task}", alt=alt, config=SMALL)
     st.caption(_(MEANING[shown]))
     _notes(series, _)
+
+
+def _drawn(series: Series, task: str, what: str, smoothing: float, label: str, height: int, _: Translate) -> go.Figure | None:
+    figure = plots.small(series, task, what, _, smoothing, label, lower_is_better(), series.n_steps, height)
+    return None if figure is None else plots.mark(figure, changes.marks(series, _), words=0)
 
 
 def _chosen(found: Run, infos: Mapping[str, TaskKind], _: Translate) -> tuple[str, str, float, list[str]]:

@@ -8,9 +8,12 @@ from mtl_core.base.messages import Translate
 from mtl_core.jobs import Snapshot, jobs
 from mtl_core.tracking.runs import Run
 from pages.parts import afterwards, states, trouble
+from pages.parts.shared import SHARED
 from pages.parts.text import clock, duration, plain
 
 FEW_CORES = 4
+SLOWER = {3: 1, 8: 2, float("inf"): 4}
+"""Up to how many who look at a run → how many times longer it takes until each looks again."""
 WIDTH = 340
 """Of the words beside the buttons, in pixels: the buttons stay where they are while the words change."""
 PAUSE = 100
@@ -21,12 +24,16 @@ def pace(now: Snapshot) -> tuple[float | None, float | None]:
     """Seconds between two looks at the numbers, and at the curves, of a run; None: it does not change any more.
 
     A look at the curves costs a third of a second, most of it in the browser. Where training has no more than a few cores, and the
-    browser is on the same machine, that is taken from training; after a minute the curves look nearly the same the next moment.
+    browser is on the same machine, that is taken from training; after a minute the curves look nearly the same the next moment. Of many
+    who look, each looks less often.
     """
     if not now.state.live:
         return None, None
     shared = now.series.started is not None and now.series.started.device == "cpu" and (os.cpu_count() or 1) <= FEW_CORES
-    return (4.0, 20.0) if shared and now.series.seconds > 60 else (2.0, 6.0)
+    numbers, curves = (4.0, 20.0) if shared and now.series.seconds > 60 else (2.0, 6.0)
+    viewers = SHARED.viewers(now.run_id)
+    slower = next(slower for most, slower in SLOWER.items() if viewers <= most)
+    return numbers * slower, curves * min(2, slower)
 
 
 def show(run_id: str, _: Translate) -> None:

@@ -35,7 +35,7 @@ def _choose(views: Mapping[str, str], key: str) -> None:
 
 
 def _curves(run: Run, runs: Mapping[str, Run], every: float | None, _: Translate) -> None:
-    st.fragment(charts.curves, run_every=every)(run.id, _)
+    st.fragment(charts.curves, run_every=every)(run.id, every, _)
 
 
 def _conflicts(run: Run, runs: Mapping[str, Run], every: float | None, _: Translate) -> None:
