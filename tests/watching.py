@@ -1,0 +1,16 @@
+"""Whether a process asks anything of another machine. Only what goes through Python is seen, which is all but a library's own sockets."""
+
+import os
+from pathlib import Path
+
+
+def watched(calls: Path, **more: str) -> dict[str, str]:
+    """The environment of a process that writes to the file `calls`, see `tests/watched`; nothing forbids it to ask, as on a person's
+    machine."""
+    kept = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
+    return {**kept, "PYTHONPATH": str(Path(__file__).parent / "watched"), "MTL_TEST_CALLS": str(calls), **more}
+
+
+def asked(calls: Path) -> list[str]:
+    """What it asked of other machines so far."""
+    return calls.read_text(encoding="utf-8").splitlines() if calls.exists() else []
