@@ -8,7 +8,7 @@ from pages.parts.frame import begin, page, workspace
 _ = begin("home", N_("One model for all tasks of your shop"))
 
 from mtl_core.tracking.runs import all_runs  # noqa: E402 - after the heading is on its way to the browser
-from pages.parts import access, damaged, listing, sample  # noqa: E402
+from pages.parts import closed, damaged, listing, sample  # noqa: E402
 from pages.parts.once import Once  # noqa: E402
 
 st.markdown(
@@ -19,7 +19,7 @@ st.markdown(
         "machine."
     )
 )
-if access.open_to_all():
+if closed.left_to_proxy() and not closed.Served.configured().local:
     st.info(
         _(
             "Other machines can reach this server, and it asks for no access code: `MTL_ALLOW_NETWORK=1` leaves it to a proxy in front of "

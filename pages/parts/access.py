@@ -5,7 +5,6 @@ in the address (`?code=…`) or in a field, and then remembered by a cookie unti
 """
 
 import hmac
-import os
 import secrets
 import socket
 import sys
@@ -22,9 +21,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mtl_core.base.language import LANGUAGES, translator
 from mtl_core.base.messages import N_
-from pages.parts.closed import HEALTH, Served, answer, is_loopback, spoken
+from pages.parts.closed import ALLOW, HEALTH, Served, answer, is_loopback, left_to_proxy, spoken
 
-ALLOW = "MTL_ALLOW_NETWORK"
 TRIES, WITHIN = 10, 60.0
 """So many wrong codes from one address in so many seconds; then none is looked at."""
 _ADDRESSES = 1000  # whose tries are remembered
@@ -35,16 +33,6 @@ _WRONG = N_("This is not the access code of this server. It has a new one after 
 _WAIT = N_("There were too many wrong codes. Wait a minute, then try again.")
 
 _PAGE = Path(__file__).with_suffix(".html").read_text(encoding="utf-8")
-
-
-def left_to_proxy() -> bool:
-    """A person said that something in front of the server asks who comes (`MTL_ALLOW_NETWORK=1`)."""
-    return os.environ.get(ALLOW) == "1"
-
-
-def open_to_all() -> bool:
-    """Other machines reach the server, which asks them for nothing."""
-    return left_to_proxy() and not Served.configured().local
 
 
 class AccessCode:

@@ -6,6 +6,7 @@ or script but the server's own. docs/security.md says what is promised.
 """
 
 import ipaddress
+import os
 import re
 import socket
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from mtl_core.base.language import choose, translator
 from mtl_core.base.messages import N_
 from pages.parts.headers import HEADERS
 
+ALLOW = "MTL_ALLOW_NETWORK"
 HEALTH = "/_stcore/health"
 """Answers “ok” and nothing else, to anybody: for what watches over servers."""
 _SHUT = ("/_stcore/metrics", "/_stcore/agent/")
@@ -64,6 +66,11 @@ class Served:
             return True
         own = socket.gethostname().lower()
         return not self.local and (_is_address(name) or name in (own, own.split(".")[0], f"{own.split('.')[0]}.local"))
+
+
+def left_to_proxy() -> bool:
+    """A person said that something in front of the server asks who comes (`MTL_ALLOW_NETWORK=1`)."""
+    return os.environ.get(ALLOW) == "1"
 
 
 def is_loopback(name: str) -> bool:
