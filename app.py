@@ -12,7 +12,9 @@ if __name__ == "__main__":
 else:
     from starlette.middleware import Middleware
 
+    from mtl_core.base.workspace import keep_private
     from pages.parts.access import AccessCode
     from pages.parts.closed import Closed
 
+    keep_private()
     app = st.App(__file__, middleware=[Middleware(Closed), Middleware(AccessCode)])

@@ -1,4 +1,4 @@
-"""Nothing leaves the machine: neither of the command line nor of a server that the whole network can reach."""
+"""Nothing leaves the machine, by the command line or by a server that the whole network can reach; and files are not for others."""
 
 import http.client
 import json
@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.watching import asked, watched
+from mtl_core.base.workspace import Workspace
+from tests.watching import asked, open_to_others, watched
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = """
@@ -41,8 +42,8 @@ subprocess.run([sys.executable, "-c", "import socket; socket.getaddrinfo('name.i
 
 
 @pytest.mark.slow
-def test_the_command_line_asks_no_other_machine(tmp_path: Path) -> None:
-    """With the encoder that comes with the program, by its name, and MLflow's record."""
+def test_the_command_line_asks_no_other_machine_and_its_files_are_its_own(tmp_path: Path, workspace: Workspace) -> None:
+    """With the encoder that comes with the program, by its name, and MLflow's record, which is SQLite's to write."""
     table, experiment = tmp_path / "moods.csv", tmp_path / "moods.yaml"
     table.write_text("text,label\n" + "".join(f"text {n},{'ab'[n % 2]}\n" for n in range(40)), encoding="utf-8")
     task = {"kind": "classification", "data": "moods", "columns": {"text": "text", "label": "label"}}
@@ -54,6 +55,7 @@ def test_the_command_line_asks_no_other_machine(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
     assert json.loads(done.stdout.splitlines()[-1])["label"]
     assert asked(tmp_path / "calls") == []
+    assert (workspace.root / "mlflow.db").is_file() and open_to_others(workspace.root) == []
 
 
 def test_a_server_for_the_network_asks_no_other_machine_which_it_is(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -11,6 +12,7 @@ from playwright.sync_api import Page, expect
 from pages.parts.frame import PAGES
 from tests.browser import conftest
 from tests.browser.conftest import ROOT, Server, drawn, open_page, wait_until
+from tests.watching import open_to_others
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -77,6 +79,8 @@ def test_uploads_and_downloads_are_within_the_policy(tab: Page, server: Server) 
     tab.locator("input[type=file]").set_input_files(ROOT / "data" / "messages.csv")
     expect(tab.get_by_text("messages.csv").first).to_be_visible()
     drawn(tab)
+    wait_until(lambda: list((server.workspace / "uploads").glob("*.csv")), "the upload")
+    assert open_to_others(server.workspace) == []
     open_page(tab, server, "data", source="sample", sample="messages.csv")
     table = tab.get_by_test_id("stDataFrame").first
     table.scroll_into_view_if_needed()
@@ -91,11 +95,32 @@ def test_uploads_and_downloads_are_within_the_policy(tab: Page, server: Server) 
     assert b"tasks:" in experiment.value.path().read_bytes()
 
 
-def test_every_page_by_its_link_and_by_the_navigation(tab: Page, server: Server) -> None:
+def test_every_page_by_the_navigation(tab: Page, server: Server) -> None:
     """A page's icon in the navigation would be its icon in the browser's tab too, and that one is fetched."""
-    for name in PAGES:
-        open_page(tab, server, name)
+    open_page(tab, server, "")
     for title, _icon in PAGES.values():
         tab.get_by_test_id("stToolbar").or_(tab.get_by_role("navigation")).get_by_role("link", name=title, exact=True).first.click()
         expect(tab).to_have_title(re.compile("MTL Workbench$"))
         drawn(tab)
+
+
+def test_a_server_for_the_network_asks_once_for_its_code(tab: Page, tmp_path: Path) -> None:
+    server = Server(tmp_path / "workspace", "--server.address=0.0.0.0")
+    server.start()
+    try:
+        code = re.search(r"code=(\w+)", server.log.read_text(encoding="utf-8"))
+        assert code
+        tab.goto(f"{server.url}/runs")
+        tab.get_by_label("Access code").fill("guess")
+        tab.get_by_role("button", name="Open the workbench").click()
+        expect(tab.get_by_role("alert")).to_contain_text("not the access code")
+        tab.get_by_label("Access code").fill(code[1])
+        tab.get_by_role("button", name="Open the workbench").click()
+        expect(tab.get_by_role("heading", level=1, name="Runs")).to_be_visible()
+        tab.context.clear_cookies()
+        tab.goto(f"{server.url}/data?code={code[1]}")
+        expect(tab.get_by_role("heading", level=1, name="Data")).to_be_visible()
+        drawn(tab)
+        assert code[1] not in tab.url
+    finally:
+        server.kill()
