@@ -1,5 +1,20 @@
-"""The way in: `streamlit run app.py`. Navigation and nothing else."""
+"""The way in: `streamlit run app.py`. Who may come in, and the navigation; nothing else.
 
-from pages.parts.frame import navigation
+Streamlit finds `app` by reading this file, imports the file for it once, and runs it as a script for each page that is looked at.
+"""
 
-navigation().run()
+import streamlit as st
+
+if __name__ == "__main__":
+    from pages.parts.frame import navigation
+
+    navigation().run()
+else:
+    from starlette.middleware import Middleware
+
+    from mtl_core.base.workspace import keep_private
+    from pages.parts.access import AccessCode
+    from pages.parts.closed import Closed
+
+    keep_private()
+    app = st.App(__file__, middleware=[Middleware(Closed), Middleware(AccessCode)])

@@ -27,7 +27,7 @@ setup(
         "mtl_core": ["py.typed", "locale/*/LC_MESSAGES/*.po"],
         "mtl_core.sample_shop": ["*.csv", "*.yaml", "README.md"],
         "mtl_core.screen": [".streamlit/config.toml"],
-        "mtl_core.screen.pages.parts": ["*.svg", "*.css"],
+        "mtl_core.screen.pages.parts": ["*.svg", "*.css", "*.html"],
     },
     include_package_data=False,
     cmdclass={"build_py": BuildPy},

@@ -8,7 +8,7 @@ from pages.parts.frame import begin, page, workspace
 _ = begin("home", N_("One model for all tasks of your shop"))
 
 from mtl_core.tracking.runs import all_runs  # noqa: E402 - after the heading is on its way to the browser
-from pages.parts import damaged, listing, sample, tracker  # noqa: E402
+from pages.parts import closed, damaged, listing, sample, tracker  # noqa: E402
 from pages.parts.once import Once  # noqa: E402
 
 st.markdown(
@@ -19,6 +19,14 @@ st.markdown(
         "machine."
     )
 )
+if closed.left_to_proxy() and not closed.Served.configured().local:
+    st.info(
+        _(
+            "Other machines can reach this server, and it asks for no access code: `MTL_ALLOW_NETWORK=1` leaves it to a proxy in front of "
+            "it to ask who comes."
+        ),
+        icon=":material/public:",
+    )
 
 with st.container(horizontal=True, vertical_alignment="center"):
     five = _("Train the sample shop")

@@ -2,12 +2,14 @@
 
 import os
 import re
+import stat
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 from mtl_core.base.program import default_workspace
 
+_UNTHOUGHT = (0o755, 0o775)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -36,7 +38,9 @@ class Workspace:
     def folder(self, *names: str) -> Path:
         """A folder of the workspace, created when missing. `names` are checked as by `inside`."""
         path = self.inside(*names)
-        path.mkdir(parents=True, exist_ok=True)
+        _close(self.root)
+        for depth in range(len(names)):
+            self.root.joinpath(*names[: depth + 1]).mkdir(mode=0o700, exist_ok=True)
         return path
 
     def inside(self, *names: str) -> Path:
@@ -72,6 +76,25 @@ class Workspace:
     def mlflow_uri(self) -> str:
         """`$MLFLOW_TRACKING_URI`, else the embedded SQLite store."""
         return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.folder() / 'mlflow.db'}"
+
+
+def keep_private() -> None:
+    """What this process makes from now on, and those that it starts, is its person's alone to read: 0700 and 0600. For the entries of the
+    program; within another program only the workspace's folders are closed."""
+    os.umask(0o077)
+
+
+def _close(root: Path) -> None:
+    """A workspace is entered by its owner alone. One from before, with the rights that folders have where nobody thought of it, is closed;
+    other rights were given by somebody."""
+    root.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        root.mkdir(mode=0o700)
+    except FileExistsError:
+        about = root.stat()
+        ours = os.name != "nt" and about.st_uid == os.getuid() and (root / "runs").is_dir()
+        if ours and stat.S_IMODE(about.st_mode) in _UNTHOUGHT:
+            root.chmod(0o700)
 
 
 def new_id() -> str:

@@ -19,7 +19,7 @@ from mtl_core.api.runs import load
 from mtl_core.base.faults import CheckpointError, ExperimentError
 from mtl_core.base.program import SCREEN
 from mtl_core.base.room import RoomError, try_out
-from mtl_core.base.workspace import Workspace
+from mtl_core.base.workspace import Workspace, keep_private
 from mtl_core.cli import alone as cli_alone
 from mtl_core.cli import compare as cli_compare
 from mtl_core.cli import doctor as cli_doctor
@@ -40,6 +40,7 @@ _ROWS_AT_ONCE = 256
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit code; argparse itself exits with 2."""
     args = _parser().parse_args(arguments)
+    keep_private()
     workspace = Workspace(Path(args.workspace).resolve()) if args.workspace else Workspace.default()
     try:
         by_name(args, workspace)

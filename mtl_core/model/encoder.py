@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from mtl_core.base.messages import message
 from mtl_core.model.folders import check_folder
-from mtl_core.model.loading import RECORD, checked, load, load_tokenizer, record_of
+from mtl_core.model.loading import RECORD, attention, checked, load, load_model, load_tokenizer, record_of
 from mtl_core.model.packaged import EncoderError
 from mtl_core.model.packing import Packed, layout, on_device
 from mtl_core.model.saving import save_weights
@@ -185,15 +185,22 @@ class Encoder(nn.Module):
                     type=config.model_type,
                 )
             )
+        if quantised := getattr(config, "quantization_config", None):
+            method = quantised.get("quant_method") if isinstance(quantised, dict) else getattr(quantised, "quant_method", None)
+            raise EncoderError(message("The encoder “{name}” is quantised ({method}): its weights are not for training. Use the model that "
+                                       "it was made from.", name=name, method=str(method)))  # fmt: skip
         options: dict[str, Any] = dict.fromkeys((key for key in _DROPOUTS if hasattr(config, key)), dropout)
         options |= dict.fromkeys((key for key in _LAYER_DROPOUTS if hasattr(config, key)), 0.0)
         dropouts = dict(options)
+        extra = {}
         family: Any = transformers.MODEL_MAPPING.get(type(config), None)
         if inspect.isclass(family) and "add_pooling_layer" in inspect.signature(family).parameters:
-            options["add_pooling_layer"] = False  # an untrained one would be made, at random
+            extra["add_pooling_layer"] = False  # an untrained one would be made, at random
         decoder = {key: getattr(config, key) for key in _DECODER_LAYERS if config.is_encoder_decoder and hasattr(config, key)}
-        options |= {"dtype": torch.float32, "use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True}
-        model = checked(name, *load(transformers.AutoModel, name, **options, **dict.fromkeys(decoder, 0)))
+        model = checked(
+            name,
+            *load_model(transformers.AutoModel, family, name, options | dict.fromkeys(decoder, 0), ignore_mismatched_sizes=True, **extra),
+        )
         model.config.update(decoder)  # as it was, for those who load what we save
         _copy(model)
         record = record_of(name)
@@ -243,8 +250,8 @@ class Encoder(nn.Module):
         if type(config) not in of or not (self.causal or config.is_encoder_decoder):
             return None
         if torch.empty(0).is_meta:
-            return kind(self, loader.from_config(config)) if self.writes else None
-        model, found = load(loader, self.name, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **self.dropouts)
+            return kind(self, loader.from_config(config, attn_implementation=attention(of[type(config)]))) if self.writes else None
+        model, found = load_model(loader, of[type(config)], self.name, self.dropouts)
         _copy(model)
         self.writes = not found["missing_keys"] and (config.is_encoder_decoder or self._head_agrees(model))
         return kind(self, model) if self.writes else None
@@ -342,7 +349,7 @@ class Encoder(nn.Module):
 
     def pad(self) -> None:
         """The model is used with padding and a mask from now on, until `states` packs."""
-        self.model.config._attn_implementation = "sdpa" if getattr(self.model, "_supports_sdpa", False) else "eager"
+        self.model.config._attn_implementation = attention(type(self.model))
 
     def _sample(self) -> Packed:
         """Three short texts."""

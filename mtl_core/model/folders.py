@@ -10,6 +10,7 @@ from mtl_core.base.messages import Message, message
 from mtl_core.model.packaged import EncoderError, read_tokenizer
 
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
+ADAPTER = "adapter_config.json"  # names another model, which transformers would fetch
 _TOKENIZERS = (TOKENIZER, "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "spm.model")
 _OTHER_WEIGHTS = ("pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack")
 _WORDS = 2
@@ -38,6 +39,9 @@ def folder_fault(name: str) -> Message | None:
     if not isinstance(config, dict) or "model_type" not in config:
         return message("The file {file} of the encoder folder {folder} does not name an architecture (model_type). {remedy}",
                        **values, file=CONFIG, remedy=_WHOLE)  # fmt: skip
+    if (folder / ADAPTER).is_file():
+        return message("The encoder folder {folder} holds an adapter ({file}). Merge it into its model with merge_and_unload of peft, and "
+                       "save that.", **values, file=ADAPTER)  # fmt: skip
     if not (folder / WEIGHTS).is_file() and not (folder / f"{WEIGHTS}.index.json").is_file():
         others = [other for other in _OTHER_WEIGHTS if (folder / other).is_file()]
         if others:
@@ -47,6 +51,34 @@ def folder_fault(name: str) -> Message | None:
     if not any((folder / file).is_file() for file in _TOKENIZERS):
         return message("The encoder folder {folder} has no tokenizer ({file}). {remedy}", **values, file=TOKENIZER, remedy=_TOKENIZER_OF)
     return _tokenizer_fault(folder, config)
+
+
+def is_folder(name: str) -> bool:
+    return Path(name).expanduser().is_dir()
+
+
+def is_fetched(name: str) -> bool:
+    """Whether to load a model that is no folder asks the Hugging Face hub for it: neither its config nor its weights lie here, and the
+    network may be asked (`HF_HUB_OFFLINE`)."""
+    from huggingface_hub import constants, try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        here = {file for file in (CONFIG, WEIGHTS, f"{WEIGHTS}.index.json") if isinstance(try_to_load_from_cache(name, file), str)}
+    except HFValidationError:  # no name that a hub has
+        return False
+    return not constants.HF_HUB_OFFLINE and (CONFIG not in here or len(here) == 1)
+
+
+def hub_size(name: str) -> int | None:
+    """Bytes of the weights of a model of the Hugging Face hub, which is asked for it; None: it does not say."""
+    from huggingface_hub import HfApi
+
+    try:
+        files = HfApi().model_info(name, files_metadata=True, timeout=10).siblings or []
+    except (OSError, ValueError):  # no connection, no such model, none for us
+        return None
+    return sum(file.size or 0 for file in files if file.rfilename.endswith(".safetensors")) or None
 
 
 def vocabulary_fault(name: str, tokenizer: Tokenizer, embeddings: int | None) -> Message | None:

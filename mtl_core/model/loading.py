@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 import transformers
 from safetensors import SafetensorError
 
@@ -38,6 +39,26 @@ def load(loader: Any, name: str, **options: Any) -> Any:
                 reason=reason if reason.endswith(".") else reason + ".",
             )
         ) from error
+
+
+def attention(architecture: Any) -> str:
+    """How a model of transformers attends, said by us: its config.json could name a kernel that is fetched from a hub and run.
+
+    architecture: the model's class.
+    """
+    return "sdpa" if getattr(architecture, "_supports_sdpa", False) else "eager"
+
+
+def load_model(loader: Any, architecture: Any, name: str, values: dict[str, Any], **options: Any) -> tuple[Any, dict[str, Any]]:
+    """A model and transformers' loading info. architecture: its class; values: of its config, in place of the file's.
+
+    Its files choose no code: only safetensors are read, and how it attends is set in the config that it is made of, where a file has
+    more than one way to say it.
+    """
+    config = load(transformers.AutoConfig, name, **values)
+    config._attn_implementation = attention(architecture)
+    said = {"attn_implementation": attention(architecture), "use_safetensors": True, "dtype": torch.float32, "output_loading_info": True}
+    return tuple(load(loader, name, config=config, **said, **options))
 
 
 def load_tokenizer(name: str) -> Any:

@@ -16,7 +16,7 @@ _FILE = "test_looks.jsonl"
 def record_look(run: Path, datasets: Mapping[str, str]) -> None:
     """run: its folder in a workspace, whose test split was evaluated now; datasets: table → hash."""
     line = json.dumps({"run": run.name, "time": time.time(), "datasets": sorted(set(datasets.values()))}) + "\n"
-    file = os.open(run.parents[1] / _FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    file = os.open(run.parents[1] / _FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         os.write(file, line.encode())
     finally:

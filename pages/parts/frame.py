@@ -27,7 +27,7 @@ PAGES = {
 }
 _FOLDER = Path(__file__).parents[1]
 _DARK = _FOLDER / "parts" / "dark.css"
-_ICON = _FOLDER / "parts" / "icon.svg"  # our own: the browser would fetch a named one from the network
+_ICON = _FOLDER / "parts" / "icon.svg"  # our own: without one the browser fetches the page's of the navigation from fonts.gstatic.com
 _WORDMARK = (_FOLDER / "parts" / "wordmark.svg").read_text(encoding="utf-8").strip()
 _WIDE = 0.1
 """Seconds, once in a browser window: it makes room to the sides before there is anything in it that would jump there."""
@@ -36,7 +36,7 @@ _INK, _INK_DARK = "#0b0f14", "#e6eaef"  # `textColor` of the themes
 
 def navigation() -> StreamlitPage:
     """The pages above. A sidebar would push everything aside when the browser has loaded it. Returns the page to run."""
-    st.set_page_config(page_title="MTL Workbench", layout="wide")
+    st.set_page_config(page_title="MTL Workbench", page_icon=_ICON, layout="wide")
     if "navigated" not in st.session_state:
         time.sleep(_WIDE)
     _ = translator(language())
@@ -65,7 +65,7 @@ def begin(name: str, heading: str | None = None) -> Translate:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.title(_(heading or title), width="stretch")
         _choose_language(_)
-    st.set_page_config(page_title=f"{_(title)} · MTL Workbench", page_icon=_ICON)
+    st.set_page_config(page_title=f"{_(title)} · MTL Workbench")
     dark = st.context.theme.type == "dark"
     st.logo(_WORDMARK.replace(_INK, _INK_DARK) if dark else _WORDMARK, size="large")
     if dark:

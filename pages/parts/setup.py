@@ -12,7 +12,7 @@ from mtl_core.config.experiment import Experiment, ExperimentError, experiment_f
 from mtl_core.config.parts import OBJECTIVES
 from mtl_core.model.folders import folder_fault
 from mtl_core.model.sharing import SHARING
-from pages.parts import edits, estimated, languages, launch, settings, sizes, source, strategies, task_lines
+from pages.parts import edits, elsewhere, estimated, languages, launch, settings, sizes, source, strategies, task_lines
 from pages.parts.text import plain
 
 OFTEN = (
@@ -70,6 +70,10 @@ def show(_: Translate) -> None:
     rows = sizes.training_rows(ready, found.base, found.contained, _) if ready else {}
     task_lines.write_shares(lines, ready, rows, _)
     why = "" if ready else _("Choose at least one task.") if not lines.tasks else "; ".join(_fault(fault, _) for fault in faults)
+    if ready:
+        with told:
+            if not elsewhere.agreed(ready.encoder.name, found, _):
+                ready, why = None, _("Say whether the encoder may be taken from there.")
     if ready and (lacking := folder_fault(ready.encoder.name)):
         ready, why = None, plain(lacking.text(_))
     launch.show(ready, found, why, start, below, _)
@@ -110,8 +114,8 @@ def _settings(
 ) -> dict[str, Any]:
     """Every setting that is not a table's or a task's. names, tables: the tasks that take part, and theirs. often: where OFTEN stands;
     places: gets where the others stand. Returns path → value."""
-    elsewhere = ("data", "tasks", "balancing")
-    everything = [s for s in widgets(experiment) if settings.drawable(s) and s.path.split(".")[0] not in elsewhere]
+    drawn = ("data", "tasks", "balancing")
+    everything = [s for s in widgets(experiment) if settings.drawable(s) and s.path.split(".")[0] not in drawn]
     everything = settings.with_choices(everything, "early_stopping.objective", "tasks", [*OBJECTIVES, *names], OBJECTIVES)
     everything = settings.with_keys(everything, "data", tables)
     by_path = {s.path: s for s in everything}

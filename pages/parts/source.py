@@ -36,7 +36,7 @@ WIDTH = 465
 class Source:
     """An experiment to begin with. prefix: of the widgets' keys; base, contained: as `jobs().submit` takes them.
 
-    suited: path → value, what was chosen for the size of the tables.
+    suited: path → value, what was chosen for the size of the tables. sent: by a file, which anybody may have written.
     """
 
     prefix: str
@@ -44,6 +44,7 @@ class Source:
     base: Path | None
     contained: bool = True
     suited: dict[str, Any] = field(default_factory=dict)
+    sent: bool = False
 
 
 def choose(bar: DeltaGenerator, _: Translate) -> Source | None:
@@ -129,7 +130,7 @@ def _file(_: Translate) -> Source | None:
     own = all(
         (workspace().root / file).is_file() for table in experiment.data.values() for file in files_of(table)
     )  # else one of the sample shop
-    return Source(f"file{hash(text)}", experiment, None if own else SAMPLE_SHOP)
+    return Source(f"file{hash(text)}", experiment, None if own else SAMPLE_SHOP, sent=True)
 
 
 def show_faults(faults: Sequence[Fault], _: Translate) -> None:

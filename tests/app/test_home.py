@@ -4,6 +4,9 @@ import json
 import subprocess
 import sys
 
+import pytest
+from streamlit import config
+
 from mtl_core.tracking.runs import Run
 from tests.app.conftest import ROOT, Open
 
@@ -23,6 +26,18 @@ def test_recent_runs_lead_to_their_page(opened: Open, finished: Run) -> None:
     assert recent["ID"].tolist() == [finished.id] and recent["Name"].tolist() == ["two tasks"]
     assert recent["State"].tolist() == ["Finished"]
     assert any(link.label == "All runs: 1" for link in at.page_link)
+
+
+@pytest.mark.parametrize(("address", "allow", "said"), [("0.0.0.0", "1", True), ("127.0.0.1", "1", False), ("0.0.0.0", "", False)])
+def test_it_says_that_all_may_come_in(opened: Open, monkeypatch: pytest.MonkeyPatch, address: str, allow: str, said: bool) -> None:
+    monkeypatch.setenv("MTL_ALLOW_NETWORK", allow)
+    before = config.get_option("server.address")
+    config.set_option("server.address", address)
+    try:
+        found = [info.value for info in opened("home").info]
+    finally:
+        config.set_option("server.address", before)
+    assert any("MTL_ALLOW_NETWORK=1" in text for text in found) == said
 
 
 def test_first_paint_loads_no_heavy_package() -> None:

@@ -1,5 +1,6 @@
 """The page Train before the start: an experiment is put together, compared with what one began with, started."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from mtl_core.base.workspace import Workspace
 from mtl_core.config import drafts
 from mtl_core.jobs import Work, jobs
+from mtl_core.studies.estimates import BACKGROUND
 from mtl_core.tasks import KINDS
 from mtl_core.tracking.runs import Run, create_run, list_runs, run
 from mtl_core.tracking.status import write_status
@@ -193,6 +195,48 @@ def test_a_file_fills_the_form(opened: Open) -> None:
     made = experiment_of(at)
     assert made["name"] == "mine"
     assert made["tasks"]["a"]["weight"] == 7
+
+
+def encoder_file(name: object) -> bytes:
+    task = "{kind: classification, data: t, columns: {text: message, label: intent}}"
+    return f"{{name: mine, data: {{t: {{file: messages.csv}}}}, encoder: {{name: {name}}}, tasks: {{a: {task}}}}}".encode()
+
+
+def test_a_file_uses_a_folder_elsewhere_only_when_the_person_says_so(opened: Open, workspace: Workspace, tiny_encoder: Path) -> None:
+    """Nothing in it is looked at before: not even whether it is an encoder. One in the workspace, or typed by hand, is the person's own."""
+    at = opened("train", **{"from": "file"})
+    at.file_uploader(key="experiment_file").upload("mine.yaml", encoder_file(tiny_encoder.parent)).run()
+    no_exception(at)
+    assert at.button(key="start").disabled and not any("has no config" in text.value for text in at.warning)
+    at.checkbox(key=f"elsewhere.{tiny_encoder.parent}").check().run()
+    assert any("has no config" in text.value for text in at.warning), "now it is looked at"
+    at.file_uploader(key="experiment_file").upload("mine.yaml", encoder_file(tiny_encoder)).run()
+    assert at.button(key="start").disabled
+    at.checkbox(key=f"elsewhere.{tiny_encoder}").check().run()
+    assert not at.button(key="start").disabled
+    own = shutil.copytree(tiny_encoder, workspace.folder("encoders") / "own")
+    at.file_uploader(key="experiment_file").upload("mine.yaml", encoder_file(own)).run()
+    assert not at.button(key="start").disabled
+    typed = opened("train", **{"from": "sample"})
+    typed.session_state["sample.encoder.name"] = str(tiny_encoder)
+    assert not typed.run().button(key="start").disabled
+
+
+@pytest.mark.parametrize("source", ["file", "sample"])
+def test_an_encoder_is_downloaded_only_when_the_person_says_so(opened: Open, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+    name = "nobody/has-this-model"
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    started: list[str] = []
+    monkeypatch.setattr(BACKGROUND, "start", lambda *_: started.append(name))
+    at = opened("train", **{"from": source})
+    if source == "file":
+        at.file_uploader(key="experiment_file").upload("mine.yaml", encoder_file(name))
+    else:
+        at.session_state["sample.encoder.name"] = name
+    no_exception(at.run())
+    assert at.button(key="start").disabled and at.button(key=f"how_large.{name}") and not started
+    at.checkbox(key=f"elsewhere.{name}").check().run()
+    assert not at.button(key="start").disabled
 
 
 def test_what_needs_labels_or_texts_is_offered_where_it_has_an_effect(opened: Open) -> None:

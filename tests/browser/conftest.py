@@ -1,7 +1,6 @@
 """The real program in its own process, looked at with a real browser."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -12,12 +11,14 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from mtl_core.base.workspace import Workspace
 from mtl_core.tracking.runs import list_runs
+from tests.watching import asked, watched
 
 ROOT = Path(__file__).parents[2]
 FLAGS = (
@@ -40,6 +41,15 @@ from streamlit.web.cli import main
 main()
 """
 """`streamlit`, but on SIGUSR1 it writes the names of all its threads to a file."""
+LEAVING = """
+new MutationObserver(changes => {
+    for (const {target} of changes)
+        for (const url of [target.href, target.src])
+            if (typeof url === "string" && /^(https?:)?[/][/]/.test(url) && new URL(url).host !== location.host && target.tagName !== "A")
+                console.error(`leaves this machine: <${target.tagName.toLowerCase()}> ${url}`);
+}).observe(document, {subtree: true, childList: true, attributes: true, attributeFilter: ["href", "src"]});
+"""
+"""A browser without a window fetches no icon of a page, and so would not be seen to fetch one."""
 WAIT = 60_000
 """Milliseconds that the browser waits for something to appear. Nothing sleeps for this long: it goes on as soon as it is there."""
 
@@ -60,6 +70,7 @@ class Server:
         self.options = options
         self.log = workspace.with_suffix(".log")
         self.threads = workspace.with_suffix(".threads")
+        self.calls = workspace.with_suffix(".calls")
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             self.port = s.getsockname()[1]
@@ -70,7 +81,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        environment = {**os.environ, "MTL_WORKSPACE": str(self.workspace), "OMP_NUM_THREADS": "1"}
+        environment = watched(self.calls, MTL_WORKSPACE=str(self.workspace), OMP_NUM_THREADS="1")
         options = ["run", "app.py", f"--server.port={self.port}", "--server.headless=true", *self.options]
         command = [sys.executable, "-c", LAUNCH, str(self.threads), *options]
         with self.log.open("ab") as log:
@@ -91,6 +102,7 @@ class Server:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait()
+        assert asked(self.calls) == [], "of other machines, by the server's process"
 
     def libraries(self) -> str:
         """What the server's process has mapped into memory."""
@@ -139,8 +151,39 @@ def browser(browser_path: str) -> Iterator[Browser]:
     expect.set_options(timeout=WAIT)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=list(FLAGS))
+        new_context = browser.new_context
+        browser.new_context = lambda **options: listening(new_context(**options))  # type: ignore[method-assign]
         yield browser
         browser.close()
+
+
+FORBIDDEN: list[str] = []
+"""What pages of the test that runs asked of other machines, and what of them the content security policy refused."""
+
+
+def listening(context: BrowserContext) -> BrowserContext:
+    """Every page of every test is looked at, see `nothing_leaves_this_machine`."""
+
+    def sent(request: Request) -> None:
+        address = urlsplit(request.url)
+        if address.scheme not in ("data", "blob") and address.hostname not in ("127.0.0.1", "localhost"):
+            FORBIDDEN.append(f"a request to {request.url[:200]}")
+
+    def said(console: ConsoleMessage) -> None:
+        if "leaves this machine" in console.text or "Content Security Policy" in console.text:
+            FORBIDDEN.append(console.text[:300])
+
+    context.on("request", sent)
+    context.on("console", said)
+    context.add_init_script(LEAVING)
+    return context
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaves_this_machine() -> Iterator[None]:
+    FORBIDDEN.clear()
+    yield
+    assert FORBIDDEN == []
 
 
 @pytest.fixture

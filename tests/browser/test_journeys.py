@@ -52,6 +52,7 @@ def start(tab: Page, server: Server, experiment: Path) -> str:
     """Loads the experiment on the page Train and starts it. Returns the run's id once it has taken a step."""
     open_page(tab, server, "train", **{"from": "file"})
     tab.locator("input[type=file]").set_input_files(experiment)
+    tab.get_by_text("Use the encoder in the folder").click()  # which the file names, and which is not in the workspace
     before = set((server.workspace / "runs").glob("*"))
     tab.get_by_role("button", name="Start training").dblclick()  # some people do, and mean one run
     run_id = started(tab, server)

@@ -56,6 +56,7 @@ def words(n: int) -> Callable[[Path], None]:
         (lambda f: (f / "tokenizer.json").write_text("{"), "tokenizer.json of the encoder folder"),
         (words(5), "knows 5 tokens, all of them special"),
         (words(120), "has 120 tokens, the model embeddings for 89"),
+        (lambda f: (f / "adapter_config.json").write_text('{"base_model_name_or_path": "evil/model"}'), "holds an adapter"),
         (changed("config.json", vocab_size=50), "has 89 tokens, the model embeddings for 50"),
     ],
 )
@@ -97,6 +98,35 @@ def test_weights_that_transformers_would_draw_are_refused(folder: Path, change: 
     with pytest.raises(EncoderError) as error:
         Encoder.load(str(folder))
     assert says in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"attn_implementation": "evil/kernel"},
+        {"_attn_implementation": "evil/kernel"},
+        {"attn_implementation": {"": "evil/kernel"}},
+        {"attn_implementation": "flash_attention_2"},
+        {"auto_map": {"AutoConfig": "evil/model--code.Config", "AutoModel": "evil/model--code.Model"}},
+    ],
+    ids=lambda values: next(iter(values)),
+)
+def test_files_choose_no_code(folder: Path, values: dict[str, object]) -> None:
+    """Neither the attention's nor the model's, whichever way a config.json names it; the numbers stay what they are."""
+    ours = Encoder.load(str(folder))
+    changed("config.json", **values)(folder)
+    theirs = Encoder.load(str(folder))
+    assert theirs.packs == ours.packs
+    for encoder in (ours, theirs):
+        encoder.pad()
+        assert encoder.model.config._attn_implementation == "sdpa"
+        assert type(encoder.model) is transformers.BertModel
+
+
+def test_a_quantised_model_is_refused(folder: Path) -> None:
+    changed("config.json", quantization_config={"quant_method": "mxfp4"})(folder)
+    with pytest.raises(EncoderError, match="is quantised \\(mxfp4\\)"):
+        Encoder.load(str(folder))
 
 
 def test_a_tokenizer_that_cannot_read_unknown_characters(folder: Path) -> None:
