@@ -23,6 +23,7 @@ if runs:
             format_func=lambda i: states.run_label(runs[i]),
             placeholder=_("New experiment"),
             label_visibility="collapsed",
+            width=430,  # on a phone a line of its own
         )
         if run_id is not None:
             st.button(_("New experiment"), icon=":material/add:", key="new", width=160, on_click=steer.leave)

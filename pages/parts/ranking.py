@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import streamlit as st
@@ -88,8 +89,9 @@ def show(table: pa.Table, ranked: Sequence[tuple[int, float]], key: str, _: Tran
     result = table.take(order)
     result = result.add_column(0, rank, pa.array(range(1, len(order) + 1)))
     result = result.add_column(1, relevance, pa.array([float(value) for _index, value in ranked]))
-    bar = st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1, help=_(RELEVANCE))
-    cells.table(result, column_config={relevance: bar}, key=f"{key}.ranked", alt=_("Catalogue entries ranked by relevance"))
+    config: dict[str, Any] = {rank: st.column_config.NumberColumn(width="small")}
+    config[relevance] = st.column_config.ProgressColumn(format="%.3f", min_value=0, max_value=1, help=_(RELEVANCE), width="medium")
+    cells.table(result, column_config=config, key=f"{key}.ranked", alt=_("Catalogue entries ranked by relevance"))
     icon = ":material/download:"
     st.download_button(_("Download as CSV"), to_csv(result), "ranking.csv", "text/csv", icon=icon, key=f"{key}.download", on_click="ignore")
 
