@@ -5,7 +5,7 @@ import streamlit as st
 from mtl_core.data.problems import InputError
 from mtl_core.tracking import keeping
 from mtl_core.tracking.runs import list_runs
-from pages.parts import about, asking, class_names, forms, ranking, states
+from pages.parts import about, address, asking, class_names, forms, ranking, states
 from pages.parts.frame import begin, page, workspace
 from pages.parts.model import load
 from pages.parts.text import plain
@@ -19,7 +19,7 @@ runs = {run.id: run for run in listed if not run.purpose or run.id == asked_for}
 if not runs:
     st.info(_("There is no trained model yet. Train the sample shop or your own tasks first."), icon=":material/info:")
     st.page_link(page("train"), label=_("Go to Train"), icon=":material/model_training:")
-    st.stop()
+    address.stop()
 
 usual = keeping.usual(workspace(), list(runs.values())) or next(iter(runs.values()))
 keep("run", usual.id, runs, remember=True)
@@ -40,7 +40,7 @@ with st.spinner(_("Loading the model …")):
         predictor = load(run, f"peak-{task}" if peak else "best")
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         st.error(plain(error), title=_("The model of this run cannot be loaded"), icon=":material/error:")
-        st.stop()
+        address.stop()
 
 kind = predictor.kinds[task]
 if classes := predictor.classes(task):

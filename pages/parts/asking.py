@@ -31,6 +31,7 @@ def show(run: Run, task: str, predictor: "Predictor", place: str, _: Translate) 
     if st.session_state.get("asking") != place:  # a link is about the task that it opened on
         first, st.session_state.asking = "asking" not in st.session_state, place
         if first and not in_vain("run", "task"):  # a row of another table is not what the link was about
+            state.clear()
             question.follow_link(run, task, predictor, place, state)
     question.carry(run, predictor, task, place)
     if examples.has_examples(run, task):
