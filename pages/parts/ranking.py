@@ -11,6 +11,7 @@ from mtl_core.base.messages import N_, Translate
 from mtl_core.base.program import SAMPLE_SHOP
 from mtl_core.data.export import to_csv
 from mtl_core.data.mapping import suggest
+from mtl_core.data.places import of_file
 from mtl_core.data.problems import DataError
 from mtl_core.data.read import SUFFIXES, Table, read_table
 from mtl_core.data.upload import save_upload
@@ -68,7 +69,7 @@ def choose(run: Run, task: str, field: Field, trained: Sequence[str], prefix: st
         problems.show(error.problems, _)
         return None
     problems.show(read.problems, _)
-    table = read.table.drop_columns(["_line"])
+    table = read.table.select(of_file(read.table.column_names))
     key = f"{prefix}.{name}.columns"
     if key not in st.session_state:
         found = suggest(table.slice(0, 1000), (field,)).get(field.name)
