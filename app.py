@@ -6,9 +6,12 @@ Streamlit finds `app` by reading this file, imports the file for it once, and ru
 import streamlit as st
 
 if __name__ == "__main__":
+    from pages.parts import address
     from pages.parts.frame import navigation
 
+    address.begin()
     navigation().run()
+    address.send()
 else:
     from starlette.middleware import Middleware
 

@@ -5,7 +5,7 @@ import streamlit as st
 from mtl_core.studies import paired
 from mtl_core.studies.compare import Part, compare_runs, groups_of, tested
 from mtl_core.tracking.runs import RunState, list_runs
-from pages.parts import answers, compared, comparison, states, verdicts
+from pages.parts import address, answers, compared, comparison, states, verdicts
 from pages.parts.frame import begin, page, workspace
 from pages.parts.url import keep
 
@@ -21,7 +21,7 @@ if len(everything) < 2 or (len(runs) < 2 and not made_to_compare):
     keep("runs", [], everything)  # which says what the link asks for in vain
     st.info(_("Comparing needs two runs. Train the same tasks twice, for example with different loss weights."), icon=":material/info:")
     st.page_link(page("train"), label=_("Go to Train"), icon=":material/model_training:")
-    st.stop()
+    address.stop()
 
 keep("runs", [i for i, run in runs.items() if run.state in ENDED and not run.purpose][1::-1], runs, remember=True)  # the older one first
 if (n_asked := len(st.session_state.runs)) > MOST:
@@ -49,7 +49,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 if len(chosen) < 2:
     if chosen:  # an empty field says so itself
         st.caption(hint)
-    st.stop()
+    address.stop()
 
 baseline = by_run[st.session_state.baseline]
 keep("split", "validation", ["validation", "test"] if tested(groups) else ["validation"], remember=True)

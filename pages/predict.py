@@ -1,11 +1,11 @@
-"""Try a trained model: pick a run and a task, fill in a form, or rank a catalogue. The task kind says what is asked and shown."""
+"""Try a trained model: pick a run and a task, fill in a form, rank a catalogue, give a file of rows. The kind says what is asked."""
 
 import streamlit as st
 
 from mtl_core.data.problems import InputError
 from mtl_core.tracking import keeping
 from mtl_core.tracking.runs import list_runs
-from pages.parts import about, asking, class_names, forms, ranking, states
+from pages.parts import about, address, asking, class_names, forms, ranking, rows_file, states
 from pages.parts.frame import begin, page, workspace
 from pages.parts.model import load
 from pages.parts.text import plain
@@ -19,7 +19,7 @@ runs = {run.id: run for run in listed if not run.purpose or run.id == asked_for}
 if not runs:
     st.info(_("There is no trained model yet. Train the sample shop or your own tasks first."), icon=":material/info:")
     st.page_link(page("train"), label=_("Go to Train"), icon=":material/model_training:")
-    st.stop()
+    address.stop()
 
 usual = keeping.usual(workspace(), list(runs.values())) or next(iter(runs.values()))
 keep("run", usual.id, runs, remember=True)
@@ -40,24 +40,23 @@ with st.spinner(_("Loading the model …")):
         predictor = load(run, f"peak-{task}" if peak else "best")
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         st.error(plain(error), title=_("The model of this run cannot be loaded"), icon=":material/error:")
-        st.stop()
+        address.stop()
 
 kind = predictor.kinds[task]
 if classes := predictor.classes(task):
     with naming:
         class_names.show(run, task, classes, _)
 fields, columns, choices = predictor.fields(task), predictor.columns(task), predictor.choices(task)
-views = {"one": _("One prediction")}
-if kind.ranks:
-    views["rank"] = _("Rank a catalogue")
-    keep("view", "one", views, remember=True)
-    label = _("What to do")
-    st.segmented_control(label, list(views), format_func=views.__getitem__, key="view", required=True, label_visibility="collapsed")
-view = st.session_state.view if kind.ranks else "one"
+views = {"one": _("One prediction")} | ({"rank": _("Rank a catalogue")} if kind.ranks else {}) | {"rows": _("A file of rows")}
+keep("view", "one", views, remember=True)
+label = _("What to do")
+st.segmented_control(label, list(views), format_func=views.__getitem__, key="view", required=True, label_visibility="collapsed")
 place = f"{run.id}.{task}.{peak}" if peak else f"{run.id}.{task}"
 
-if view == "one":
+if st.session_state.view == "one":
     asking.show(run, task, predictor, place, _)
+elif st.session_state.view == "rows":
+    rows_file.show(run, task, predictor, place, _)
 else:
     ranked_field = next(field for field in fields if field.name == kind.ranks)
     answers = st.session_state.setdefault("answers", {})

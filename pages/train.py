@@ -4,7 +4,7 @@ import streamlit as st
 
 from mtl_core.jobs import jobs
 from mtl_core.tracking.runs import list_runs
-from pages.parts import launch, live, setup, states, steer, views
+from pages.parts import address, launch, live, setup, states, steer, views
 from pages.parts.frame import begin, workspace
 from pages.parts.url import keep
 
@@ -23,6 +23,7 @@ if runs:
             format_func=lambda i: states.run_label(runs[i]),
             placeholder=_("New experiment"),
             label_visibility="collapsed",
+            width=430,  # on a phone a line of its own
         )
         if run_id is not None:
             st.button(_("New experiment"), icon=":material/add:", key="new", width=160, on_click=steer.leave)
@@ -41,7 +42,7 @@ if runs:
 
 if run_id is None:
     setup.show(_)
-    st.stop()
+    address.stop()
 
 run = runs[run_id]
 now = jobs().snapshot(run_id)
@@ -49,7 +50,7 @@ every = live.pace(now)
 if not now.state.live:
     live.ended(run, now, _)
     views.show(run, runs, None, _)
-    st.stop()
+    address.stop()
 st.fragment(live.show, run_every=every[0])(run_id, _)
 wide, side = st.columns([5, 2], gap="medium")
 with wide:  # first: on a phone it is above, and would push the other down

@@ -16,7 +16,7 @@ from mtl_core.base.faults import ExperimentError, Fault, found_value, nearest, p
 from mtl_core.base.messages import message
 from mtl_core.config.doubts import doubts
 from mtl_core.config.parts import DataConfig
-from mtl_core.config.suggestions import Suggestion, columns_for, suggestions
+from mtl_core.config.suggestions import Suggestion, columns_for, nested, suggestions
 from mtl_core.config.tables import map_fields
 from mtl_core.config.understood import Understood, understood, understood_times
 from mtl_core.data.problems import DataError, Problem, Severity, has_errors
@@ -35,7 +35,7 @@ class CheckResult:
     """What a check found.
 
     Attributes:
-        kind: the name of the task kind.
+        kind: the name of the task kind; empty for a table that suits none.
         rows: of the table, or of what becomes of a transaction log; 0 for one that cannot be read.
         columns: field → its columns, as given or as suggested.
         suggested: whether they were suggested.
@@ -86,6 +86,11 @@ def suggest(table: Table, most: int = 5, *, encoding: str | None = None, sheet: 
     with tempfile.TemporaryDirectory() as folder:
         path, name = _file(table, folder)
         return suggestions(read_files(path, {}, name=name, encoding=encoding, sheet=sheet).table, most=most)
+
+
+def why_none(path: Path) -> list[Problem]:
+    """Why a file suits no kind, where that can be said."""
+    return nested(read_files(path, {}, name=path.name).table)
 
 
 def _file(table: Table, folder: str) -> tuple[Path, str]:
@@ -171,6 +176,8 @@ def _check(
         except DataError as error:
             return CheckResult(kind or "", 0, {}, True, error.problems)
         if first is None and kind is None:
+            if why := nested(read().table, Severity.ERROR):
+                return CheckResult("", read().table.num_rows, {}, True, why)
             raise ExperimentError([Fault("kind", message("a table that suits no kind"), nearest("", KINDS))])
     if first and (kind is None or first.transactions):
         made = first.transactions.model_dump(exclude_none=True) if first.transactions and not columns else None

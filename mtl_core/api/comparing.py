@@ -85,7 +85,7 @@ class RunComparison:
                 "verdict": one.verdict.value,
                 "n_rows": one.found.n_rows if one.found else 0,
                 "n_units": one.found.n_units if one.found else 0,
-                "why": str(one.words) if one.verdict is paired.Verdict.UNKNOWN else "",
+                "why": str(one.words) if one.alone or one.verdict is paired.Verdict.UNKNOWN else "",
             }
             for one in self._changes
         ]

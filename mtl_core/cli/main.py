@@ -277,15 +277,15 @@ def _predict(args: argparse.Namespace, workspace: Workspace) -> int:
     def answer() -> None:
         try:
             predictions = predictor.predict(args.task, [row for _, row in rows], names) if rows else []
-        except InputError:
-            for number, row in rows:  # one by one, up to the line that is wrong
-                try:
-                    print_json(predictor.predict(args.task, [row], names)[0])
-                except InputError as error:
-                    raise InputLineError(number, str(error)) from error
-        else:
-            for prediction in predictions:
-                print_json(prediction)
+        except InputError as error:
+            if error.row is None:
+                raise
+            number, before = rows[error.row - 1][0], rows[: error.row - 1]
+            rows[:] = before
+            answer()  # up to the line that is wrong
+            raise InputLineError(number, str(error.message)) from error
+        for prediction in predictions:
+            print_json(prediction)
         rows.clear()
 
     try:

@@ -93,7 +93,10 @@ def suggest(args: argparse.Namespace, workspace: Workspace) -> int:
     if args.json:
         print_json({"suggestions": [one.to_json() for one in found]})
     elif not found:
-        print("The table suits no task kind: there are no texts, labels or transactions in it.")
+        for problem in (why := checking.why_none(path)):
+            print(one_line(problem))
+        if not why:
+            print("The table suits no task kind: there are no texts, labels or transactions in it.")
     return OK if found else FAILED
 
 

@@ -16,7 +16,7 @@ from mtl_core.base.messages import N_, Message, message, plural
 from mtl_core.config.experiment import TaskConfig
 from mtl_core.config.parts import EncoderConfig
 from mtl_core.config.tables import Mapped
-from mtl_core.data.leaks import ROWS, find_leaks
+from mtl_core.data.leaks import ROWS, find_leaks, find_pair_leaks
 from mtl_core.data.mapping import map_columns
 from mtl_core.data.problems import Problem, Severity, has_errors
 from mtl_core.data.store import Dataset
@@ -38,7 +38,7 @@ def doubts(
     return [*_of_the_table(mapped, columns, options, file), *_of_the_encoder(mapped, columns, options, file, encoder or EncoderConfig())]
 
 
-VERSION = 3
+VERSION = 4
 """Of what is looked for in a table; a new number looks again."""
 
 
@@ -86,6 +86,10 @@ def leaks(table: pa.Table, kind: TaskKind, columns: Mapping[str, Any], file: str
         else:
             remedy = message("Leave it out, unless it is known before the label is.")
         problems.append(Problem(severity, code, leak.why(label[0]), remedy, file, column=leak.column))
+    alone = {problem.column for problem in problems}
+    for pair in find_pair_leaks(table, label[0], [c for c in inputs_of(kind, given) if c not in alone]):
+        remedy = message("Leave one of them out, unless both are known before the label is.")
+        problems.append(Problem(Severity.WARNING, "leak_pair", pair.why(label[0]), remedy, file, column=", ".join(pair.columns)))
     return problems
 
 

@@ -4,19 +4,23 @@
 """
 
 import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 
-from mtl_core.base.messages import Message
+from mtl_core.base.messages import Message, listed, message
+from mtl_core.config.tables import map_fields
 from mtl_core.data.leaks import find_leaks
 from mtl_core.data.mapping import suggest
-from mtl_core.data.places import LINE
+from mtl_core.data.places import of_file
+from mtl_core.data.problems import DataError, Problem, Severity, has_errors
 from mtl_core.data.profile import Column, Columns
 from mtl_core.data.split import SplitConfig
+from mtl_core.data.store import divide
 from mtl_core.data.transactions import TransactionConfig
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import TaskKind
@@ -64,7 +68,7 @@ def suggestions(table: pa.Table, kinds: Mapping[str, TaskKind] = KINDS, most: in
     table: as read, all rows: distinct values are counted in all of them, the rest is seen from 2,000. kinds: those that are wanted, such
     as `{"search": KINDS["search"]}` for the best columns of one kind.
     """
-    if not table.num_rows or not [c for c in table.column_names if not c.startswith(LINE)]:
+    if not table.num_rows or not of_file(table.column_names):
         return []
     columns = Columns(table)
     found = [(proposal, kind) for kind in kinds.values() for proposal in kind.suits(columns) if _complete(proposal, kind)]
@@ -80,7 +84,63 @@ def suggestions(table: pa.Table, kinds: Mapping[str, TaskKind] = KINDS, most: in
                 result.append(Suggestion(kind.name, proposal.score, proposal.why, mapped, _split(columns, proposal, kind, mapped), log))
         if len(result) == most:
             break
-    return result
+    return _usable_first(result, table)
+
+
+CHECKED = 20_000
+"""Rows from the top of a table in which a suggestion is tried."""
+
+
+def _usable_first(found: list[Suggestion], table: pa.Table) -> list[Suggestion]:
+    """A suggestion whose own check would refuse the table stands behind the first whose check does not; where all do, as they were. One
+    that a division by time alone spoils (of times that cannot be read, or with one class before all others) is divided otherwise."""
+    for one in found:
+        tried = [one]
+        if one.split.by == "time" and not one.transactions:
+            label = one.columns.get("label", [])
+            tried.append(replace(one, split=SplitConfig(by="stratified", column=label[0]) if len(label) == 1 else SplitConfig()))
+        if fit := next((way for way in tried if not _refused(way, table)), None):
+            return [fit, *(other for other in found if other is not one)]
+    return found
+
+
+def _refused(one: Suggestion, table: pa.Table) -> bool:
+    """Whether it ends in an error. A log is made into rows only when it is chosen: that takes long."""
+    if one.transactions:
+        return False
+    kind, some = KINDS[one.kind], table.slice(0, CHECKED)
+    try:
+        rows, parts, problems = divide(some, one.split, None, "")
+        return has_errors(problems) or has_errors(map_fields(kind, rows, parts, one.columns, kind.Options(), "").problems)
+    except DataError:
+        return True
+
+
+def nested(table: pa.Table, severity: Severity = Severity.WARNING) -> list[Problem]:
+    """Why a table suits no kind, where its cells hold objects that nobody has spread over columns; what to do about it."""
+    within = [name for name in of_file(table.column_names) if _objects(table[name])]
+    if not within:
+        return []
+    why = message(
+        "Cells of {columns} hold objects with values of their own, which no task kind reads: the table suits no kind.",
+        columns=listed(f"“{name}”" for name in within),
+    )
+    remedy = message("Flatten them, a column for each value, for example with pandas.json_normalize, and read the table again.")
+    return [Problem(severity, "nested", why, remedy)]
+
+
+def _objects(column: pa.ChunkedArray) -> bool:
+    """Structs, or JSON objects as texts, in most of its cells; or lists of them."""
+    some = column.slice(0, 200).combine_chunks()
+    while pa.types.is_list(some.type) or pa.types.is_large_list(some.type):
+        some = some.flatten()
+    if not pa.types.is_string(some.type):
+        return pa.types.is_struct(some.type) or pa.types.is_map(some.type)
+    texts = [v for v in some.to_pylist() if v]
+    return len(texts) > 0 and sum(_OBJECT.match(v) is not None for v in texts) > 0.8 * len(texts)
+
+
+_OBJECT = re.compile(r"\s*\{.*[:}]", re.DOTALL)
 
 
 def columns_for(table: pa.Table, kind: TaskKind) -> dict[str, list[str]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mtl_core.data.places import of_file
 from mtl_core.data.values import as_text
 
 
@@ -22,7 +23,7 @@ class TableChanges:
 
 def table_changes(before: pa.Table, after: pa.Table, labels: Collection[str] = ()) -> TableChanges:
     """before, after: as read; labels: columns whose values are compared, where both tables have them."""
-    old, new = ([c for c in table.column_names if not c.startswith("_")] for table in (before, after))
+    old, new = (of_file(table.column_names) for table in (before, after))
     found = {}
     for column in dict.fromkeys(c for c in labels if c in old and c in new):
         was, now = _distinct(before.column(column)), _distinct(after.column(column))

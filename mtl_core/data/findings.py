@@ -1,5 +1,7 @@
 """What readers of all formats share: limits, the collected faults of a file, and the checks of its header."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -7,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mtl_core.base.messages import Message, message
-from mtl_core.data.places import LINE
+from mtl_core.data.places import of_file
 from mtl_core.data.problems import DataError, Problem, Severity
 
 ROWS = 1 << 15
@@ -163,7 +165,7 @@ def check_names(names: list[str], findings: FileProblems, limits: Limits, line: 
         if column and column in first:
             why = message("Columns {first} and {second} have the same name.", first=first[column] + 1, second=i + 1)
             findings.add("duplicate_column", why, message("Give each column a unique name."), line, column)
-        elif column == LINE:
+        elif column and not of_file([column]):
             findings.add(
                 "reserved_column",
                 message("This name is reserved."),
@@ -176,13 +178,50 @@ def check_names(names: list[str], findings: FileProblems, limits: Limits, line: 
 
 
 def check_header(table: pa.Table, findings: FileProblems) -> None:
-    """A name that is a value of its own column, in two rows at least, beside names that are values as well, or look like them: the file may
-    have no header, and its first row was taken for it. One alone says nothing: a column *spam* may hold spam and ham."""
-    names = [name for name in table.column_names if name and name != LINE]
+    """Names that are values, so that the file may have no header, and its first row was taken for it.
+
+    A name that comes again in its own column, in two rows at least, beside names that do so as well, or look like values; one alone says
+    nothing: a column *spam* may hold spam and ham. Or names that all look like what is below them: a sentence above texts, a date above
+    dates, a fraction above numbers.
+    """
+    names = [name for name in of_file(table.column_names) if name]
     again = [n for n in names if pa.types.is_string(table[n].type) and (pc.sum(pc.equal(table[n], n)).as_py() or 0) >= 2]
     if again and (len(again) >= 2 or any(len(n.split()) >= 4 or n.replace(".", "").isdecimal() for n in names)):
         why = message(
             "The file seems to have no header: the first row was taken for it, but “{name}” is a value of the column, too.", name=again[0]
         )
-        remedy = message("Put the names of the columns above the first row, if it is a row like the others; it is lost otherwise.")
-        findings.add("no_header", why, remedy, None, again[0], Severity.WARNING)
+        findings.add("no_header", why, NO_HEADER, None, again[0], Severity.WARNING)
+    elif like := _like_values(table, names):
+        why = message(
+            "The file seems to have no header: the first row was taken for it, but “{name}” looks like the values of the column.", name=like
+        )
+        findings.add("no_header", why, NO_HEADER, None, like, Severity.WARNING)
+
+
+NO_HEADER = message("Put the names of the columns above the first row, if it is a row like the others; it is lost otherwise.")
+_NUMBER, _DATE = re.compile(r"-?\d+([.,]\d+)?"), re.compile(r"(\d{4}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2})[-/.]\d{1,4}([ T].*)?")
+
+
+def _like_values(table: pa.Table, names: Sequence[str]) -> str | None:
+    """A name that shows that the first row is a row; None where a name is none: a word above numbers, dates or texts of many words."""
+    found, whole = list[str](), list[str]()
+    for name in names:
+        if not pa.types.is_string(table[name].type):
+            return None
+        values = [v.strip() for v in table[name].slice(0, 200).to_pylist() if v and v.strip()]
+        for form in (_DATE, _NUMBER):
+            if values and sum(form.fullmatch(v) is not None for v in values) >= 0.95 * len(values):
+                if not form.fullmatch(name.strip()):
+                    return None
+                (whole if name.isdecimal() else found).append(name)
+                break
+        else:
+            words = sum(len(v.split()) for v in values) / max(len(values), 1)
+            if words >= 4 and len(name.split()) < 4:
+                return None
+            if words >= 4 and not name.rstrip().endswith(("?", ":", "？", "：")):  # or it is a question, with the answers below
+                found.append(name)
+    numbers = [float(name) for name in whole]
+    if not found and len(whole) == len(names) > 2 and sorted(numbers) != numbers:  # years and places stand in their order
+        return whole[0]
+    return found[0] if found else None

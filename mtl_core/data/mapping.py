@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from mtl_core.base.messages import N_, Message, message
 from mtl_core.data.numbers import MISSING, Numbers, currencies
-from mtl_core.data.places import LINE, place
+from mtl_core.data.places import LINE, of_file, place
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.data.values import Column, as_class, as_grades, as_lists, as_number, as_numbers, as_text, codes_of, flags, is_text
 
@@ -64,7 +64,7 @@ def suggest(columns_sample: pa.Table, fields: Sequence[FieldLike]) -> dict[str, 
     columns_sample: the first rows of the table (1,000 are plenty).
     """
     fields = [field for field in fields if field.suggested]
-    facts = {name: _facts(columns_sample.column(name)) for name in columns_sample.column_names if not name.startswith("_")}
+    facts = {name: _facts(columns_sample.column(name)) for name in of_file(columns_sample.column_names)}
     found: dict[str, list[str]] = {}
     used: set[str] = set()
 
@@ -167,7 +167,7 @@ def map_columns(
     problems: list[Problem] = []
     decimals: dict[str, list[str]] = {}
     columns: dict[str, pa.ChunkedArray | pa.Array] = {}
-    known = [c for c in table.column_names if not c.startswith("_")]
+    known = of_file(table.column_names)
     wanted = {field: [c] if isinstance(c, str) else list(c) for field, c in mapping.items() if c}
     names = [f.name for f in fields]
     for name in wanted.keys() - set(names):

@@ -1,5 +1,6 @@
 """Where a row comes from: the line in its file, and which file, where train, validation and test are files of one table."""
 
+from collections.abc import Iterable
 from typing import TypeVar
 
 import numpy as np
@@ -10,6 +11,15 @@ PARTS = (N_("train"), N_("validation"), N_("test"))
 
 LINE = "_line"
 """Column with the line in the source file at which a row begins, counted from 1 (Parquet: the row); see `in_file`."""
+
+SPLIT = "_split"
+"""Column of a stored table with the part of each row."""
+
+
+def of_file(names: Iterable[str]) -> list[str]:
+    """The columns that the file of a table has: without those that the program adds."""
+    return [name for name in names if name not in (LINE, SPLIT)]
+
 
 _FILE = 1 << 40  # more lines than a file has
 

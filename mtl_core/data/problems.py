@@ -92,11 +92,12 @@ class DataError(Exception):
 
 
 class InputError(ValueError):
-    """Rows that cannot be predicted on. `message` says which field of which row, what came and what is wanted."""
+    """Rows that cannot be predicted on. `message` says which field, what came and what is wanted; row: which of the rows given, from 1,
+    None where it is about none; as a string it says both."""
 
-    def __init__(self, text: Message):
-        self.message = text
-        super().__init__(str(text))
+    def __init__(self, text: Message, row: int | None = None):
+        self.message, self.row = text, row
+        super().__init__(str(text if row is None else message("Row {row}: {said}", row=row, said=text)))
 
 
 def one_line(problem: Problem) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mtl_core.data.places import of_file
 from mtl_core.data.split import Part, part_called
 from mtl_core.data.values import TRUTHS, YES, as_number, as_text, as_time, codes_of
 
@@ -109,7 +110,7 @@ class Columns:
         self.table = table
         self.rows = table.num_rows
         self._at = np.unique(np.linspace(0, max(self.rows - 1, 0), min(self.rows, SAMPLE)).astype(np.int64))
-        self.all = [self._column(name) for name in table.column_names if not name.startswith("_line")]
+        self.all = [self._column(name) for name in of_file(table.column_names)]
         self._of = {c.name: c for c in self.all}
         self._codes: dict[str, np.ndarray] = {}
 

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mtl_core.base.messages import N_, Message, message
-from mtl_core.data.places import LINE, PARTS, place
+from mtl_core.data.places import LINE, PARTS, of_file, place
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.data.times import Dates
 from mtl_core.data.values import as_times, seen_codes
@@ -160,7 +160,7 @@ def _line(table: pa.Table, row: int) -> int:
 
 
 def _missing(column: str, table: pa.Table, file: str | None) -> Problem:
-    names = [c for c in table.column_names if not c.startswith("_")]
+    names = of_file(table.column_names)
     near = get_close_matches(column, names, n=1)
     why = message("The column to split by is not in the table.")
     remedy = (

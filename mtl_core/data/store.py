@@ -16,14 +16,13 @@ import pyarrow.parquet as pq
 from mtl_core.base.files import sync, write_atomically
 from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace, new_id
-from mtl_core.data.places import LINE, PARTS
+from mtl_core.data.places import LINE, PARTS, SPLIT
 from mtl_core.data.problems import DataError, Problem, Severity, has_errors
 from mtl_core.data.read import Table, file_digest, read_files
 from mtl_core.data.split import SplitConfig, split_rows
 from mtl_core.data.times import Dates
 from mtl_core.data.transactions import TransactionConfig, to_recommendations
 
-SPLIT = "_split"
 VERSION = 3  # of what is stored; a new number reads the sources again
 _GROUP_ROWS = 1 << 16
 _PARTS = np.array(["", *PARTS])

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
 from mtl_core.base.messages import N_, Message, message
+from mtl_core.data.places import of_file
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.data.split import SplitConfig, split_rows
 from mtl_core.data.times import Dates
@@ -208,7 +209,7 @@ class _Log:
 
 def _missing_columns(table: pa.Table, options: TransactionConfig, file: str | None) -> list[Problem]:
     problems = []
-    names = [c for c in table.column_names if not c.startswith("_")]
+    names = of_file(table.column_names)
     for role in ("user", "item", "text", "time", "quantity", "rating"):
         column = getattr(options, role)
         if column is not None and column not in names:

@@ -160,9 +160,8 @@ class Predictor:
             for name in row:
                 if name not in fields and name not in ignored:
                     wanted = ", ".join(_called(f, columns[f]) for f in fields)
-                    raise InputError(
-                        message("Row {row} has an unknown field “{field}”. Expected: {wanted}.", row=i, field=_shown(name), wanted=wanted)
-                    )
+                    said = message("“{field}” is no field of this task. Expected: {wanted}.", field=_shown(name), wanted=wanted)
+                    raise InputError(said, i)
         arrays = {}
         for name, field in fields.items():
             known = dict(zip(columns[name], decimals.get(name, [""] * len(columns[name])), strict=True))
@@ -192,13 +191,8 @@ def _value(value: Any, field: Field, columns: Mapping[str, str], row: int) -> An
         values = value if isinstance(value, (list, tuple)) else [value]
         if len(values) != len(decimals):
             raise InputError(
-                message(
-                    "Row {row}, field “{field}”: expected {width} values, found {found}.",
-                    row=row,
-                    field=field.name,
-                    found=len(values),
-                    width=len(decimals),
-                )
+                message("“{field}”: expected {width} values, found {found}.", field=field.name, found=len(values), width=len(decimals)),
+                row,
             )
         return [_single(*one[:2], row, one[2]) for one in zip(values, of_column, decimals, strict=True)]
     if knowledge and (
@@ -209,7 +203,7 @@ def _value(value: Any, field: Field, columns: Mapping[str, str], row: int) -> An
         value = " ".join(said for v in value if (said := _single(v, field, row)))
     single = _single(value, field, row, decimals[0])
     if field.type == "text" and field.required and (single is None or is_blank(pa.array([single]))[0]):
-        raise InputError(message("Row {row}: the field “{field}” is empty. Fill it in.", row=row, field=field.name))
+        raise InputError(message("“{field}” is empty. Fill it in.", field=field.name), row)
     return single
 
 
@@ -227,7 +221,7 @@ def _texts(value: Any, field: Field, row: int) -> list[str]:
             found = things(list(value))
     except (TypeError, ValueError) as error:
         raise InputError(
-            message("Row {row}, field “{field}”: expected a list of texts, found {found}.", row=row, field=field.name, found=_shown(value))
+            message("“{field}”: expected a list of texts, found {found}.", field=field.name, found=_shown(value)), row
         ) from error
     return [_encoded(one, field, row) for one in found]
 
@@ -236,9 +230,7 @@ def _single(value: Any, field: Field, row: int, decimal: str = "") -> Any:
     if value is None or value == "" or (isinstance(value, float) and value != value):
         return None
     if field.type != "number" and isinstance(value, (dict, list, tuple)):
-        raise InputError(
-            message("Row {row}, field “{field}”: expected a text, found {found}.", row=row, field=field.name, found=_shown(value))
-        )
+        raise InputError(message("“{field}”: expected a text, found {found}.", field=field.name, found=_shown(value)), row)
     if field.type != "number":  # spelled as a JSON file has it
         text = _encoded(json.dumps(value) if isinstance(value, bool) else str(value), field, row)
         return as_class(pa.array([text]))[0].as_py() if field.type == "category" else text
@@ -246,23 +238,19 @@ def _single(value: Any, field: Field, row: int, decimal: str = "") -> Any:
     with suppress(OverflowError, TypeError, ValueError):  # too large, or nothing that Arrow knows
         found = as_numbers(pa.array([float(value) if isinstance(value, int) else value]), decimal)
     if found is None or found.wrong.any():
-        raise InputError(
-            message("Row {row}, field “{field}”: expected a number, found “{found}”.", row=row, field=field.name, found=_shown(value))
-        )
+        raise InputError(message("“{field}”: expected a number, found “{found}”.", field=field.name, found=_shown(value)), row)
     if found.ambiguous.any():
         raise InputError(
             message(
-                "Row {row}, field “{field}”: “{found}” is ambiguous. Write it without thousands separators and with a decimal point.",
-                row=row,
+                "“{field}”: “{found}” is ambiguous. Write it without thousands separators and with a decimal point.",
                 field=field.name,
                 found=value,
-            )
+            ),
+            row,
         )
     number: float | None = found.values[0].as_py()
     if number is not None and abs(number) > _LARGEST:
-        raise InputError(
-            message("Row {row}, field “{field}”: {found} is too large a number.", row=row, field=field.name, found=_shown(value))
-        )
+        raise InputError(message("“{field}”: {found} is too large a number.", field=field.name, found=_shown(value)), row)
     return number
 
 
@@ -271,9 +259,7 @@ def _encoded(text: str, field: Field, row: int) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise InputError(
-            message("Row {row}, field “{field}”: “{found}” holds half a character.", row=row, field=field.name, found=_shown(text))
-        ) from error
+        raise InputError(message("“{field}”: “{found}” holds half a character.", field=field.name, found=_shown(text)), row) from error
     return text
 
 

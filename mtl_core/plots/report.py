@@ -85,10 +85,11 @@ def shares(values: Mapping[str, float], title: str = "") -> go.Figure:
         orientation="h",
         marker={"color": COLORS[0]},
         text=[f"{value:.1%}" for _name, value in ordered],
-        textposition="auto",
+        textposition="outside",  # on a bar it would be read on the bar's colour
+        cliponaxis=False,
         hovertemplate="%{y}: %{x:.4f}<extra></extra>",
     )
-    figure.update_xaxes(range=[0, 1], tickformat=".0%")
+    figure.update_xaxes(range=[0, 1.1], tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%")
     figure.update_yaxes(type="category")
     return figure.update_layout(height=90 + 34 * len(ordered), showlegend=False, hovermode="closest")
 

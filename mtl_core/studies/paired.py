@@ -65,12 +65,14 @@ class Pair:
 
 @dataclass(frozen=True)
 class Change:
-    """pair, and what was found. found: None where nothing is known, or not yet. p: by Holm's procedure over the tasks."""
+    """pair, and what was found. found: None where nothing is known, or not yet. p: by Holm's procedure over the tasks, of which there
+    are `n_tasks`."""
 
     pair: Pair
     found: Difference | None
     p: float = math.nan
     why: Message | None = None
+    n_tasks: int = 1
 
     @property
     def verdict(self) -> Verdict:
@@ -79,6 +81,13 @@ class Change:
         if self.p > 1 - CONFIDENCE or self.found.value == 0:
             return Verdict.NOT_SIGNIFICANT
         return Verdict.BETTER if (self.found.value > 0) == higher_is_better(self.pair.kind.primary) else Verdict.WORSE
+
+    @property
+    def alone(self) -> bool:
+        """Whether the difference would be significant if the task were the only one: its interval is without 0, and yet no verdict."""
+        if self.found is None or self.found.alike or self.n_tasks < 2 or self.verdict is not Verdict.NOT_SIGNIFICANT:
+            return False
+        return not self.found.low <= 0 <= self.found.high
 
     @property
     def words(self) -> Message:
@@ -93,6 +102,8 @@ class Change:
             return message("better")
         if self.verdict is Verdict.WORSE:
             return message("worse")
+        if self.alone:
+            return message("significant alone, not after Holm's correction ({n} tasks)", n=self.n_tasks)
         if self.found.n_units < self.found.n_rows:
             return message("no significant difference on {n:,} groups", n=self.found.n_units)
         return message(
@@ -142,12 +153,12 @@ def changes(pairs: Sequence[Pair], workspace: Workspace, compute: bool = True) -
                 measured.append((None, message("its predictions cannot be read: {error}", error=error)))
                 continue
         measured.append((found, None))
-    adjusted = [math.nan] * len(pairs)
+    adjusted, sizes = [math.nan] * len(pairs), [1] * len(pairs)
     for other in {id(pair.other) for pair in pairs}:
         family = [i for i, pair in enumerate(pairs) if id(pair.other) == other and (d := measured[i][0]) is not None and d.known]
         for i, p in zip(family, holm([d.p for i in family if (d := measured[i][0]) is not None]), strict=True):
-            adjusted[i] = p
-    return [Change(pair, found, p, why) for pair, (found, why), p in zip(pairs, measured, adjusted, strict=True)]
+            adjusted[i], sizes[i] = p, len(family)
+    return [Change(pair, found, p, why, n) for pair, (found, why), p, n in zip(pairs, measured, adjusted, sizes, strict=True)]
 
 
 _POOL = ThreadPoolExecutor(1, "mtl-compare")

@@ -35,6 +35,18 @@ def bought(found: Sequence[Change], split: str) -> Message:
 
 
 def _said(found: Sequence[Change]) -> Message:
+    said, alone = _verdicts(found), [change for change in found if change.alone]
+    if not alone:
+        return said
+    return message(
+        "{said} Significant alone, but not after Holm's correction ({n} tasks): {tasks}.",
+        said=said,
+        n=alone[0].n_tasks,
+        tasks=listed([change.pair.task for change in alone]),
+    )
+
+
+def _verdicts(found: Sequence[Change]) -> Message:
     known = [change for change in found if change.found is not None and change.found.known]
     if not known:
         return message("it cannot be said whether anything changed.")

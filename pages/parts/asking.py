@@ -1,6 +1,6 @@
 """One question to a trained model: filled in by hand, or by a row of the task's own table; the answer with its question."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ def show(run: Run, task: str, predictor: "Predictor", place: str, _: Translate) 
     if st.session_state.get("asking") != place:  # a link is about the task that it opened on
         first, st.session_state.asking = "asking" not in st.session_state, place
         if first and not in_vain("run", "task"):  # a row of another table is not what the link was about
+            state.clear()
             question.follow_link(run, task, predictor, place, state)
     question.carry(run, predictor, task, place)
     if examples.has_examples(run, task):
@@ -83,8 +84,7 @@ def _ask(task: str, predictor: "Predictor", values: dict[str, Any], names: Mappi
 
 
 def _answer(run: Run, predictor: "Predictor", task: str, place: str, state: dict[str, Any], _: Translate) -> None:
-    asked = [cell for v in state["question"].values() for cell in (v if isinstance(v, list) else [v]) if cell not in (None, "")]
-    said = " · ".join(map(str, asked))
+    said = " · ".join(_cells(state["question"], predictor.columns(task)))
     st.caption(_("Asked: {question}").format(question=plain(_short(said))))
     if found := state.get("example"):
         if (why := state.get("wanted", "any")) != "any":
@@ -96,6 +96,17 @@ def _answer(run: Run, predictor: "Predictor", task: str, place: str, state: dict
         text = _("“{field}” is cut: the model reads {kept} of {total} tokens, up to “… {end}”.")
         st.info(text.format(field=plain(field), kept=kept, total=total, end=plain(end)), icon=":material/content_cut:")
     forms.answer(predictor.kinds[task], state["answer"], place, _)
+
+
+def _cells(question: Mapping[str, Any], columns: Mapping[str, Sequence[str]]) -> list[str]:
+    """What was filled in; of several columns each with its name: 35 alone says nothing."""
+    found: list[str] = []
+    for field, value in question.items():
+        several = isinstance(value, list) and len(columns.get(field, ())) == len(value) > 1
+        for i, cell in enumerate(value if isinstance(value, list) else [value]):
+            if cell not in (None, ""):
+                found.append(f"{columns[field][i]} {cell}" if several else str(cell))
+    return found
 
 
 def _drawn_as(wanted: examples.Wanted, kind: TaskKind, _: Translate) -> None:

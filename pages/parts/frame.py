@@ -15,6 +15,7 @@ from mtl_core.base.language import LANGUAGES, choose, translator
 from mtl_core.base.messages import N_, Translate
 from mtl_core.base.room import RoomError, try_out
 from mtl_core.base.workspace import Workspace
+from pages.parts import address
 from pages.parts.text import plain
 
 PAGES = {
@@ -60,6 +61,10 @@ def begin(name: str, heading: str | None = None) -> Translate:
         st.rerun()
     if st.session_state.get("page") != name:
         _enter(name)
+        st.session_state.pop("undo", None)  # what was deleted on another page stays in the trash
+    elif address.went_back():
+        _enter(name)
+        st.session_state.pop("asking", None)  # the page Predict follows its link again
     _ = translator(language())
     title, _icon = PAGES[name]
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -80,12 +85,13 @@ def begin(name: str, heading: str | None = None) -> Translate:
 
 
 def _enter(name: str) -> None:
-    """Another page: only what its URL says holds, and the language. The browser forgets its widgets, so each is given its value anew."""
+    """Another page, or another moment of this one: only what its URL says holds, and the language. The browser forgets the widgets of
+    another page, so each is given its value anew."""
     for key in st.session_state.pop("linked", set()) | set(st.query_params):  # of `url.keep`
         st.session_state.pop(key, None)
         st.session_state.pop(f"missing.{key}", None)
     st.session_state.recalls = not set(st.query_params) - {"lang"}  # by the navigation, not by a link that says what to show
-    st.session_state.pop("undo", None)  # what was deleted on another page stays in the trash
+    st.session_state.pop("written", None)
     st.session_state.lang = language()
     st.session_state.page = name
 
@@ -100,8 +106,7 @@ def _choose_language(_: Translate) -> None:
         label_visibility="collapsed",
         width=170,
     )
-    if st.query_params.get("lang") != st.session_state.lang:
-        st.query_params["lang"] = st.session_state.lang
+    address.write("lang", [st.session_state.lang])
 
 
 def language() -> str:

@@ -1,22 +1,21 @@
 """The table of runs: as a whole on the page Runs, the newest ones at Home. Read from the status files alone, never from journals."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
 
-from mtl_core.base.messages import Translate
+from mtl_core.base.messages import N_, Translate, plural
 from mtl_core.jobs import jobs
-from mtl_core.tasks import KINDS
 from mtl_core.tracking import keeping
 from mtl_core.tracking.runs import Run
-from pages.parts import cells, run_actions, states, undo
+from pages.parts import cells, run_actions, run_rows, states, undo
 from pages.parts.frame import language, page, workspace
+from pages.parts.text import plain
 from pages.parts.url import keep
 
-MOST_TASKS = 8
-"""Columns of main metrics: of the tasks that most of the runs shown have."""
+MOST_TASKS, MOST_AT_HOME = 8, 5
+"""Columns of main metrics: of the tasks that most of the runs shown have. Five are what a screen of 1440 has room for."""
 
 
 def show(found: Sequence[Run], _: Translate) -> None:
@@ -42,9 +41,9 @@ def table(found: Sequence[Run], key: str, _: Translate, choosing: bool = True) -
     for one in found:
         for task in one.kinds:
             tasks[task] = tasks.get(task, 0) + 1
-    columns = sorted(tasks, key=lambda task: -tasks[task])[:MOST_TASKS]
-    labels = {task: _label(task, found, _) for task in columns}
-    rows = [_row(one, labels, one.id == pinned, waiting.get(one.id, 0), _) for one in found]
+    columns = sorted(tasks, key=lambda task: -tasks[task])[: MOST_TASKS if choosing else MOST_AT_HOME]
+    labels = {task: run_rows.label(task, found, _) for task in columns}
+    rows = [run_rows.row(one, labels, one.id == pinned, waiting.get(one.id, 0), _) for one in found]
     name = _("Name")
     button = st.column_config.ButtonColumn(
         width=160,
@@ -56,9 +55,15 @@ def table(found: Sequence[Run], key: str, _: Translate, choosing: bool = True) -
         args=([r.id for r in found], f"{key}_open"),
     )
     config: dict[str, Any] = {name: button, _("Date"): st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm")}
-    config |= dict.fromkeys(labels.values(), st.column_config.NumberColumn(format="%.3f"))
+    config |= {label: st.column_config.NumberColumn(format="%.3f", width=145, help=plain(label)) for label in labels.values()}
+    config[_("Loss weights")] = st.column_config.TextColumn(width=180)
     if not choosing or not any(row[_("Note")] for row in rows):  # an empty column only takes room from the others
         rows = [{name: cell for name, cell in row.items() if name != _("Note")} for row in rows]
+    if not choosing:  # the page Runs has them
+        rows = [{name: cell for name, cell in row.items() if name != _("ID")} for row in rows]
+    measured = _("Main metrics are those of the best step, on validation rows.")
+    if left := len(tasks) - len(columns):
+        measured += " " + _(plural(left, N_("Without a column: 1 more task."), N_("Without a column: {n} more tasks."))).format(n=left)
     common: dict[str, Any] = {
         "column_config": config,
         "alt": _("Runs: state, weights, main metrics, date"),
@@ -75,10 +80,10 @@ def table(found: Sequence[Run], key: str, _: Translate, choosing: bool = True) -
         if ticked != st.session_state.chosen:
             st.session_state.chosen = ticked
             keep("chosen", [], ids)
-        st.caption(f"{_('A click on a name opens the run.')} {_('Main metrics are those of the best step, on validation rows.')}")
+        st.caption(f"{_('A click on a name opens the run.')} {measured}")
     else:
         cells.table(rows, key=key, **common)
-        st.caption(_("Main metrics are those of the best step, on validation rows."))
+        st.caption(measured)
     if target := st.session_state.pop("run_opened", None):
         st.switch_page(page("train"), query_params={"run": target, "lang": language()})
     return [one for one in found if one.id in st.session_state.chosen] if choosing else []
@@ -86,43 +91,6 @@ def table(found: Sequence[Run], key: str, _: Translate, choosing: bool = True) -
 
 def _clicked(ids: list[str], key: str) -> None:
     st.session_state.run_opened = ids[st.session_state[key]["row"]]
-
-
-def _row(one: Run, labels: Mapping[str, str], pinned: bool, place: int, _: Translate) -> dict[str, Any]:
-    state = states.word(one.state, _)
-    if one.state == "queued" and place:
-        state = _("Queued, {n} ahead").format(n=place)
-    elif one.state in ("running", "paused", "interrupted", "stopped") and one.status.get("n_steps"):
-        state += f" · {one.status.get('step', 0)}/{one.status['n_steps']}"
-    if pinned:
-        state += " · " + _("in use")
-    row: dict[str, Any] = {_("Name"): one.name, _("State"): state, _("Date"): one.created.astimezone().replace(tzinfo=None)}
-    row[_("Loss weights")] = _weights(one.loss_weights, _)  # before the tasks, of which there may be many
-    best, kinds = one.best_so_far, one.kinds
-    for task, label in labels.items():
-        kind = KINDS.get(kinds.get(task, ""))
-        row[label] = best.get(task, {}).get(kind.primary) if kind else None
-    return row | {_("Note"): one.noted.get("note", ""), _("ID"): one.id}
-
-
-def _weights(of: Mapping[str, float], _: Translate) -> str:
-    """Those that differ from what most tasks have, then that."""
-    if not of:
-        return ""
-    usual = Counter(of.values()).most_common(1)[0][0]
-    others = [f"{task} {weight:g}" for task, weight in of.items() if weight != usual]
-    if not others:
-        return _("all {weight}").format(weight=f"{usual:g}")
-    return (
-        _("{tasks}, others {weight}").format(tasks=", ".join(others), weight=f"{usual:g}") if len(others) < len(of) else ", ".join(others)
-    )
-
-
-def _label(task: str, found: Sequence[Run], _: Translate) -> str:
-    """A column of a task's main metric, or of its main metrics, where the runs have different kinds of it."""
-    kinds = {kind.name: kind for one in found if (kind := KINDS.get(one.kinds.get(task, "")))}.values()
-    measured = dict.fromkeys(_(info.label) for kind in kinds for info in kind.metrics if info.name == kind.primary)
-    return f"{task} · {', '.join(measured)}"
 
 
 def _filtered(found: Sequence[Run], _: Translate) -> list[Run]:

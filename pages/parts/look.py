@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 import streamlit as st
 
 from mtl_core.base.messages import Message, Translate
-from mtl_core.config.suggestions import Suggestion, called_like, suggestions
+from mtl_core.config.suggestions import Suggestion, called_like, nested, suggestions
 from mtl_core.data.excel_rows import sheet_names
+from mtl_core.data.places import of_file
 from mtl_core.data.problems import DataError, Problem
 from mtl_core.data.read import Table, read_table
 from mtl_core.tasks import KINDS
@@ -83,9 +84,11 @@ def _look(path: Path, name: str, changed: int, encoding: str | None, sheet: str 
     except DataError as error:
         return Looked(error.problems, sheets=sheets)
     head = table.table.take(pa.array(range(min(SAMPLE, table.table.num_rows))))  # a slice would keep the whole table in memory
-    columns = tuple(c for c in head.column_names if not c.startswith("_"))
-    found = [_proposal(suggestion) for suggestion in suggestions(table.table, most=2)] or [propose(head, next(iter(KINDS)))]
-    return Looked(table.problems, table.table.num_rows, columns, table.encoding, sheets, head, found)
+    columns = tuple(of_file(head.column_names))
+    found = [_proposal(suggestion) for suggestion in suggestions(table.table, most=2)]
+    problems = table.problems if found else [*table.problems, *nested(table.table)]
+    found = found or [propose(head, next(iter(KINDS)))]
+    return Looked(problems, table.table.num_rows, columns, table.encoding, sheets, head, found)
 
 
 def propose(head: pa.Table, kind: str) -> Proposal:
@@ -125,4 +128,4 @@ def _shortened(rows: pa.Table) -> pa.Table:
         if pa.types.is_string(column.type):
             cut = pc.utf8_slice_codeunits(column, 0, 300)
             rows = rows.set_column(i, rows.column_names[i], pc.fill_null(cut, ""))
-    return rows.drop_columns([n for n in rows.column_names if n.startswith("_")])
+    return rows.select(of_file(rows.column_names))

@@ -11,7 +11,7 @@ from mtl_core.base.messages import Message, message
 from mtl_core.tasks.base import Field
 from mtl_core.tracking import examples
 from mtl_core.tracking.runs import Run, RunError
-from pages.parts import forms
+from pages.parts import address, forms
 from pages.parts.url import gone
 
 if TYPE_CHECKING:
@@ -95,7 +95,4 @@ def link(state: dict[str, Any]) -> None:
     elif "answer" in state and len(typed := json.dumps(state["filled"], ensure_ascii=False)) <= LONGEST_LINK:
         wanted["ask"] = typed
     for key in ("row", "ask"):
-        if key in wanted and st.query_params.get(key) != wanted[key]:
-            st.query_params[key] = wanted[key]
-        elif key not in wanted and key in st.query_params:
-            del st.query_params[key]
+        address.write(key, address.texts_of(wanted.get(key)))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import streamlit as st
@@ -10,24 +11,17 @@ from mtl_core.base.messages import N_, Translate
 from mtl_core.base.program import SAMPLE_SHOP
 from mtl_core.data.export import to_csv
 from mtl_core.data.mapping import suggest
+from mtl_core.data.places import of_file
 from mtl_core.data.problems import DataError
-from mtl_core.data.read import SUFFIXES, Table, read_table
-from mtl_core.data.upload import save_upload
 from mtl_core.tasks.base import Field
 from mtl_core.tracking.runs import Run, RunError
 from mtl_core.tracking.table_rows import MOST_DISTINCT, distinct
-from pages.parts import cells, problems
-from pages.parts.frame import workspace
+from pages.parts import cells, problems, rows_file
 from pages.parts.text import RELEVANCE
 from pages.parts.url import keep
 
 SOURCES = {"own": N_("The run's table"), "sample": N_("Sample catalogue"), "upload": N_("Upload a table")}
 SAMPLE = SAMPLE_SHOP / "catalogue.csv"
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _read(path: Path, name: str, written: int) -> Table:
-    return read_table(path, name=name)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -59,15 +53,17 @@ def choose(run: Run, task: str, field: Field, trained: Sequence[str], prefix: st
             st.caption(_("Distinct entries of the table, from its top: {n:,}. Upload a table to rank others.").format(n=len(own)))
         return own, _texts(own, trained)
     try:
-        path, name = (SAMPLE, SAMPLE.name) if source == "sample" else _uploaded(_)
+        path, name = (
+            (SAMPLE, SAMPLE.name) if source == "sample" else rows_file.uploaded(_("Table with one entry per row"), "catalogue_file", _)
+        )
         if path is None:
             return None
-        read = _read(path, name, path.stat().st_mtime_ns)
+        read = rows_file.read(path, name, path.stat().st_mtime_ns)
     except DataError as error:
         problems.show(error.problems, _)
         return None
     problems.show(read.problems, _)
-    table = read.table.drop_columns(["_line"])
+    table = read.table.select(of_file(read.table.column_names))
     key = f"{prefix}.{name}.columns"
     if key not in st.session_state:
         found = suggest(table.slice(0, 1000), (field,)).get(field.name)
@@ -88,23 +84,11 @@ def show(table: pa.Table, ranked: Sequence[tuple[int, float]], key: str, _: Tran
     result = table.take(order)
     result = result.add_column(0, rank, pa.array(range(1, len(order) + 1)))
     result = result.add_column(1, relevance, pa.array([float(value) for _index, value in ranked]))
-    bar = st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1, help=_(RELEVANCE))
-    cells.table(result, column_config={relevance: bar}, key=f"{key}.ranked", alt=_("Catalogue entries ranked by relevance"))
+    config: dict[str, Any] = {rank: st.column_config.NumberColumn(width="small")}
+    config[relevance] = st.column_config.ProgressColumn(format="%.3f", min_value=0, max_value=1, help=_(RELEVANCE), width="medium")
+    cells.table(result, column_config=config, key=f"{key}.ranked", alt=_("Catalogue entries ranked by relevance"))
     icon = ":material/download:"
     st.download_button(_("Download as CSV"), to_csv(result), "ranking.csv", "text/csv", icon=icon, key=f"{key}.download", on_click="ignore")
-
-
-def _uploaded(_: Translate) -> tuple[Path | None, str]:
-    file = st.file_uploader(
-        _("Table with one entry per row"), type=[suffix.lstrip(".") for suffix in (*SUFFIXES, ".gz", ".zip")], key="catalogue_file"
-    )
-    if file is None:
-        return None, ""
-    saved = st.session_state.setdefault("catalogue_saved", {})
-    if file.file_id not in saved:
-        saved.clear()
-        saved[file.file_id] = save_upload(file, file.name, workspace())
-    return saved[file.file_id], file.name
 
 
 def _free(name: str, table: pa.Table) -> str:

@@ -12,6 +12,7 @@ from mtl_core.base.settings import widgets
 from mtl_core.base.workspace import new_id
 from mtl_core.config import drafts
 from mtl_core.config.suggestions import called_like
+from mtl_core.data.places import of_file
 from mtl_core.tasks import KINDS
 from pages.parts import check, log, mapping, opening, settings, splitting
 from pages.parts.background import follow, ready, settle
@@ -49,7 +50,7 @@ def build(
 
 def _form(chosen: Chosen, head: pa.Table, start: Proposal, prefix: str, _: Translate) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """(data, task) as in an experiment; None while something is missing."""
-    names = [c for c in head.column_names if not c.startswith("_")]
+    names = of_file(head.column_names)
     st.selectbox(_("Task kind"), list(KINDS), key="kind", format_func=lambda k: _(KINDS[k].label))
     kind = KINDS[st.session_state.kind]
     if start.task["kind"] != kind.name:

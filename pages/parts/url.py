@@ -6,13 +6,14 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.base.language import translator
+from pages.parts import address
 from pages.parts.frame import language
 from pages.parts.text import plain
 
 
 def keep(key: str, default: Any = None, options: Collection[Any] | None = None, remember: bool = False) -> None:
-    """Called before the widget `key`: takes its value from the URL when the page opens, and writes it there, the default too, so that
-    a copied link shows the same tomorrow, when the default may be another.
+    """Called before the widget `key`: takes its value from the URL when the page opens, or the browser goes back, and writes it there,
+    the default too, so that a copied link shows the same tomorrow, when the default may be another.
 
     default: the value when neither the URL nor the person gave one; a list for widgets with several choices. It also says the
         type: a bool or an int in the URL is read as such. None, an empty text and an empty list stand in no URL.
@@ -46,12 +47,7 @@ def keep(key: str, default: Any = None, options: Collection[Any] | None = None, 
     _say_missing(key, value)
     if remember:
         st.session_state[memory] = value
-    texts = [] if value in (None, "") else [_write(v) for v in (value if many else [value])]
-    if texts != st.query_params.get_all(key):
-        if texts:
-            st.query_params[key] = texts
-        else:
-            del st.query_params[key]
+    address.write(key, address.texts_of(value))
 
 
 def gone(key: str) -> list[Any]:
@@ -91,7 +87,3 @@ def _read(text: str, default: Any) -> Any:
     if isinstance(default, bool):
         return {"0": False, "1": True}.get(text, text)
     return int(text) if isinstance(default, int) and text.isascii() and text.isdigit() else text
-
-
-def _write(value: Any) -> str:
-    return str(int(value)) if isinstance(value, bool) else str(value)

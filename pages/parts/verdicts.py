@@ -60,7 +60,7 @@ def metrics(found: Comparison, changed: Sequence[Change], groups: Sequence[Group
             table[_("p (Holm)")] = ["–" if change is None or change.p != change.p else _p(change.p) for change in of_group]
         table[verdict] = ["–" if change is None else change.words.text(_) for change in of_group]
         styles = COLORS["dark" if st.context.theme.type == "dark" else "light"]
-        widths |= {difference: st.column_config.TextColumn(width=190), verdict: st.column_config.TextColumn(width=250)}
+        widths |= {difference: st.column_config.TextColumn(width=190), verdict: st.column_config.TextColumn(width=320)}
         colors[difference] = colors[verdict] = [styles.get(change.verdict, "") if change else "" for change in of_group]
     styled = pd.DataFrame(table).style.apply(lambda column: colors[str(column.name)], subset=list(colors))
     alt = _("Main metric of each task, with differences to the baseline")

@@ -126,7 +126,7 @@ class TestUsing:
         assert trained.rank("search", {"query": "shoes"}, [{"title": t} for t in titles], k=3).equals(ranked)
 
     def test_rows_that_cannot_be_predicted_on(self, trained: mtl.Run) -> None:
-        with pytest.raises(mtl.InputError, match="unknown field “nothing”"):
+        with pytest.raises(mtl.InputError, match="“nothing” is no field of this task"):
             trained.predict("topic", [{"nothing": "x"}])
         for missing in ([None], [float("nan")], pd.Series(["a", None])):
             with pytest.raises(mtl.InputError, match="is empty"):

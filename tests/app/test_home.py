@@ -23,7 +23,7 @@ def test_recent_runs_lead_to_their_page(opened: Open, finished: Run) -> None:
     at = opened("home")
     assert not any("No run yet" in caption.value for caption in at.caption)
     recent = at.dataframe[0].value
-    assert recent["ID"].tolist() == [finished.id] and recent["Name"].tolist() == ["two tasks"]
+    assert recent["Name"].tolist() == ["two tasks"] and "ID" not in recent, "the page Runs has room for it"
     assert recent["State"].tolist() == ["Finished"]
     assert any(link.label == "All runs: 1" for link in at.page_link)
 
@@ -50,3 +50,13 @@ print(json.dumps(sorted({"torch", "transformers", "mlflow", "sklearn", "captum"}
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+def test_a_run_of_many_tasks_has_as_many_columns_as_a_screen_has_room_for(opened: Open, finished: Run) -> None:
+    status = finished.folder / "status.json"
+    kept = json.loads(status.read_text("utf-8"))
+    status.write_text(json.dumps(kept | {"kinds": {f"task {i}": "classification" for i in range(14)}}), encoding="utf-8")
+    at = opened("home")
+    columns = list(at.dataframe[0].value.columns)
+    assert len([name for name in columns if name.endswith("· Accuracy")]) == 5
+    assert any("Without a column: 9 more tasks." in caption.value for caption in at.caption)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
+import mtl_core as mtl
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import experiment_from_dict
 from mtl_core.jobs import jobs
@@ -122,7 +123,7 @@ def test_a_number_is_read_as_a_cell_of_the_table_is(opened: Open, model: Run) ->
     assert asked("3.5") == asked("3,5") == asked("€ 3,50") != asked("35")
     assert json.loads(at.query_params["ask"])["numbers"][0] == "35"
     assert asked("cheap") is None
-    assert [w.value.replace(chr(92), "") for w in at.warning] == ["Row 1, field “numbers (hour)”: expected a number, found “cheap”."]
+    assert [w.value.replace(chr(92), "") for w in at.warning] == ["“numbers (hour)”: expected a number, found “cheap”."]
 
 
 def test_an_empty_form_is_not_sent(opened: Open, model: Run) -> None:
@@ -222,7 +223,31 @@ def test_a_broken_catalogue_is_explained(opened: Open, model: Run) -> None:
     assert len(at.error) == 1
 
 
+def test_a_file_of_rows_is_answered_as_the_rows_are_one_by_one(opened: Open, model: Run, workspace: Workspace) -> None:
+    at = opened("predict", run=model.id, task="intent", view="rows")
+    messages = ["where is my parcel?", "=refund please", "I want, quickly, a refund"]
+    at.file_uploader[0].upload("mine.csv", pd.DataFrame({"message": messages, "class": "x"}).to_csv(index=False).encode())
+    no_exception(at.run())
+    found = at.dataframe[0].value
+    assert found["Line"].tolist() == [2, 3, 4] and found["message"].tolist() == messages and found["class"].tolist() == ["x"] * 3
+    assert found.iloc[:, 1].tolist() == mtl.load(model.id, workspace).predict("intent", messages)["class"].tolist()
+    assert at.get("download_button")
+
+
+def test_what_is_wrong_with_a_file_of_rows_is_said_by_its_line(opened: Open, model: Run) -> None:
+    at = opened("predict", run=model.id, task="search", view="rows")
+    at.file_uploader[0].upload("mine.csv", b"query,title\na,b\nc,d\ne,\n")
+    no_exception(at.run())
+    assert not at.dataframe and len(at.error) == 1
+    (table,) = at.table
+    assert "mine\\.csv, line 4" in str(table.value.iloc[0, 0]) and "product" in str(table.value.iloc[0, 1])
+    at = opened("predict", run=model.id, task="search", view="rows")
+    at.file_uploader[0].upload("mine.csv", b"text\na\n")
+    no_exception(at.run())
+    assert str(at.table[0].value.iloc[0, 1]).startswith("The file lacks columns that the task reads")
+
+
 def test_a_kind_that_ranks_nothing_has_no_ranking(opened: Open, model: Run) -> None:
     at = opened("predict", run=model.id, task="intent", view="rank")
-    assert [c.key for c in at.segmented_control if c.key == "view"] == []
+    assert len(at.segmented_control(key="view").options) == 2 and at.segmented_control(key="view").value == "one"
     assert any(b.label == "Predict" for b in at.button)

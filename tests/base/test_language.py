@@ -1,6 +1,7 @@
 """Which language is chosen, and that what is shown can be translated. That catalogues are complete is in tests/contracts/test_words.py."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,10 @@ def test_update_keeps_translations_and_drops_what_is_gone(tmp_path: Path, monkey
 
     assert language.update() == {"zh": ["New {n}"]}
     assert {e.id: e.string for e in language.read_catalogue("zh") if e.id} == {"Stay": "留", "New {n}": ""}
+
+
+def test_chinese_has_one_you_and_the_signs_of_its_own_writing() -> None:
+    """您, never 你; no sign of English writing behind a Chinese character."""
+    entries = [entry.string for entry in language.read_catalogue("zh") if entry.id]
+    assert [text for text in entries if "你" in text] == []
+    assert [text for text in entries if re.search(r"[一-鿿）”▼][:,;?!]", text)] == []

@@ -178,6 +178,44 @@ def test_a_copied_link_shows_the_same(wide: Page, browser: Browser, server: Serv
         fresh.close()
 
 
+def test_back_leads_to_what_was_shown_before(wide: Page, server: Server, trained: list[str]) -> None:
+    """One press a change, whatever else it changed in the URL; and forward again."""
+    open_page(wide, server, "predict", run=trained[1], task="intent")
+    drawn(wide)
+    wide.get_by_role("button", name="Random").click()
+    expect(wide.get_by_test_id("stMetric").first).to_be_visible()
+    drawn(wide)
+    asked = wide.get_by_role("textbox", name="message").input_value()
+    task = wide.get_by_role("combobox", name="Task")
+    task.click()
+    wide.get_by_role("option", name="search", exact=True).click()
+    wide.wait_for_url(re.compile("task=search"))
+    drawn(wide)
+    assert "row=" not in wide.url
+    wide.go_back()
+    expect(task).to_have_value("intent")
+    expect(wide.get_by_role("textbox", name="message")).to_have_value(asked)
+    drawn(wide)
+    assert "task=intent" in wide.url and "row=" in wide.url
+    wide.go_forward()
+    expect(task).to_have_value("search")
+    drawn(wide)
+    assert "task=search" in wide.url
+
+    open_page(wide, server, "compare", runs=f"{trained[0]}&runs={trained[1]}")
+    wide.wait_for_url(re.compile("below=rows"))
+    entries = "() => history.length"
+    before = wide.evaluate(entries)
+    wide.get_by_role("radio", name="All metrics").click()
+    wide.wait_for_url(re.compile("below=all"))
+    drawn(wide)
+    assert wide.evaluate(entries) == before + 1
+    wide.go_back()
+    expect(wide.get_by_role("radio", name="Rows answered differently")).to_be_checked()
+    drawn(wide)
+    assert "below=rows" in wide.url
+
+
 @pytest.mark.parametrize(
     ("page", "query", "said"),
     [

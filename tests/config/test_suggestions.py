@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from mtl_core import check
-from mtl_core.config.suggestions import Suggestion, suggestions
+from mtl_core.config.suggestions import Suggestion, nested, suggestions
 from mtl_core.data.read import read_table
 from tests.config.later_shapes import LATER
 from tests.config.shapes import SHAPES
@@ -243,3 +243,30 @@ def test_a_label_is_no_input_an_id_no_label_and_tables_without_texts_have_one() 
     assert (found.kind, found.columns["history"]) == ("recommendation", ["viewed"])
     items = {"order_item_id": [i % 2 for i in range(n)], "seller": [f"s{i % 9}" for i in range(n)], "price": [r.random() for _ in range(n)]}
     assert all(s.columns.get("label") != ["order_item_id"] for s in suggestions(pa.table(items)))
+
+
+def test_a_suggestion_whose_own_check_refuses_is_not_the_first() -> None:
+    """Days that no February has divide nothing; and where one class came before all others, training would have it alone."""
+    table = {"message": [f"my parcel {i} is {'late' if i % 2 else 'fine'} again" for i in range(80)]}
+    table |= {"label": [("fine", "late")[i % 2] for i in range(80)]}
+    feb = pa.table(table | {"date": [f"2024-02-{30 + i % 2}" for i in range(80)]})
+    assert first(feb).split_text == "by=stratified column=label" and check(feb).usable
+    ordered = pa.table(
+        {
+            "message": table["message"],
+            "label": ["fine"] * 64 + ["late"] * 16,
+            "date": [f"2024-{i // 28 + 1:02d}-{i % 28 + 1:02d}" for i in range(80)],
+        }
+    )
+    assert first(ordered).split_text == "by=stratified column=label" and check(ordered).usable
+
+
+def test_why_a_nested_table_suits_no_kind(tmp_path: Path) -> None:
+    rows = [
+        {"order": {"id": i, "to": {"city": "Rome"}}, "items": [{"sku": f"s{i % 5}"}], "meta": {"label": "ab"[i % 2]}} for i in range(80)
+    ]
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    found = check(tmp_path / "t.jsonl")
+    assert not found.usable and [(p.code, str(p.severity)) for p in found.found] == [("nested", "error")]
+    assert "“order”, “items”, “meta”" in str(found.found[0].why) and "Flatten" in str(found.found[0].remedy)
+    assert nested(read_table(ROOT / "data" / "dialogues.csv").table) == []

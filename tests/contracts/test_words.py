@@ -136,6 +136,8 @@ NEVER_ONE = {
     "{run} · {n} seeds",
     "{run} · {n} runs",
     "no significant difference on {n:,} groups",  # of fewer than five units nothing is said
+    "significant alone, not after Holm's correction ({n} tasks)",
+    "{said} Significant alone, but not after Holm's correction ({n} tasks): {tasks}.",
     "Answered differently: {n:,} of {of:,} rows; the surest come first.",
     "Answered differently: {n:,} of {of:,} rows; the largest differences come first.",
 }

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from mtl_core.data.leaks import _auc, find_leaks
+from mtl_core.data.leaks import _auc, find_leaks, find_pair_leaks
 from mtl_core.data.read import read_table
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -141,3 +141,28 @@ def test_alarms_on_real_tables(file: str, label: str) -> None:
     table = read_table(SHARED / file).table
     inputs = [c for c in table.column_names if c != label and not c.startswith("_")]
     assert names(find_leaks(table, label, inputs)) == REAL[file, label]
+
+
+def test_two_columns_that_give_the_label_away_together_and_not_alone() -> None:
+    """label = a XOR b; more was paid than it cost; paid = total less shipping; amount = price times quantity. And what only helps, or
+    is told by one of them alone, is no pair."""
+    rng = np.random.default_rng(5)
+    a, b, c = (rng.integers(0, 2, N) for _ in range(3))
+    paid, cost = rng.random(N) * 90, rng.random(N) * 90
+    table = pa.table({"a": a, "b": b, "c": c, "xor": a ^ b, "paid": paid, "cost": cost, "kept": (paid > cost).astype(int)})
+    (pair,) = find_pair_leaks(table, "xor", ["a", "b", "c", "paid"])
+    assert set(pair.columns) == {"a", "b"} and pair.figure == 1.0 and pair.alone < 0.6 and pair.measure == "AUC"
+    (pair,) = find_pair_leaks(table, "kept", ["a", "paid", "cost", "c"])
+    assert set(pair.columns) == {"paid", "cost"} and pair.figure > 0.98
+    total, shipping, price, quantity = rng.random(N) * 100 + 5, rng.random(N) * 80, rng.random(N) * 9 + 1, rng.integers(1, 30, N)
+    table = pa.table(
+        {"total": total, "shipping": shipping, "net": total - shipping, "price": price, "quantity": quantity, "amount": price * quantity}
+    )
+    inputs = ["total", "shipping", "price", "quantity"]
+    assert [set(p.columns) for p in find_pair_leaks(table, "net", inputs)] == [{"total", "shipping"}]
+    assert [set(p.columns) for p in find_pair_leaks(table, "amount", inputs)] == [{"price", "quantity"}]
+    noisy = np.where(rng.random(N) < 0.9, a ^ b, rng.integers(0, 2, N))
+    assert find_pair_leaks(pa.table({"a": a, "b": b, "label": noisy}), "label", ["a", "b"]) == []
+    assert find_pair_leaks(pa.table({"a": a, "b": b, "label": a}), "label", ["a", "b"]) == [], "one alone is another warning"
+    thing = [f"u{i}" for i in range(N)]
+    assert find_pair_leaks(pa.table({"a": thing, "b": b, "label": a}), "label", ["a", "b"]) == [], "a name of the row"

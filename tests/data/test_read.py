@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from mtl_core.data.csv_rows import sniff_delimiter
 from mtl_core.data.findings import Limits
+from mtl_core.data.places import of_file
 from mtl_core.data.problems import DataError, Problem
 from mtl_core.data.read import Table, read_files, read_table
 
@@ -528,3 +529,33 @@ def test_a_first_row_like_the_others_is_said_to_be_no_header(form: str, tmp_path
         frame.to_csv(path, index=False, header=False) if form == "csv" else frame.to_excel(path, index=False, header=False)
         table = read_table(path)
         assert [(p.code, p.column) for p in table.problems] == [(code, "refund") for code in codes]
+
+
+@pytest.mark.parametrize(
+    ("header", "values", "named"),
+    [
+        (["the parcel has not come yet", "late"], ["my parcel {i} is not here yet", "topic {i}"], "the parcel has not come yet"),
+        (["2024-01-01", "3"], ["2024-01-{d}", "{i}"], "2024-01-01"),
+        (["u1", "0.25"], ["user {i}", "{i}.5"], "0.25"),
+        (["196", "242", "3"], ["{i}", "7{i}", "1{i}"], "196"),
+        (["message", "2024-01-01"], ["my parcel {i} is not here yet", "2024-01-{d}"], None),  # a word above sentences
+        (["2019", "2020", "2021"], ["{i}", "7{i}", "1{i}"], None),  # years, in their order
+        (["What did you like about it?", "score"], ["the price of number {i} was low", "word {i}"], None),
+        (["a", "b"], ["x{i}", "y{i}"], None),
+    ],
+)
+def test_names_that_all_look_like_values_are_said_to_be_a_row(
+    header: list[str], values: list[str], named: str | None, tmp_path: Path
+) -> None:
+    rows = [[form.format(i=i, d=f"{i % 28 + 1:02d}") for form in values] for i in range(2, 40)]
+    pd.DataFrame([header, *rows]).to_csv(tmp_path / "t.csv", index=False, header=False)
+    assert [p.column for p in read_table(tmp_path / "t.csv").problems if p.code == "no_header"] == ([named] if named else [])
+
+
+def test_the_programs_own_columns_are_reserved_and_no_others(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("_id,_split,_line\n1,2,3\n", encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        read_table(tmp_path / "t.csv")
+    assert [(p.code, p.column) for p in caught.value.problems] == [("reserved_column", "_split"), ("reserved_column", "_line")]
+    (tmp_path / "t.csv").write_text("_id,_text\n1,2\n", encoding="utf-8")
+    assert of_file(read_table(tmp_path / "t.csv").table.column_names) == ["_id", "_text"]

@@ -72,16 +72,16 @@ def test_predictions_and_rankings(trained: tuple[Prepared, Path]) -> None:
 @pytest.mark.slow
 def test_what_is_wrong_with_a_row(trained: tuple[Prepared, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     predictor = Predictor(trained[1], "cpu")
-    with pytest.raises(InputError, match="Row 1 has an unknown field “colour”\\. Expected: query, product\\."):
+    with pytest.raises(InputError, match="Row 1: “colour” is no field of this task\\. Expected: query, product\\."):
         predictor.predict("search", [{"colour": "red"}])
-    with pytest.raises(InputError, match="Row 2: the field “product” is empty"):
+    with pytest.raises(InputError, match="Row 2: “product” is empty"):
         predictor.predict("search", [{"query": "a", "product": "b"}, {"query": "a"}])
     with pytest.raises(InputError, match="found “cheap”"):
         predictor.predict("ads", [{"categories": ["shoe"], "numbers": ["cheap"]}])
     with pytest.raises(InputError, match="expected 1 values, found 2"):
         predictor.predict("ads", [{"categories": ["shoe", "hat"], "numbers": [1.0]}])
     monkeypatch.setattr("mtl_core.inference.predictor.BLOCK_ROWS", 2)
-    with pytest.raises(InputError, match="Row 4: the field “product” is empty"):
+    with pytest.raises(InputError, match="Row 4: “product” is empty"):
         predictor.predict("search", [{"query": "a", "product": "b"}] * 3 + [{"query": "a"}])
     with pytest.raises(InputError, match="is not a ranking task"):
         predictor.rank("department", {}, ["a"])
@@ -98,30 +98,30 @@ def test_values_are_read_as_the_table_was(trained: tuple[Prepared, Path]) -> Non
 
     assert ad("1.125") == ad(1.125) and ad("1,125") == ad(1125) and ad("0,5") == ad(0.5) and ad(10**20) == ad(1e20)
     for wrong in (10**400, "1e999", float("inf"), "\ud800", [1], {"a": 1}):
-        with pytest.raises(InputError, match=r"Row 1, field “numbers \(price\)”: expected a number"):
+        with pytest.raises(InputError, match=r"Row 1: “numbers \(price\)”: expected a number"):
             ad(wrong)
     for large in (1e308, "1e308", -(10**40)):
-        with pytest.raises(InputError, match=r"Row 1, field “numbers \(price\)”: .* is too large a number"):
+        with pytest.raises(InputError, match=r"Row 1: “numbers \(price\)”: .* is too large a number"):
             ad(large)
-    with pytest.raises(InputError, match=r"field “numbers \(price\)”: expected 1 values, found 2"):
+    with pytest.raises(InputError, match=r"“numbers \(price\)”: expected 1 values, found 2"):
         predictor.predict("ads", [{"numbers": [1, 2]}])
     for thing in ({"a": 1}, ["a"], [["a"]]):
-        with pytest.raises(InputError, match=r"Row 1, field “categories \(thing\)”: expected a text, found"):
+        with pytest.raises(InputError, match=r"Row 1: “categories \(thing\)”: expected a text, found"):
             predictor.predict("ads", [{"categories": [thing], "numbers": [1]}])
     for thing in ({"a": 1}, ["a", "b"], [{"a": 1}]):
-        with pytest.raises(InputError, match="Row 1, field “query”: expected a text, found"):
+        with pytest.raises(InputError, match="Row 1: “query”: expected a text, found"):
             predictor.predict("search", [{"query": thing, "product": "x"}])
     alike = [{"query": text, "product": "x"} for text in ("1.0", 1.0, "true", True, "2.5", [2.5])]
     scores = predictor.scores("search", alike)
     np.testing.assert_allclose(scores[::2], scores[1::2], atol=1e-6)
     for empty in ("", " ", "\u200b", "\u3000\ufeff", [" "], None):
-        with pytest.raises(InputError, match="the field “query” is empty"):
+        with pytest.raises(InputError, match="“query” is empty"):
             predictor.predict("search", [{"query": empty, "product": "x"}])
-    with pytest.raises(InputError, match=r"Row 1, field “query”: .* holds half a character"):
+    with pytest.raises(InputError, match=r"Row 1: “query”: .* holds half a character"):
         predictor.predict("search", [{"query": "a \ud83d", "product": "x"}])
-    with pytest.raises(InputError, match=r"Row 1, field “history”: .* holds half a character"):
+    with pytest.raises(InputError, match=r"Row 1: “history”: .* holds half a character"):
         predictor.predict("next_item", [{"history": ["a", "\ud83d"], "item": "x"}])
-    with pytest.raises(InputError, match=r"unknown field “price,”. Expected: categories \(thing\), numbers \(price\), text\."):
+    with pytest.raises(InputError, match=r"“price,” is no field of this task. Expected: categories \(thing\), numbers \(price\), text\."):
         predictor.predict("ads", [{"price,": 1}])
 
 

@@ -138,6 +138,24 @@ def test_nothing_significant_is_said_plainly(workspace: Workspace, two: list[Any
     assert "nothing changed significantly: care +0.5 points" in str(bought(found, "test"))
 
 
+def test_an_interval_without_0_beside_no_verdict_is_explained(workspace: Workspace, two: list[Any]) -> None:
+    """Five rows more right and none less: p is twice the share of draws without any of them, 2 · (1 - 5/200)^200 = 0.013; Holm takes it
+    nine times among nine tasks: 0.11."""
+    task = {"kind": "classification", "data": "t", "columns": {"text": "x", "label": "y"}}
+    names = ["better", *(f"task {i}" for i in range(8))]
+    nine = experiment_from_dict({"data": {"t": {"file": "t.csv"}}, "tasks": dict.fromkeys(names, task)})
+    runs = [
+        finished(workspace, nine, {name: (LABELS, answered(100 + (more if name == "better" else 0))) for name in names}, name=called)
+        for called, more in (("base", 0), ("other", 5))
+    ]
+    found = changes(pairs_of(groups_of(runs, by_seed=False), "base", "best"), workspace)
+    better = found[0]
+    assert better.found and better.found.low > 0 and better.found.p <= 0.05 < better.p
+    assert better.verdict is Verdict.NOT_SIGNIFICANT and better.alone and not any(change.alone for change in found[1:])
+    assert str(better.words) == "significant alone, not after Holm's correction (9 tasks)"
+    assert str(bought(found, "test")).endswith("Significant alone, but not after Holm's correction (9 tasks): better.")
+
+
 def test_p_values_are_adjusted_over_the_tasks_of_one_run(workspace: Workspace, two: list[Any]) -> None:
     other = finished(workspace, experiment(returns=2), both(104, 150), name="other")
     care, returns = changes(pairs_of(groups_of([two[0], other]), "equal", "best"), workspace)
