@@ -28,6 +28,7 @@ _MAX_BYTES = 512 << 20
 """Of the unpacked workbook: Excel's XML takes many times the memory of its cells."""
 
 
+_MAX_PART, _MAX_SHEETS = 8 << 20, 1000
 _LAST_ROW = 1 << 20
 
 
@@ -40,6 +41,7 @@ def read_xlsx(path: Path, findings: FileProblems, limits: Limits, sheet: str | N
     try:
         with zipfile.ZipFile(path) as archive:  # no more than it says of a member is ever read of it
             size = sum(member.file_size for member in archive.infolist())
+            _check_parts(archive, findings)
         if size > (limit := min(limits.max_bytes, _MAX_BYTES)):
             why = message("The content has {found} MB, more than {limit} MB.", found=size >> 20, limit=limit >> 20)
             raise LimitError(Problem(Severity.ERROR, "too_large", why, message("Save the sheet as CSV."), findings.file))
@@ -66,11 +68,28 @@ def read_xlsx(path: Path, findings: FileProblems, limits: Limits, sheet: str | N
         return None
 
 
+def _check_parts(archive: zipfile.ZipFile, findings: FileProblems) -> None:
+    """Raises DataError: more sheets, or more of anything but cells and texts, than is looked through in reasonable time."""
+    for part in archive.infolist():
+        about_cells = part.filename.startswith("xl/worksheets/") or part.filename.endswith("sharedStrings.xml")
+        if not about_cells and part.filename.endswith((".xml", ".rels")) and part.file_size > _MAX_PART:
+            why = message("{part} has {found} MB, more than {limit} MB.",
+                          part=part.filename[-80:], found=part.file_size >> 20, limit=_MAX_PART >> 20)  # fmt: skip
+            findings.add("too_large", why, message("Save the sheet as CSV."))
+            raise DataError(findings.problems)
+    if "xl/workbook.xml" in archive.namelist() and (n := archive.read("xl/workbook.xml").count(b"<sheet ")) > _MAX_SHEETS:
+        why = message("The workbook has {found} sheets, more than {limit}.", found=n, limit=_MAX_SHEETS)
+        findings.add("too_many_sheets", why, message("Save the sheet as CSV."))
+        raise DataError(findings.problems)
+
+
 def sheet_names(path: Path) -> tuple[str, ...]:
     """Of a workbook, in its order; empty where it cannot be read, which `read_xlsx` explains."""
     import openpyxl
 
     try:
+        with zipfile.ZipFile(path) as archive:
+            _check_parts(archive, FileProblems(path.name))
         with path.open("rb") as stream, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             book = openpyxl.load_workbook(stream, read_only=True)

@@ -32,7 +32,7 @@ class Limits:
     max_nesting: int = 100
     max_table_bytes: int = 1 << 30
     max_ratio: int = 200
-    free_bytes: int = 64 << 20
+    free_bytes: int = 32 << 20
 
 
 @dataclass

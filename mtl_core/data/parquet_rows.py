@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from mtl_core.base.apart import tell
 from mtl_core.base.messages import message
 from mtl_core.data.encodings import LimitError
 from mtl_core.data.findings import FileProblems, Limits, check_names, empty, too_wide, visible_names
@@ -61,6 +62,7 @@ def _read(path: Path, file: pq.ParquetFile, names: list[str], findings: FileProb
                         if not findings.has_seen("cell_too_large"):  # else nothing will be made of it
                             kept[name].append(plain)
             n_rows += batch.num_rows
+            tell(n_rows / max(1, file.metadata.num_rows))
     if findings.has_seen("cell_too_large"):
         return None
     empties = {name: _plain(pa.array([], schema.field(i).type)) for i, name in enumerate(names) if not n_rows and name in kept}

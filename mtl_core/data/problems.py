@@ -111,6 +111,10 @@ class DataError(Exception):
         self.problems = sorted(gathered(problems), key=lambda p: list(Severity).index(p.severity))
         super().__init__("\n".join(map(str, self.problems)))
 
+    def __reduce__(self) -> tuple[type["DataError"], tuple[list[Problem]]]:
+        """From process to process."""
+        return DataError, (self.problems,)
+
 
 class InputError(ValueError):
     """Rows that cannot be predicted on. `message` says which field of which row, what came and what is wanted."""

@@ -23,6 +23,7 @@ from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 
+from mtl_core.base.apart import tell
 from mtl_core.base.messages import N_, message
 from mtl_core.data.csv_rows import read_csv
 from mtl_core.data.encodings import BLANK, CHUNK, LimitError, NotPlainError, PlainText, Scan, check_ratio, scan
@@ -227,7 +228,7 @@ def _read_plain(
     findings = FileProblems(name)
     try:
         with open(path, "rb", buffering=0) as file:
-            hashed = _Hashed(file)
+            hashed = _Hashed(file, path.stat().st_size)
             with _unpacked(hashed, path, packing, name, limits) as stream:
                 text = PlainText(stream, limits.max_bytes, _MAX_LINE_BYTES)
                 table, delimiter = _rows(form, text.open, text.found, path, findings, limits, once=True)
@@ -260,8 +261,8 @@ def _rows(
 class _Hashed(io.RawIOBase):
     """A file that hashes what is read of it, for readers that go from its start to its end."""
 
-    def __init__(self, file: io.RawIOBase):
-        self._file, self._n_bytes = file, 0
+    def __init__(self, file: io.RawIOBase, size: int):
+        self._file, self._n_bytes, self._size = file, 0, size
         self.digest = hashlib.sha256()
 
     def readable(self) -> bool:
@@ -271,6 +272,7 @@ class _Hashed(io.RawIOBase):
         size = self._file.readinto(buffer) or 0
         self.digest.update(buffer[:size])
         self._n_bytes += size
+        tell(self._n_bytes / max(1, self._size))
         return size
 
     def tell(self) -> int:

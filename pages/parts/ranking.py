@@ -6,12 +6,14 @@ from pathlib import Path
 import pyarrow as pa
 import streamlit as st
 
+from mtl_core.api.looked import catalogue, ended
+from mtl_core.base.apart import APART, ApartError
 from mtl_core.base.messages import N_, Translate
 from mtl_core.base.program import SAMPLE_SHOP
 from mtl_core.data.export import to_csv
 from mtl_core.data.mapping import suggest
 from mtl_core.data.problems import DataError
-from mtl_core.data.read import SUFFIXES, Table, read_table
+from mtl_core.data.read import SUFFIXES, Table
 from mtl_core.data.upload import save_upload
 from mtl_core.tasks.base import Field
 from mtl_core.tracking.runs import Run, RunError
@@ -27,7 +29,12 @@ SAMPLE = SAMPLE_SHOP / "catalogue.csv"
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _read(path: Path, name: str, written: int) -> Table:
-    return read_table(path, name=name)
+    """Raises DataError."""
+    try:
+        found: Table = APART.submit(catalogue, path, name, about=path, n_bytes=path.stat().st_size).result()
+    except ApartError as error:
+        raise DataError([ended(error, name)]) from error
+    return found
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
