@@ -14,13 +14,11 @@ from mtl_core.data.export import to_csv
 from mtl_core.data.mapping import suggest
 from mtl_core.data.problems import DataError
 from mtl_core.data.read import SUFFIXES, Table
-from mtl_core.data.upload import save_upload
 from mtl_core.tasks.base import Field
 from mtl_core.tracking.runs import Run, RunError
 from mtl_core.tracking.table_rows import MOST_DISTINCT, distinct
-from pages.parts import cells, problems
-from pages.parts.frame import workspace
-from pages.parts.text import RELEVANCE
+from pages.parts import cells, problems, received
+from pages.parts.text import RELEVANCE, plain
 from pages.parts.url import keep
 
 SOURCES = {"own": N_("The run's table"), "sample": N_("Sample catalogue"), "upload": N_("Upload a table")}
@@ -102,16 +100,15 @@ def show(table: pa.Table, ranked: Sequence[tuple[int, float]], key: str, _: Tran
 
 
 def _uploaded(_: Translate) -> tuple[Path | None, str]:
-    file = st.file_uploader(
-        _("Table with one entry per row"), type=[suffix.lstrip(".") for suffix in (*SUFFIXES, ".gz", ".zip")], key="catalogue_file"
-    )
-    if file is None:
-        return None, ""
-    saved = st.session_state.setdefault("catalogue_saved", {})
-    if file.file_id not in saved:
-        saved.clear()
-        saved[file.file_id] = save_upload(file, file.name, workspace())
-    return saved[file.file_id], file.name
+    number, path, name = st.session_state.setdefault("catalogue_saved", (0, None, ""))
+    types = [suffix.lstrip(".") for suffix in (*SUFFIXES, ".gz", ".zip")]
+    if file := st.file_uploader(_("Table with one entry per row"), type=types, key=f"catalogue_file_{number}"):
+        path, name = received.keep(file), file.name
+        st.session_state.catalogue_saved = number + 1, path, name
+        st.rerun()
+    if path:
+        st.caption(plain(name))
+    return path, name
 
 
 def _free(name: str, table: pa.Table) -> str:

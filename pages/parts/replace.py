@@ -11,9 +11,8 @@ from mtl_core.base.messages import Translate
 from mtl_core.config import drafts
 from mtl_core.data.changes import TableChanges
 from mtl_core.data.problems import DataError, Problem, Severity
-from mtl_core.data.upload import save_upload
 from mtl_core.tasks import KINDS
-from pages.parts import check, problems, undo
+from pages.parts import check, problems, received, undo
 from pages.parts.background import desk
 from pages.parts.frame import workspace
 from pages.parts.look import Chosen
@@ -53,17 +52,15 @@ def _replace(old: OwnTable, new: OwnTable) -> None:
 
 def _uploaded(old: OwnTable, _: Translate) -> OwnTable | None:
     """The file that is uploaded in the dialog, a table of its own until it takes the other's place."""
-    file = st.file_uploader(_("New file"), key=f"replacement_{old.path.name}")
-    if file is None:
-        return None
-    saved = st.session_state.setdefault("replacements", {})
-    if file.file_id not in saved:
+    saved: list[tuple[str, str]] = st.session_state.setdefault("replacements", [])  # (table, what was uploaded for it)
+    if file := st.file_uploader(_("New file"), key=f"replacement_{old.path.name}_{len(saved)}"):
         try:
-            saved[file.file_id] = save_upload(file, file.name, workspace()).name
+            saved.append((old.path.name, received.keep(file).name))
         except DataError as error:
             problems.show(error.problems, _)
             return None
-    return next((t for t in own_tables(workspace()) if t.path.name == saved[file.file_id]), None)
+    name = next((new for of, new in reversed(saved) if of == old.path.name), None)
+    return next((t for t in own_tables(workspace()) if t.path.name == name), None)
 
 
 def _show_changes(old: OwnTable, new: OwnTable, _: Translate) -> bool:

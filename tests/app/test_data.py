@@ -234,7 +234,7 @@ def test_a_name_in_use_is_asked_about(opened: Open, workspace: Workspace) -> Non
     assert stored(workspace) == {"reviews.csv": old, "reviews (2).csv": second}
     assert drafts.load(workspace).data["reviews"]["file"] == f"uploads/{old}"
 
-    uploaded(at, ("messages.csv", OTHER), ("messages.csv", OTHER))
+    uploaded(at, ("messages.csv", OTHER), ("messages.csv", OTHER), ("messages.csv", OTHER + "more,refund\n"))  # one of them twice
     second = stored(workspace)["messages (2).csv"]
     clicked(at, f"both_{second}")
     assert f"both_{second}" not in keys(at)
