@@ -102,8 +102,9 @@ def show(table: pa.Table, ranked: Sequence[tuple[int, float]], key: str, _: Tran
 def _uploaded(_: Translate) -> tuple[Path | None, str]:
     number, path, name = st.session_state.setdefault("catalogue_saved", (0, None, ""))
     types = [suffix.lstrip(".") for suffix in (*SUFFIXES, ".gz", ".zip")]
-    if file := st.file_uploader(_("Table with one entry per row"), type=types, key=f"catalogue_file_{number}"):
-        path, name = received.keep(file), file.name
+    key = f"catalogue_file_{number}"
+    if file := st.file_uploader(_("Table with one entry per row"), type=types, key=key):
+        path, name = received.keep(file, key), file.name
         st.session_state.catalogue_saved = number + 1, path, name
         st.rerun()
     if path:

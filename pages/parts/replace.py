@@ -53,9 +53,10 @@ def _replace(old: OwnTable, new: OwnTable) -> None:
 def _uploaded(old: OwnTable, _: Translate) -> OwnTable | None:
     """The file that is uploaded in the dialog, a table of its own until it takes the other's place."""
     saved: list[tuple[str, str]] = st.session_state.setdefault("replacements", [])  # (table, what was uploaded for it)
-    if file := st.file_uploader(_("New file"), key=f"replacement_{old.path.name}_{len(saved)}"):
+    key = f"replacement_{old.path.name}_{len(saved)}"
+    if file := st.file_uploader(_("New file"), key=key):
         try:
-            saved.append((old.path.name, received.keep(file).name))
+            saved.append((old.path.name, received.keep(file, key).name))
         except DataError as error:
             problems.show(error.problems, _)
             return None

@@ -52,7 +52,7 @@ def _save(files: list, _: Translate) -> None:
         before = {table.name: table for table in own_tables(workspace())}
         try:
             with st.spinner(_("Saving the file …")):
-                path = received.keep(file)
+                path = received.keep(file, f"upload_{st.session_state.uploads}")
         except DataError as error:
             refused += error.problems
             continue
