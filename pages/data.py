@@ -26,9 +26,10 @@ else:
 if chosen:
     options = reading.chosen_for(chosen, editing[2].data if editing else {})
     work = look.ask(chosen, options.get("encoding"), options.get("sheet"))
-    follow(settle([work]), _("Reading the table … {seconds} s"))
+    follow(settle([work]), _("Reading the table … {seconds} s"), _)
     if looked := ready(work):
         look.preview(chosen, looked, _)
+        look.again(chosen, looked.problems, _)
         reading.choose(chosen, looked, options, _)
         above, checked = st.container(), None
         if looked.head is not None and looked.proposals:

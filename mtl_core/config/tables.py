@@ -11,7 +11,7 @@ import pyarrow as pa
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import DataConfig, Experiment, TaskConfig, resolve_file
 from mtl_core.data.mapping import map_columns
-from mtl_core.data.problems import Problem, has_errors
+from mtl_core.data.problems import Problem, gathered, has_errors
 from mtl_core.data.read import Table
 from mtl_core.data.split import check_leaks
 from mtl_core.data.store import Dataset, store_dataset
@@ -88,4 +88,4 @@ def map_fields(
     if not has_errors(problems):
         split = np.where(kind.rows.keep(mapped, split, options, seed), split, "")
     known = dict.fromkeys(c for names in fields.values() for c in names if c in table.column_names)
-    return Mapped(kind, mapped, split, problems, table.select(list(known)))
+    return Mapped(kind, mapped, split, gathered(problems), table.select(list(known)))

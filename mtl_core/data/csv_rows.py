@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from mtl_core.base.messages import message
 from mtl_core.data.encodings import NotPlainError, Scan
-from mtl_core.data.findings import ROWS, FileProblems, Limits, check_names, empty, visible_names
+from mtl_core.data.findings import ROWS, FileProblems, Limits, check_names, empty, too_wide, visible_names
 from mtl_core.data.places import LINE
 from mtl_core.data.problems import Severity
 
@@ -85,11 +85,11 @@ def _read(
             except csv.Error as e:
                 _csv_fault(e, 1, reader.line_num, findings, limits)
                 return None
+        if too_wide(len(header), findings, limits, reader.line_num):
+            return None
         names = visible_names(header, findings, reader.line_num)
         nameless = [i for i, name in enumerate(names) if not name]
         if not check_names(names, findings, limits, reader.line_num):
-            if len(names) > limits.max_columns:
-                return None
             names = [name and f"{i}" for i, name in enumerate(names)]  # go on, to report what else is wrong
         names = [name or f"\0{i}" for i, name in enumerate(names)]
         line = reader.line_num

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
 from mtl_core.base.messages import message
+from mtl_core.data.findings import Limits
 from mtl_core.data.problems import Problem, Severity
 
 CHUNK = 1 << 20
@@ -54,6 +55,14 @@ class LimitError(Exception):
     def __init__(self, problem: Problem):
         self.problem = problem
         super().__init__(str(problem))
+
+
+def check_ratio(unpacked: int, packed: int, limits: Limits, file: str) -> None:
+    """Raises LimitError: so many bytes came out of, or are said to lie in, an archive of `packed` bytes that it is no table's."""
+    if unpacked > max(limits.free_bytes, limits.max_ratio * packed):
+        why = message("The archive has {packed} and unpacks to {unpacked} MB or more, over {limit} times its size.",
+                      packed=f"{packed / 1024:,.0f} KB", unpacked=unpacked >> 20, limit=limits.max_ratio)  # fmt: skip
+        raise LimitError(Problem(Severity.ERROR, "archive_bomb", why, message("If it is a table, upload it without packing it."), file))
 
 
 def known_encoding(name: str) -> bool:

@@ -12,36 +12,40 @@ from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import ParseError, iterparse
+from xml.etree.ElementTree import iterparse
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mtl_core.base.messages import N_, message
 from mtl_core.data.csv_rows import without_nameless
-from mtl_core.data.encodings import LimitError
-from mtl_core.data.findings import ROWS, FileProblems, Limits, check_names, empty, visible_names
+from mtl_core.data.encodings import LimitError, check_ratio
+from mtl_core.data.findings import ROWS, FileProblems, Limits, check_names, empty, too_wide, visible_names
 from mtl_core.data.places import LINE
-from mtl_core.data.problems import Problem, Severity
+from mtl_core.data.problems import DataError, Problem, Severity
 
 _MAX_BYTES = 512 << 20
 """Of the unpacked workbook: Excel's XML takes many times the memory of its cells."""
 
 
+_MAX_PART, _MAX_SHEETS = 8 << 20, 1000
+_LAST_ROW = 1 << 20
+
+
 def read_xlsx(path: Path, findings: FileProblems, limits: Limits, sheet: str | None = None) -> pa.Table | None:
     """sheet: its name; None: the first, and the others are named in a note."""
     import openpyxl
-    from openpyxl.utils.exceptions import InvalidFileException
 
     if path.stat().st_size == 0:
         empty(findings)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(path) as archive:  # no more than it says of a member is ever read of it
             size = sum(member.file_size for member in archive.infolist())
+            _check_parts(archive, findings)
         if size > (limit := min(limits.max_bytes, _MAX_BYTES)):
-            why = message("The content is larger than {limit} MB.", limit=limit >> 20)
-            remedy = message("Save the sheet as CSV.")
-            raise LimitError(Problem(Severity.ERROR, "too_large", why, remedy, findings.file))
+            why = message("The content has {found} MB, more than {limit} MB.", found=size >> 20, limit=limit >> 20)
+            raise LimitError(Problem(Severity.ERROR, "too_large", why, message("Save the sheet as CSV."), findings.file))
+        check_ratio(size, path.stat().st_size, limits, findings.file)
         with path.open("rb") as stream, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # openpyxl tells of styles that it leaves aside
             book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
@@ -55,11 +59,28 @@ def read_xlsx(path: Path, findings: FileProblems, limits: Limits, sheet: str | N
                 return table
             finally:
                 book.close()
-    except (zipfile.BadZipFile, InvalidFileException, ParseError, KeyError, ValueError, EOFError, AttributeError, TypeError, OSError) as e:
-        reason = str(e).splitlines()[0] if str(e) else type(e).__name__
+    except (DataError, LimitError):
+        raise
+    except Exception as e:  # noqa: BLE001 whatever its parser, and that of its parts, raise on what no program wrote
+        reason = str(e).splitlines()[0][:200] if str(e) else type(e).__name__
         why = message("The workbook cannot be read: it is damaged, or protected by a password ({reason}).", reason=reason)
         findings.add("broken_workbook", why, message("Save it again as .xlsx without a password, or save the sheet as CSV."))
         return None
+
+
+def _check_parts(archive: zipfile.ZipFile, findings: FileProblems) -> None:
+    """Raises DataError: more sheets, or more of anything but cells and texts, than is looked through in reasonable time."""
+    for part in archive.infolist():
+        about_cells = part.filename.startswith("xl/worksheets/") or part.filename.endswith("sharedStrings.xml")
+        if not about_cells and part.filename.endswith((".xml", ".rels")) and part.file_size > _MAX_PART:
+            why = message("{part} has {found} MB, more than {limit} MB.",
+                          part=part.filename[-80:], found=part.file_size >> 20, limit=_MAX_PART >> 20)  # fmt: skip
+            findings.add("too_large", why, message("Save the sheet as CSV."))
+            raise DataError(findings.problems)
+    if "xl/workbook.xml" in archive.namelist() and (n := archive.read("xl/workbook.xml").count(b"<sheet ")) > _MAX_SHEETS:
+        why = message("The workbook has {found} sheets, more than {limit}.", found=n, limit=_MAX_SHEETS)
+        findings.add("too_many_sheets", why, message("Save the sheet as CSV."))
+        raise DataError(findings.problems)
 
 
 def sheet_names(path: Path) -> tuple[str, ...]:
@@ -67,6 +88,8 @@ def sheet_names(path: Path) -> tuple[str, ...]:
     import openpyxl
 
     try:
+        with zipfile.ZipFile(path) as archive:
+            _check_parts(archive, FileProblems(path.name))
         with path.open("rb") as stream, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             book = openpyxl.load_workbook(stream, read_only=True)
@@ -93,8 +116,11 @@ def _chosen(names: list[str], sheet: str | None, findings: FileProblems) -> str 
 
 
 def _rows(page: Any) -> Iterator[tuple[int, list[str | None]]]:
-    """The rows that are not blank, with their numbers."""
+    """The rows that are not blank, with their numbers. Raises ValueError: a number that no row has in Excel."""
+    page.reset_dimensions()  # what it says of its size is not needed, and every row would be filled up to it
     for number, cells in enumerate(page.iter_rows(values_only=True), start=1):
+        if number > _LAST_ROW:
+            raise ValueError(f"row {number}")
         row = [_text(value) for value in cells]
         while row and row[-1] is None:
             row.pop()
@@ -161,6 +187,8 @@ def _table(rows: Iterator[tuple[int, list[str | None]]], findings: FileProblems,
     line, header = next(rows, (0, []))
     if not header:
         empty(findings)
+    if too_wide(len(header), findings, limits, line):
+        return None
     names = visible_names([name or "" for name in header], findings, line)
     nameless = [i for i, name in enumerate(names) if not name]
     if not check_names(names, findings, limits, line):

@@ -20,11 +20,21 @@ _SHOWN = 10
 
 @dataclass(frozen=True)
 class Limits:
-    """max_bytes: of the unpacked content; max_cell_bytes: of one cell; max_columns: of the header."""
+    """What a table may have, known before anything is done to each part of it.
+
+    max_bytes: of the unpacked content; max_cell_bytes: of one cell; max_columns: of the header, or keys of all objects; max_name: letters
+    of a column's name; max_nesting: of lists and objects in JSON; max_table_bytes: of a Parquet table as Arrow holds it; max_ratio: how
+    many times its size an archive may unpack to, once that is more than `free_bytes`.
+    """
 
     max_bytes: int = 2 << 30
     max_cell_bytes: int = 1 << 20
     max_columns: int = 2000
+    max_name: int = 1000
+    max_nesting: int = 100
+    max_table_bytes: int = 1 << 30
+    max_ratio: int = 200
+    free_bytes: int = 32 << 20
 
 
 @dataclass
@@ -119,6 +129,10 @@ _ROW_FAULTS = {
         message("Invalid JSON: {count} (lines {lines}). The first: {reason}"),
         message("Write one complete JSON object on each line, or one array of objects."),
     ),
+    "too_deep": (
+        message("Lists and objects may lie {limit} deep in each other; deeper ones: {count} (lines {lines})."),
+        message("Write the values that a task needs beside each other, as columns."),
+    ),
     "repeated_key": (
         message("Objects with a key twice: {count} (lines {lines}); the first has “{key}” twice. The last value counts."),
         message("Keep one value of each key, or give the others another name."),
@@ -149,20 +163,29 @@ def visible_names(names: list[str], findings: FileProblems, line: int | None) ->
     for i, name in enumerate(clean):
         if name != names[i].strip():
             why = message("The name of the column has invisible characters; they are removed.")
-            findings.add("invisible_characters", why, message("No action needed."), line, name or str(i + 1), Severity.INFO)
+            findings.add("invisible_characters", why, message("No action needed."), line, name[:40] or str(i + 1), Severity.INFO)
     return clean
+
+
+def too_wide(n_columns: int, findings: FileProblems, limits: Limits, line: int | None) -> bool:
+    """Whether there are more columns than anything should be done to each of; then said in `findings`."""
+    if n_columns <= limits.max_columns:
+        return False
+    why = message("The table has {found} columns, more than {limit}.", found=n_columns, limit=limits.max_columns)
+    findings.add("too_many_columns", why, message("Keep the columns that a task needs."), line)
+    return True
 
 
 def check_names(names: list[str], findings: FileProblems, limits: Limits, line: int | None) -> bool:
     """Whether columns may be called so; empty names are for others to judge. What is wrong is added to `findings`."""
     first: dict[str, int] = {}
     n_before = len(findings.problems)
-    if len(names) > limits.max_columns:
-        why = message("The header has {found} columns, more than {limit}.", found=len(names), limit=limits.max_columns)
-        findings.add("too_many_columns", why, message("Keep the columns that a task needs."), line)
-        return False
     for i, column in enumerate(names):
-        if column and column in first:
+        if len(column) > limits.max_name:
+            why = message("The name of column {number} has {found} characters, more than {limit}.",
+                          number=i + 1, found=len(column), limit=limits.max_name)  # fmt: skip
+            findings.add("name_too_long", why, message("Give the column a short name."), line, column[:40])
+        elif column and column in first:
             why = message("Columns {first} and {second} have the same name.", first=first[column] + 1, second=i + 1)
             findings.add("duplicate_column", why, message("Give each column a unique name."), line, column)
         elif column and not of_file([column]):

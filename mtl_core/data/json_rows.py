@@ -3,8 +3,9 @@
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,7 @@ import pyarrow.compute as pc
 
 from mtl_core.base.messages import message
 from mtl_core.data.encodings import Scan
-from mtl_core.data.findings import ROWS, FileProblems, Limits, check_names, empty, visible_names
+from mtl_core.data.findings import ROWS, FileProblems, Limits, check_names, empty, too_wide, visible_names
 from mtl_core.data.places import LINE
 
 
@@ -21,10 +22,9 @@ def read_jsonl(open_stream: Callable[[], BinaryIO], found: Scan, findings: FileP
     starts: list[pa.Array] = []
     n_rows = 0
     with io.TextIOWrapper(open_stream(), encoding=found.encoding) as text:
-        for records, lines in _json_chunks(text, findings):
+        for records, lines in _json_chunks(text, findings, limits):
             names: dict[str, None] = dict.fromkeys(key for record in records for key in record)
-            if len(names.keys() | columns.keys()) > limits.max_columns:
-                check_names([*columns, *names.keys() - columns.keys()], findings, limits, lines[0])
+            if too_wide(len(names.keys() | columns.keys()), findings, limits, lines[0]):
                 return None
             for name in names:
                 if name not in columns:
@@ -49,37 +49,79 @@ def read_jsonl(open_stream: Callable[[], BinaryIO], found: Scan, findings: FileP
     return pa.table({**merged, LINE: pa.chunked_array(starts, pa.int64())})
 
 
-def _json_chunks(text: io.TextIOWrapper, findings: FileProblems) -> Iterator[tuple[list[dict[str, Any]], list[int]]]:
-    records: list[dict[str, Any]] = []
-    lines: list[int] = []
+_Chunk: TypeAlias = "tuple[list[dict[str, Any]], list[int]]"
+"""Objects, and the line of each."""
+
+
+class _Collected:
+    """Objects until they are enough for a chunk: by their number, or by what they take."""
+
+    def __init__(self, decoder: "_Decoder", findings: FileProblems, limits: Limits):
+        self._decoder, self._findings, self._limits = decoder, findings, limits
+        self._records: list[dict[str, Any]] = []
+        self._lines: list[int] = []
+        self._size = 0
+
+    def add(self, value: Any, source: str, line: int) -> None:
+        """value: what `source`, which begins on `line`, was decoded to."""
+        if not isinstance(value, dict):
+            self._findings.seen("not_an_object", line)
+            return
+        limit = self._limits.max_nesting
+        if source.count("[") + source.count("{") > limit and _depth(value, limit) > limit:
+            self._findings.seen("too_deep", line, limit=limit)
+            return
+        self._records.append(self._decoder.checked(value, source, line, self._findings))
+        self._lines.append(line)
+        self._size += len(source)
+
+    def full(self) -> Iterator[_Chunk]:
+        if len(self._records) == ROWS or self._size > _CHUNK:
+            yield from self.rest()
+
+    def rest(self) -> Iterator[_Chunk]:
+        if self._records:
+            yield self._records, self._lines
+        self._records, self._lines, self._size = [], [], 0
+
+
+_CHUNK = 16 << 20
+
+
+def _depth(value: Any, most: int) -> int:
+    """How many lists and objects lie in each other; not more exactly than `most + 1`."""
+    depth, level = 0, [value]
+    while level and depth <= most:
+        depth += 1
+        inner = [v for one in level for v in (one.values() if isinstance(one, dict) else one)]
+        level = [v for v in inner if isinstance(v, dict | list)]
+    return depth
+
+
+def _json_chunks(text: io.TextIOWrapper, findings: FileProblems, limits: Limits) -> Iterator[_Chunk]:
     decoder, begun = _Decoder(), False
+    collected = _Collected(decoder, findings, limits)
     for number, line in enumerate(text, start=1):
         if not line.strip():
             continue
         if not begun and line.lstrip().startswith("["):
-            yield from _array_chunks(text, line, number, findings)
+            yield from _array_chunks(text, line, number, findings, limits)
             return
         begun = True
         try:
-            record = decoder.decode(line)
-        except (json.JSONDecodeError, RecursionError) as e:
+            collected.add(decoder.decode(line), line, number)
+        except json.JSONDecodeError as e:
             findings.seen("broken_json", number, reason=str(e))
-            continue
-        if not isinstance(record, dict):
-            findings.seen("not_an_object", number)
-            continue
-        records.append(decoder.checked(record, line, number, findings))
-        lines.append(number)
-        if len(records) == ROWS:
-            yield records, lines
-            records, lines = [], []
-    if records:
-        yield records, lines
+        except RecursionError:
+            findings.seen("too_deep", number, limit=limits.max_nesting)
+        yield from collected.full()
+    yield from collected.rest()
 
 
-def _array_chunks(text: io.TextIOWrapper, held: str, line: int, findings: FileProblems) -> Iterator[tuple[list[dict[str, Any]], list[int]]]:
+def _array_chunks(text: io.TextIOWrapper, held: str, line: int, findings: FileProblems, limits: Limits) -> Iterator[_Chunk]:
     """As `_json_chunks`, of an array, an element at a time. held: its first line, of number `line`; text: what follows."""
-    decoder, records, lines = _Decoder(), list[dict[str, Any]](), list[int]()
+    decoder = _Decoder()
+    collected = _Collected(decoder, findings, limits)
     at, more = held.index("[") + 1, True
     expected = "value or ]"
     while True:
@@ -101,30 +143,24 @@ def _array_chunks(text: io.TextIOWrapper, held: str, line: int, findings: FilePr
                 fault = "Expecting ',' or ']' behind an element"
             else:
                 record, end = decoder.raw_decode(held, at)
-                if isinstance(record, dict):
-                    records.append(decoder.checked(record, held[at:end], line, findings))
-                    lines.append(line)
-                else:
-                    findings.seen("not_an_object", line)
+                collected.add(record, held[at:end], line)
                 line += held.count("\n", at, end)
                 at, expected = end, ", or ]"
-                if len(records) == ROWS:
-                    yield records, lines
-                    records, lines = [], []
+                yield from collected.full()
                 continue
         except json.JSONDecodeError as e:
             fault = e.msg
             if more and e.pos < len(held) - 16 and not fault.startswith("Unterminated string"):
                 more = False  # it is not for want of the rest
-        except RecursionError as e:
-            fault, more = str(e), False
+        except RecursionError:
+            findings.seen("too_deep", line, limit=limits.max_nesting)
+            break
         piece = text.read(max(_PIECE, len(held) - at)) if more else ""
         if not piece:
             findings.seen("broken_json", line, reason=fault)
             break
         held, at = held[at:] + piece, 0
-    if records:
-        yield records, lines
+    yield from collected.rest()
 
 
 _PIECE = 1 << 20
@@ -154,8 +190,7 @@ class _Decoder(json.JSONDecoder):
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) < len(pairs):
-            keys = [key for key, _ in pairs]
-            self._repeated = next(key for key in keys if keys.count(key) > 1)
+            self._repeated = next(key for key, n in Counter(key for key, _ in pairs).items() if n > 1)
         return found
 
     def checked(self, record: dict[str, Any], source: str, line: int, findings: FileProblems) -> dict[str, Any]:
@@ -196,6 +231,9 @@ def _json_column(values: list[Any], name: str, lines: list[int], findings: FileP
     """string; list<string> when a value is a list. Numbers keep their JSON spelling."""
     if any(isinstance(v, list) for v in values):
         lists = [None if v is None else [t for x in (v if isinstance(v, list) else [v]) if (t := _json_text(x))] for v in values]
+        for line, cell in zip(lines, lists, strict=True):
+            if cell and sum(map(len, cell)) > limits.max_cell_bytes:
+                findings.seen("cell_too_large", line, limit=limits.max_cell_bytes >> 10, column=name)
         return pa.array(lists, pa.list_(pa.string()))
     array = pa.array([_json_text(v) for v in values], pa.string())
     for row in np.flatnonzero(pc.greater(pc.binary_length(array), limits.max_cell_bytes).fill_null(False).to_numpy(zero_copy_only=False)):

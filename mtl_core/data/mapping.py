@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mtl_core.base.messages import N_, Message, message
-from mtl_core.data.numbers import MISSING, Numbers, currencies
+from mtl_core.data.numbers import MISSING, Numbers, currencies, is_a_number
 from mtl_core.data.places import LINE, of_file, place
 from mtl_core.data.problems import Problem, Severity
 from mtl_core.data.values import Column, as_class, as_grades, as_lists, as_number, as_numbers, as_text, codes_of, flags, is_text
@@ -450,7 +450,10 @@ def _numbers(table: pa.Table, column: str, problems: list[Problem], file: str | 
     if found.wrong.any():
         first, n = _cell(table.column(column), found.wrong), int(found.wrong.sum())
         none_left = found.values.null_count == len(found.values)
-        why = message("{count} values are not numbers (lines {lines}); the first is “{found}”.", count=n, lines="", found=first)
+        values = {"count": n, "lines": "", "found": first}
+        why = message("{count} values are not numbers (lines {lines}); the first is “{found}”.", **values)
+        if is_a_number(first):
+            why = message("{count} values are no numbers from −1e30 to 1e30 (lines {lines}); the first is “{found}”.", **values)
         remedy = message("They count as missing; correct them if that is wrong.")
         if none_left:
             remedy = message("Choose it as a category, or remove it.")

@@ -1,5 +1,6 @@
 """Numbers as people write them: 3,5 or 1.234,50 or € 12,90. Whether a comma or a point is the decimal sign, a whole column says."""
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,6 +10,8 @@ import pyarrow.compute as pc
 from mtl_core.base.messages import Message, message
 from mtl_core.data.problems import Severity
 
+LARGEST = 1e30
+"""What a number may be at most, with either sign: a model reckons in 32 bits, where the square of a larger one is none any more."""
 PLAIN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
 MISSING = pa.array(["nan", "na", "n/a", "#n/a", "<na>", "nat", "nil", "null", "none", "\\n", "-", "--", "–", "—", "?", "空", "无", "缺失"])
 """What people write, in lower case, where there is no value."""
@@ -24,7 +27,7 @@ _COMMA = r"^[+-]?(([1-9]\d{0,2}(\.\d{3})+|\d+)(,\d*)?|,\d+)([eE][+-]?\d{1,3})?$"
 class Numbers:
     """values: (N,) float64, null where there is no number. The rest are (N,) bool.
 
-    wrong:     holds something that is not a number; usual signs of missing values (NA, null, -) and empty cells do not.
+    wrong:     holds something that is no number up to `LARGEST`; usual signs of missing values (NA, null, -) and empty cells do not.
     rewritten: a number that is not written as computers do: with a decimal comma, grouped digits, a currency.
     marked:    a sign of a missing value, such as NA; empty: nothing was looked for.
     truths:    true or false, read as 1 or 0; empty: nothing was looked for.
@@ -83,13 +86,21 @@ def read_numbers(text: pa.Array | pa.ChunkedArray, decimal: str = "") -> Numbers
             point &= ~(comma & _flags(pc.match_substring(written, ",")))
         read, written = point, pc.replace_substring(written, ",", "")
     values = pc.if_else(pa.array(read), written, pa.scalar(None, written.type)).cast(pa.float64())
-    if (too_large := _flags(pc.is_inf(values))).any():  # 1e999
+    if (too_large := _flags(pc.greater(pc.abs(values), LARGEST))).any():  # 1e999
         read &= ~too_large
         values = pc.if_else(pa.array(too_large), pa.scalar(None, pa.float64()), values)
     values = pc.if_else(truth, pc.equal(lower, "true").cast(pa.int8()).cast(pa.float64()), values)
     same = plain & _flags(pc.equal(text, written))
     marked = _flags(pc.is_in(lower, MISSING)) & ~_flags(pc.is_null(lower))
     return Numbers(values, ~read & ~_flags(left_out), read & ~same, read & unsure, marked, _flags(truth), "," if by_comma else ".")
+
+
+def is_a_number(text: str) -> bool:
+    """Also one that is infinite, or too large to reckon with."""
+    try:
+        return not math.isnan(float(text))
+    except ValueError:
+        return False
 
 
 def currencies(text: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:

@@ -1,7 +1,7 @@
 """What is wrong with a file, said so that a person can mend it: severity, where, why, remedy. All of it at once."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -83,12 +83,37 @@ def _message_from_json(record: dict[str, Any]) -> Message:
     return Message(record["template"], {k: _message_from_json(v) if isinstance(v, dict) else v for k, v in record["values"].items()})
 
 
+_MOST = 5
+"""Problems of one kind that are listed each by itself."""
+
+
+def gathered(problems: Iterable[Problem]) -> list[Problem]:
+    """Each kind of which there are more than a few is listed once: the first, with the number of the others and where some of them are.
+    A table has as many columns as somebody gave it, and each may be wrong."""
+    kinds: dict[tuple[Severity, str, str | None], list[Problem]] = {}
+    for problem in problems:
+        kinds.setdefault((problem.severity, problem.code, problem.file), []).append(problem)
+    return [one for same in kinds.values() for one in ([_as_one(same)] if len(same) > _MOST else same)]
+
+
+def _as_one(same: Sequence[Problem]) -> Problem:
+    first, *others = same
+    places = list(dict.fromkeys(p.column or str(p.line or "") for p in others))
+    shown = ", ".join(place[:40] for place in places[:_MOST]) + (" …" if len(places) > _MOST else "")
+    why = message("{first} Likewise in {n} other places: {places}.", first=first.why, n=len(others), places=shown)
+    return replace(first, why=why, count=sum(p.count for p in same))
+
+
 class DataError(Exception):
-    """A table that cannot be used. `problems` holds every finding, errors first."""
+    """A table that cannot be used. `problems` holds every finding, errors first, each kind once."""
 
     def __init__(self, problems: Iterable[Problem]):
-        self.problems = sorted(problems, key=lambda p: list(Severity).index(p.severity))
+        self.problems = sorted(gathered(problems), key=lambda p: list(Severity).index(p.severity))
         super().__init__("\n".join(map(str, self.problems)))
+
+    def __reduce__(self) -> tuple[type["DataError"], tuple[list[Problem]]]:
+        """From process to process."""
+        return DataError, (self.problems,)
 
 
 class InputError(ValueError):

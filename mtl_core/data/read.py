@@ -10,6 +10,7 @@ text has, is read again from its start: all of it for its encoding and faults, t
 import gzip
 import hashlib
 import io
+import lzma
 import tempfile
 import zipfile
 import zlib
@@ -22,15 +23,16 @@ from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 
+from mtl_core.base.apart import tell
 from mtl_core.base.messages import N_, message
 from mtl_core.data.csv_rows import read_csv
-from mtl_core.data.encodings import BLANK, CHUNK, LimitError, NotPlainError, PlainText, Scan, scan
+from mtl_core.data.encodings import BLANK, CHUNK, LimitError, NotPlainError, PlainText, Scan, check_ratio, scan
 from mtl_core.data.excel_rows import read_xlsx
 from mtl_core.data.findings import FileProblems, Limits, check_header, empty
 from mtl_core.data.json_rows import read_jsonl
 from mtl_core.data.parquet_rows import read_parquet
 from mtl_core.data.places import LINE, PARTS, in_file
-from mtl_core.data.problems import DataError, Problem, Severity, has_errors
+from mtl_core.data.problems import DataError, Problem, Severity, gathered, has_errors
 
 FORMATS = {
     ".csv": "csv",
@@ -49,7 +51,7 @@ SUFFIXES = tuple(FORMATS) + tuple(f + packed for f in FORMATS for packed in (".g
 
 
 _MAX_LINE_BYTES = 64 << 20
-_UNPACKABLE = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError, RuntimeError)
+_UNPACKABLE = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,7 @@ def read_table(
             with _as_file(path, packing, name, limits) as unpacked:
                 table = read_xlsx(unpacked, findings, limits, sheet)
         else:
-            open_stream = partial(_open, path, packing, name)
+            open_stream = partial(_open, path, packing, name, limits)
             found = scan(open_stream, name, limits.max_bytes, _MAX_LINE_BYTES, chosen)
             findings.problems += found.problems
             if not has_errors(found.problems) and not found.head.strip(BLANK):
@@ -185,7 +187,7 @@ def read_table(
     except LimitError as e:
         raise DataError([*findings.problems, e.problem]) from e
     except _UNPACKABLE as e:
-        if packing is None:
+        if packing is None or isinstance(e, RecursionError):
             raise
         why = message("The archive cannot be unpacked: {reason}.", reason=str(e).rstrip("."))
         raise DataError(
@@ -202,7 +204,7 @@ def read_table(
         raise DataError(findings.problems)
     if form in ("csv", "xlsx") and table is not None:
         check_header(table, findings)
-    return Table(table, findings.problems, name, encoding, delimiter, (digest,))
+    return Table(table, gathered(findings.problems), name, encoding, delimiter, (digest,))
 
 
 def _is_file(path: Path) -> bool:
@@ -226,14 +228,18 @@ def _read_plain(
     findings = FileProblems(name)
     try:
         with open(path, "rb", buffering=0) as file:
-            hashed = _Hashed(file)
-            with _unpacked(hashed, path, packing, name) as stream:
+            hashed = _Hashed(file, path.stat().st_size)
+            with _unpacked(hashed, path, packing, name, limits) as stream:
                 text = PlainText(stream, limits.max_bytes, _MAX_LINE_BYTES)
                 table, delimiter = _rows(form, text.open, text.found, path, findings, limits, once=True)
                 text.finish()
             while packing != "zip" and hashed.read(CHUNK):
                 pass
-    except (NotPlainError, *_UNPACKABLE):
+    except NotPlainError:
+        return None
+    except _UNPACKABLE:
+        if packing is None:
+            raise
         return None
     return table, text.found.encoding, delimiter, None if packing == "zip" else hashed.digest.hexdigest(), findings
 
@@ -255,8 +261,8 @@ def _rows(
 class _Hashed(io.RawIOBase):
     """A file that hashes what is read of it, for readers that go from its start to its end."""
 
-    def __init__(self, file: io.RawIOBase):
-        self._file = file
+    def __init__(self, file: io.RawIOBase, size: int):
+        self._file, self._n_bytes, self._size = file, 0, size
         self.digest = hashlib.sha256()
 
     def readable(self) -> bool:
@@ -265,7 +271,12 @@ class _Hashed(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         size = self._file.readinto(buffer) or 0
         self.digest.update(buffer[:size])
+        self._n_bytes += size
+        tell(self._n_bytes / max(1, self._size))
         return size
+
+    def tell(self) -> int:
+        return self._n_bytes
 
 
 def format_of(path: Path) -> tuple[str | None, str | None]:
@@ -276,7 +287,7 @@ def format_of(path: Path) -> tuple[str | None, str | None]:
         try:
             with zipfile.ZipFile(path) as archive:
                 return FORMATS.get(Path(_member(archive)).suffix.lower()), packing
-        except (OSError, zipfile.BadZipFile, DataError):
+        except (*_UNPACKABLE, DataError):
             return FORMATS.get(suffixes[-1] if suffixes else ".csv"), packing
     return FORMATS.get(suffixes[-1] if suffixes else ""), packing
 
@@ -295,7 +306,7 @@ def _as_content_says(path: Path, form: str, packing: str | None, findings: FileP
             with zipfile.ZipFile(path) as archive:
                 book = "xl/workbook.xml" in archive.namelist()
                 form, packing = ("xlsx", None) if book else (FORMATS[Path(_member(archive)).suffix.lower()], "zip")
-        except (zipfile.BadZipFile, DataError):
+        except (*_UNPACKABLE, DataError):
             return said
     if (form, packing) != said:
         called = packing or {"parquet": "Parquet", "xlsx": "Excel"}[form]
@@ -314,23 +325,54 @@ def _member(archive: zipfile.ZipFile) -> str:
     return members[0]
 
 
-def _unpacked(file: io.RawIOBase, path: Path, packing: str | None, name: str) -> BinaryIO:
+class _Measured(io.RawIOBase):
+    """What comes out of an archive, as far as it is in proportion to what went in. packed: bytes that were unpacked so far."""
+
+    def __init__(self, stream: Any, packed: Callable[[], int], limits: Limits, name: str):
+        self._stream, self._packed, self._limits, self._name = stream, packed, limits, name
+        self._n_bytes = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        chunk = self._stream.read(len(buffer))
+        buffer[: len(chunk)] = chunk
+        self._n_bytes += len(chunk)
+        check_ratio(self._n_bytes, self._packed(), self._limits, self._name)
+        return len(chunk)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+def _unpacked(file: io.RawIOBase, path: Path, packing: str | None, name: str, limits: Limits) -> BinaryIO:
     """As `_open`, from a file that is open already; a zip is read from its end, and opened anew."""
     if packing == "zip":
-        return _open(path, packing, name)
-    return cast(BinaryIO, gzip.open(cast(BinaryIO, io.BufferedReader(file))) if packing == "gz" else file)
+        return _open(path, packing, name, limits)
+    if packing is None:
+        return cast(BinaryIO, file)
+    return _measured(gzip.open(cast(BinaryIO, io.BufferedReader(file))), file.tell, limits, name)
 
 
-def _open(path: Path, packing: str | None, name: str) -> BinaryIO:
-    """The unpacked bytes as a stream; nothing is unpacked to disk."""
-    if packing == "gz":
-        return cast(BinaryIO, gzip.open(path))
+def _measured(stream: Any, packed: Callable[[], int], limits: Limits, name: str) -> BinaryIO:
+    return cast(BinaryIO, io.BufferedReader(_Measured(stream, packed, limits, name), CHUNK))
+
+
+def _open(path: Path, packing: str | None, name: str, limits: Limits) -> BinaryIO:
+    """The unpacked bytes as a stream; nothing is unpacked to disk. Raises LimitError from its `read`: see `_Measured`."""
     if packing == "zip":
         archive = zipfile.ZipFile(path)
         try:
-            return cast(BinaryIO, archive.open(_member(archive)))
+            member = archive.getinfo(_member(archive))
         except DataError as e:
             raise DataError([Problem(p.severity, p.code, p.why, p.remedy, name) for p in e.problems]) from e
+        check_ratio(member.file_size, member.compress_size, limits, name)
+        return _measured(archive.open(member), lambda: member.compress_size, limits, name)
+    if packing == "gz":
+        stream: Any = gzip.open(path)  # noqa: SIM115 - `_Measured.close` closes it
+        return _measured(stream, stream.fileobj.tell, limits, name)
     return open(path, "rb")
 
 
@@ -340,7 +382,7 @@ def _as_file(path: Path, packing: str | None, name: str, limits: Limits) -> Iter
     if packing is None:
         yield path
         return
-    with tempfile.NamedTemporaryFile(suffix=".parquet") as target, _open(path, packing, name) as source:
+    with tempfile.NamedTemporaryFile(suffix=".parquet") as target, _open(path, packing, name, limits) as source:
         for chunk in iter(partial(source.read, CHUNK), b""):
             target.write(chunk)
             if target.tell() > limits.max_bytes:

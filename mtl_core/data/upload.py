@@ -3,15 +3,16 @@
 What the person calls it stands beside it, in `<stored name>.json`, and is shown wherever the table is.
 """
 
+import hashlib
 import json
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from mtl_core.base.files import replaced, write_atomically
+from mtl_core.base.files import link, replaced, write_atomically
 from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace, new_id
 from mtl_core.data.problems import DataError, Problem, Severity
-from mtl_core.data.read import FORMATS, SUFFIXES
+from mtl_core.data.read import FORMATS, SUFFIXES, file_digest
 
 MAX_BYTES = 2 << 30
 _CHUNK = 1 << 20
@@ -19,7 +20,8 @@ _CHUNK = 1 << 20
 
 def save_upload(stream: BinaryIO, filename: str, workspace: Workspace, max_bytes: int = MAX_BYTES) -> Path:
     """Writes the stream into the workspace's uploads and returns the path: 12 hexadecimal digits and the suffix of `filename`, which
-    is kept as its `upload_name`.
+    is kept as its `upload_name`. Content is kept once: a file that is there under the same name is returned as it is, one under another
+    name is another name of the same bytes on the disk.
 
     Raises DataError: a suffix that is not one of `read.SUFFIXES`, more than `max_bytes`, nothing in it. Then nothing is kept.
     """
@@ -29,7 +31,7 @@ def save_upload(stream: BinaryIO, filename: str, workspace: Workspace, max_bytes
         why = message("The format of this file is not known.")
         remedy = message("Use one of {suffixes}, or .gz or .zip of one of them; save others as CSV.", suffixes=", ".join(FORMATS))
         raise DataError([Problem(Severity.ERROR, "unknown_format", why, remedy, name)])
-    path, size = workspace.uploads / (new_id() + suffix), 0
+    path, size, digest = workspace.uploads / (new_id() + suffix), 0, hashlib.sha256()
     with replaced(path) as temporary:
         with open(temporary, "wb") as target:
             while chunk := stream.read(_CHUNK):
@@ -38,11 +40,34 @@ def save_upload(stream: BinaryIO, filename: str, workspace: Workspace, max_bytes
                     why = message("The file is larger than {limit} MB.", limit=max_bytes >> 20)
                     raise DataError([Problem(Severity.ERROR, "too_large", why, message("Split the table into smaller files."), name)])
                 target.write(chunk)
+                digest.update(chunk)
         if not size:
             remedy = message("Export the table again, with a header and rows.")
             raise DataError([Problem(Severity.ERROR, "empty_file", message("The file is empty."), remedy, name)])
-    name_upload(path, name)
+    of_it = digest.hexdigest()
+    others = [p for p in uploads(workspace) if p != path and p.suffix == path.suffix and p.stat().st_size == size and _digest(p) == of_it]
+    if known := next((p for p in others if upload_name(p) == name), None):
+        path.unlink()
+        return known
+    if others:
+        with replaced(path) as temporary:
+            link(others[0], temporary)
+    write_atomically(_beside(path), json.dumps({"name": name, "sha256": of_it}, ensure_ascii=False))
     return path
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of an upload, as it was noted when it came, else reckoned."""
+    return str(_noted(path).get("sha256")) if "sha256" in _noted(path) else file_digest(path)
+
+
+def _noted(path: Path) -> dict[str, Any]:
+    """What stands beside an upload; nothing where that cannot be read."""
+    try:
+        found = json.loads(_beside(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def uploads(workspace: Workspace) -> list[Path]:
@@ -53,15 +78,13 @@ def uploads(workspace: Workspace) -> list[Path]:
 
 def upload_name(path: Path) -> str:
     """What the person calls an upload; where nothing says so, the name of the file."""
-    try:
-        return shown_name(str(json.loads(_beside(path).read_text(encoding="utf-8"))["name"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return path.name
+    name = _noted(path).get("name")
+    return shown_name(str(name)) if name else path.name
 
 
 def name_upload(path: Path, name: str) -> None:
     """Keeps the name of an upload, as `shown_name` makes it."""
-    write_atomically(_beside(path), json.dumps({"name": shown_name(name)}, ensure_ascii=False))
+    write_atomically(_beside(path), json.dumps({**_noted(path), "name": shown_name(name)}, ensure_ascii=False))
 
 
 def forget_name(path: Path) -> None:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mtl_core.data.lists import of_lists, read_lists
-from mtl_core.data.numbers import PLAIN, Numbers, read_numbers
+from mtl_core.data.numbers import LARGEST, PLAIN, Numbers, read_numbers
 from mtl_core.data.times import Dates, Times, read_times, times_of_numbers
 
 Column: TypeAlias = "pa.Array | pa.ChunkedArray"
@@ -49,7 +49,7 @@ def as_number(column: Column) -> tuple[Column, np.ndarray]:
 
 
 def as_numbers(column: Column, decimal: str = "") -> Numbers:
-    """Any column as finite numbers, and how they were read. What is no number is null. decimal: as of `read_numbers`."""
+    """Any column as numbers up to `LARGEST`, and how they were read. What is none is null. decimal: as of `read_numbers`."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if is_text(column):
@@ -60,8 +60,9 @@ def as_numbers(column: Column, decimal: str = "") -> Numbers:
     if pa.types.is_integer(t) or pa.types.is_null(t):
         return Numbers(column.cast(pa.float64(), safe=False), none, none, none)
     if pa.types.is_floating(t):
-        finite = pc.if_else(pc.is_finite(column), column, pa.scalar(None, t)).cast(pa.float64())
-        return Numbers(finite, flags(pc.is_inf(column)), none, none)
+        values = pc.if_else(pc.is_nan(column), pa.scalar(None, t), column).cast(pa.float64())
+        beyond = pc.greater(pc.abs(values), LARGEST)
+        return Numbers(pc.if_else(beyond, pa.scalar(None, pa.float64()), values), flags(beyond), none, none)
     return Numbers(pa.nulls(len(column), pa.float64()), flags(pc.is_valid(column)), none, none)
 
 
@@ -139,6 +140,8 @@ def as_lists(column: Column) -> tuple[Column, np.ndarray]:
 
 def codes_of(column: Column) -> tuple[np.ndarray, pa.Array]:
     """((N,) int64 code of each value, -1 for null; the distinct values in order of first appearance)."""
+    if isinstance(column, pa.ChunkedArray) and not pa.types.is_dictionary(column.type):
+        column = column.combine_chunks()  # a dictionary of each chunk would have to become one, which takes longer
     encoded = column if pa.types.is_dictionary(column.type) else pc.dictionary_encode(column)
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.unify_dictionaries().combine_chunks()

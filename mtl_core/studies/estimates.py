@@ -20,6 +20,7 @@ from typing import IO
 
 import psutil
 
+from mtl_core.base.apart import end_with_parent
 from mtl_core.base.files import write_atomically
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import Experiment, experiment_from_yaml
@@ -147,13 +148,7 @@ BACKGROUND = Background()
 if __name__ == "__main__":
     from mtl_core.jobs import quiet_libraries
 
-    def follow(parent: int) -> None:
-        """A server that was killed cannot end what it began."""
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=follow, args=(os.getppid(),), daemon=True).start()
+    end_with_parent()
     quiet_libraries()
     measure(
         experiment_from_yaml(sys.stdin.read()),

@@ -2,14 +2,19 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from pathlib import Path
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import streamlit as st
 
+from mtl_core.base.apart import APART, ApartError, Call
+from mtl_core.base.messages import Translate
+
 T = TypeVar("T")
+F = TypeVar("F", bound=Future[Any])
 PATIENCE = 1.0
 """Seconds that a rerun waits for what it shows; then it shows what is there, and that the rest is on its way."""
 _KEPT = 200
@@ -26,19 +31,44 @@ class Desk:
 
     def ask(self, key: Hashable, work: Callable[[], T], instead_of: Hashable = None) -> "Future[T]":
         """The work of `key`, begun now unless it was before. instead_of: whose earlier work is given up, if it has not begun."""
+        return self._ask(key, lambda: self._threads.submit(work), instead_of)
+
+    def apart(
+        self,
+        key: Hashable,
+        function: Callable[..., Any],
+        *args: Any,
+        about: Path,
+        otherwise: Callable[[ApartError], Any] | None = None,
+        instead_of: Hashable = None,
+    ) -> Call:
+        """The same of work on a file, `about`, in a process of its own. otherwise: what it comes to where it was ended."""
+        n_bytes = about.stat().st_size if about.is_file() else 0
+        return self._ask(key, lambda: APART.submit(function, *args, about=about, n_bytes=n_bytes, otherwise=otherwise), instead_of)
+
+    def forget(self, about: Path) -> None:
+        """What was found of a file is to be found anew."""
+        with self._lock:
+            for key in [k for k, work in self._works.items() if isinstance(work, Call) and work.about == about and work.done()]:
+                del self._works[key]
+
+    def _ask(self, key: Hashable, begin: Callable[[], F], instead_of: Hashable) -> F:
         with self._lock:
             if instead_of is not None:
                 earlier, self._latest[instead_of] = self._latest.get(instead_of), key
-                if earlier != key and earlier in self._works and self._works[earlier].cancel():
-                    del self._works[earlier]
+                if earlier != key and (given_up := self._works.get(earlier)) and not given_up.done():
+                    if isinstance(given_up, Call):
+                        given_up.stop()
+                    if given_up.cancel() or isinstance(given_up, Call):
+                        del self._works[earlier]
             found = self._works.get(key)
             if found is None or found.cancelled() or (found.done() and found.exception()):
-                found = self._works[key] = self._threads.submit(work)
+                found = self._works[key] = begin()
             self._works.move_to_end(key)
             while len(self._works) > _KEPT:
                 gone, _work = self._works.popitem(last=False)
                 self._latest = {who: of for who, of in self._latest.items() if of != gone}
-            return found
+            return cast(F, found)
 
 
 @st.cache_resource(show_spinner=False)
@@ -57,15 +87,30 @@ def ready(work: "Future[T]") -> T | None:
     return work.result() if work.done() and not work.cancelled() else None
 
 
-def follow(pending: list["Future[Any]"], sentence: str) -> None:
-    """Says that something is on its way, and draws the page again when it is there. sentence: with a place for {seconds}."""
+def _stop(calls: Iterable[Call]) -> None:
+    for call in calls:
+        call.stop()
+
+
+def follow(pending: Sequence["Future[Any]"], sentence: str, _: Translate) -> None:
+    """Says that something is on its way and how far it is, lets a person cancel it, and draws the page again when it is there. sentence:
+    with a place for {seconds}."""
     began = time.monotonic()
+    calls = [work for work in pending if isinstance(work, Call)]
 
     @st.fragment(run_every=0.5)
     def waiting() -> None:
         if any(work.done() for work in pending):
             st.rerun()
-        st.caption(":material/hourglass_top: " + sentence.format(seconds=round(time.monotonic() - began + PATIENCE)))
+        said = ":material/hourglass_top: " + sentence.format(seconds=round(time.monotonic() - began + PATIENCE))
+        share = next((call.share for call in calls if call.share == call.share), None)  # nan: not known
+        with st.container(horizontal=True, vertical_alignment="center"):
+            with st.container():
+                st.caption(said)
+                if share is not None:
+                    st.progress(share)
+            if calls:
+                st.button(_("Cancel"), key=f"cancel_{sentence}", icon=":material/close:", on_click=_stop, args=(calls,))
 
     if pending:
         waiting()

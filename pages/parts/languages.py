@@ -30,7 +30,7 @@ def show(experiment: Experiment, found: Source, _: Translate) -> None:
             continue
         key = ("language", rows, task.kind, str(task.columns), experiment.encoder.name)
         works[name] = desk().ask(key, partial(_problems, experiment, name, where, found.base, found.contained))
-    follow(settle(works.values()), _("Reading the texts … {seconds} s"))
+    follow(settle(works.values()), _("Reading the texts … {seconds} s"), _)
     for name, work in works.items():
         for problem in ready(work) or []:
             st.warning(plain(f"{name}: {problem.why.text(_)} {problem.remedy.text(_)}"), icon=":material/translate:")

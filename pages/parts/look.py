@@ -1,28 +1,23 @@
 """A table looked at: what it holds, what is wrong with it, and the task that it is probably for."""
 
-from concurrent.futures import Future
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import streamlit as st
 
-from mtl_core.base.messages import Message, Translate
-from mtl_core.config.suggestions import Suggestion, called_like, nested, suggestions
-from mtl_core.data.excel_rows import sheet_names
+from mtl_core.api import looked
+from mtl_core.api.looked import Looked
+from mtl_core.base.apart import Call
+from mtl_core.base.messages import Translate
 from mtl_core.data.places import of_file
-from mtl_core.data.problems import DataError, Problem
-from mtl_core.data.read import Table, read_table
-from mtl_core.tasks import KINDS
+from mtl_core.data.problems import Problem
 from pages.parts import cells
 from pages.parts.background import desk
 from pages.parts.text import counted, plain
 
-SAMPLE = 1000
-"""Rows that suggestions are made from."""
 SHOWN = 50
 """Rows of the preview."""
 LOG_COLUMNS = ("user", "history", "item", "item_id", "label", "time", "list")
@@ -38,88 +33,30 @@ class Chosen:
     file: str
 
 
-@dataclass(frozen=True)
-class Proposal:
-    """data: as in an experiment, without the file; task: likewise, without its table. complete: whether all that it needs has a column."""
-
-    data: dict[str, Any]
-    task: dict[str, Any]
-    complete: bool = True
-    why: Message | None = None
-
-
-@dataclass(frozen=True)
-class Looked:
-    """sheets: of a workbook; head: the first rows; None where the table cannot be read."""
-
-    problems: list[Problem]
-    rows: int = 0
-    columns: tuple[str, ...] = ()
-    encoding: str | None = None
-    sheets: tuple[str, ...] = ()
-    head: pa.Table | None = None
-    proposals: list[Proposal] = field(default_factory=list)
-
-    @property
-    def proposal(self) -> Proposal | None:
-        """The best."""
-        return self.proposals[0] if self.proposals else None
+def ask(chosen: Chosen, encoding: str | None = None, sheet: str | None = None) -> Call:
+    """The `Looked` of a table; read in a process of its own."""
+    changed = chosen.path.stat().st_mtime_ns
+    asked = (chosen.path, chosen.name, changed, encoding, sheet)
+    return desk().apart(
+        ("look", *asked), looked.look, *asked, about=chosen.path, otherwise=lambda error: Looked([looked.ended(error, chosen.name)])
+    )
 
 
-def ask(chosen: Chosen, encoding: str | None = None, sheet: str | None = None) -> "Future[Looked]":
-    path, name, changed = chosen.path, chosen.name, chosen.path.stat().st_mtime_ns
-    return desk().ask(("look", path, name, changed, encoding, sheet), lambda: _look(path, name, changed, encoding, sheet))
+def again(chosen: Chosen, found: Iterable[Problem], _: Translate) -> None:
+    """The way to another try, where the last one was ended."""
+    if any(p.code in looked.ENDED for p in found):
+        st.button(_("Try again"), key=f"again_{chosen.path.name}", icon=":material/refresh:", on_click=desk().forget, args=(chosen.path,))
 
 
-@lru_cache(maxsize=2)  # whole tables, in memory
-def read(path: Path, name: str, changed: int, encoding: str | None = None, sheet: str | None = None) -> Table:
-    """Raises DataError."""
-    return read_table(path, name=name, encoding=encoding, sheet=sheet)
-
-
-def _look(path: Path, name: str, changed: int, encoding: str | None, sheet: str | None) -> Looked:
-    sheets = sheet_names(path) if path.suffix.lower() in (".xlsx", ".xlsm") else ()
-    try:
-        table = read(path, name, changed, encoding, sheet)
-    except DataError as error:
-        return Looked(error.problems, sheets=sheets)
-    head = table.table.take(pa.array(range(min(SAMPLE, table.table.num_rows))))  # a slice would keep the whole table in memory
-    columns = tuple(of_file(head.column_names))
-    found = [_proposal(suggestion) for suggestion in suggestions(table.table, most=2)]
-    problems = table.problems if found else [*table.problems, *nested(table.table)]
-    found = found or [propose(head, next(iter(KINDS)))]
-    return Looked(problems, table.table.num_rows, columns, table.encoding, sheets, head, found)
-
-
-def propose(head: pa.Table, kind: str) -> Proposal:
-    """A task of `kind`: as suggested, else what its fields have columns for."""
-    if found := suggestions(head, {kind: KINDS[kind]}, most=1):
-        return _proposal(found[0])
-    columns = _shortest(called_like(head, KINDS[kind]))
-    return Proposal({"split": {"by": "random"}}, {"kind": kind, "columns": columns}, complete=False)
-
-
-def _proposal(found: Suggestion) -> Proposal:
-    data = {"split": found.split.model_dump(mode="json", exclude_defaults=True)}
-    if found.transactions:
-        data["transactions"] = found.transactions.model_dump(mode="json", exclude_none=True)
-    return Proposal(data, {"kind": found.kind, "columns": _shortest(found.columns)}, why=found.why)
-
-
-def _shortest(columns: dict[str, list[str]]) -> dict[str, Any]:
-    """As the form says it: one column as a string."""
-    return {field: names[0] if len(names) == 1 else names for field, names in columns.items()}
-
-
-def preview(chosen: Chosen, looked: Looked, _: Translate) -> None:
+def preview(chosen: Chosen, found: Looked, _: Translate) -> None:
     """What the table is, and its first rows."""
-    if looked.head is None:
+    if found.head is None:
         return
-    facts = counted(looked.rows, len(looked.columns), _)
-    facts += [looked.encoding] if looked.encoding else []
+    facts = counted(found.rows, len(found.columns), _)
+    facts += [found.encoding] if found.encoding else []
     with st.container(border=True):
         st.markdown(f"**{plain(chosen.name)}** · " + plain(" · ".join(facts)))
-        cells.table(_shortened(looked.head.slice(0, SHOWN)), empty="", height=200, alt=_("The first rows of the table"), key="preview")
+        cells.table(_shortened(found.head.slice(0, SHOWN)), empty="", height=200, alt=_("The first rows of the table"), key="preview")
 
 
 def _shortened(rows: pa.Table) -> pa.Table:

@@ -4,10 +4,11 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.api.looked import Looked
 from mtl_core.base.messages import Translate
 from mtl_core.base.settings import widgets
 from mtl_core.config.parts import DataConfig
-from pages.parts.look import Chosen, Looked
+from pages.parts.look import Chosen
 from pages.parts.text import plain
 
 ENCODINGS = ("utf-8", "gb18030", "big5", "shift_jis", "euc_kr", "cp1250", "cp1251", "cp1252", "utf-16")

@@ -4,16 +4,18 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.api.looked import changes, ended
 from mtl_core.api.own_tables import OwnTable, own_tables, replace_table
+from mtl_core.base.apart import ApartError
 from mtl_core.base.messages import Translate
 from mtl_core.config import drafts
-from mtl_core.data.changes import TableChanges, table_changes
+from mtl_core.data.changes import TableChanges
 from mtl_core.data.problems import DataError, Problem, Severity
-from mtl_core.data.upload import save_upload
 from mtl_core.tasks import KINDS
-from pages.parts import check, problems, undo
+from pages.parts import check, problems, received, undo
+from pages.parts.background import desk
 from pages.parts.frame import workspace
-from pages.parts.look import Chosen, read
+from pages.parts.look import Chosen
 from pages.parts.text import plain
 
 MOST = 8
@@ -50,17 +52,16 @@ def _replace(old: OwnTable, new: OwnTable) -> None:
 
 def _uploaded(old: OwnTable, _: Translate) -> OwnTable | None:
     """The file that is uploaded in the dialog, a table of its own until it takes the other's place."""
-    file = st.file_uploader(_("New file"), key=f"replacement_{old.path.name}")
-    if file is None:
-        return None
-    saved = st.session_state.setdefault("replacements", {})
-    if file.file_id not in saved:
+    saved: list[tuple[str, str]] = st.session_state.setdefault("replacements", [])  # (table, what was uploaded for it)
+    key = f"replacement_{old.path.name}_{len(saved)}"
+    if file := st.file_uploader(_("New file"), key=key):
         try:
-            saved[file.file_id] = save_upload(file, file.name, workspace()).name
+            saved.append((old.path.name, received.keep(file, key).name))
         except DataError as error:
             problems.show(error.problems, _)
             return None
-    return next((t for t in own_tables(workspace()) if t.path.name == saved[file.file_id]), None)
+    name = next((new for of, new in reversed(saved) if of == old.path.name), None)
+    return next((t for t in own_tables(workspace()) if t.path.name == name), None)
 
 
 def _show_changes(old: OwnTable, new: OwnTable, _: Translate) -> bool:
@@ -68,11 +69,12 @@ def _show_changes(old: OwnTable, new: OwnTable, _: Translate) -> bool:
     draft = drafts.load(workspace()).on_file(old.file)
     labels = [c for task in draft.tasks.values() for c in _labels(task)]
     try:
-        before, after = (read(t.path, t.name, t.path.stat().st_mtime_ns).table for t in (old, new))
-    except DataError as error:
-        problems.show(error.problems, _)
-        return not any(p.severity is Severity.ERROR and p.file == new.name for p in error.problems)
-    _say(table_changes(before, after, labels), _)
+        before, after = ((t.path, t.name, t.path.stat().st_mtime_ns) for t in (old, new))
+        _say(desk().apart(("changes", before, after, *labels), changes, before, after, labels, about=new.path).result(), _)
+    except (DataError, ApartError) as error:
+        found = error.problems if isinstance(error, DataError) else [ended(error, new.name)]
+        problems.show(found, _)
+        return not any(p.severity is Severity.ERROR and p.file == new.name for p in found)
     for name, values in draft.tasks.items():
         data = drafts.Draft({"t": draft.data[values["data"]]}).with_file(old.file, new.file).data["t"]
         found = check.ask(Chosen(new.path, new.name, new.file), data, values).result()

@@ -10,15 +10,15 @@ import pandas as pd
 import streamlit as st
 
 from mtl_core.api.answers import rows_of
+from mtl_core.api.looked import ended, whole
+from mtl_core.base.apart import APART, ApartError
 from mtl_core.base.messages import N_, Translate, message, plural
 from mtl_core.data.export import safe_for_spreadsheet
 from mtl_core.data.places import LINE, file_and_line, of_file
 from mtl_core.data.problems import DataError, InputError, Problem, Severity
-from mtl_core.data.read import SUFFIXES, Table, read_table
-from mtl_core.data.upload import save_upload
+from mtl_core.data.read import SUFFIXES, Table
 from mtl_core.tracking.runs import Run
-from pages.parts import cells, problems
-from pages.parts.frame import workspace
+from pages.parts import cells, problems, received
 from pages.parts.text import plain
 
 if TYPE_CHECKING:
@@ -30,20 +30,24 @@ MOST_ROWS, AT_ONCE = 10_000, 256
 
 def uploaded(label: str, key: str, _: Translate) -> tuple[Path | None, str]:
     """(where an uploaded table lies, its name for people); None while there is none. key: of the widget."""
-    file = st.file_uploader(label, type=[suffix.lstrip(".") for suffix in (*SUFFIXES, ".gz", ".zip")], key=key)
-    if file is None:
-        return None, ""
-    saved = st.session_state.setdefault(f"{key}_saved", {})
-    if file.file_id not in saved:
-        saved.clear()
-        saved[file.file_id] = save_upload(file, file.name, workspace())
-    return saved[file.file_id], file.name
+    number, path, name = st.session_state.setdefault(f"{key}_saved", (0, None, ""))
+    uploader = f"{key}_{number}"
+    if file := st.file_uploader(label, type=[suffix.lstrip(".") for suffix in (*SUFFIXES, ".gz", ".zip")], key=uploader):
+        st.session_state[f"{key}_saved"] = number + 1, received.keep(file, uploader), file.name
+        st.rerun()
+    if path:
+        st.caption(plain(name))
+    return path, name
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def read(path: Path, name: str, written: int) -> Table:
     """Raises DataError."""
-    return read_table(path, name=name)
+    try:
+        found: Table = APART.submit(whole, path, name, about=path, n_bytes=path.stat().st_size).result()
+    except ApartError as error:
+        raise DataError([ended(error, name)]) from error
+    return found
 
 
 def show(run: Run, task: str, predictor: "Predictor", place: str, _: Translate) -> None:

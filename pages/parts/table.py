@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from mtl_core.api.looked import Proposal
 from mtl_core.base.messages import N_, Translate
 from mtl_core.base.program import SAMPLE_SHOP
 from mtl_core.base.workspace import OutsideWorkspaceError
@@ -9,7 +10,7 @@ from mtl_core.config import drafts
 from mtl_core.data.upload import upload_name
 from pages.parts import opening, sample
 from pages.parts.frame import workspace
-from pages.parts.look import Chosen, Proposal
+from pages.parts.look import Chosen
 from pages.parts.text import plain
 from pages.parts.url import keep
 

@@ -7,15 +7,16 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.api.checked import Checked
+from mtl_core.api.looked import Looked
 from mtl_core.api.own_tables import OwnTable
 from mtl_core.base.messages import N_, Translate, plural
 from mtl_core.config import drafts
 from mtl_core.data.problems import Severity
 from pages.parts import check, draft, look, opening, owned, problems, together, upload
 from pages.parts.background import follow, ready, settle
-from pages.parts.check import Checked
 from pages.parts.frame import workspace
-from pages.parts.look import Chosen, Looked
+from pages.parts.look import Chosen
 from pages.parts.text import counted, plain, size
 from pages.parts.together import Parts
 
@@ -50,7 +51,7 @@ def show(tables: Sequence[OwnTable], _: Translate) -> None:
         st.caption(_("None yet. Upload one table or several: each gets a suggested task that you accept, change or leave."))
         return
     _together([row for row in rows if row.proposed], list(found.tasks), gone, rows, _)
-    follow(pending, _("Looking at the tables … {seconds} s"))
+    follow(pending, _("Looking at the tables … {seconds} s"), _)
     for row in rows:
         _row(row, found, _)
     if elsewhere:

@@ -6,6 +6,8 @@ from typing import Any
 import pyarrow as pa
 import streamlit as st
 
+from mtl_core.api.checked import Checked
+from mtl_core.api.looked import Proposal, propose
 from mtl_core.api.own_tables import own_tables
 from mtl_core.base.messages import Translate
 from mtl_core.base.settings import widgets
@@ -16,9 +18,8 @@ from mtl_core.data.places import of_file
 from mtl_core.tasks import KINDS
 from pages.parts import check, log, mapping, opening, settings, splitting
 from pages.parts.background import follow, ready, settle
-from pages.parts.check import Checked
 from pages.parts.frame import workspace
-from pages.parts.look import LOG_COLUMNS, Chosen, Proposal, propose
+from pages.parts.look import LOG_COLUMNS, Chosen
 from pages.parts.text import plain
 from pages.parts.url import keep
 
@@ -94,7 +95,7 @@ def _form(chosen: Chosen, head: pa.Table, start: Proposal, prefix: str, _: Trans
 
 def _checked(chosen: Chosen, data: dict[str, Any], task: dict[str, Any], changes: str | None, _: Translate) -> Checked | None:
     work = check.ask(chosen, data, task, st.session_state.setdefault("form", new_id()))
-    follow(settle([work]), _("Checking the table … {seconds} s"))
+    follow(settle([work]), _("Checking the table … {seconds} s"), _)
     checked = ready(work)
     if checked is not None:
         if checked.usable:

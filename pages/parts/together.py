@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import streamlit as st
 
+from mtl_core.api.looked import Proposal
 from mtl_core.api.own_tables import OwnTable, own_tables
 from mtl_core.base.messages import Translate
 from mtl_core.config import drafts
@@ -12,7 +13,7 @@ from mtl_core.config.drafts import Draft
 from mtl_core.data.part_files import part_files
 from pages.parts.check import PARTS
 from pages.parts.frame import workspace
-from pages.parts.look import Chosen, Proposal
+from pages.parts.look import Chosen
 from pages.parts.text import plain
 
 Parts = dict[str, OwnTable]

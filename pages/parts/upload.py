@@ -8,8 +8,8 @@ from mtl_core.api.own_tables import OwnTable, own_tables
 from mtl_core.base.messages import Translate
 from mtl_core.data.problems import DataError, Problem
 from mtl_core.data.read import FORMATS
-from mtl_core.data.upload import name_upload, save_upload, shown_name
-from pages.parts import opening, problems, replace
+from mtl_core.data.upload import name_upload, shown_name
+from pages.parts import opening, problems, received, replace
 from pages.parts.frame import workspace
 from pages.parts.text import plain
 
@@ -52,13 +52,13 @@ def _save(files: list, _: Translate) -> None:
         before = {table.name: table for table in own_tables(workspace())}
         try:
             with st.spinner(_("Saving the file …")):
-                path = save_upload(file, file.name, workspace())
+                path = received.keep(file, f"upload_{st.session_state.uploads}")
         except DataError as error:
             refused += error.problems
             continue
         saved.append(path)
         name = shown_name(file.name)
-        if old := before.get(name):
+        if (old := before.get(name)) and old.path != path:
             stem, dot, suffix = name.partition(".")
             name_upload(path, next(n for i in range(2, len(before) + 3) if (n := f"{stem} ({i}){dot}{suffix}") not in before))
             st.session_state.setdefault("name_in_use", {})[path.name] = old.path.name

@@ -1,5 +1,6 @@
 """The page Data: tables are brought in, looked at, become tasks; renamed, changed, replaced, deleted, restored."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -233,7 +234,7 @@ def test_a_name_in_use_is_asked_about(opened: Open, workspace: Workspace) -> Non
     assert stored(workspace) == {"reviews.csv": old, "reviews (2).csv": second}
     assert drafts.load(workspace).data["reviews"]["file"] == f"uploads/{old}"
 
-    uploaded(at, ("messages.csv", OTHER), ("messages.csv", OTHER))
+    uploaded(at, ("messages.csv", OTHER), ("messages.csv", OTHER), ("messages.csv", OTHER + "more,refund\n"))  # one of them twice
     second = stored(workspace)["messages (2).csv"]
     clicked(at, f"both_{second}")
     assert f"both_{second}" not in keys(at)
@@ -248,14 +249,27 @@ def test_a_replacement_says_which_tasks_break(opened: Open, workspace: Workspace
     assert "Columns that are gone: review, sentiment" in text(at)
 
 
-def test_a_table_is_read_once_and_stored_from_what_was_read(opened: Open, workspace: Workspace) -> None:
+def test_a_table_is_read_in_another_process(opened: Open, workspace: Workspace) -> None:
+    """Where it is read once: `tests/api/test_looked.py`."""
     shoes = workspace.uploads / "0123456789ab.csv"
     shoes.write_text(REVIEWS.replace("thing", "shoe"), "utf-8")
     with opens(shoes) as n:
         at = reopened(opened, table=shoes.name, kind="classification")
         assert [metric.value for metric in at.metric] == ["48", "6", "6"]
         at.run()
-    assert n == [1]
+    assert n == [0]
+
+
+def test_reading_is_cancelled_and_tried_again(opened: Open, workspace: Workspace) -> None:
+    large = workspace.uploads / "0123456789ac.csv"
+    large.write_text("text,label\n" + "".join(f"a thing number {i},{i % 2}\n" for i in range(1_500_000)), "utf-8")
+    at = no_exception(opened("data", table=large.name))
+    (cancel,) = [button for button in at.button if str(button.key).startswith("cancel_")]
+    at = settled(cancel.click().run())
+    assert "Reading it was cancelled" in problems(at)
+    large.write_text(REVIEWS, "utf-8")
+    os.utime(large, ns=(0, 0))
+    assert "again_0123456789ac.csv" not in keys(reopened(opened, table=large.name))  # the file is another: nothing to try again
 
 
 def test_a_changed_form_is_checked_again(opened: Open) -> None:

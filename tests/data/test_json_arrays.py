@@ -46,7 +46,7 @@ def test_an_array_is_read_as_its_lines_would_be(tmp_path: Path, monkeypatch: pyt
         ('[{"a": 1}]\n{"a": 2}', "broken_json", 2),
         ('[{"a": 1},\n2, [3]]', "not_an_object", 2),
         ("[]", "empty_file", None),
-        ("[" * 5000, "broken_json", 1),
+        ("[" * 5000, "too_deep", 1),
         ('{"rows": [\n{"a": 1}]}', "broken_json", 1),
     ],
 )

@@ -8,6 +8,7 @@ from mtl_core.data.mapping import map_columns
 from mtl_core.data.numbers import read_numbers
 from mtl_core.data.places import in_file
 from mtl_core.data.problems import Severity
+from mtl_core.data.values import as_numbers
 from mtl_core.tasks.base import Field
 
 
@@ -52,8 +53,10 @@ def test_a_known_decimal_sign_decides_what_no_value_does(decimal: str, numbers: 
 
 
 def test_what_is_larger_than_any_number_is_none() -> None:
-    found = read_numbers(pa.array(["1e999", "-1e999", "1e300", None]))
-    assert found.values.to_pylist() == [None, None, 1e300, None] and found.wrong.tolist() == [True, True, False, False]
+    found = read_numbers(pa.array(["1e999", "-1e999", "1e300", "-1e30", None]))
+    assert found.values.to_pylist() == [None, None, None, -1e30, None] and found.wrong.tolist() == [True, True, True, False, False]
+    of_floats = as_numbers(pa.array([1e308, float("inf"), float("nan"), -1e30]))
+    assert of_floats.values.to_pylist() == [None, None, None, -1e30] and of_floats.wrong.tolist() == [True, True, False, False]
 
 
 def test_of_two_notations_in_one_column_only_plain_numbers_are_read() -> None:

@@ -1,4 +1,5 @@
 import io
+import os
 
 import pytest
 
@@ -76,3 +77,20 @@ def test_the_name_of_an_upload_is_kept_changed_and_forgotten(workspace: Workspac
     forget_name(path)
     assert upload_name(path) == path.name
     assert [p.name for p in workspace.uploads.iterdir()] == [path.name]
+
+
+def test_content_is_kept_once(workspace: Workspace) -> None:
+    first = save_upload(io.BytesIO(b"a,b\n1,2\n"), "orders.csv", workspace)
+    assert save_upload(io.BytesIO(b"a,b\n1,2\n"), "orders.csv", workspace) == first
+    other = save_upload(io.BytesIO(b"a,b\n1,2\n"), "sales.csv", workspace)
+    assert other != first and os.path.samefile(other, first)
+    assert [upload_name(path) for path in uploads(workspace)] in (["orders.csv", "sales.csv"], ["sales.csv", "orders.csv"])
+    third = save_upload(io.BytesIO(b"a,b\n1,3\n"), "orders.csv", workspace)
+    assert not os.path.samefile(third, first)
+    name_upload(first, "renamed.csv")
+    assert os.path.samefile(save_upload(io.BytesIO(b"a,b\n1,2\n"), "orders.csv", workspace), first)
+    other.unlink()
+    assert first.read_bytes() == b"a,b\n1,2\n"
+    for path in workspace.uploads.glob("*.json"):  # of a program that noted no content
+        path.write_text('{"name": "orders.csv"}')
+    assert save_upload(io.BytesIO(b"a,b\n1,3\n"), "orders.csv", workspace) == third
