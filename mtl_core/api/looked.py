@@ -23,7 +23,7 @@ SAMPLE = 1000
 """Rows that suggestions are made from, at most."""
 _HEAD_BYTES, _CELL_LETTERS = 2 << 20, 1000
 """Of those rows: all that the server itself ever holds of a table."""
-_CATALOGUE_BYTES = 64 << 20
+_WHOLE_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -115,12 +115,15 @@ def changes(before: tuple[Path, str, int], after: tuple[Path, str, int], labels:
 
 
 def whole(path: Path, name: str) -> Table:
-    """A table of entries to be ranked, or of rows to be answered, which the server holds. Raises DataError: it cannot be read, or is too large for that."""
+    """A table of entries to be ranked, or of rows to be answered, which the server holds.
+
+    Raises DataError: it cannot be read, or is too large for that.
+    """
     table = read_table(path, name=name)
-    if (size := table.table.nbytes) > _CATALOGUE_BYTES:
+    if (size := table.table.nbytes) > _WHOLE_BYTES:
         why = message(
             "A table that is ranked or answered here may have up to {limit} MB; this one has {found} MB.",
-            limit=_CATALOGUE_BYTES >> 20,
+            limit=_WHOLE_BYTES >> 20,
             found=size >> 20,
         )
         remedy = message("Leave out rows, and columns that the task does not read.")

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mtl_core.api.checked import check_task
-from mtl_core.api.looked import catalogue, look
+from mtl_core.api.looked import look, whole
 from mtl_core.base.workspace import Workspace
 from mtl_core.data.problems import DataError
 from tests.opens import opens
@@ -43,7 +43,7 @@ def test_what_the_server_keeps_of_a_table_is_little(tmp_path: Path, columns: int
 
 def test_a_catalogue_has_its_limit(tmp_path: Path) -> None:
     (path := tmp_path / "a.csv").write_text("name\n" + "a thing\n" * 100)
-    assert catalogue(path, "a.csv").table.num_rows == 100
+    assert whole(path, "a.csv").table.num_rows == 100
     pq.write_table(pa.table({"name": ["a" * 100_000] * 700}), large := tmp_path / "a.parquet")
     with pytest.raises(DataError, match="up to 64 MB; this one has 66 MB"):
-        catalogue(large, "a.parquet")
+        whole(large, "a.parquet")
