@@ -35,6 +35,7 @@ def trained(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Run
     run_id = jobs().submit(experiment_from_dict(values), workspace, ROOT / "data")
     assert jobs().wait(run_id, timeout=150)
     found = run(workspace, run_id)
+    jobs().mirror(workspace).stop(60)  # tests copy the folder
     assert found.state is RunState.FINISHED, (found.folder / "events.jsonl").read_text(encoding="utf-8")[-2000:]
     return found
 
@@ -230,7 +231,7 @@ def test_a_file_of_rows_is_answered_as_the_rows_are_one_by_one(opened: Open, mod
     no_exception(at.run())
     found = at.dataframe[0].value
     assert found["Line"].tolist() == [2, 3, 4] and found["message"].tolist() == messages and found["class"].tolist() == ["x"] * 3
-    assert found.iloc[:, 1].tolist() == mtl.load(model.id, workspace).predict("intent", messages)["class"].tolist()
+    assert found.iloc[:, 1].tolist() == mtl.load(model.id, workspace).predict("intent", messages)["label"].tolist()
     assert at.get("download_button")
 
 
