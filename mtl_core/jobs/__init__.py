@@ -1,7 +1,7 @@
 """Runs being executed: one training a device, the others wait. torch is loaded in the threads that train only.
 
-registry (what pages ask and command) → queues (whose turn it is) → work, evaluating (what is executed), failures (why it ended); devices,
-snapshots.
+registry (what pages ask and command) → queues, turns (whose turn it is) → work, evaluating (what is executed), failures (why it ended);
+devices, snapshots.
 """
 
 from mtl_core.jobs.devices import free_memory, quiet_libraries, training_device

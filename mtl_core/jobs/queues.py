@@ -1,4 +1,5 @@
-"""Who trains when: one queue and one thread a device. A job that waits holds no thread, and its turn comes in the order of entering."""
+"""Who trains when: one queue and one thread a device. A job that waits holds no thread, and its turn comes in the order of entering, also
+where several processes train in one workspace."""
 
 import threading
 from collections import OrderedDict
@@ -9,12 +10,15 @@ from mtl_core.base.workspace import Workspace
 from mtl_core.jobs.devices import free_memory, known_device, training_device
 from mtl_core.jobs.evaluating import perform_evaluation
 from mtl_core.jobs.failures import failed
+from mtl_core.jobs.turns import Turn
 from mtl_core.jobs.work import Work, perform
 from mtl_core.tracking.recorder import Recorder
 from mtl_core.tracking.runs import Run, RunState
 from mtl_core.training.control import Control
 
 _KEPT = 16  # ended jobs that are remembered
+OTHERS = 0.5
+"""Seconds between two looks at whether another process has left a device."""
 
 
 class Job:
@@ -31,6 +35,9 @@ class Job:
         self.at_work = False
         self.ended = threading.Event()
         self.control = Control()
+        self.turn = Turn(workspace, target.id)
+        if self.device is not None:
+            self.turn.wants(self.device)
 
     @property
     def waits(self) -> bool:
@@ -60,6 +67,11 @@ class Queues:
         with self.changed:
             waiting = [i for i, job in self._jobs.items() if job.waits]
             return waiting.index(run_id) + 1 if run_id in waiting else None
+
+    def ahead(self, run_id: str) -> int:
+        """How many come before a job that waits, in any process of its workspace."""
+        job = self.get(run_id)
+        return job.turn.ahead if job is not None and job.waits else 0
 
     def forget(self, run_id: str) -> None:
         with self.changed:
@@ -94,6 +106,7 @@ class Queues:
                 device = "cpu"
             with self.changed:
                 job.device = device
+                job.turn.wants(device)
                 self._ensure_thread(device)
                 self.changed.notify_all()
 
@@ -113,9 +126,12 @@ class Queues:
                     self._threads.discard(device)
                     return None
                 if queue[0].device == device and queue[0].waits:
-                    queue[0].at_work = True
-                    return queue[0]
-                self.changed.wait()
+                    if queue[0].turn.take():
+                        queue[0].at_work = True
+                        return queue[0]
+                    self.changed.wait(OTHERS)  # another process trains on it, and tells nobody when it ends
+                else:
+                    self.changed.wait()
 
     def _execute(self, job: Job) -> None:
         assert job.work is not None
@@ -144,6 +160,7 @@ class Queues:
 
     def _end(self, job: Job) -> None:
         job.recorder.close()
+        job.turn.leave()
         with self.changed:
             job.at_work = False
             job.ended.set()

@@ -160,6 +160,10 @@ class Jobs:
         job = self._queues.get(run_id)
         return None if job is None or job.ended.is_set() or not job.trains else job.control
 
+    def ahead(self, run_id: str) -> int:
+        """How many runs are trained before one that waits in this process: one at work, and those that wait, of other processes too."""
+        return self._queues.ahead(run_id)
+
     def active(self, workspace: Workspace | None = None) -> list[str]:
         """Runs at work or waiting in this process, in the order of their turn; of one workspace when given."""
         inside = None if workspace is None else workspace.root.resolve()

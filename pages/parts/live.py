@@ -77,9 +77,7 @@ def _doing(now: Snapshot, _: Translate) -> str:
     """What a run is at, in a few words of one line."""
     series = now.series
     if now.position:
-        waiting = jobs().active()
-        ahead = waiting.index(now.run_id) if now.run_id in waiting else 0
-        return _("Queued. Runs ahead of it: {n}").format(n=ahead)
+        return _("Queued. Runs ahead of it: {n}").format(n=jobs().ahead(now.run_id))
     if now.preparing or now.state == "queued":
         return f"{now.making_ready[0].text(_)} …" if now.making_ready else _("Preparing …")
     if not series.n_steps:

@@ -450,3 +450,43 @@ assert jobs().mirror(workspace).flush(30)
 print([m for m in ("torch", "transformers", "mlflow", "sklearn", "torchmetrics", "streamlit") if m in sys.modules])
 """
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True).stdout == "[]\n"
+
+
+def test_two_servers_on_one_workspace_share_one_queue(registry: Jobs, workspace: Workspace) -> None:
+    """Another process's job, that waits in front of a third one of this process, and then one that is killed while at work."""
+    gate, last = Gate(), Gate()
+    first = registry.submit(EXPERIMENT, workspace, None, gate)
+    gate.wait()
+    program = f"""
+import sys
+from pathlib import Path
+from mtl_core.base.workspace import Workspace
+from mtl_core.jobs import Jobs
+from tests.experiments import smallest
+from tests.jobs.test_jobs import Gate
+registry, gate = Jobs(), Gate()
+run_id = registry.submit(smallest("name=other"), Workspace(Path({str(workspace.root)!r})), None, gate)
+print(run_id, registry.ahead(run_id), flush=True)
+gate.wait()
+print("at work", flush=True)
+sys.stdin.read()
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        run_id, ahead = other.stdout.readline().split()
+        assert ahead == "1"
+        waiting = registry.submit(EXPERIMENT, workspace, None, last)
+        assert registry.ahead(waiting) == 2
+        gate.open()
+        assert registry.wait(first, 30)
+        assert other.stdout.readline() == "at work\n"
+        assert registry.snapshot(waiting).position == 1 and registry.ahead(waiting) == 1
+        assert not last.at_work.is_set()
+        other.kill()
+        other.wait()
+        last.wait()
+        assert run(workspace, run_id).state is RunState.INTERRUPTED
+        last.open()
+    assert registry.wait(waiting, 30)
+    assert registry.snapshot(waiting).state is RunState.FINISHED
+    assert [path.suffix for path in (workspace.root / "queue").iterdir()] == [".lock"]
