@@ -8,11 +8,14 @@ from mtl_core.base.messages import N_, Translate, plural
 
 RELEVANCE = N_("Higher is more relevant. It is no probability: only the order of the entries for one question means something.")
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&^=])")
+_ADDRESS = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)", re.IGNORECASE)
+_JOINER = "\u2060"
+"""Takes no room and breaks no line. Escapes do not keep an address from becoming a link: it is looked for when they are gone."""
 
 
 def plain(text: object) -> str:
-    """`text` for a label or a sentence that Streamlit reads as Markdown: every sign of markup escaped, on one line."""
-    return _MARKUP.sub(r"\\\1", " ".join(str(text).split()))
+    """`text` for a label or a sentence that Streamlit reads as Markdown: every sign of markup escaped, no address a link, on one line."""
+    return _MARKUP.sub(r"\\\1", _ADDRESS.sub(_JOINER, " ".join(str(text).split())))
 
 
 def said(value: Any, translate: Translate) -> Any:

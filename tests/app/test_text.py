@@ -1,8 +1,10 @@
 """What the pages' small helpers write: numbers, and the words of a task kind."""
 
+import re
+
 import pytest
 
-from pages.parts.text import number, rough, said, size
+from pages.parts.text import number, plain, rough, said, size
 
 
 @pytest.mark.parametrize(
@@ -31,3 +33,14 @@ def test_an_estimate_is_told_no_finer_than_it_can_be() -> None:
         "1 h 00 min",
         "2 h 10 min",
     ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["https://evil.example", "www.evil.example", "WWW.evil.example", "me@evil.example", "![](http://evil.example/x.png)", "**a** [b](c)"],
+)
+def test_a_text_is_neither_markup_nor_a_link(text: str) -> None:
+    """As people read it, it is what it was; what a browser makes of it is in tests/browser/test_closed.py."""
+    shown = plain(text)
+    assert re.sub(r"\\(.)|\u2060", r"\1", shown) == text
+    assert not re.search(r"://|www\\?\.|@\w", shown, re.IGNORECASE) and not re.search(r"(?<!\\)[*\[!<]", shown)

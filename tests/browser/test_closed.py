@@ -1,5 +1,6 @@
 """No page asks anything of another machine (`nothing_leaves_this_machine` looks at every browser test), and no other site gets in."""
 
+import io
 import re
 import threading
 from collections.abc import Iterator
@@ -9,6 +10,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+import mtl_core as mtl
+from mtl_core.base.workspace import Workspace
+from mtl_core.data.upload import save_upload
+from mtl_core.tracking import keeping
+from mtl_core.tracking.runs import run
 from pages.parts.frame import PAGES
 from tests.browser import conftest
 from tests.browser.conftest import ROOT, Server, drawn, open_page, wait_until
@@ -124,3 +130,42 @@ def test_a_server_for_the_network_asks_once_for_its_code(tab: Page, tmp_path: Pa
         assert code[1] not in tab.url
     finally:
         server.kill()
+
+
+def test_addresses_in_a_persons_texts_are_no_links(tab: Page, server: Server, tiny_encoder: Path) -> None:
+    """In cells, labels, the names of columns, files and runs; nor does an image in them ask for anything."""
+    texts = ["see https://evil.example/{n} now", "www.evil.example {n}", "![](https://evil.example/{n}.png)", "me{n}@evil.example"]
+    labels = ["https://evil.example/a", "www.evil.example"]
+    rows = [f"{texts[n % 4].format(n=n % 36)},{labels[n % 7 > 3]}" for n in range(60)]  # some are there twice, with another label
+    table = "\n".join(["https://evil.example/text,www.evil.example/label", *rows])
+    workspace = Workspace(server.workspace)
+    stored = save_upload(io.BytesIO(table.encode()), "www.evil.example.csv", workspace)
+    columns = {"text": "https://evil.example/text", "label": "www.evil.example/label"}
+    values = {
+        "name": "evil",
+        "data": {"evil": {"file": f"uploads/{stored.name}"}},
+        "tasks": {"mood": {"kind": "classification", "data": "evil", "columns": columns}},
+        "encoder": {"name": str(tiny_encoder), "max_length": 16},
+        "training": {"steps": 2, "batch_size": 8, "device": "cpu"},
+    }
+    runs = [mtl.train({**values, "seed": seed}, workspace=workspace.root).id for seed in range(2)]
+    keeping.rename(run(workspace, runs[0]), "https://evil.example/run")
+    keeping.note(run(workspace, runs[0]), "www.evil.example ![](https://evil.example/note.png)")
+    seen = set()
+    for page, query in {
+        "": {},
+        "data": {"table": stored.name},
+        "runs": {"run": runs[0]},
+        "train": {"run": runs[0]},
+        "compare": {"runs": "&runs=".join(runs)},
+        "predict": {"run": runs[0], "task": "mood", "row": "0"},
+    }.items():
+        open_page(tab, server, page, **query)
+        for tabs in range(tab.get_by_role("tab").count()):
+            tab.get_by_role("tab").nth(tabs).click()
+            drawn(tab)
+        if "evil.example" in tab.get_by_test_id("stMain").inner_text().replace("\u2060", ""):  # else drawn as a picture, in a table
+            seen.add(page)
+        links = tab.evaluate("[...document.querySelectorAll('a[href]')].map(a => a.href)")
+        assert [link for link in links if "evil" in link and server.url not in link] == [], page
+    assert {"data", "compare", "predict"} <= seen
