@@ -230,7 +230,7 @@ def test_a_file_of_rows_is_answered_as_the_rows_are_one_by_one(opened: Open, mod
     no_exception(at.run())
     found = at.dataframe[0].value
     assert found["Line"].tolist() == [2, 3, 4] and found["message"].tolist() == messages and found["class"].tolist() == ["x"] * 3
-    assert found.iloc[:, 1].tolist() == mtl.load(model.id, workspace).predict("intent", messages)["class"].tolist()
+    assert found.iloc[:, 1].tolist() == mtl.load(model.id, workspace).predict("intent", messages).iloc[:, 0].tolist()
     assert at.get("download_button")
 
 
