@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from mtl_core.base.messages import message
 from mtl_core.data.encodings import LimitError
-from mtl_core.data.findings import FileProblems, Limits, check_names, empty, visible_names
+from mtl_core.data.findings import FileProblems, Limits, add_nameless, check_names, empty, visible_names
 from mtl_core.data.places import LINE
 from mtl_core.data.problems import Problem, Severity
 
@@ -26,8 +26,7 @@ def read_parquet(path: Path, findings: FileProblems, limits: Limits) -> pa.Table
                 raise LimitError(Problem(Severity.ERROR, "too_large", why, remedy, findings.file))
             names = visible_names(file.schema_arrow.names, findings, None)
             for i in (i for i, name in enumerate(names) if not name):
-                why = message("Column {number} has no name.", number=i + 1)
-                findings.add("empty_column_name", why, message("Give it a name in the header, or remove it."), None, str(i + 1))
+                add_nameless(findings, i + 1)
             if not check_names(names, findings, limits, None) or not all(names):
                 return None
             table = file.read().rename_columns(names)

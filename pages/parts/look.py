@@ -99,6 +99,14 @@ def propose(head: pa.Table, kind: str) -> Proposal:
     return Proposal({"split": {"by": "random"}}, {"kind": kind, "columns": columns}, complete=False)
 
 
+@st.cache_resource(max_entries=64, show_spinner=False)
+def other_kind(
+    file: str, changed: int, read_as: tuple[tuple[str, Any], ...], kind: str, _head: pa.Table
+) -> tuple[Proposal, dict[str, Any]]:
+    """`propose` of a kind that was not suggested, and its columns by their names alone: a page asks for them whenever it is drawn."""
+    return propose(_head, kind), called_like(_head, KINDS[kind])
+
+
 def _proposal(found: Suggestion) -> Proposal:
     data = {"split": found.split.model_dump(mode="json", exclude_defaults=True)}
     if found.transactions:
