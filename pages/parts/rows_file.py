@@ -88,8 +88,8 @@ def show(run: Run, task: str, predictor: "Predictor", place: str, _: Translate) 
 def _answers(
     table: Table, n: int, name: str, task: str, predictor: "Predictor", names: Mapping[str, str], _: Translate
 ) -> pd.DataFrame | None:
-    """The answers first, then the columns of the file, then what is long of the answers (the probabilities of all classes); None where a row
-    is refused, which is said with its line."""
+    """The answers first, then the columns of the file, then what is long of the answers, as probabilities are; None where a row is refused,
+    which is said with its line."""
     some = table.table.slice(0, n)
     lines = some[LINE].to_pylist()
     fields, columns = predictor.fields(task), predictor.columns(task)
