@@ -1,21 +1,29 @@
 """Sentences for people, kept apart from their language: a template (the English original, the gettext key) and its values."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mtl_core.base.marks import N_ as N_
+from mtl_core.base.singular import ONE
+
 Translate = Callable[[str], str]
-
-
-def N_(text: str) -> str:
-    """Marks `text` for the catalogues without translating it here; whoever shows it does."""
-    return text
 
 
 def plural(n: float, one: str, many: str) -> str:
     """The sentence for n things: `one` for exactly one, else `many`, both marked with N_. As gettext's `ngettext`, of sentences that are
     filled in and translated later, as all of ours are: `_(plural(n, N_("1 row"), N_("{n} rows"))).format(n=n)`."""
     return one if n == 1 else many
+
+
+_PLACE = re.compile(r"\{(\w+)")
+_NUMBER = {many: next(iter({*_PLACE.findall(many)} - {*_PLACE.findall(one)})) for many, one in ONE.items()}
+
+
+def singular(template: str, values: Mapping[str, Any]) -> str:
+    """The sentence of `base/singular.py` for one thing, where there is one and the number is 1; else the template itself."""
+    return ONE[template] if template in ONE and values.get(_NUMBER[template]) == 1 else template
 
 
 @dataclass(frozen=True)
@@ -31,7 +39,8 @@ class Message:
 
     def text(self, translate: Translate = str) -> str:
         values = {k: v.text(translate) if isinstance(v, Message) else v for k, v in self.values.items()}
-        return translate(self.template).format(**values) if values else translate(self.template)
+        sentence = translate(singular(self.template, self.values))
+        return sentence.format(**values) if values else sentence
 
     def __str__(self) -> str:
         return self.text()

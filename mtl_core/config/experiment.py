@@ -105,12 +105,14 @@ class Experiment(Config):
         """Task → the main metric of its kind."""
         return {name: KINDS[task.kind].primary for name, task in self.tasks.items()}
 
-    def to_yaml(self) -> str:
-        """Every field in its order, defaults too, in block style. `experiment_from_yaml` is the inverse."""
-        values = self.model_dump(mode="json")
-        for part in ("balancing", "sharing"):
-            if not values[part]["options"]:
-                del values[part]["options"]  # "{}" is no block
+    def to_yaml(self, whole: bool = True) -> str:
+        """Every field in its order, in block style. `experiment_from_yaml` is the inverse. whole: False: without what has its default, as a
+        person would write it."""
+        values = self.model_dump(mode="json", exclude_defaults=not whole)
+        parts = [values.get(name, {}) for name in ("balancing", "sharing", "sampling")]
+        for part in parts if whole else (*parts, *values["tasks"].values()):
+            if not part.get("options", True):
+                del part["options"]  # "{}" is no block
         return write_yaml(values)
 
 

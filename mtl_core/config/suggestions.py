@@ -122,8 +122,8 @@ def nested(table: pa.Table, severity: Severity = Severity.WARNING) -> list[Probl
     if not within:
         return []
     why = message(
-        "Cells of {columns} hold objects with values of their own, which no task kind reads: the table suits no kind.",
-        columns=listed(f"“{name}”" for name in within),
+        "Cells of {names} hold objects with values of their own, which no task kind reads: the table suits no kind.",
+        names=listed(f"“{name}”" for name in within),
     )
     remedy = message("Flatten them, a column for each value, for example with pandas.json_normalize, and read the table again.")
     return [Problem(severity, "nested", why, remedy)]

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from mtl_core.base.messages import message
 from mtl_core.data.encodings import NotPlainError, Scan
-from mtl_core.data.findings import ROWS, FileProblems, Limits, check_names, empty, too_wide, visible_names
+from mtl_core.data.findings import ROWS, FileProblems, Limits, add_nameless, check_names, empty, too_wide, visible_names
 from mtl_core.data.places import LINE
 from mtl_core.data.problems import Severity
 
@@ -200,8 +200,7 @@ def without_nameless(table: pa.Table, nameless: list[int], findings: FileProblem
             remedy = message("Give it a name in the header if a task needs it.")
             findings.add("index_column", why, remedy, line, str(i + 1), Severity.INFO)
         else:
-            why = message("Column {number} has no name.", **place)
-            findings.add("empty_column_name", why, message("Give it a name in the header, or remove it."), line, str(i + 1))
+            add_nameless(findings, i + 1, line)
     return table.drop_columns([f"\0{i}" for i in nameless])
 
 

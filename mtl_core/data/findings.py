@@ -176,6 +176,12 @@ def too_wide(n_columns: int, findings: FileProblems, limits: Limits, line: int |
     return True
 
 
+def add_nameless(findings: FileProblems, number: int, line: int | None = None, of_row: bool = False) -> None:
+    """A column that has no name. number: from 1; of_row: it is a value of a JSON row."""
+    remedy = message("Give each value a name, or remove it.") if of_row else message("Give it a name in the header, or remove it.")
+    findings.add("empty_column_name", message("Column {number} has no name.", number=number), remedy, line, str(number))
+
+
 def check_names(names: list[str], findings: FileProblems, limits: Limits, line: int | None) -> bool:
     """Whether columns may be called so; empty names are for others to judge. What is wrong is added to `findings`."""
     first: dict[str, int] = {}

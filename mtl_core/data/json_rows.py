@@ -11,9 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mtl_core.base.messages import message
 from mtl_core.data.encodings import Scan
-from mtl_core.data.findings import ROWS, FileProblems, Limits, check_names, empty, too_wide, visible_names
+from mtl_core.data.findings import ROWS, FileProblems, Limits, add_nameless, check_names, empty, too_wide, visible_names
 from mtl_core.data.places import LINE
 
 
@@ -43,8 +42,7 @@ def read_jsonl(open_stream: Callable[[], BinaryIO], found: Scan, findings: FileP
         return None
     for number, shown in enumerate(shown_names, start=1):
         if not shown:
-            why = message("Column {number} has no name.", number=number)
-            findings.add("empty_column_name", why, message("Give each value a name, or remove it."), None, str(number))
+            add_nameless(findings, number, of_row=True)
     merged = {name: _merged(arrays) for name, arrays in zip(shown_names, columns.values(), strict=True)}
     return pa.table({**merged, LINE: pa.chunked_array(starts, pa.int64())})
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from mtl_core.base.apart import tell
 from mtl_core.base.messages import message
 from mtl_core.data.encodings import LimitError
-from mtl_core.data.findings import FileProblems, Limits, check_names, empty, too_wide, visible_names
+from mtl_core.data.findings import FileProblems, Limits, add_nameless, check_names, empty, too_wide, visible_names
 from mtl_core.data.places import LINE
 from mtl_core.data.problems import Problem, Severity
 
@@ -24,8 +24,7 @@ def read_parquet(path: Path, findings: FileProblems, limits: Limits) -> pa.Table
                 return None
             names = visible_names(file.schema_arrow.names, findings, None)
             for i in (i for i, name in enumerate(names) if not name):
-                why = message("Column {number} has no name.", number=i + 1)
-                findings.add("empty_column_name", why, message("Give it a name in the header, or remove it."), None, str(i + 1))
+                add_nameless(findings, i + 1)
             if not check_names(names, findings, limits, None) or not all(names):
                 return None
             return _read(path, file, names, findings, limits)

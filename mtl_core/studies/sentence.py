@@ -12,10 +12,6 @@ MOST = 3
 """Settings, and tasks without a significant change, that are named; the others are counted."""
 
 
-_SHARES = {"accuracy", "f1", "micro_f1", "recall_at_1"}
-"""Main metrics that are shares of rows or values, whose hundredths are percentage points; a rank correlation or an NDCG is no share."""
-
-
 def bought(found: Sequence[Change], split: str) -> Message:
     """found: the changes of all tasks of one group of runs beside the baseline, at least one; split: where they were measured."""
     pair = found[0].pair
@@ -111,7 +107,7 @@ def _task(change: Change) -> Message | None:
     if change.found.alike and change.found.value == 0:
         return message("{task} the same on all rows", task=change.pair.task)
     value, low, high = change.found.value, change.found.low, change.found.high
-    if change.pair.kind.primary not in _SHARES:
+    if not change.pair.kind.main.share:
         if change.found.alike:
             return message("{task} {value:+.3f} on every row", task=change.pair.task, value=value)
         return message("{task} {value:+.3f} ({low:+.3f} to {high:+.3f})", task=change.pair.task, value=value, low=low, high=high)

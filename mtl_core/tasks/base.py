@@ -117,12 +117,14 @@ SPANS: Mapping[str, AnswerField] = {
 
 @dataclass(frozen=True)
 class MetricInfo:
-    """How a metric is named, read and compared."""
+    """How a metric is named, read and compared. share: whether it is one of rows or values, whose hundredths are percentage points; a rank
+    correlation or an NDCG is none."""
 
     name: str
     label: str
     help: str
     higher_is_better: bool = True
+    share: bool = False
 
     def full(self, value: float) -> bool:
         """Whether a value before training leaves nothing to gain: FULL or more of a metric whose best is 1."""
@@ -364,6 +366,11 @@ class TaskKind:
     def answer_field(self, key: str) -> AnswerField:
         """Of an entry of an answer; one that nobody named is shown as it is called."""
         return self.answer_fields.get(key) or ANSWERS.get(key) or AnswerField(key)
+
+    @property
+    def main(self) -> MetricInfo:
+        """The primary metric."""
+        return next(info for info in self.metrics if info.name == self.primary)
 
     @cached_property
     def head(self) -> "Head":

@@ -61,7 +61,7 @@ def _submit(experiment: Experiment, found: Source, once: Once[list[str]]) -> Non
 
 
 def file(experiment: Experiment, _: Translate) -> None:
-    text = experiment.to_yaml()
+    text = experiment.to_yaml(whole=False)
     with st.expander(_("The experiment as a file"), icon=":material/code:"):
         st.download_button(
             _("Download experiment"),

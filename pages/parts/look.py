@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,8 +13,10 @@ from mtl_core.api import looked
 from mtl_core.api.looked import Looked
 from mtl_core.base.apart import Call
 from mtl_core.base.messages import Translate
+from mtl_core.config.suggestions import called_like
 from mtl_core.data.places import of_file
 from mtl_core.data.problems import Problem
+from mtl_core.tasks import KINDS
 from pages.parts import cells
 from pages.parts.background import desk
 from pages.parts.text import counted, plain
@@ -46,6 +49,14 @@ def again(chosen: Chosen, found: Iterable[Problem], _: Translate) -> None:
     """The way to another try, where the last one was ended."""
     if any(p.code in looked.ENDED for p in found):
         st.button(_("Try again"), key=f"again_{chosen.path.name}", icon=":material/refresh:", on_click=desk().forget, args=(chosen.path,))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def other_kind(
+    file: str, changed: int, read_as: tuple[tuple[str, Any], ...], kind: str, _head: pa.Table
+) -> tuple[looked.Proposal, dict[str, Any]]:
+    """`propose` of a kind that was not suggested, and its columns by their names alone: a page asks for them whenever it is drawn."""
+    return looked.propose(_head, kind), called_like(_head, KINDS[kind])
 
 
 def preview(chosen: Chosen, found: Looked, _: Translate) -> None:

@@ -77,7 +77,7 @@ def nothing_to_gain(run: Run, tasks: dict[str, dict[str, dict[str, float]]], _: 
     """Main metrics that were as good as perfect before training and at the best step. Others may be so by a constant answer: recall."""
     found = []
     for task, kind in kinds(run).items():
-        info = next(info for info in kind.metrics if info.name == kind.primary)
+        info = kind.main
         before, best = (tasks.get(task, {}).get(part, {}).get(info.name) for part in ("before", "best"))
         if before is None or best is None or not (info.full(before) and info.full(best)):
             continue

@@ -92,7 +92,8 @@ def show(run: Run, task: str, predictor: "Predictor", place: str, _: Translate) 
 def _answers(
     table: Table, n: int, name: str, task: str, predictor: "Predictor", names: Mapping[str, str], _: Translate
 ) -> pd.DataFrame | None:
-    """The answers first, then the columns of the file; None where a row is refused, which is said with its line."""
+    """The answers first, then the columns of the file, then what is long of the answers, as probabilities are; None where a row is refused,
+    which is said with its line."""
     some = table.table.slice(0, n)
     lines = some[LINE].to_pylist()
     fields, columns = predictor.fields(task), predictor.columns(task)
@@ -120,10 +121,13 @@ def _answers(
     said = pd.DataFrame([{_(kind.answer_field(key).label): _cell(value) for key, value in one.items()} for one in answers])
     given = some.select(of_file(some.column_names)).to_pandas()
     said = said.rename(columns={c: f"{c} ·" for c in said.columns if c in given.columns})
-    return pd.concat([pd.DataFrame({_("Line"): lines}), said, given.map(_cell)], axis=1)
+    long = [c for c, value in zip(said.columns, answers[0].values(), strict=False) if isinstance(value, dict | list)]
+    return pd.concat([pd.DataFrame({_("Line"): lines}), said.drop(columns=long), given.map(_cell), said[long]], axis=1)
 
 
 def _cell(value: Any) -> Any:
     """Probabilities of classes, spans and lists as JSON."""
     value = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(value, dict):
+        value = {key: round(one, 4) if isinstance(one, float) else one for key, one in value.items()}
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value

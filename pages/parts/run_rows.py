@@ -43,5 +43,5 @@ def _weights(of: Mapping[str, float], _: Translate) -> str:
 def label(task: str, found: Sequence[Run], _: Translate) -> str:
     """A column of a task's main metric, or of its main metrics, where the runs have different kinds of it."""
     kinds = {kind.name: kind for one in found if (kind := KINDS.get(one.kinds.get(task, "")))}.values()
-    measured = dict.fromkeys(_(info.label) for kind in kinds for info in kind.metrics if info.name == kind.primary)
+    measured = dict.fromkeys(_(kind.main.label) for kind in kinds)
     return f"{task} · {', '.join(measured)}"

@@ -7,19 +7,18 @@ import pyarrow as pa
 import streamlit as st
 
 from mtl_core.api.checked import Checked
-from mtl_core.api.looked import Proposal, propose
+from mtl_core.api.looked import Proposal
 from mtl_core.api.own_tables import own_tables
 from mtl_core.base.messages import Translate
 from mtl_core.base.settings import widgets
 from mtl_core.base.workspace import new_id
 from mtl_core.config import drafts
-from mtl_core.config.suggestions import called_like
 from mtl_core.data.places import of_file
 from mtl_core.tasks import KINDS
 from pages.parts import check, log, mapping, opening, settings, splitting
 from pages.parts.background import follow, ready, settle
 from pages.parts.frame import workspace
-from pages.parts.look import LOG_COLUMNS, Chosen
+from pages.parts.look import LOG_COLUMNS, Chosen, other_kind
 from pages.parts.text import plain
 from pages.parts.url import keep
 
@@ -39,7 +38,7 @@ def build(
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader(_("Change the task") if changes else _("Create a task"), anchor=False)
-        form = _form(chosen, head, start, opening.edited(changes) if changes else "", _)
+        form = _form(chosen, head, start, options, opening.edited(changes) if changes else "", _)
     with right:
         st.subheader(_("Check"), anchor=False)
         if form is not None:
@@ -49,13 +48,19 @@ def build(
     return None
 
 
-def _form(chosen: Chosen, head: pa.Table, start: Proposal, prefix: str, _: Translate) -> tuple[dict[str, Any], dict[str, Any]] | None:
+def _form(
+    chosen: Chosen, head: pa.Table, start: Proposal, read_as: dict[str, Any], prefix: str, _: Translate
+) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """(data, task) as in an experiment; None while something is missing."""
     names = of_file(head.column_names)
     st.selectbox(_("Task kind"), list(KINDS), key="kind", format_func=lambda k: _(KINDS[k].label))
     kind = KINDS[st.session_state.kind]
+
+    def of_kind() -> tuple[Proposal, dict[str, Any]]:
+        return other_kind(chosen.file, chosen.path.stat().st_mtime_ns, tuple(sorted(read_as.items())), kind.name, head)
+
     if start.task["kind"] != kind.name:
-        start = propose(head, kind.name)
+        start = of_kind()[0]
     st.caption(plain(_(kind.help) + (" " + _("Suggested: {reason}").format(reason=start.why.text(_)) if start.why else "")))
     key = f"{prefix}{chosen.file}.{kind.name}"
     transactions, given_log = None, start.data.get("transactions")
@@ -71,7 +76,7 @@ def _form(chosen: Chosen, head: pa.Table, start: Proposal, prefix: str, _: Trans
         names = ["user", "item_id", "time"]
         mapped: dict[str, Any] = {f.name: f.name for f in kind.fields if f.name in LOG_COLUMNS}
     else:
-        mapped = mapping.choose(kind, names, called_like(head, kind) if given_log else start.task["columns"], key, _)
+        mapped = mapping.choose(kind, names, of_kind()[1] if given_log else start.task["columns"], key, _)
     found = widgets(settings.begun(kind.Options, start.task.get("options", {})))
     options = {s.path: s.value for s in found if not settings.drawable(s) and s.value != s.default}  # set in a file: they stay
     if own := [s for s in found if settings.drawable(s)]:

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from mtl_core.base.workspace import Workspace
 from mtl_core.config import drafts
+from mtl_core.config.experiment import experiment_from_yaml
 from mtl_core.jobs import Work, jobs
 from mtl_core.studies.estimates import BACKGROUND
 from mtl_core.tasks import KINDS
@@ -21,7 +22,7 @@ from tests.app.conftest import Open, Script, no_exception
 
 def experiment_of(at: AppTest) -> dict[str, Any]:
     """What the page would start."""
-    return dict(yaml.safe_load(at.code[0].value))
+    return dict(yaml.safe_load(experiment_from_yaml(at.code[0].value).to_yaml()))
 
 
 def test_empty_draft_says_what_to_do(opened: Open) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import textwrap
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -31,8 +32,10 @@ from mtl_core.config.experiment import (
 from mtl_core.config.parts import DiagnosticsConfig
 from mtl_core.config.tables import store_table
 from mtl_core.data.problems import DataError
+from mtl_core.data.shares import SAMPLING
 from mtl_core.data.split import SplitConfig
 from mtl_core.data.transactions import TransactionConfig
+from mtl_core.model.sharing import SHARING
 from mtl_core.tasks import KINDS
 
 TEXT = textwrap.dedent("""\
@@ -70,6 +73,25 @@ def faults(text: str, *overrides: str) -> dict[str, str]:
 
 
 # ---- YAML ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file", ["shop.yaml", "whole_shop.yaml"])
+def test_a_file_without_what_is_a_default_is_the_same_experiment(file: str) -> None:
+    """Of the sample shop as it is, and with every strategy, sharing and sampling in turn, at its defaults and with one option changed."""
+    shop = experiment_from_yaml((Path(__file__).parents[2] / "data" / file).read_text(encoding="utf-8"))
+    assert len(shop.to_yaml(whole=False).splitlines()) < 0.4 * len(shop.to_yaml().splitlines())
+    experiments = [shop]
+    for part, registry in (("balancing", BALANCING), ("sharing", SHARING), ("sampling", SAMPLING)):
+        for name, entry in registry.items():
+            options = entry.Options().model_dump(mode="json")
+            changed = {path: value / 2 for path, value in options.items() if isinstance(value, float) and 0.1 < value <= 1}
+            for chosen in ({}, dict([*changed.items()][:1])):
+                with suppress(ExperimentError):  # halves that are out of bounds
+                    experiments.append(experiment_from_dict(shop.model_dump(mode="json") | {part: {"name": name, "options": chosen}}))
+    assert len(experiments) > len(BALANCING) + len(SHARING) + len(SAMPLING)
+    for experiment in experiments:
+        text = experiment.to_yaml(whole=False)
+        assert experiment_from_yaml(text) == experiment and "{}" not in text
 
 
 def test_yaml_to_model_to_yaml_is_the_identity():

@@ -129,7 +129,7 @@ def test_equal_pairs_in_two_parts_are_found() -> None:
     mapped = map_fields(KIND, table, split, {"first": "a", "second": "b", "label": "same"}, OPTIONS, "pairs.csv")
     found = {p.code: p for p in mapped.problems}
     assert (found["leak_texts"].column, found["leak_texts"].count, found["leak_texts"].line) == ("a, b", 2, 2)
-    assert " 1 texts" in f" {found['leak_texts'].why}"
+    assert " 1 text is" in f" {found['leak_texts'].why}"
 
 
 def test_check_says_what_is_wrong() -> None:

@@ -125,8 +125,8 @@ def test_decimal_commas_of_a_file_are_read_and_reported(tmp_path: Path) -> None:
         found["number_notation"]
     )
     wrong = found["not_a_number"]
-    assert (wrong.line, wrong.column, wrong.severity) == (4, "price", Severity.ERROR) and "(lines 4)" in str(wrong.why)
-    assert found["currencies"].severity is Severity.WARNING and "where most have no currency (lines 3)" in str(found["currencies"].why)
+    assert (wrong.line, wrong.column, wrong.severity) == (4, "price", Severity.ERROR) and "(line 4)" in str(wrong.why)
+    assert found["currencies"].severity is Severity.WARNING and "where most have no currency (line 3)" in str(found["currencies"].why)
 
 
 @pytest.mark.parametrize("wrong", ["n/a-ish", "12 kg", "ca. 5", "1/2", "12%", "five", "2024-01-01"])

@@ -190,7 +190,7 @@ def test_check_says_what_is_wrong() -> None:
         "dialogue_empty": (5, Severity.WARNING),
         "speakers_differ": (4, Severity.WARNING),
     }
-    assert "1 of 5 rows have a dialogue without a reply." in str(found["reply_missing"])
+    assert "1 of 5 rows has a dialogue without a reply." in str(found["reply_missing"])
     wrong = table.append_column("label", [[0, 0, 0, 1, 1]])
     assert "no_training_rows" in {p.code for p in KIND.rows.check(wrong, split, OPTIONS)}
     word = table.append_column("label", [["right", "1", "1", "1", "1"]])

@@ -311,7 +311,7 @@ KIND = TaskKind(
     ),
     Options=ClassificationOptions,
     metrics=(
-        MetricInfo("accuracy", N_("Accuracy"), N_("Share of rows whose class is predicted correctly.")),
+        MetricInfo("accuracy", N_("Accuracy"), N_("Share of rows whose class is predicted correctly."), share=True),
         MetricInfo("macro_f1", N_("Macro-F1"), N_("Unweighted mean of the F1 scores of the classes.")),
         MetricInfo(
             "auc", N_("AUC"), N_("Probability that a row of the second class scores above one of the first; with two classes only.")

@@ -314,6 +314,7 @@ KIND = TaskKind(
             "f1",
             N_("F1"),
             N_("Harmonic mean of precision and recall over all values; a value is right if start, end and attribute are right."),
+            share=True,
         ),
         MetricInfo("precision", N_("Precision"), N_("Share of predicted values that are right.")),
         MetricInfo("recall", N_("Recall"), N_("Share of true values that are found.")),

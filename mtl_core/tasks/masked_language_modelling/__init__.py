@@ -134,7 +134,7 @@ KIND = TaskKind(
     example=({"text": "red leather shoes by Ellie"}, {"text": "the garden hose is 20 m long"}),
     Options=MaskedLanguageOptions,
     metrics=(
-        MetricInfo("accuracy", N_("Accuracy"), N_("Share of masked tokens that were predicted correctly.")),
+        MetricInfo("accuracy", N_("Accuracy"), N_("Share of masked tokens that were predicted correctly."), share=True),
         MetricInfo(
             "perplexity",
             N_("Perplexity"),

@@ -171,7 +171,7 @@ KIND = TaskKind(
     ),
     Options=MatchingOptions,
     metrics=(
-        MetricInfo("f1", N_("F1"), N_("F1 of the matching rows, at the threshold that is best on the validation rows.")),
+        MetricInfo("f1", N_("F1"), N_("F1 of the matching rows, at the threshold that is best on the validation rows."), share=True),
         MetricInfo("pr_auc", N_("PR-AUC"), N_("Average precision; compare it with the share of matching rows.")),
         MetricInfo("precision", N_("Match precision"), N_("Share of predicted matches that are right, at that threshold.")),
         MetricInfo("recall", N_("Match recall"), N_("Share of true matches that are found, at that threshold.")),

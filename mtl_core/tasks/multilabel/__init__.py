@@ -359,7 +359,7 @@ KIND = TaskKind(
     ),
     Options=MultilabelOptions,
     metrics=(
-        MetricInfo("micro_f1", N_("Micro-F1"), N_("F1 over all tags of all rows together, so that frequent tags count more.")),
+        MetricInfo("micro_f1", N_("Micro-F1"), N_("F1 over all tags of all rows together, so that frequent tags count more."), share=True),
         MetricInfo("macro_f1", N_("Macro-F1"), N_("Unweighted mean of the F1 scores of the tags.")),
         MetricInfo(
             "lrap",

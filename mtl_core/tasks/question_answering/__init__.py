@@ -287,6 +287,7 @@ KIND = TaskKind(
             "f1",
             N_("F1"),
             N_("Word overlap (F1) of predicted and true answer, mean over rows; without an answer, 1 if none is predicted, else 0."),
+            share=True,
         ),
         MetricInfo(
             "exact_match", N_("Exact match"), N_("Share of answers equal to the true one, ignoring case, punctuation and articles.")

@@ -231,7 +231,7 @@ KIND = TaskKind(
     ),
     Options=ResponseOptions,
     metrics=(
-        MetricInfo("recall_at_1", N_("Recall@1"), N_("Share of correct replies that score above all incorrect candidates.")),
+        MetricInfo("recall_at_1", N_("Recall@1"), N_("Share of correct replies that score above all incorrect candidates."), share=True),
         MetricInfo("recall_at_5", N_("Recall@5"), N_("Share of correct replies within the top five of their candidates.")),
         MetricInfo("mrr", N_("MRR"), N_("Mean reciprocal rank of the correct reply among its candidates.")),
     ),
