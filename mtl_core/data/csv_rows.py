@@ -202,7 +202,7 @@ def without_nameless(table: pa.Table, nameless: list[int], findings: FileProblem
         else:
             why = message("Column {number} has no name.", **place)
             findings.add("empty_column_name", why, message("Give it a name in the header, or remove it."), line, str(i + 1))
-    return table.drop_columns([f"\0{i}" for i in nameless])
+    return table.select([name for name in table.column_names if not name.startswith("\0")])
 
 
 def _nulled(array: pa.Array, i: int, starts: list[int], schema: pa.Schema, findings: FileProblems, limits: Limits) -> pa.Array:
