@@ -12,7 +12,7 @@ from mtl_core.api import looked
 from mtl_core.api.looked import Looked
 from mtl_core.base.apart import Call
 from mtl_core.base.messages import Translate
-from mtl_core.data.problems import Problem
+from mtl_core.data.problems import Problem, ended
 from pages.parts import cells
 from pages.parts.background import desk
 from pages.parts.text import counted, plain
@@ -37,7 +37,7 @@ def ask(chosen: Chosen, encoding: str | None = None, sheet: str | None = None) -
     changed = chosen.path.stat().st_mtime_ns
     asked = (chosen.path, chosen.name, changed, encoding, sheet)
     return desk().apart(
-        ("look", *asked), looked.look, *asked, about=chosen.path, otherwise=lambda error: Looked([looked.ended(error, chosen.name)])
+        ("look", *asked), looked.look, *asked, about=chosen.path, otherwise=lambda error: Looked([ended(error, chosen.name)])
     )
 
 

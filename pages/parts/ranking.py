@@ -6,13 +6,13 @@ from pathlib import Path
 import pyarrow as pa
 import streamlit as st
 
-from mtl_core.api.looked import catalogue, ended
+from mtl_core.api.looked import catalogue
 from mtl_core.base.apart import APART, ApartError
 from mtl_core.base.messages import N_, Translate
 from mtl_core.base.program import SAMPLE_SHOP
 from mtl_core.data.export import to_csv
 from mtl_core.data.mapping import suggest
-from mtl_core.data.problems import DataError
+from mtl_core.data.problems import DataError, ended
 from mtl_core.data.read import SUFFIXES, Table
 from mtl_core.tasks.base import Field
 from mtl_core.tracking.runs import Run, RunError
