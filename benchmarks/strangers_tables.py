@@ -46,7 +46,7 @@ _bytes("wide_nameless.csv", lambda: "text,label" + "," * 1_990 + "\n" + ("a,yes"
 _bytes("one_line_70MB.csv", lambda: b"text,label\n" + b"a" * (70 << 20))
 _bytes("header_line_70MB.csv", lambda: b"text," * (14 << 20))
 _bytes("long_names.csv", lambda: ",".join(["text", "label", *(f"{i}" * 100_000 for i in range(9))]) + "\n" + "a,yes" + ",1" * 9 + "\n")
-_bytes("open_quote_40MB.csv", lambda: b'text,label\n"' + _ROW * (40 << 15))
+_bytes("open_quote_16MB.csv", lambda: b'text,label\n"' + _ROW * (16 << 15))
 _bytes("odd_quotes.csv", lambda: b"text,label\n" + b'a "thing" b"c,yes\n' * 400_000)
 _bytes("ragged_million.csv", lambda: b"text,label\n" + b"a\n" * 1_000_000)
 _bytes("blank_lines.csv", lambda: b"text,label\n" + b"\n" * (20 << 20))

@@ -9,7 +9,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mtl_core.base.apart import ApartError
 from mtl_core.base.messages import Message, message
 from mtl_core.config.suggestions import Suggestion, called_like, nested, suggestions
 from mtl_core.data.changes import TableChanges, table_changes
@@ -80,10 +79,8 @@ _MOST_SHEETS = 200
 def _head(table: pa.Table) -> pa.Table:
     """Its first rows, few enough to be held for long."""
     n = min(SAMPLE, table.num_rows)
-    head = table.slice(0, n)
-    for i, column in enumerate(head.columns):
-        if pa.types.is_string(column.type):
-            head = head.set_column(i, head.column_names[i], pc.utf8_slice_codeunits(column, 0, _CELL_LETTERS))
+    cut = [pc.utf8_slice_codeunits(c, 0, _CELL_LETTERS) if pa.types.is_string(c.type) else c for c in table.slice(0, n).columns]
+    head = pa.table(cut, table.column_names)
     rows = max(1, min(n, int(n * _HEAD_BYTES / max(1, head.nbytes))))
     return head.take(pa.array(range(min(rows, n)), pa.int64()))  # a slice would keep all of it in memory
 
@@ -129,11 +126,6 @@ def whole(path: Path, name: str) -> Table:
         remedy = message("Leave out rows, and columns that the task does not read.")
         raise DataError([Problem(Severity.ERROR, "too_large", why, remedy, name)])
     return table
-
-
-def ended(error: ApartError, name: str) -> Problem:
-    """What is said of a table where the work on it was ended."""
-    return Problem(Severity.ERROR, error.code, error.why, error.remedy, name)
 
 
 ENDED = ("too_much_memory", "too_slow", "cancelled", "process_ended")

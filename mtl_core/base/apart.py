@@ -47,11 +47,11 @@ class ApartError(Exception):
 
 class Call(Future[Any]):
     """Work that was asked for. about: what it is done on; share: how far it is, in [0, 1], nan where that is not known; peak: bytes that
-    were resident at most."""
+    were resident at most; used: seconds of the processor."""
 
     def __init__(self, about: Hashable = None):
         super().__init__()
-        self.about, self.share, self.peak = about, float("nan"), 0
+        self.about, self.share, self.peak, self.used = about, float("nan"), 0, 0.0
         self.stopped = threading.Event()
 
     def stop(self) -> None:
@@ -207,6 +207,7 @@ class _Worker:
             except queue.Empty:
                 kind, value = "", None
             if kind in ("done", "raised"):
+                call.used = self._used() - before
                 return kind, value
             if kind == "ended":
                 raise self._ended()
@@ -221,8 +222,9 @@ class _Worker:
                 why = message("It took {found} GB of memory, more than {limit} GB, and was stopped.", found=found, limit=limit)
                 remedy = message("Split the table into smaller files, or raise the limit (MTL_TABLE_GB) before the start.")
                 raise ApartError("too_much_memory", why, remedy)
-            if (used := self._used() - before) > seconds:
-                values = {"found": f"{used:.0f}", "limit": f"{seconds:.0f}"}
+            call.used = self._used() - before
+            if call.used > seconds:
+                values = {"found": f"{call.used:.0f}", "limit": f"{seconds:.0f}"}
                 why = message("It took {found} seconds of the processor, more than {limit}, and was stopped.", **values)
                 raise ApartError("too_slow", why, message("Split the table into smaller files, or leave out columns that no task needs."))
 

@@ -201,7 +201,7 @@ def without_nameless(table: pa.Table, nameless: list[int], findings: FileProblem
             findings.add("index_column", why, remedy, line, str(i + 1), Severity.INFO)
         else:
             add_nameless(findings, i + 1, line)
-    return table.drop_columns([f"\0{i}" for i in nameless])
+    return table.select([name for name in table.column_names if not name.startswith("\0")])
 
 
 def _nulled(array: pa.Array, i: int, starts: list[int], schema: pa.Schema, findings: FileProblems, limits: Limits) -> pa.Array:

@@ -39,13 +39,7 @@ def read_xlsx(path: Path, findings: FileProblems, limits: Limits, sheet: str | N
     if path.stat().st_size == 0:
         empty(findings)
     try:
-        with zipfile.ZipFile(path) as archive:  # no more than it says of a member is ever read of it
-            size = sum(member.file_size for member in archive.infolist())
-            _check_parts(archive, findings)
-        if size > (limit := min(limits.max_bytes, _MAX_BYTES)):
-            why = message("The content has {found} MB, more than {limit} MB.", found=size >> 20, limit=limit >> 20)
-            raise LimitError(Problem(Severity.ERROR, "too_large", why, message("Save the sheet as CSV."), findings.file))
-        check_ratio(size, path.stat().st_size, limits, findings.file)
+        _check_parts(path, findings, limits)
         with path.open("rb") as stream, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # openpyxl tells of styles that it leaves aside
             book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
@@ -68,18 +62,27 @@ def read_xlsx(path: Path, findings: FileProblems, limits: Limits, sheet: str | N
         return None
 
 
-def _check_parts(archive: zipfile.ZipFile, findings: FileProblems) -> None:
-    """Raises DataError: more sheets, or more of anything but cells and texts, than is looked through in reasonable time."""
-    for part in archive.infolist():
+def _check_parts(path: Path, findings: FileProblems, limits: Limits) -> None:
+    """Raises LimitError, DataError: more of anything than is looked through in reasonable time. No more than an archive says of a member is
+    ever read of it."""
+    with zipfile.ZipFile(path) as archive:
+        parts = archive.infolist()
+        book = next((archive.read(part) for part in parts if part.filename == "xl/workbook.xml" and part.file_size <= _MAX_PART), b"")
+    size, limit, remedy = sum(part.file_size for part in parts), min(limits.max_bytes, _MAX_BYTES), message("Save the sheet as CSV.")
+    if size > limit:
+        why = message("The content has {found} MB, more than {limit} MB.", found=size >> 20, limit=limit >> 20)
+        raise LimitError(Problem(Severity.ERROR, "too_large", why, remedy, findings.file))
+    check_ratio(size, path.stat().st_size, limits, findings.file)
+    for part in parts:
         about_cells = part.filename.startswith("xl/worksheets/") or part.filename.endswith("sharedStrings.xml")
         if not about_cells and part.filename.endswith((".xml", ".rels")) and part.file_size > _MAX_PART:
             why = message("{part} has {found} MB, more than {limit} MB.",
                           part=part.filename[-80:], found=part.file_size >> 20, limit=_MAX_PART >> 20)  # fmt: skip
-            findings.add("too_large", why, message("Save the sheet as CSV."))
+            findings.add("too_large", why, remedy)
             raise DataError(findings.problems)
-    if "xl/workbook.xml" in archive.namelist() and (n := archive.read("xl/workbook.xml").count(b"<sheet ")) > _MAX_SHEETS:
+    if (n := book.count(b"<sheet ")) > _MAX_SHEETS:
         why = message("The workbook has {found} sheets, more than {limit}.", found=n, limit=_MAX_SHEETS)
-        findings.add("too_many_sheets", why, message("Save the sheet as CSV."))
+        findings.add("too_many_sheets", why, remedy)
         raise DataError(findings.problems)
 
 
@@ -88,8 +91,7 @@ def sheet_names(path: Path) -> tuple[str, ...]:
     import openpyxl
 
     try:
-        with zipfile.ZipFile(path) as archive:
-            _check_parts(archive, FileProblems(path.name))
+        _check_parts(path, FileProblems(path.name), Limits())
         with path.open("rb") as stream, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             book = openpyxl.load_workbook(stream, read_only=True)

@@ -100,6 +100,7 @@ def _rows_at_a_time(path: Path, file: pq.ParquetFile, group: int, findings: File
     columns = [about.column(i) for i in range(about.num_columns)]
     items = {c.path_in_schema: max(1, c.num_values / max(about.num_rows, 1)) for c in columns}  # more than one: of lists
     width = sum(max(8, c.total_uncompressed_size / max(c.num_values, 1)) * items[c.path_in_schema] for c in columns)
+    most_items = max(items.values(), default=1)
     coded = [c.path_in_schema for c in columns if c.physical_type == "BYTE_ARRAY" and c.has_dictionary_page]
     if coded:
         with pq.ParquetFile(path, read_dictionary=coded) as texts:
@@ -108,7 +109,7 @@ def _rows_at_a_time(path: Path, file: pq.ParquetFile, group: int, findings: File
             while pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
                 array = array.values
             if pa.types.is_dictionary(array.type):
-                width += (pc.max(pc.binary_length(array.dictionary)).as_py() or 0) * max(items[path] for path in coded)
+                width += (pc.max(pc.binary_length(array.dictionary)).as_py() or 0) * most_items
     if width > limits.max_table_bytes:
         raise _too_large(int(width), findings, limits)
     return max(1, min(_ROWS, int(_BATCH // max(width, 1))))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from mtl_core.base.apart import ApartError
 from mtl_core.base.messages import Message, Translate, message
 from mtl_core.data.places import file_and_line
 
@@ -114,6 +115,11 @@ class DataError(Exception):
     def __reduce__(self) -> tuple[type["DataError"], tuple[list[Problem]]]:
         """From process to process."""
         return DataError, (self.problems,)
+
+
+def ended(error: ApartError, name: str) -> Problem:
+    """What is said of a table where the work on it in another process was ended."""
+    return Problem(Severity.ERROR, error.code, error.why, error.remedy, name)
 
 
 class InputError(ValueError):

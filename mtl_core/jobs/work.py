@@ -7,7 +7,7 @@ from typing import Any
 from mtl_core.base.faults import ExperimentError
 from mtl_core.base.messages import N_, message
 from mtl_core.base.workspace import Workspace
-from mtl_core.config.tables import stamps, store
+from mtl_core.config.tables import stamps, store, store_apart
 from mtl_core.data.problems import DataError, Problem, Severity
 from mtl_core.jobs.failures import ADVICE, failed
 from mtl_core.runtime.steps import keep_only
@@ -71,6 +71,7 @@ def training(target: Run, workspace: Workspace, resume: bool) -> Work:
         from mtl_core.training.loop import train
 
         experiment = target.experiment
+        store_apart(experiment, workspace, target.base, target.contained)
         prepared = prepare(experiment, workspace, target.base, contained=target.contained, tell=control.tell)
         if resume:  # a table may have been replaced while the run waited
             same_data(target, prepared.datasets)

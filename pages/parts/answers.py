@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from mtl_core.base.messages import N_, Translate
+from mtl_core.data.export import safe_for_spreadsheet
 from mtl_core.studies.answers import Differing, differing
 from mtl_core.studies.compare import Group
 from mtl_core.tasks import KINDS
@@ -97,7 +98,7 @@ def _list(found: Differing, first: Run, second: Run, other: str, baseline: str, 
             st.pagination(n_pages, key=key)
         st.download_button(
             _("Download as CSV"),
-            lambda: _with_texts(rows.head(MOST_DOWNLOADED), *of).to_csv(index=False).encode("utf-8-sig"),
+            lambda: safe_for_spreadsheet(_with_texts(rows.head(MOST_DOWNLOADED), *of)).to_csv(index=False).encode("utf-8-sig"),
             f"{task}.csv",
             "text/csv",
             icon=":material/download:",

@@ -7,11 +7,11 @@ import streamlit as st
 
 from mtl_core import plots
 from mtl_core.api.checked import Checked, check_task
-from mtl_core.api.looked import ended
 from mtl_core.base.apart import Call
 from mtl_core.base.messages import N_, Translate
 from mtl_core.base.program import SAMPLE_SHOP
 from mtl_core.config.drafts import files_of
+from mtl_core.data.problems import ended
 from pages.parts import cells, mapping, problems, understood
 from pages.parts.background import desk
 from pages.parts.frame import workspace

@@ -15,7 +15,7 @@ from mtl_core.base.apart import Call
 from mtl_core.base.messages import Translate
 from mtl_core.config.suggestions import called_like
 from mtl_core.data.places import of_file
-from mtl_core.data.problems import Problem
+from mtl_core.data.problems import Problem, ended
 from mtl_core.tasks import KINDS
 from pages.parts import cells
 from pages.parts.background import desk
@@ -41,7 +41,7 @@ def ask(chosen: Chosen, encoding: str | None = None, sheet: str | None = None) -
     changed = chosen.path.stat().st_mtime_ns
     asked = (chosen.path, chosen.name, changed, encoding, sheet)
     return desk().apart(
-        ("look", *asked), looked.look, *asked, about=chosen.path, otherwise=lambda error: Looked([looked.ended(error, chosen.name)])
+        ("look", *asked), looked.look, *asked, about=chosen.path, otherwise=lambda error: Looked([ended(error, chosen.name)])
     )
 
 

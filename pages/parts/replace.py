@@ -4,13 +4,13 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.api.looked import changes, ended
+from mtl_core.api.looked import changes
 from mtl_core.api.own_tables import OwnTable, own_tables, replace_table
 from mtl_core.base.apart import ApartError
 from mtl_core.base.messages import Translate
 from mtl_core.config import drafts
 from mtl_core.data.changes import TableChanges
-from mtl_core.data.problems import DataError, Problem, Severity
+from mtl_core.data.problems import DataError, Problem, Severity, ended
 from mtl_core.tasks import KINDS
 from pages.parts import check, problems, received, undo
 from pages.parts.background import desk

@@ -10,12 +10,12 @@ import pandas as pd
 import streamlit as st
 
 from mtl_core.api.answers import rows_of
-from mtl_core.api.looked import ended, whole
+from mtl_core.api.looked import whole
 from mtl_core.base.apart import APART, ApartError
 from mtl_core.base.messages import N_, Translate, message, plural
 from mtl_core.data.export import safe_for_spreadsheet
 from mtl_core.data.places import LINE, file_and_line, of_file
-from mtl_core.data.problems import DataError, InputError, Problem, Severity
+from mtl_core.data.problems import DataError, InputError, Problem, Severity, ended
 from mtl_core.data.read import SUFFIXES, Table
 from mtl_core.tracking.runs import Run
 from pages.parts import cells, problems, received

@@ -47,3 +47,12 @@ def test_a_catalogue_has_its_limit(tmp_path: Path) -> None:
     pq.write_table(pa.table({"name": ["a" * 100_000] * 700}), large := tmp_path / "a.parquet")
     with pytest.raises(DataError, match="up to 64 MB; this one has 66 MB"):
         whole(large, "a.parquet")
+
+
+def test_of_a_very_wide_table_the_first_columns_and_the_last_are_held_against_each_other(tmp_path: Path) -> None:
+    columns = {f"c{i}": [f"{j % 7} {i}" for j in range(60)] for i in range(400)}
+    texts = {"text": [f"a thing number {j} that people say something about" for j in range(60)], "label": ["yes", "no"] * 30}
+    pq.write_table(pa.table({"text": texts["text"], **columns, "label": texts["label"]}), path := tmp_path / "a.parquet")
+    found = look(path, "a.parquet", 1)
+    assert len(found.columns) == 402 and found.proposal
+    assert not {f"c{i}" for i in range(150, 350)} & set(str(found.proposal.task["columns"]).replace("'", " ").split())
