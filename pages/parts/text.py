@@ -8,7 +8,7 @@ from mtl_core.base.messages import N_, Translate, plural
 
 RELEVANCE = N_("Higher is more relevant. It is no probability: only the order of the entries for one question means something.")
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&^=])")
-_ADDRESS = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)(?=[-\w]+\.[-\w])", re.IGNORECASE)
 _JOINER = "\u2060"
 """Takes no room and breaks no line. Escapes do not keep an address from becoming a link: it is looked for when they are gone."""
 

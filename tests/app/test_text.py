@@ -44,3 +44,7 @@ def test_a_text_is_neither_markup_nor_a_link(text: str) -> None:
     shown = plain(text)
     assert re.sub(r"\\(.)|\u2060", r"\1", shown) == text
     assert not re.search(r"://|www\\?\.|@\w", shown, re.IGNORECASE) and not re.search(r"(?<!\\)[*\[!<]", shown)
+
+
+def test_what_is_no_address_stays() -> None:
+    assert plain("NDCG@10: 1") == "NDCG@10\\: 1" and plain("a @ b") == "a @ b"
