@@ -32,7 +32,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     if own is not None:
         keep("own_best", False)
     peak = own is not None and st.toggle(_("Best step of this task"), key="own_best", help=own_help)
-    naming = st.container(width="content")
+    naming, way = st.container(width="content"), st.container(width="content")  # a row of its own would push the answer off the screen
 about.show(run, task, _)
 
 with st.spinner(_("Loading the model …")):
@@ -50,7 +50,8 @@ fields, columns, choices = predictor.fields(task), predictor.columns(task), pred
 views = {"one": _("One prediction")} | ({"rank": _("Rank a catalogue")} if kind.ranks else {}) | {"rows": _("A file of rows")}
 keep("view", "one", views, remember=True)
 label = _("What to do")
-st.segmented_control(label, list(views), format_func=views.__getitem__, key="view", required=True, label_visibility="collapsed")
+with way:
+    st.segmented_control(label, list(views), format_func=views.__getitem__, key="view", required=True, label_visibility="collapsed")
 place = f"{run.id}.{task}.{peak}" if peak else f"{run.id}.{task}"
 
 if st.session_state.view == "one":
