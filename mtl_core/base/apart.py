@@ -33,7 +33,7 @@ SECONDS = 30.0
 _KEPT_BYTES, _KEPT_SECONDS = 400 << 20, 60.0
 """A process that holds more is kept for work on the same only; and none for longer than this, with nothing to do, unless it holds less."""
 _EVERY, _TOLD_EVERY = 0.02, 0.2
-_NICE = 10
+_NICE = 15
 _PROGRAM = Path(__file__).parents[2]
 
 
