@@ -159,17 +159,16 @@ def beside(trials: Trials, seconds: float, pairs: int) -> None:
     try:
         while not (runs := list_runs(workspace)) or len(list(runs[0].events())) < 40:
             time.sleep(0.5)
-        offset, shares = 0, []
+        offset, speeds = 0, {True: list[float](), False: list[float]()}
         for pair in range(pairs):
-            speeds = {}
-            for reading in (pair % 2 == 0, pair % 2 == 1):
+            for reading in (pair % 2 == 0, pair % 2 == 1):  # whichever is first, in turns
                 reads.touch() if reading else reads.unlink(missing_ok=True)
-                time.sleep(1)
-                speeds[reading], offset = throughput(runs[0], seconds, offset)
-            reads.unlink(missing_ok=True)
-            shares.append(speeds[True] / speeds[False])
-            print(f"pair {pair + 1}: {speeds[False]:.0f} tokens/s, {speeds[True]:.0f} while tables are read", flush=True)
-        trials.add("beside", shares=[round(s, 3) for s in shares], share=round(statistics.median(shares), 3))
+                time.sleep(2)
+                speed, offset = throughput(runs[0], seconds, offset)
+                speeds[reading].append(speed)
+            print(f"pair {pair + 1}: {speeds[False][-1]:.0f} tokens/s, {speeds[True][-1]:.0f} while tables are read", flush=True)
+        share = statistics.median(speeds[True]) / statistics.median(speeds[False])
+        trials.add("beside", reading=speeds[True], alone=speeds[False], share=round(share, 3))
     finally:
         process.kill()
         process.wait()

@@ -33,7 +33,7 @@ SECONDS = 30.0
 _KEPT_BYTES, _KEPT_SECONDS = 400 << 20, 60.0
 """A process that holds more is kept for work on the same only; and none for longer than this, with nothing to do, unless it holds less."""
 _EVERY, _TOLD_EVERY = 0.02, 0.2
-_NICE = 10
+_NICE = 15
 _PROGRAM = Path(__file__).parents[2]
 
 
@@ -206,15 +206,14 @@ class _Worker:
                 kind, value = self._frames.get(timeout=_EVERY)
             except queue.Empty:
                 kind, value = "", None
+            resident = self.resident()
+            call.peak, call.used = max(call.peak, resident), self._used() - before
             if kind in ("done", "raised"):
-                call.used = self._used() - before
                 return kind, value
             if kind == "ended":
                 raise self._ended()
             if kind == "told":
                 call.share = value
-            resident = self.resident()
-            call.peak = max(call.peak, resident)
             if call.stopped.is_set():
                 raise _cancelled()
             if resident > memory:
@@ -222,14 +221,17 @@ class _Worker:
                 why = message("It took {found} GB of memory, more than {limit} GB, and was stopped.", found=found, limit=limit)
                 remedy = message("Split the table into smaller files, or raise the limit (MTL_TABLE_GB) before the start.")
                 raise ApartError("too_much_memory", why, remedy)
-            call.used = self._used() - before
             if call.used > seconds:
                 values = {"found": f"{call.used:.0f}", "limit": f"{seconds:.0f}"}
                 why = message("It took {found} seconds of the processor, more than {limit}, and was stopped.", **values)
                 raise ApartError("too_slow", why, message("Split the table into smaller files, or leave out columns that no task needs."))
 
     def _ended(self) -> ApartError:
-        self._process.wait()
+        try:
+            self._process.wait(1)
+        except subprocess.TimeoutExpired:  # it lives, and what it wrote is no answer
+            self._process.kill()
+            self._process.wait()
         why = message("The process at work on it ended by itself (code {code}).", code=self._process.returncode)
         return ApartError("process_ended", why, message("Check that the file is whole, or save it in another format."))
 

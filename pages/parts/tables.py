@@ -108,6 +108,7 @@ def _row(row: Row, found: drafts.Draft, _: Translate) -> None:
             st.button(label, key=f"open_{stored}", type="tertiary", on_click=opening.open_table, args=(stored,))
             owned.menu([table, *row.parts.values()], _)
         together.show(table, row.parts, _)
+        look.again(row.chosen, row.looked.problems if row.looked else (), _)
         for name in table.tasks:
             draft.line(name, found, _, row.checks[name].problems if name in row.checks else ())
 

@@ -267,6 +267,7 @@ def test_reading_is_cancelled_and_tried_again(opened: Open, workspace: Workspace
     (cancel,) = [button for button in at.button if str(button.key).startswith("cancel_")]
     at = settled(cancel.click().run())
     assert "Reading it was cancelled" in problems(at)
+    assert "again_0123456789ac.csv" in keys(at) and "again_0123456789ac.csv" in keys(reopened(opened))
     large.write_text(REVIEWS, "utf-8")
     os.utime(large, ns=(0, 0))
     assert "again_0123456789ac.csv" not in keys(reopened(opened, table=large.name))  # the file is another: nothing to try again

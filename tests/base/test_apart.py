@@ -34,6 +34,17 @@ def end() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+class OddError(Exception):
+    """Which cannot be made again from what it holds."""
+
+    def __init__(self, one: int, other: int):
+        super().__init__(one + other)
+
+
+def refuse_oddly() -> None:
+    raise OddError(1, 2)
+
+
 def turn(ready: Path) -> None:
     ready.touch()
     while True:
@@ -66,6 +77,9 @@ def test_a_process_that_ends_by_itself_is_said_and_replaced(apart: Apart) -> Non
     with pytest.raises(ApartError, match="-9") as caught:
         apart.submit(end).result()
     assert caught.value.code == "process_ended" and apart.submit(double, 4).result()[1] == 8
+    with pytest.raises(ApartError) as caught:
+        apart.submit(refuse_oddly).result()
+    assert caught.value.code == "process_ended" and apart.submit(double, 5).result()[1] == 10
 
 
 def test_stopped_at_a_word_and_told_how_far_it_is(apart: Apart, tmp_path: Path) -> None:
