@@ -7,6 +7,10 @@ number long before it is shown, and some count on after they are made. Where a p
 from mtl_core.base.marks import N_
 
 ONE = {
+    "{count} values are no numbers from −1e30 to 1e30 (lines {lines}); the first is “{found}”.": N_(
+        "1 value is no number from −1e30 to 1e30 (line {lines}): “{found}”."
+    ),
+    "{first} Likewise in {n} other places: {places}.": N_("{first} Likewise in 1 other place: {places}."),
     "After step {step}, {n} entries of its journal are missing or were altered.": N_(
         "After step {step}, 1 entry of its journal is missing or was altered."
     ),

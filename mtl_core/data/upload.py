@@ -5,6 +5,7 @@ What the person calls it stands beside it, in `<stored name>.json`, and is shown
 
 import hashlib
 import json
+import time
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -52,7 +53,7 @@ def save_upload(stream: BinaryIO, filename: str, workspace: Workspace, max_bytes
     if others:
         with replaced(path) as temporary:
             link(others[0], temporary)
-    write_atomically(_beside(path), json.dumps({"name": name, "sha256": of_it}, ensure_ascii=False))
+    write_atomically(_beside(path), json.dumps({"name": name, "sha256": of_it, "at": time.time_ns()}, ensure_ascii=False))
     return path
 
 
@@ -73,7 +74,13 @@ def _noted(path: Path) -> dict[str, Any]:
 def uploads(workspace: Workspace) -> list[Path]:
     """The tables of the workspace, oldest first."""
     found = [p for p in workspace.inside("uploads").glob("*") if p.name[0] != "." and _is_table(p.name.lower())]
-    return sorted(found, key=lambda p: (p.stat().st_mtime_ns, p.name))
+    return sorted(found, key=lambda p: (_came(p), p.name))
+
+
+def _came(path: Path) -> int:
+    """When, in nanoseconds: two names of the same bytes have one time of the file between them."""
+    at = _noted(path).get("at")
+    return at if isinstance(at, int) else path.stat().st_mtime_ns
 
 
 def upload_name(path: Path) -> str:

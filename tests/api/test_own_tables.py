@@ -17,7 +17,7 @@ TASK = {"kind": "classification", "columns": {"text": "a", "label": "b"}, "weigh
 
 def brought(workspace: Workspace, name: str = "reviews.csv") -> OwnTable:
     """A table with a task of the draft."""
-    path = save_upload(io.BytesIO(b"a,b\nx,y\n"), name, workspace)
+    path = save_upload(io.BytesIO(b"a,b\nx,y\n" if name == "reviews.csv" else b"a,b\nx,z\n"), name, workspace)
     drafts.add_task(workspace, name.partition(".")[0], TASK, name.partition(".")[0], {"file": f"uploads/{path.name}"})
     return next(t for t in own_tables(workspace) if t.path == path)
 
