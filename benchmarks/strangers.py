@@ -129,7 +129,7 @@ def train(root: Path, reads: Path) -> None:
     from mtl_core.config.experiment import load_experiment
     from mtl_core.jobs import jobs
 
-    endless = ["training.steps=1000000", "training.evaluate_every=10000000", "training.max_validation_rows=10", "training.batch_size=40"]
+    endless = ["training.steps=1000000", "training.evaluate_every=10000000", "training.max_validation_rows=10", "training.batch_size=12"]
     jobs().submit(load_experiment(ROOT / "data" / "shop.yaml", endless), Workspace(root), ROOT / "data")
     apart, n = Apart(), 0
     while True:
@@ -157,7 +157,7 @@ def beside(trials: Trials, seconds: float, pairs: int) -> None:
     call = [sys.executable, __file__, "--train", str(workspace.root), str(reads)]
     process = subprocess.Popen(call, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        while not (runs := list_runs(workspace)) or len(list(runs[0].events())) < 40:
+        while not (runs := list_runs(workspace)) or len(list(runs[0].events())) < 12:
             time.sleep(0.5)
         offset, speeds = 0, {True: list[float](), False: list[float]()}
         for pair in range(pairs):
