@@ -142,9 +142,9 @@ def writer(folder: Path) -> dict[str, Any]:
 
     Trainer._save = timed  # type: ignore[method-assign]
     shares = {}
-    for name, settings in (("sample shop", []), ("a minute apart", ["training.steps=300", "training.evaluate_every=150"])):
+    for name, settings in (("sample shop", {}), ("a minute apart", {"training.steps": 300, "training.evaluate_every": 150})):
         spent[:] = [0.0, 0]
-        run = mtl.train(ROOT / "data" / "shop.yaml", settings=["training.device=cpu", *settings], workspace=folder / "workspace")
+        run = mtl.train(ROOT / "data" / "shop.yaml", settings={"training.device": "cpu", **settings}, workspace=folder / "workspace")
         shares[name] = {"share": spent[0] / (run.seconds or 1.0), "saves": spent[1], "seconds": run.seconds}
     return shares
 
