@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from types import FrameType
 from typing import TextIO
 
+from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace
 from mtl_core.data.problems import Problem, one_line
 from mtl_core.jobs import Work, evaluable, evaluation, perform, perform_evaluation, quiet_libraries
 from mtl_core.runtime.steps import go_back
 from mtl_core.tracking.mlflow_mirror import MlflowMirror
 from mtl_core.tracking.recorder import Recorder
-from mtl_core.tracking.runs import Run, RunState, Series
+from mtl_core.tracking.runs import Run, RunError, RunState, Series
 from mtl_core.training.control import Control
 from mtl_core.training.events import Evaluated, Event, Failed, Predicted, Resumed, RowsMade, Started, StepDone
 
@@ -59,6 +60,8 @@ def execute(target: Run, workspace: Workspace, work: Work, stream: TextIO | None
         for number, handler in before.items():
             signal.signal(number, handler)
         recorder.close()
+    if not target.folder.exists():
+        raise RunError(message("The folder of the run “{run}” was removed while it was at work.", run=target.id))
     progress.line(f"{state}." + (f" Go on with: python -m mtl_core resume {target.id}" if state is RunState.STOPPED else ""))
     _finish(mirror, progress)
     return target.refreshed()
@@ -109,6 +112,9 @@ class Progress:
         if self.stream is None:
             return
         series = self.recorder.series
+        if isinstance(event, Resumed):
+            for gap in series.missing:
+                self.line(f"The journal is damaged after step {gap.step:,}: {gap.lines:,} entries are missing or were altered.")
         if isinstance(event, Resumed) and event.damaged:
             damaged = "; ".join(f"{name}: {why}" for name, why in event.damaged.items())
             self.line(f"Damaged checkpoints were passed over ({damaged}). The steps after step {event.step} are repeated.")

@@ -7,6 +7,9 @@ number long before it is shown, and some count on after they are made. Where a p
 from mtl_core.base.marks import N_
 
 ONE = {
+    "No checkpoint of this run is left: it begins anew, and {n} steps are repeated.": N_(
+        "No checkpoint of this run is left: it begins anew, and 1 step is repeated."
+    ),
     "{count} values are no numbers from −1e30 to 1e30 (lines {lines}); the first is “{found}”.": N_(
         "1 value is no number from −1e30 to 1e30 (line {lines}): “{found}”."
     ),

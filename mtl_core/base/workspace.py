@@ -19,7 +19,7 @@ class OutsideWorkspaceError(ValueError):
 
 @dataclass(frozen=True)
 class Workspace:
-    """root: created on first use. Folders: uploads, datasets, tokens, runs, queue, trash; file mlflow.db."""
+    """root: created on first use. Folders: uploads, asked, datasets, tokens, runs, queue, trash; file mlflow.db."""
 
     root: Path
 

@@ -167,7 +167,7 @@ def _check(args: argparse.Namespace, workspace: Workspace) -> int:
     path = Path(args.file)
     for file in filter(None, (args.file, args.validation, args.test)):
         if not Path(file).is_file():
-            raise CallError(f"There is no file {file}.")
+            raise CallError(f"{file} is not a regular file." if Path(file).exists() else f"There is no file {file}.")
     mapping: dict[str, list[str]] = {}
     for field, column in pairs(args.map, "--map"):
         mapping.setdefault(field, []).append(column)

@@ -77,7 +77,7 @@ def suggest(args: argparse.Namespace, workspace: Workspace) -> int:
 
     path = Path(args.file)
     if not path.is_file():
-        raise CallError(f"There is no file {path}.")
+        raise CallError(f"{path} is not a regular file." if path.exists() else f"There is no file {path}.")
     try:
         found = checking.suggest(path)
     except DataError as error:

@@ -17,12 +17,16 @@ from mtl_core.data.read import FORMATS, SUFFIXES, file_digest
 
 MAX_BYTES = 2 << 30
 _CHUNK = 1 << 20
+UPLOADS, ASKED = "uploads", "asked"
+_ASKED_KEPT = 20
 
 
-def save_upload(stream: BinaryIO, filename: str, workspace: Workspace, max_bytes: int = MAX_BYTES) -> Path:
+def save_upload(stream: BinaryIO, filename: str, workspace: Workspace, max_bytes: int = MAX_BYTES, folder: str = UPLOADS) -> Path:
     """Writes the stream into the workspace's uploads and returns the path: 12 hexadecimal digits and the suffix of `filename`, which
     is kept as its `upload_name`. Content is kept once: a file that is there under the same name is returned as it is, one under another
     name is another name of the same bytes on the disk.
+
+    folder: of the workspace; ASKED: of files that are to be answered, and no tables of hers: of those the last few stay.
 
     Raises DataError: a suffix that is not one of `read.SUFFIXES`, more than `max_bytes`, nothing in it. Then nothing is kept.
     """
@@ -32,7 +36,7 @@ def save_upload(stream: BinaryIO, filename: str, workspace: Workspace, max_bytes
         why = message("The format of this file is not known.")
         remedy = message("Use one of {suffixes}, or .gz or .zip of one of them; save others as CSV.", suffixes=", ".join(FORMATS))
         raise DataError([Problem(Severity.ERROR, "unknown_format", why, remedy, name)])
-    path, size, digest = workspace.uploads / (new_id() + suffix), 0, hashlib.sha256()
+    path, size, digest = workspace.folder(folder) / (new_id() + suffix), 0, hashlib.sha256()
     with replaced(path) as temporary:
         with open(temporary, "wb") as target:
             while chunk := stream.read(_CHUNK):
@@ -46,7 +50,9 @@ def save_upload(stream: BinaryIO, filename: str, workspace: Workspace, max_bytes
             remedy = message("Export the table again, with a header and rows.")
             raise DataError([Problem(Severity.ERROR, "empty_file", message("The file is empty."), remedy, name)])
     of_it = digest.hexdigest()
-    others = [p for p in uploads(workspace) if p != path and p.suffix == path.suffix and p.stat().st_size == size and _digest(p) == of_it]
+    others = [
+        p for p in uploads(workspace, folder) if p != path and p.suffix == path.suffix and p.stat().st_size == size and _digest(p) == of_it
+    ]
     if known := next((p for p in others if upload_name(p) == name), None):
         path.unlink()
         return known
@@ -54,6 +60,9 @@ def save_upload(stream: BinaryIO, filename: str, workspace: Workspace, max_bytes
         with replaced(path) as temporary:
             link(others[0], temporary)
     write_atomically(_beside(path), json.dumps({"name": name, "sha256": of_it, "at": time.time_ns()}, ensure_ascii=False))
+    for old in uploads(workspace, ASKED)[:-_ASKED_KEPT]:
+        old.unlink(missing_ok=True)
+        _beside(old).unlink(missing_ok=True)
     return path
 
 
@@ -71,9 +80,9 @@ def _noted(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def uploads(workspace: Workspace) -> list[Path]:
+def uploads(workspace: Workspace, folder: str = UPLOADS) -> list[Path]:
     """The tables of the workspace, oldest first."""
-    found = [p for p in workspace.inside("uploads").glob("*") if p.name[0] != "." and _is_table(p.name.lower())]
+    found = [p for p in workspace.inside(folder).glob("*") if p.name[0] != "." and _is_table(p.name.lower())]
     return sorted(found, key=lambda p: (_came(p), p.name))
 
 

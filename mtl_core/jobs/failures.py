@@ -45,6 +45,8 @@ def is_of_the_disk(error: BaseException | None) -> bool:
 
 def failed(recorder: Recorder, error: Exception) -> Failed:
     """The event for an exception that got through; the traceback goes to error.txt beside the journal."""
+    if not (recorder.folder / "events.jsonl").exists():  # and nothing is to be made in its place
+        return Failed(recorder.series.step, "error", N_("The folder of the run was removed while it was at work."), ADVICE["deleted"])
     try:
         text = "".join(traceback.format_exception(error))
         (recorder.folder / "error.txt").write_text(text, "utf-8")
@@ -57,8 +59,6 @@ def failed(recorder: Recorder, error: Exception) -> Failed:
         reason, advice = "data", "experiment"
     elif isinstance(error, MemoryError):
         reason = advice = "out_of_memory"
-    elif not recorder.folder.exists():
-        return Failed(recorder.series.step, "error", N_("The folder of the run was removed while it was at work."), ADVICE["deleted"])
     elif is_of_the_disk(error):
         advice = "disk"
     own = type(error).__module__.startswith("mtl_core.")  # its text is a sentence for people

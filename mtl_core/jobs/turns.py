@@ -58,8 +58,9 @@ class Turn:
     @property
     def ahead(self) -> int:
         """How many come first, in any process: one that is at work, and those that wait."""
-        at_work = _alive(self._folder / f"{self._name}.json") if self._lock is None else None
-        return sum(1 for _ in self._before()) + (at_work is not None)
+        names = [f"{self._name}.json"] if self._device else [path.name for path in self._folder.glob("[!.]*.json")]
+        at_work = self._lock is None and any(_alive(self._folder / name) for name in names)
+        return sum(1 for _ in self._before()) + at_work
 
     @property
     def _name(self) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mtl_core.base.faults import ExperimentError
-from mtl_core.base.messages import N_, message
+from mtl_core.base.messages import N_, Message, message
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.tables import stamps, store, store_apart
 from mtl_core.data.problems import DataError, Problem, Severity
@@ -25,7 +25,7 @@ def resumable(found: Run) -> Run:
     try:
         _ = found.experiment
     except ExperimentError as error:
-        raise RunError(message("The experiment of the run “{run}” cannot be read by this version.", run=found.id)) from error
+        raise RunError(message("The experiment of the run “{run}” cannot be read: {why}", run=found.id, why=str(error))) from error
     state = found.state
     if state.live:
         raise RunError(message("The run “{run}” is already being trained.", run=found.id))
@@ -73,6 +73,9 @@ def training(target: Run, workspace: Workspace, resume: bool) -> Work:
         experiment = target.experiment
         store_apart(experiment, workspace, target.base, target.contained)
         prepared = prepare(experiment, workspace, target.base, contained=target.contained, tell=control.tell)
+        done = int(target.status.get("step") or 0)
+        if done and not resume:
+            prepared.problems.append(Problem(Severity.WARNING, "checkpoints_gone", *_gone(done)))
         if resume:  # a table may have been replaced while the run waited
             same_data(target, prepared.datasets)
         else:
@@ -83,6 +86,11 @@ def training(target: Run, workspace: Workspace, resume: bool) -> Work:
             yield event
 
     return work
+
+
+def _gone(steps: int) -> tuple[Message, Message]:
+    why = message("No checkpoint of this run is left: it begins anew, and {n} steps are repeated.", n=steps)
+    return why, message("Bring the folder “checkpoints” back from a backup before you resume, if there is one.")
 
 
 def _changed(found: Run, workspace: Workspace) -> Iterator[Problem]:

@@ -17,6 +17,7 @@ from mtl_core.base.messages import message
 from mtl_core.base.workspace import Workspace
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.naming import clashing
+from mtl_core.tracking import mlflow_store
 from mtl_core.tracking.runs import NOTED, Run, list_runs, run
 from mtl_core.tracking.status import RunError, RunState
 
@@ -164,12 +165,13 @@ def _text(one: Run) -> str:
 
 
 def delete(workspace: Workspace, found: Run) -> trash.Trashed:
-    """Moves the run's folder to the workspace's trash. MLflow keeps its copy. Raises RunError: it is at work or waiting."""
+    """Moves the run's folder to the workspace's trash. MLflow keeps its metrics and reports. Raises RunError: it is at work or waiting."""
     at_work = RunError(message("The run “{run}” is at work or waiting. Stop it, then delete it.", run=found.id))
     if found.refreshed().state.live:
         raise at_work
     try:
         with FileLock(found.folder / "run.lock", timeout=0):  # held by whoever trains or evaluates it
+            mlflow_store.forget_checkpoints(workspace, found.folder)
             return trash.move_to_trash(workspace, found.folder, found.name, {"run": found.id})
     except Timeout as error:
         raise at_work from error

@@ -4,6 +4,7 @@
 The embedded one can always be made again from the journals, so nothing in it is worth a wait, and nothing that happens to it is final.
 """
 
+import json
 import logging
 import os
 import re
@@ -17,7 +18,7 @@ from urllib.parse import quote
 
 from filelock import FileLock
 
-from mtl_core.base.files import replaced
+from mtl_core.base.files import remove, replaced, write_atomically
 from mtl_core.base.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -115,6 +116,19 @@ def rebuild(workspace: Workspace) -> None:
                 path.with_name(path.name + journal).unlink(missing_ok=True)
         for state in workspace.runs.glob(f"*/{STATE}"):
             state.unlink()
+
+
+def forget_checkpoints(workspace: Workspace, run: Path) -> None:
+    """Removes MLflow's copy of a run's checkpoints, which are second names of the same bytes: what is deleted here should be free. Should
+    the run come back, they are written again."""
+    try:
+        state = json.loads((run / STATE).read_text("utf-8"))
+        place = workspace.inside("mlartifacts", str(state["run_id"]), "artifacts", "checkpoints")
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if place.is_dir():
+        remove(place)
+        write_atomically(run / STATE, json.dumps({**state, "closed": None}))
 
 
 def close(client: "MlflowClient | None") -> None:

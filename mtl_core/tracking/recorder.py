@@ -152,6 +152,9 @@ class Recorder:
                 self.series.extend(failed)
                 self._copy = None
                 self.status = {**self.status, "state": RunState.FAILED.value, "ended": time.time(), "error": plain(failed)}
+                if (self.folder / "status.json").exists():  # half of the folder was removed: what is left is no run at work
+                    with suppress(OSError):
+                        write_status(self.folder, self.status)
 
     def series_copy(self) -> Series:
         """A copy that does not change; the same one until the next event."""

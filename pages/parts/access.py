@@ -96,7 +96,7 @@ class AccessCode:
         return HTMLResponse(_PAGE.format(others=_others(asked, language), **{k: escape(v) for k, v in values.items()}), status)
 
     def _tries(self, asked: HTTPConnection) -> deque[float]:
-        who = asked.client.host if asked.client else ""
+        who = asked.client.host if asked.client and "x-forwarded-for" not in asked.headers else ""  # that one is only said
         if who not in self._wrong and len(self._wrong) >= _ADDRESSES:
             del self._wrong[next(iter(self._wrong))]
         return self._wrong.setdefault(who, deque())

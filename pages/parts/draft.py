@@ -64,6 +64,8 @@ def add(chosen: Chosen, data: dict[str, Any], values: dict[str, Any]) -> None:
     """Under a name of its table's."""
 
     def added(draft: drafts.Draft) -> drafts.Draft:
+        if any(drafts.alike(values, task) for task in draft.on_file(str(data.get("file"))).tasks.values()):
+            return draft  # another window has added it
         table = draft.table_of(data) or drafts.unused_name(Path(chosen.name).stem, draft.data)
         name = drafts.unused_name(table if table not in draft.tasks else f"{table} {values['kind']}", draft.tasks)
         return draft.with_task(name, values, table, data)

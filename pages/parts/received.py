@@ -8,16 +8,16 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from mtl_core.data.upload import save_upload
+from mtl_core.data.upload import UPLOADS, save_upload
 from pages.parts.frame import workspace
 
 _LARGE = 16 << 20
 
 
-def keep(file: UploadedFile, key: str) -> Path:
+def keep(file: UploadedFile, key: str, folder: str = UPLOADS) -> Path:
     """As `save_upload`. key: of the uploader, which is to be another from now on. Raises DataError."""
     try:
-        return save_upload(file, file.name, workspace())
+        return save_upload(file, file.name, workspace(), folder=folder)
     finally:
         file.close()
         context = get_script_run_ctx()

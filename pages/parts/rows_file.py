@@ -17,6 +17,7 @@ from mtl_core.data.export import safe_for_spreadsheet
 from mtl_core.data.places import LINE, file_and_line, of_file
 from mtl_core.data.problems import DataError, InputError, Problem, Severity, ended
 from mtl_core.data.read import SUFFIXES, Table
+from mtl_core.data.upload import ASKED
 from mtl_core.tracking.runs import Run
 from pages.parts import cells, problems, received
 from pages.parts.text import plain
@@ -33,7 +34,7 @@ def uploaded(label: str, key: str, _: Translate) -> tuple[Path | None, str]:
     number, path, name = st.session_state.setdefault(f"{key}_saved", (0, None, ""))
     uploader = f"{key}_{number}"
     if file := st.file_uploader(label, type=[suffix.lstrip(".") for suffix in (*SUFFIXES, ".gz", ".zip")], key=uploader):
-        st.session_state[f"{key}_saved"] = number + 1, received.keep(file, uploader), file.name
+        st.session_state[f"{key}_saved"] = number + 1, received.keep(file, uploader, ASKED), file.name
         st.rerun()
     if path:
         st.caption(plain(name))

@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.base.messages import Translate
-from mtl_core.base.trash import freed_by, size_of
+from mtl_core.base.trash import size_of
 from mtl_core.tracking import keeping
 from mtl_core.tracking.runs import Run, RunError
 from pages.parts import undo
@@ -71,11 +71,8 @@ def _delete(chosen: list[Run], _: Translate) -> None:
     for one in chosen:
         for said in keeping.uses_of(workspace(), one).sentences:
             st.markdown(f"**{plain(one.name)}**: {plain(said.text(_))}")
-    whole, freed = sum(size_of(one.folder) for one in chosen), sum(freed_by(one.folder) for one in chosen)
-    text = _("{size} go to the workspace's trash; emptying it frees {freed}. MLflow keeps its copy.")
-    if freed < whole / 2:
-        text = _("{size} go to the workspace's trash; emptying it frees {freed}: the checkpoints are also MLflow's copy, which stays.")
-    st.caption(text.format(size=size(whole), freed=size(freed)))
+    text = _("{size} go to the workspace's trash; emptying it frees them. MLflow keeps metrics and reports.")
+    st.caption(text.format(size=size(sum(size_of(one.folder) for one in chosen))))
     st.button(_("Move to the trash"), key="delete_chosen", type="primary", icon=":material/delete:", on_click=_deleted, args=(chosen,))
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from mtl_core.base.workspace import Workspace
 from mtl_core.data.problems import DataError
-from mtl_core.data.upload import forget_name, name_upload, save_upload, shown_name, upload_name, uploads
+from mtl_core.data.upload import ASKED, forget_name, name_upload, save_upload, shown_name, upload_name, uploads
 
 
 @pytest.mark.parametrize(
@@ -94,3 +94,11 @@ def test_content_is_kept_once(workspace: Workspace) -> None:
     for path in workspace.uploads.glob("*.json"):  # of a program that noted no content
         path.write_text('{"name": "orders.csv"}')
     assert save_upload(io.BytesIO(b"a,b\n1,3\n"), "orders.csv", workspace) == third
+
+
+def test_files_to_be_answered_are_no_tables_and_the_last_ones_stay(workspace: Workspace) -> None:
+    path = save_upload(io.BytesIO(b"a\nx\n"), "mine.csv", workspace)
+    asked = [save_upload(io.BytesIO(b"a\n%d\n" % i), "mine.csv", workspace, folder=ASKED) for i in range(25)]
+    assert uploads(workspace) == [path]
+    assert uploads(workspace, ASKED) == asked[5:]
+    assert len(list(workspace.inside("asked").iterdir())) == 40

@@ -130,7 +130,7 @@ def test_two_tabs_see_the_same_and_a_snapshot_does_not_change(registry: Jobs, wo
     gate.open()
 
 
-@pytest.mark.parametrize("when", ["it waits", "it is at work"])
+@pytest.mark.parametrize("when", ["it waits", "it is at work", "half of it"])
 def test_a_run_whose_folder_was_removed_ends_with_a_sentence_and_lets_the_next_one_train(
     registry: Jobs, workspace: Workspace, when: str
 ) -> None:
@@ -138,7 +138,10 @@ def test_a_run_whose_folder_was_removed_ends_with_a_sentence_and_lets_the_next_o
     ids = [registry.submit(EXPERIMENT, workspace, None, gate) for gate in (first, second, third)]
     first.wait()
     removed = ids[1] if when == "it waits" else ids[0]
-    shutil.rmtree(workspace.runs / removed)
+    if when == "half of it":
+        (workspace.runs / removed / "events.jsonl").unlink()
+    else:
+        shutil.rmtree(workspace.runs / removed)
     for gate in (first, second, third):
         gate.open()
     for one in ids:
@@ -146,7 +149,10 @@ def test_a_run_whose_folder_was_removed_ends_with_a_sentence_and_lets_the_next_o
     snapshot = registry.snapshot(removed)
     assert snapshot.state is RunState.FAILED
     assert snapshot.error is not None and snapshot.error.message == "The folder of the run was removed while it was at work."
-    assert not (workspace.runs / removed).exists()
+    if when == "half of it":
+        assert run(workspace, removed).state is RunState.FAILED and not (workspace.runs / removed / "error.txt").exists()
+    else:
+        assert not (workspace.runs / removed).exists()
     assert [registry.snapshot(one).state for one in ids if one != removed] == [RunState.FINISHED] * 2
 
 

@@ -94,3 +94,10 @@ def test_lines_of_older_and_newer_programs(path: Path) -> None:
     assert found(path) == [Paused(1), *EVENTS]
     path.write_bytes(b'{"event": "Paused", "step": 1}\nnonsense\n{"event": "Paused", "step": 3}\n')
     assert found(path) == [Paused(1), Missing(1, 1), Paused(3)]
+
+
+def test_a_journal_that_was_removed_is_missing_as_far_as_it_was_known(path: Path) -> None:
+    assert [record.event for record in read(path.with_name("gone"), to=5)] == [Missing(0, 5)]
+    assert list(read(path.with_name("gone"))) == []
+    path.write_bytes(line_of(Paused(7), 6, 1.0))  # what the run that went on wrote
+    assert [record.event for record in read(path)] == [Missing(0, 5), Paused(7)]

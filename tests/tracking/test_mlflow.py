@@ -12,8 +12,10 @@ from urllib.request import url2pathname
 
 import pytest
 
+from mtl_core.base import trash
 from mtl_core.base.workspace import Workspace
 from mtl_core.evaluation.predictions import write_report
+from mtl_core.tracking import keeping
 from mtl_core.tracking.mlflow_mirror import MOST_POINTS, MlflowMirror, flat_parameters
 from mtl_core.tracking.recorder import Recorder
 from mtl_core.tracking.runs import RunState, run
@@ -236,6 +238,7 @@ from pathlib import Path
 from mtl_core.tracking.recorder import Recorder
 from mtl_core.tracking.runs import create_run
 from mtl_core.training.events import StepDone
+from mtl_core.base import trash
 from mtl_core.base.workspace import Workspace
 from tests.experiments import smallest
 run = create_run(smallest(), Workspace(Path({str(workspace.root)!r})), None)
@@ -274,3 +277,27 @@ def wait_until_written(mirror: MlflowMirror, recorder: Recorder) -> None:
 def test_parameters_are_flat_and_fit() -> None:
     parameters = flat_parameters({"a": {"b": {"c:d/e": 1.5, "f": None}, "g": [1, "x"], "h": {}}, "i": "y" * 7000, "衣": True})
     assert parameters == {"a.b.c_d_e": "1.5", "a.b.f": "null", "a.g": '[1, "x"]', "a.h": "{}", "i": "y" * 6000, "衣": "true"}
+
+
+@pytest.mark.usefixtures("store")
+def test_what_is_deleted_is_free_though_mlflow_had_a_copy(
+    recorder: Recorder, workspace: Workspace, mirrors: Callable[[], MlflowMirror]
+) -> None:
+    folder = workspace.folder("runs", recorder.folder.name, "checkpoints", "best", "encoder")
+    (folder / "model.safetensors").write_bytes(b"w" * 100_000)
+    (folder.parent / "specs.json").write_text("{}")
+    for event in events(3):
+        recorder.record(event)
+    first = mirrors()
+    assert first.flush(60)
+    first.stop(60)
+    recorder.close()
+    found = run(workspace, recorder.folder.name)
+    assert trash.freed_by(found.folder) < 100_000  # two names
+    entry = keeping.delete(workspace, found)
+    assert entry.n_bytes > 100_000
+    keeping.restore(workspace, found.id)
+    assert mirrors().flush(60)
+    client, shown = mlflow_run(workspace, found.id)
+    assert {a.path for a in client.list_artifacts(shown.info.run_id)} == {"experiment.yaml", "checkpoints"}
+    assert histories(workspace, found.id) == expected(3)

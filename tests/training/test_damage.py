@@ -177,3 +177,14 @@ def test_a_best_model_that_is_damaged_is_not_replaced_by_another(description: di
     shutil.rmtree(best)
     with pytest.raises(CheckpointError, match=r"step-0 is damaged .*manifest.json"):
         run.predict("department", [{"text": "a"}])
+
+
+def test_a_run_that_lost_its_checkpoints_begins_anew_and_says_so(description: dict, workspace: Workspace) -> None:
+    created = create_run(experiment_from_dict(description), workspace, None)
+    execute(created, workspace, stop_after=4)
+    shutil.rmtree(created.folder / "checkpoints")
+    again = created.refreshed()
+    execute(Run(again.folder, again.status), workspace, resume=False)
+    again = created.refreshed()
+    (problem,) = (found for found in again.problems if found.code == "checkpoints_gone")
+    assert "it begins anew, and 4 steps are repeated" in str(problem.why)
