@@ -58,7 +58,10 @@ def read_xlsx(path: Path, findings: FileProblems, limits: Limits, sheet: str | N
     except Exception as e:  # noqa: BLE001 whatever its parser, and that of its parts, raise on what no program wrote
         reason = str(e).splitlines()[0][:200] if str(e) else type(e).__name__
         why = message("The workbook cannot be read: it is damaged, or protected by a password ({reason}).", reason=reason)
-        findings.add("broken_workbook", why, message("Save it again as .xlsx without a password, or save the sheet as CSV."))
+        remedy = message("Save it again as .xlsx without a password, or save the sheet as CSV.")
+        if not zipfile.is_zipfile(path):
+            remedy = message("It is no workbook by its content. If it is a CSV file, give it the ending .csv.")
+        findings.add("broken_workbook", why, remedy)
         return None
 
 

@@ -84,6 +84,8 @@ class FileProblems:
         for code, lines in self._lines.items():
             count, details = self._counts[code], self._details[code]
             why, remedy = _ROW_FAULTS[code]
+            if code == "ragged_rows" and details["expected"] == 1 and details["found"] > 1:
+                remedy = message("If the header stands further down, remove the lines above it.")
             severity = _MILD.get(code, Severity.ERROR)
             shown = ", ".join(map(str, lines)) + (" …" if count > len(lines) else "")
             values = {"count": count, "lines": shown, **details}

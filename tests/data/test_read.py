@@ -223,6 +223,11 @@ def test_header_only(write) -> None:
     assert set(faults(parquet)) == {"no_rows"}
 
 
+def test_a_title_above_the_header_is_named_as_what_it_is(write) -> None:
+    problem = faults(write("Report of 2024\n\ntext,label\na,b\n"))["ragged_rows"]
+    assert "remove the lines above it" in str(problem.remedy)
+
+
 def test_ragged_rows_are_all_counted(write) -> None:
     problem = faults(write("a,b,c\n1,2,3\n1,2\n1,2,3,4\n1,2,3\n1\n"))["ragged_rows"]
     assert (problem.line, problem.count) == (3, 3)
@@ -488,7 +493,8 @@ def test_zip_of_none_or_several_tables(tmp_path: Path, members: list[str]) -> No
 
 
 def test_unknown_format_and_missing_file(write, tmp_path: Path) -> None:
-    assert set(faults(write(b"x", "t.xlsx"))) == {"broken_workbook"}
+    found = faults(write(b"a,b\n1,2\n", "t.xlsx"))
+    assert set(found) == {"broken_workbook"} and "the ending .csv" in str(found["broken_workbook"].remedy)
     assert set(faults(write(b"x", "table"))) == {"unknown_format"}
     assert set(faults(tmp_path / "nowhere.csv")) == {"file_missing"}
 
