@@ -72,6 +72,7 @@ def suggestions(table: pa.Table, kinds: Mapping[str, TaskKind] = KINDS, most: in
         return []
     columns = Columns(_looked_at(table))
     found = [(proposal, kind) for kind in kinds.values() for proposal in kind.suits(columns) if _complete(proposal, kind)]
+    found = _full_first(found, columns)
     found.sort(key=lambda pair: -pair[0].score)
     result: list[Suggestion] = []
     for proposal, kind in found:
@@ -85,6 +86,14 @@ def suggestions(table: pa.Table, kinds: Mapping[str, TaskKind] = KINDS, most: in
         if len(result) == most:
             break
     return _usable_first(result, table)
+
+
+def _full_first(found: list[tuple[Proposal, TaskKind]], columns: Columns) -> list[tuple[Proposal, TaskKind]]:
+    """Of one kind, a label with empty cells stands lower than one that has fewer of them: each row without a label is lost to training."""
+    filled = [min((columns[c].filled for c in p.columns.get("label", ()) if not p.log), default=columns.rows) for p, _ in found]
+    most = {kind.name: max(n for n, (_, other) in zip(filled, found, strict=True) if other is kind) for _, kind in found}
+    lost = [(most[kind.name] - n) / columns.rows for n, (_, kind) in zip(filled, found, strict=True)]
+    return [(replace(p, score=max(0.0, p.score - 0.3 * share)), kind) for share, (p, kind) in zip(lost, found, strict=True)]
 
 
 CHECKED = 20_000

@@ -68,6 +68,7 @@ _TIME = re.compile(
     r"\d{1,4}[-/.年]\d{1,2}[-/.月]\d{1,4}|\d{1,2}[-/ ](jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)|\d{1,2}:\d{2}(:\d{2})?", re.I
 )
 _TIME_WORDS = {"time", "date", "datetime", "timestamp", "created", "ts", "day", "unixtime", "unixreviewtime", "时间", "日期"}
+_WORD = re.compile(rf"{_CJK.pattern}|[^\W_]+?(?={_CJK.pattern}|[\W_]|$)")
 _SPEAKER = re.compile(r"^\s*[\w ]{2,20}[:：]\s*\S")
 _FACT = re.compile(r"^\s*[\w .-]{1,40}[:=]\s*\S")
 
@@ -147,6 +148,25 @@ class Columns:
         texts = [_texts(rows[name]) for name in names]
         found = [row for row in zip(*texts, strict=True) if all(v is not None and v.strip() for v in row)]
         return found[:: max(1, len(found) // most)][:most]
+
+    def tells(self, text: str, label: str) -> bool:
+        """Whether the words of a text say something of a label: naive Bayes, learned on every second of up to 1,000 rows and measured on
+        the others, and of texts their first 1,000 characters, makes a fifth fewer mistakes than the most frequent value does."""
+        rows = self.pairs(text, label, most=1000)
+        words = [{*_WORD.findall(t[:1000].casefold())} for t, _ in rows]
+        known = {w: i for i, (w, n) in enumerate(Counter(w for row in words for w in row).most_common(2000)) if n > 1}
+        if len(rows) < 40 or not known:
+            return False
+        has = np.zeros((len(rows), len(known)), np.float32)
+        for at, row in enumerate(words):
+            has[at, [known[w] for w in row if w in known]] = 1
+        _, codes = np.unique([v for _, v in rows], return_inverse=True)
+        is_class = np.eye(codes.max() + 1, dtype=np.float32)[codes[::2]].T
+        of_class = is_class.sum(axis=1)
+        share = np.log((is_class @ has[::2] + 0.1) / (of_class[:, None] + 0.2))
+        guess = (has[1::2] @ share.T + np.log(of_class + 0.1)).argmax(axis=1)
+        wrong, wrong_before = (guess != codes[1::2]).mean(), (of_class.argmax() != codes[1::2]).mean()
+        return bool(wrong < 0.8 * wrong_before)
 
     def _column(self, name: str) -> Column:
         column = self.table[name]

@@ -20,14 +20,20 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-LABELS = _words("label labels class target intent category sentiment polarity y outcome topic emotion 标签 类别 意图 情感")
+LABELS = _words(
+    "label labels class target intent category department sentiment polarity y outcome topic emotion 标签 类别 品类 类目 意图 情感"
+)
 CLICKS = _words("click clicked clicks clk is_click conversion converted revenue purchase purchased bought churn exited 点击")
 CONVERSIONS = _words("conversion converted purchase purchased bought 购买")
-RATINGS = _words("rating ratings score scores stars star overall grade quality points review_rating 评分 星级")
+STARS = _words("rating ratings stars star overall review_rating 评分 星级")
+"""What people gave themselves; beside it, a score is mostly derived from it."""
+RATINGS = (*STARS, *_words("score scores grade quality points"))
+FEELINGS = _words("sentiment polarity emotion 情感")
 PRICES = _words("price saleprice amount cost value sales 价格 销量")
 QUERIES = _words("query search search_term keyword keywords search_query question 搜索词 查询")
 FOUND = _words("product candidate passage document doc item product_title result title positive pos 商品 商品标题")
-GRADES = _words("relevance relevant grade gain score label rating 相关性")
+RELEVANCES = _words("relevance relevant gain 相关性")
+GRADES = (*RELEVANCES, *_words("grade score label rating"))
 DIALOGUES = _words("dialogue dialog conversation context turns utterances messages 对话")
 REPLIES = _words("reply response answer agent_reply utterance positive pos completion 回复")
 HISTORIES = _words("history past_items viewed basket clicked_items purchases sequence 历史")
@@ -38,6 +44,8 @@ SPANS = _words("attributes spans entities target_scores annotations ner aspects 
 TITLES = _words("title name headline subject summary description 标题 名称 描述")
 BODIES = _words("text message utterance review body content comment sentence tweet question input 评论 内容 文本")
 USERS = _words("user customer client member account buyer visitor session reviewer 用户 客户 会员 买家")
+OPINIONS = _words("review comment message utterance feedback opinion tweet complaint 评论")
+"""Texts of somebody's own: no search finds them, as long as nothing is called a query."""
 ITEMS = _words("item product stock sku asin article goods movie book track song artist video news ad 商品 产品 物品")
 ANSWERS = _words("answer answers answer_text span")
 POSITIONS = _words("position slot rank 位置 排名")
@@ -173,6 +181,14 @@ def is_rating(c: Column) -> bool:
         return False
     steps = c.low in (0, 1) and c.high in (5, 10) and 4 <= c.distinct <= 21
     return (called(c, RATINGS) > 0 and 4 <= c.distinct <= 101) or (steps and c.low == 1)
+
+
+def is_derived(c: Column, columns: Columns) -> bool:
+    """Whether a score or a sentiment in numbers stands beside the rating that a person gave: such a score is derived, and no label."""
+    if called(c, STARS) or called(c, PRICES) or not called(c, (*RATINGS, *FEELINGS)):
+        return False
+    others = [d for d in columns.of("number") if d is not c and is_rating(d) and called(d, RATINGS)]
+    return any(called(d, STARS) or (d.whole_numbers and not c.whole_numbers) for d in others)
 
 
 def features(columns: Columns, label: Column, *others: Column | None) -> dict[str, list[str]]:

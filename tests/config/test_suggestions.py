@@ -13,6 +13,7 @@ from mtl_core import check
 from mtl_core.config.suggestions import Suggestion, nested, suggestions
 from mtl_core.data.read import read_table
 from tests.config.later_shapes import LATER
+from tests.config.rival_shapes import RIVALS
 from tests.config.shapes import SHAPES
 
 ROOT = Path(__file__).parents[2]
@@ -75,9 +76,9 @@ def test_real_tables(name: str) -> None:
     is_right(first(read_table(SHARED / name).table), *REAL[name])
 
 
-@pytest.mark.parametrize("name", [*SHAPES, *LATER])
+@pytest.mark.parametrize("name", [*SHAPES, *LATER, *RIVALS])
 def test_shapes_of_public_tables(name: str) -> None:
-    columns, kind, fields, by = (SHAPES | LATER)[name]
+    columns, kind, fields, by = (SHAPES | LATER | RIVALS)[name]
     found = first(pa.table(columns))
     assert found.kind in ((kind,) if isinstance(kind, str) else kind)
     given = found.to_json()["columns"]
@@ -122,6 +123,19 @@ def test_counts_are_no_classes(name: str) -> None:
     table = {"review": [f"thing {i} fits well and came late again" for i in range(n)], "stars": [r.randint(1, 5) for _ in range(n)]}
     found = suggestions(pa.table(table | {name: [r.randrange(13) for _ in range(n)]}), most=50)
     assert [name] not in [s.columns.get("label") for s in found] and found[0].columns["label"] == ["stars"]
+
+
+@pytest.mark.parametrize("name", ["review", "comment", "customer_message", "note"])
+def test_a_review_is_no_query_and_no_search_finds_one(name: str) -> None:
+    """Neither way round, also where texts come again; but a column called a query is one, and relevance is of a search."""
+    columns = dict(RIVALS["reviews with a derived score"][0])
+    said = {name: columns.pop("review")}
+    grades = {"stars": columns["stars"], "sentiment_score": columns["sentiment_score"]}
+    shapes = [said | columns] + ([{"product": columns["product"]} | said | grades] if name != "note" else [])
+    for table in shapes:
+        assert "search" not in {s.kind for s in suggestions(pa.table(table), most=50)}
+    for asked in ({"query": columns["product"], "title": said[name], **grades}, {**said, **columns, "relevance": columns["stars"]}):
+        assert "search" in {s.kind for s in suggestions(pa.table(asked), most=50)}
 
 
 def test_names_may_begin_with_an_underscore() -> None:

@@ -24,6 +24,7 @@ def suits(columns: Columns) -> Iterator[Proposal]:
     first = classes(columns)
     found, main = texts(columns), main_text(columns)
     twos = two_sides(columns)
+    told = [c.name for c in first[:6] if main and len(first) > 1 and c is not main and columns.tells(main.name, c.name)]
     for place, label in enumerate(first[:6]):
         if main is None:
             inputs = {"text": [c.name for c in columns.of("category") if c is not label]}
@@ -47,6 +48,7 @@ def suits(columns: Columns) -> Iterator[Proposal]:
             - 0.3 * is_rating(label)
             - 0.1 * (label.role == "number" and not called(label, LABELS) and not is_code(label))
         )
+        score -= 0.1 * (bool(told) and label.name not in told)  # another label can be learned from the text, this one not
         score -= 0.15 * (label.role == "category" and not called(label, LABELS) and label.repeats < 8)
         what = message("yes or no") if label.role == "flag" else message("{count} distinct values", count=label.distinct)
         why = message(

@@ -4,7 +4,20 @@ from collections.abc import Iterator
 
 from mtl_core.base.messages import message
 from mtl_core.data.profile import Columns
-from mtl_core.tasks.suiting import LABELS, PRICES, RATINGS, Proposal, called, features, is_rating, joined, main_text, texts, two_sides
+from mtl_core.tasks.suiting import (
+    LABELS,
+    PRICES,
+    RATINGS,
+    Proposal,
+    called,
+    features,
+    is_derived,
+    is_rating,
+    joined,
+    main_text,
+    texts,
+    two_sides,
+)
 
 
 def suits(columns: Columns) -> Iterator[Proposal]:
@@ -40,6 +53,7 @@ def suits(columns: Columns) -> Iterator[Proposal]:
             + 0.18 * named * many
             + 0.08 * (c.name == last)
             + 0.1 * (twos is not None and not c.whole_numbers)
+            - 0.3 * is_derived(c, columns)
         )
         yield Proposal(score, {**inputs, "label": [c.name]}, why)
 

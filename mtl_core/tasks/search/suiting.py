@@ -4,7 +4,25 @@ from collections.abc import Iterator
 
 from mtl_core.base.messages import message
 from mtl_core.data.profile import Column, Columns
-from mtl_core.tasks.suiting import ANSWERS, CLICKS, FOUND, GRADES, LABELS, LONG, QUERIES, SAMES, Proposal, best, called, group_of, texts
+from mtl_core.tasks.suiting import (
+    ANSWERS,
+    BODIES,
+    CLICKS,
+    FOUND,
+    GRADES,
+    LABELS,
+    LONG,
+    OPINIONS,
+    QUERIES,
+    RELEVANCES,
+    SAMES,
+    TITLES,
+    Proposal,
+    best,
+    called,
+    group_of,
+    texts,
+)
 
 
 def suits(columns: Columns) -> Iterator[Proposal]:
@@ -18,6 +36,10 @@ def suits(columns: Columns) -> Iterator[Proposal]:
             ]
             others = [c for c in others if not columns.determines(query.name, c.name)] if query.repeats >= 1.5 else others
             named = called(query, QUERIES)
+            if not named and not called(label, RELEVANCES):  # products and texts of somebody's own are not what was asked
+                others = [c for c in others if not called(c, OPINIONS)]
+                if called(query, (*FOUND, *TITLES, *BODIES)) or query.words >= LONG:
+                    continue
             if called(label, SAMES) == 1 and not named:  # it says whether two are the same, not what was found
                 continue
             if not others or (query.role == "category" and named < 1 and not _phrases(query)) or query.words > LONG * 2:
