@@ -1,4 +1,5 @@
-"""Opens a table or a task on the page Data, and closes it again. The URL says what is open: Back and the navigation lead out of it."""
+"""Opens a table or a task on the page Data, and closes it again. The URL says what is open: Back leads out of it, and so
+does the navigation of another page (of a click on this page's own name Streamlit tells the script nothing)."""
 
 import streamlit as st
 
