@@ -4,7 +4,7 @@ import streamlit as st
 
 from mtl_core.api.own_tables import own_tables
 from mtl_core.data.problems import has_errors
-from pages.parts import look, opening, owned, problems, reading, table, tables, task, together, undo, upload
+from pages.parts import address, look, opening, owned, problems, reading, table, tables, task, together, undo, upload
 from pages.parts.background import follow, ready, settle
 from pages.parts.frame import begin, workspace
 
@@ -17,6 +17,7 @@ if chosen:
 elif table.source(_) == "sample":
     chosen = table.of_the_shop(_)
 else:
+    opening.nothing()
     own = own_tables(workspace())
     upload.show(own, _)
     undo.show(owned.restore, _)
@@ -40,3 +41,5 @@ if chosen:
             if not checked:
                 problems.summary(found, _)
             problems.table(found, _)
+    else:
+        address.begin()  # written when the kind of task is known too: one step of the browser's history, not two

@@ -1,12 +1,15 @@
-"""Opens a table or a task on the page Data, and closes it again: what is open stands in the URL, and is so again for who comes back."""
+"""Opens a table or a task on the page Data, and closes it again. The URL says what is open: Back leads out of it, and so
+does the navigation of another page (of a click on this page's own name Streamlit tells the script nothing)."""
 
 import streamlit as st
+
+from pages.parts import address, url
 
 
 def open_table(stored: str) -> None:
     """The form for a table of the workspace, by its stored name."""
     close()
-    keep("table", stored)
+    st.session_state.table = stored
 
 
 def open_task(name: str) -> None:
@@ -14,25 +17,25 @@ def open_task(name: str) -> None:
     close()
     for key in [k for k in st.session_state if isinstance(k, str) and k.startswith(edited(name))]:
         del st.session_state[key]
-    keep("task", name)
+    st.session_state.task = name
 
 
 def close() -> None:
     """Back to the list of tables."""
-    for key in ("form_of", "open.table", "open.task", "kind"):
+    st.session_state.table = st.session_state.task = ""
+    for key in ("form_of", "kind"):
         st.session_state.pop(key, None)
-    for key in ("table", "task", "kind"):
-        st.query_params.pop(key, None)
 
 
 def asked(what: str) -> str:
     """what: "table" or "task". Which one is open; nothing: none."""
-    linked = "table" in st.query_params or "task" in st.query_params
-    return str(st.query_params.get(what, "") if linked else st.session_state.get(f"open.{what}", ""))
+    url.keep(what, "")
+    return str(st.session_state[what])
 
 
-def keep(what: str, name: str) -> None:
-    st.session_state[f"open.{what}"] = st.query_params[what] = name
+def nothing() -> None:
+    """The list is shown: no kind of task stands in the URL."""
+    address.write("kind", [])
 
 
 def edited(name: str) -> str:

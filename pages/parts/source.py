@@ -55,7 +55,7 @@ def choose(bar: DeltaGenerator, _: Translate) -> Source | None:
     runs = {asked: every[asked]} if asked in every else {}
     keep("from", "draft" if draft.tasks else "sample", [*SOURCES, *runs])
     names = {name: _(label) for name, label in SOURCES.items()} | {
-        i: _("Run {name}").format(name=plain(run.name)) for i, run in runs.items()
+        i: _("From the run “{name}”").format(name=plain(run.name)) for i, run in runs.items()
     }
     with bar, labelled(_("Tasks to train"), "content" if runs else WIDTH):
         chosen = st.segmented_control(

@@ -50,11 +50,15 @@ def choose(
             )
         if by in BY_COLUMN:
             proposed = str((given.get("column") if by == given.get("by") else likely.get(by)) or "")
+            begun = f"{key}.column.{by}"
+            if begun not in st.session_state or st.session_state[begun] not in (None, *columns):
+                st.session_state[begun] = proposed if proposed in columns else None
+            _follow(begun, likely.get(by))
             values["column"] = st.selectbox(
                 _("Column"),
                 columns,
-                index=list(columns).index(proposed) if proposed in columns else None,
-                key=f"{key}.column.{by}",
+                index=None,
+                key=begun,
                 placeholder=_("Choose a column"),
                 help=plain(_(str(fields["column"].description))),
                 persist_state="session",
@@ -67,6 +71,9 @@ def choose(
             values["seed"] = st.number_input(
                 _("Seed"), 0, 2**31 - 1, given.get("seed", 0), key=f"{key}.seed", help=help_, persist_state="session"
             )
+    if by in BY_COLUMN and (before := _followed(f"{key}.column.{by}")):
+        text = _("The split follows the field: by {column} now, no longer by {before}.")
+        st.caption(":material/info: " + text.format(column=plain(f"“{values['column']}”"), before=plain(f"“{before}”")))
     if by == "files" and not (values["validation_file"] or values["test_file"]):
         st.caption(_("Choose the table that holds the validation rows, the test rows, or one for each."))
         return None
@@ -78,3 +85,20 @@ def choose(
     except ValidationError:
         st.caption(_("Validation and test together leave no rows for training."))
         return None
+
+
+def _follow(key: str, likely: str | None) -> None:
+    """Rows that were divided by the column of a field (stratified by the label, grouped by the query) are so by its next column too.
+    key: of the widget; likely: the field's column now."""
+    if likely is None:
+        return  # between two choices
+    was = st.session_state.get(f"{key}.likely", likely)
+    st.session_state[f"{key}.likely"] = likely
+    if likely != was and st.session_state[key] == was:
+        st.session_state[key], st.session_state[f"{key}.followed"] = likely, (was, likely)
+
+
+def _followed(key: str) -> str | None:
+    """The column that was left so, while the one that took its place stands."""
+    before, now = st.session_state.get(f"{key}.followed", (None, None))
+    return before if now == st.session_state[key] else None

@@ -39,10 +39,9 @@ def opened(_: Translate) -> Chosen | None:
     except OutsideWorkspaceError:
         path = None
     if path is None or not path.is_file():
-        if st.query_params.get("table"):
+        if name:
             st.warning(_("There is no table “{name}” in this workspace.").format(name=plain(name)), icon=":material/link_off:")
         return None
-    opening.keep("table", name)
     return Chosen(path, upload_name(path), f"uploads/{name}")
 
 
@@ -50,7 +49,7 @@ def opened_task(_: Translate) -> tuple[str, Chosen, Proposal] | None:
     """(name, its table, how it stands) of the task of the draft that the URL names."""
     name, draft = opening.asked("task"), drafts.load(workspace())
     if name not in draft.tasks:
-        if st.query_params.get("task"):
+        if name:
             st.warning(_("There is no task “{name}” among your tasks.").format(name=plain(name)), icon=":material/link_off:")
         return None
     task = draft.tasks[name]
@@ -59,7 +58,6 @@ def opened_task(_: Translate) -> tuple[str, Chosen, Proposal] | None:
     path = next((p for p in (workspace().root / file, SAMPLE_SHOP / file) if p.is_file()), None)
     if path is None:
         return None
-    opening.keep("task", name)
     start = Proposal(
         {k: v for k, v in data.items() if k != "file"} | {"split": data.get("split", {})}, {k: v for k, v in task.items() if k != "data"}
     )

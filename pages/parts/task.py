@@ -31,8 +31,8 @@ def build(
 
     head: the first rows; start: what to begin with; options: how the file is read; changes: the task of the draft that is edited.
     """
-    if st.session_state.get("form_of", (chosen.file, changes)) != (chosen.file, changes):
-        st.session_state.kind = start.task["kind"]  # another table
+    if "kind" in st.session_state and st.session_state.get("form_of", (chosen.file, changes)) != (chosen.file, changes):
+        st.session_state.kind = start.task["kind"]  # another table, which no link and no Back asked for
     st.session_state.form_of = (chosen.file, changes)
     keep("kind", start.task["kind"], list(KINDS))
     left, right = st.columns(2, gap="large")

@@ -155,6 +155,32 @@ def test_a_task_is_changed_as_it_stands(opened: Open, workspace: Workspace) -> N
     assert list(draft.tasks) == ["stars"]
 
 
+def test_a_stratified_split_follows_the_label(opened: Open, workspace: Workspace) -> None:
+    """In a suggestion and in a task of one's own; a column that was chosen for itself stays."""
+    rows = "".join(f"a {n} shoe,Brand{n % 2},department{n // 2 % 3},{'low' if n % 5 else 'high'}\n" for n in range(90))
+    at = uploaded(opened("data"), ("things.csv", "title,brand,department,price\n" + rows))
+    prefix = f"uploads/{at.query_params['table']}.classification"
+    column = f"{prefix}.split.column.stratified"
+    assert at.selectbox(key=f"{prefix}_label").value == at.selectbox(key=column).value == "price"
+    assert "The split follows" not in text(at)
+    settled(at.selectbox(key=f"{prefix}_label").set_value("department").run())
+    assert at.selectbox(key=column).value == "department"
+    assert "The split follows the field: by “department” now, no longer by “price”." in text(at)
+    clicked(at, "add_task")
+    assert drafts.load(workspace).data["things"]["split"]["column"] == "department"
+
+    clicked(at, "change_things")
+    at.selectbox(key=f"edit.things.{prefix}_label").set_value(None).run()
+    settled(at.selectbox(key=f"edit.things.{prefix}_label").set_value("brand").run())
+    assert at.selectbox(key=f"edit.things.{column}").value == "brand"
+    settled(at.selectbox(key=f"edit.things.{column}").set_value("price").run())
+    settled(at.selectbox(key=f"edit.things.{prefix}_label").set_value("department").run())
+    assert at.selectbox(key=f"edit.things.{column}").value == "price" and "The split follows" not in text(at)
+    clicked(at, "add_task")
+    task, data = drafts.load(workspace).tasks["things"], drafts.load(workspace).data["things"]
+    assert (task["columns"]["label"], data["split"]["column"]) == ("department", "price")
+
+
 def test_a_name_of_another_task_is_not_taken(opened: Open, workspace: Workspace) -> None:
     at = clicked(uploaded(opened("data"), ("reviews.csv", REVIEWS), ("messages.csv", OTHER)), "add_all")
     clicked(at, "change_reviews")

@@ -216,6 +216,50 @@ def test_back_leads_to_what_was_shown_before(wide: Page, server: Server, trained
     assert "below=rows" in wide.url
 
 
+def test_back_and_the_navigation_lead_out_of_what_is_open(wide: Page, server: Server, table: str) -> None:
+    """On the page Data: a table, a task by Edit; one press, and forward again."""
+    add, change = wide.get_by_role("button", name="Add task"), wide.get_by_role("button", name="Save changes")
+    tables = wide.get_by_role("heading", name="Your tables and tasks")
+    open_page(wide, server, "data")
+    expect(tables).to_be_visible()
+    drawn(wide)
+    for press, opened, query in (("New task", add, f"table={table}"), ("Edit", change, "task=mood")):
+        before = wide.evaluate("() => history.length")
+        wide.get_by_role("button", name=press).first.click()
+        expect(opened).to_be_visible()
+        wide.wait_for_url(re.compile("kind="))
+        drawn(wide)
+        assert query in wide.url
+        assert query == "task=mood" or wide.evaluate("() => history.length") == before + 1
+        wide.go_back()
+        expect(tables).to_be_visible()
+        expect(opened).to_have_count(0)
+        drawn(wide)
+        assert query not in wide.url and "kind=" not in wide.url
+        wide.go_forward()
+        expect(opened).to_be_visible()
+        drawn(wide)
+        assert query in wide.url
+        for place in ("Runs", "Data"):
+            wide.get_by_test_id("stTopNavLink").filter(has_text=place).click()
+            expect(wide.get_by_role("heading", level=1, name=place)).to_be_visible()
+            drawn(wide)
+        expect(tables).to_be_visible()
+        expect(opened).to_have_count(0)
+        drawn(wide)
+        assert query not in wide.url
+
+    wide.get_by_role("button", name="Edit").first.click()
+    expect(change).to_be_visible()
+    drawn(wide)
+    wide.get_by_role("button", name="All tables").click()
+    expect(tables).to_be_visible()
+    drawn(wide)
+    assert "task=" not in wide.url and "kind=" not in wide.url
+    wide.go_back()
+    expect(change).to_be_visible()
+
+
 @pytest.mark.parametrize(
     ("page", "query", "said"),
     [
