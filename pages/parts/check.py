@@ -12,7 +12,7 @@ from mtl_core.base.messages import N_, Translate
 from mtl_core.base.program import SAMPLE_SHOP
 from mtl_core.config.drafts import files_of
 from mtl_core.data.problems import ended
-from pages.parts import cells, mapping, problems, understood
+from pages.parts import cells, mapping, problems, splitting, understood
 from pages.parts.background import desk
 from pages.parts.frame import workspace
 from pages.parts.look import Chosen
@@ -45,6 +45,8 @@ def show(checked: Checked, _: Translate, form: str = "") -> None:
     for column in dict.fromkeys(p.leave_out for p in checked.problems if p.leave_out and form):
         label = _("Leave out “{column}”").format(column=plain(column))
         st.button(label, key=f"leave_out.{column}", icon=":material/block:", on_click=mapping.leave_out, args=(column, form))
+    if form and (repeated := next((p.column for p in checked.problems if p.code == "leak_texts"), None)):
+        splitting.offer_group(repeated, f"{form}.split", _)
     if checked.kind:
         understood.show(checked.understood, checked.kind, _)
     if not checked.usable:

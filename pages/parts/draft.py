@@ -20,9 +20,10 @@ from pages.parts.text import plain
 def line(name: str, draft: drafts.Draft, _: Translate, found_in: Sequence[Problem] = ()) -> None:
     """found_in: what the check of its table found."""
     found = draft.tasks[name]
-    about = described(found, draft.data[found["data"]], _) + problems.badge(found_in, _)
+    about = described(found, draft.data[found["data"]], _)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f":material/task_alt: **{plain(name)}** · {about}", width="stretch")
+        problems.peek(found_in, f"problems_{name}", _)
         st.button(_("Edit"), key=f"change_{name}", icon=":material/edit:", type="tertiary", on_click=opening.open_task, args=(name,))
         st.button(_("Remove"), key=f"remove_{name}", icon=":material/close:", type="tertiary", on_click=_remove, args=(name,))
 

@@ -28,13 +28,16 @@ def summary(problems: Sequence[Problem], _: Translate, where: str = "") -> None:
         st.warning(_("Warnings: {n}. The table can be used; please read them.").format(n=n) + where, icon=":material/warning:")
 
 
-def badge(problems: Sequence[Problem], _: Translate) -> str:
-    """How it stands, as Markdown to write behind something; empty when there is no error and no warning."""
+def peek(problems: Sequence[Problem], key: str, _: Translate) -> None:
+    """How it stands, as a button that opens the table of them; nothing when there is no error and no warning."""
     if n := _count(problems, Severity.ERROR):
-        return " :red-badge[:material/error: " + _("Errors: {n}").format(n=n) + "]"
-    if n := _count(problems, Severity.WARNING):
-        return " :orange-badge[:material/warning: " + _("Warnings: {n}").format(n=n) + "]"
-    return ""
+        label, icon = _("Errors: {n}").format(n=n), ":material/error:"
+    elif n := _count(problems, Severity.WARNING):
+        label, icon = _("Warnings: {n}").format(n=n), ":material/warning:"
+    else:
+        return
+    with st.popover(label, icon=icon, type="tertiary", key=key):
+        table(problems, _)
 
 
 def _count(problems: Sequence[Problem], severity: Severity) -> int:

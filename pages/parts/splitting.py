@@ -87,6 +87,17 @@ def choose(
         return None
 
 
+def offer_group(column: str, key: str, _: Translate) -> None:
+    """A button that keeps rows with equal texts in one part, where they are divided at random. key: as for `choose`."""
+    if st.session_state.get(f"{key}.by") in ("random", "stratified"):
+        label = _("Keep equal texts in one part")
+        st.button(label, key="keep_together", icon=":material/join:", on_click=_by_group, args=(column, key))
+
+
+def _by_group(column: str, key: str) -> None:
+    st.session_state[f"{key}.by"], st.session_state[f"{key}.column.group"] = "group", column
+
+
 def _follow(key: str, likely: str | None) -> None:
     """Rows that were divided by the column of a field (stratified by the label, grouped by the query) are so by its next column too.
     key: of the widget; likely: the field's column now."""

@@ -102,6 +102,8 @@ def _row(row: Row, found: drafts.Draft, _: Translate) -> None:
             st.checkbox(select, key=f"select_{stored}", label_visibility="collapsed", width="content")
             lines = [f"**{plain(table.name)}**  :small[{_facts(row, _)}]", *([] if table.tasks else _suggestion(row, _))]
             st.markdown("  \n".join(lines), width="stretch")
+            if not table.tasks and "" in row.checks:
+                problems.peek(row.checks[""].problems, f"problems_{stored}", _)
             if row.proposed:
                 st.button(_("Add task"), key=f"add_{stored}", icon=":material/add:", on_click=_accept, args=([row], _))
             label = _("New task") if table.tasks else _("Open")
@@ -136,8 +138,6 @@ def _suggestion(row: Row, _: Translate) -> list[str]:
     if errors := [p for p in found if p.severity is Severity.ERROR]:
         more = " " + _("And {n} more.").format(n=len(errors) - 1) if len(errors) > 1 else ""
         lines.append(f":red[:material/error:] {plain(errors[0].why.text(_))}{more}")
-    elif lines:
-        lines[-1] += problems.badge(found, _)
     return lines
 
 

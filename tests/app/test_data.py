@@ -114,6 +114,17 @@ def test_tasks_that_another_window_removed_are_named_when_they_are_to_be_trained
     assert any("in another window: " in warning.value for warning in at.warning) and at.session_state.page == "data"
 
 
+def test_equal_texts_are_kept_in_one_part_by_a_click(opened: Open, workspace: Workspace) -> None:
+    rows = "".join(f"a good thing {i % 40},good\na bad thing {i % 40},bad\n" for i in range(60))
+    at = uploaded(opened("data"), ("reviews.csv", ("review,sentiment\n" + rows).encode()))
+    (stored_as,) = stored(workspace).values()
+    clicked(at, f"open_{stored_as}") if f"open_{stored_as}" in keys(at) else None
+    assert any("in more than one split" in str(cell) for table in at.table for cell in table.value.to_numpy().ravel())
+    clicked(at, "keep_together")
+    assert not any("in more than one split" in str(cell) for table in at.table for cell in table.value.to_numpy().ravel())
+    assert "keep_together" not in keys(at)
+
+
 def test_warnings_are_counted_once_and_stay_when_the_task_is_added(opened: Open, workspace: Workspace) -> None:
     rows = "".join(f"这个东西不好 {i},坏\n这个东西很好 {i},好\n" for i in range(30)) + "没有标签,\n"
     at = uploaded(opened("data"), ("reviews.csv", ("review,sentiment\n" + rows).encode("gb18030")))
@@ -125,7 +136,7 @@ def test_warnings_are_counted_once_and_stay_when_the_task_is_added(opened: Open,
     unlabelled = next(int(c.value.split()[-1]) for c in at.caption if c.value.startswith("Rows without a label"))
     assert sum(sizes) == counted[["Training", "Validation", "Test"]].to_numpy().sum() + unlabelled and unlabelled == 1
     clicked(at, "add_task")
-    assert f"orange-badge[:material/warning: Warnings: {n}]" in text(at)
+    assert [popover.proto.popover.label for popover in at.get("popover")].count(f"Warnings: {n}") == 1
     (stored_as,) = stored(workspace).values()
     clicked(at, f"open_{stored_as}")
     assert "The same kind and columns as: reviews" not in text(at), "the next proposal is not yet a task"
