@@ -151,7 +151,13 @@ def measures(mapped: Mapped, file: str | None = None) -> list[Problem]:
         n, what = (len(np.unique(lists[rows])), message("lists")) if lists is not None else (len(rows), message("rows"))
         if n < SEEN:
             values = {"part": said, "n": n, "what": what}
-            if any(f.holds == "number" for f in mapped.kind.fields if f.type == "label"):  # an error in units of the label is no share
+            remedy = message("Smaller differences between two runs mean nothing there; give the part more rows if you can.")
+            if (
+                lists is not None
+            ):  # a mean of measures between 0 and 1, each of its own spread: Results and Compare say how well it is known
+                why = message("The {part} split has {n} {what}: an average over them hangs on single ones.", **values)
+                remedy = message("Look at the intervals on Results and Compare; give the part more lists if you can.")
+            elif any(f.holds == "number" for f in mapped.kind.fields if f.type == "label"):  # an error in units of the label is no share
                 why = message("The {part} split has {n} {what}: an average error over them hangs on single ones.", **values)
             else:
                 why = message(
@@ -159,7 +165,6 @@ def measures(mapped: Mapped, file: str | None = None) -> list[Problem]:
                     **values,
                     points=points(n),
                 )
-            remedy = message("Smaller differences between two runs mean nothing there; give the part more rows if you can.")
             severity = Severity.WARNING if n < 100 else Severity.INFO
             problems.append(Problem(severity, f"small_{part}", why, remedy, file, count=n))
         if codes is not None and len(np.unique(codes[known])) == 2:

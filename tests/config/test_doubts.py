@@ -37,6 +37,17 @@ def test_small_parts_say_what_difference_can_be_seen() -> None:
     assert "small_validation" not in found and "60 rows" in str(found["small_test"].why) and "±13 points" in str(found["small_test"].why)
 
 
+def test_a_mean_over_lists_is_no_share_either() -> None:
+    table = {"q": [f"{WORDS[i // 6 % 14]} {i // 84}" for i in range(600)], "p": said(600), "r": [i % 3 for i in range(600)]}
+    found = {
+        p.code: p
+        for p in mtl.check(
+            pa.table(table), "search", {"query": "q", "product": "p", "label": "r"}, split={"by": "group", "column": "q"}
+        ).found
+    }
+    assert "lists: an average over them" in str(found["small_test"].why) and "points" not in str(found["small_test"].why)
+
+
 def test_an_average_error_is_no_share_and_only_the_column_with_gaps_lacks_numbers() -> None:
     r = Random(1)
     table = {"text": said(300), "stars": [r.uniform(1, 5) for _ in range(300)]}
