@@ -4,6 +4,7 @@ import signal
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from types import FrameType
 from typing import TextIO
 
@@ -46,8 +47,9 @@ def execute(target: Run, workspace: Workspace, work: Work, stream: TextIO | None
     def stop(number: int, frame: FrameType | None) -> None:
         if control.stopping:
             raise KeyboardInterrupt
-        progress.line("Stopping after this step, with a checkpoint. Once more stops at once.")
         control.stop()
+        with suppress(RuntimeError):  # the signal came while a line was being written
+            progress.line("Stopping after this step, with a checkpoint. Once more stops at once.")
 
     steers = threading.current_thread() is threading.main_thread()
     before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)} if steers else {}

@@ -21,8 +21,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-import psutil
-
 from mtl_core.base.messages import Message, message
 
 T = TypeVar("T")
@@ -160,6 +158,8 @@ class _Worker:
     """A process that does one piece of work after the other."""
 
     def __init__(self) -> None:
+        import psutil  # here and below: what a problem of a table is, is known where it is not installed
+
         call = [sys.executable, "-m", __name__]
         env = os.environ | {"OMP_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
@@ -180,12 +180,16 @@ class _Worker:
             self._frames.put(("ended", error))
 
     def resident(self) -> int:
+        import psutil
+
         try:
             return int(self._seen.memory_info().rss)
         except psutil.Error:
             return 0
 
     def _used(self) -> float:
+        import psutil
+
         try:
             times = self._seen.cpu_times()
             return float(times.user + times.system)
@@ -280,6 +284,8 @@ def end_with_parent() -> None:
 
 def serve() -> None:
     """Does what comes in, until nothing comes any more."""
+    import psutil
+
     global _channel
     _channel = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer

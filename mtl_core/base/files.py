@@ -37,10 +37,11 @@ def replaced(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """An empty folder, in one that is there. It is brought to the disk, with all that lies in it then, and named `folder` at the end,
-    unless there was an exception. What bore that name is removed first."""
+    """An empty folder, in one that is made where it is missing, but not that one's. It is brought to the disk, with all that lies in it
+    then, and named `folder` at the end, unless there was an exception. What bore that name is removed first."""
     temporary = _temporary(folder)
-    temporary.mkdir()  # not its parents: a run that was deleted stays so
+    folder.parent.mkdir(exist_ok=True)  # not its parents: a run that was deleted stays so
+    temporary.mkdir()
     try:
         yield temporary
         for place, _, names in os.walk(temporary):

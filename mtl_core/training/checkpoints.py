@@ -75,7 +75,6 @@ def save_checkpoint(
     if keep == "models":
         names |= {f"peak-{task}": peak["step"] for task, peak in peaks.items()}
     folder = step_folder(run, state.step)
-    folder.parent.mkdir(exist_ok=True)
     with new_folder(folder) as new:
         save_model(new, model, tokenizer, experiment, specs, before)
         (new / "state.json").write_text(json.dumps(asdict(state)), encoding="utf-8")

@@ -172,24 +172,24 @@ def test_a_stratified_split_follows_the_label(opened: Open, workspace: Workspace
     at = uploaded(opened("data"), ("things.csv", "title,brand,department,price\n" + rows))
     prefix = f"uploads/{at.query_params['table']}.classification"
     column = f"{prefix}.split.column.stratified"
-    assert at.selectbox(key=f"{prefix}_label").value == at.selectbox(key=column).value == "price"
+    assert at.selectbox(key=f"{prefix}_label").value == at.selectbox(key=column).value == "department"
     assert "The split follows" not in text(at)
-    settled(at.selectbox(key=f"{prefix}_label").set_value("department").run())
-    assert at.selectbox(key=column).value == "department"
-    assert "The split follows the field: by “department” now, no longer by “price”." in text(at)
+    settled(at.selectbox(key=f"{prefix}_label").set_value("price").run())
+    assert at.selectbox(key=column).value == "price"
+    assert "The split follows the field: by “price” now, no longer by “department”." in text(at)
     clicked(at, "add_task")
-    assert drafts.load(workspace).data["things"]["split"]["column"] == "department"
+    assert drafts.load(workspace).data["things"]["split"]["column"] == "price"
 
     clicked(at, "change_things")
     at.selectbox(key=f"edit.things.{prefix}_label").set_value(None).run()
     settled(at.selectbox(key=f"edit.things.{prefix}_label").set_value("brand").run())
     assert at.selectbox(key=f"edit.things.{column}").value == "brand"
-    settled(at.selectbox(key=f"edit.things.{column}").set_value("price").run())
-    settled(at.selectbox(key=f"edit.things.{prefix}_label").set_value("department").run())
-    assert at.selectbox(key=f"edit.things.{column}").value == "price" and "The split follows" not in text(at)
+    settled(at.selectbox(key=f"edit.things.{column}").set_value("department").run())
+    settled(at.selectbox(key=f"edit.things.{prefix}_label").set_value("price").run())
+    assert at.selectbox(key=f"edit.things.{column}").value == "department" and "The split follows" not in text(at)
     clicked(at, "add_task")
     task, data = drafts.load(workspace).tasks["things"], drafts.load(workspace).data["things"]
-    assert (task["columns"]["label"], data["split"]["column"]) == ("department", "price")
+    assert (task["columns"]["label"], data["split"]["column"]) == ("price", "department")
 
 
 def test_a_name_of_another_task_is_not_taken(opened: Open, workspace: Workspace) -> None:

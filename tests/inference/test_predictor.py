@@ -101,7 +101,7 @@ def test_values_are_read_as_the_table_was(trained: tuple[Prepared, Path]) -> Non
         with pytest.raises(InputError, match=r"Row 1: “numbers \(price\)”: expected a number"):
             ad(wrong)
     for large in (1e308, "1e308", -(10**40)):
-        with pytest.raises(InputError, match=r"Row 1: “numbers \(price\)”: .* is too large a number"):
+        with pytest.raises(InputError, match=r"Row 1: “numbers \(price\)”: (expected a number|.* is too large a number)"):
             ad(large)
     with pytest.raises(InputError, match=r"“numbers \(price\)”: expected 1 values, found 2"):
         predictor.predict("ads", [{"numbers": [1, 2]}])

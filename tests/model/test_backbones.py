@@ -76,6 +76,7 @@ def test_trained_saved_and_loaded(family: str, folders: dict[str, Path], workspa
         }
     )
     prepared = prepare(experiment, workspace)
+    (tmp_path / "run").mkdir()
     trainer = Trainer(experiment, prepared, Control(), tmp_path / "run", resume=False)
     before = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
     for event in trainer.run():
