@@ -9,7 +9,6 @@ files, which takes addresses and no memory.
 
 import atexit
 import os
-import pickle
 import queue
 import subprocess
 import sys
@@ -18,9 +17,11 @@ import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+from mtl_core.base import wire
 from mtl_core.base.messages import Message, message
 
 T = TypeVar("T")
@@ -76,7 +77,8 @@ class Apart:
         n_bytes: int = 0,
         otherwise: Callable[[ApartError], T] | None = None,
     ) -> Call:
-        """function: found by its name in its module; it, its arguments and what it returns or raises are pickled.
+        """function: found by its name in its module; its arguments, and what it returns or raises, are what `wire` can write. An error
+        that is neither Python's nor ours comes as a RuntimeError that says so.
 
         about: what it is done on, such as a file: a process that has worked on it is taken where there is one. n_bytes: that it has to
         read, for the limit of time. otherwise: what it comes to where it was ended; without it `result` raises ApartError.
@@ -175,7 +177,7 @@ class _Worker:
         assert self._process.stdout is not None
         try:
             while True:
-                self._frames.put(pickle.load(self._process.stdout))  # noqa: S301 our own process wrote it
+                self._frames.put(wire.receive(self._process.stdout))
         except Exception as error:  # noqa: BLE001 whatever an answer that is cut off raises
             self._frames.put(("ended", error))
 
@@ -201,8 +203,8 @@ class _Worker:
         assert self._process.stdin is not None
         before = self._used()
         try:
-            pickle.dump((function, args), self._process.stdin)
-            self._process.stdin.flush()
+            wire.send(self._process.stdin, "function", [function.__module__, function.__qualname__])
+            wire.send(self._process.stdin, "arguments", args)
         except OSError:
             raise self._ended() from None
         while True:
@@ -266,8 +268,7 @@ def tell(share: float) -> None:
     global _last
     if _channel is not None and time.monotonic() - _last > _TOLD_EVERY:
         _last = time.monotonic()
-        pickle.dump(("told", min(1.0, share)), _channel)
-        _channel.flush()
+        wire.send(_channel, "told", min(1.0, share))
 
 
 def end_with_parent() -> None:
@@ -293,16 +294,25 @@ def serve() -> None:
     psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if os.name == "nt" else _NICE)
     while True:
         try:
-            function, args = pickle.load(sys.stdin.buffer)  # noqa: S301 the server wrote it
+            _, (module, name) = wire.receive(sys.stdin.buffer)
+            function = getattr(import_module(module), name)  # before its arguments, whose classes it brings
+            _, args = wire.receive(sys.stdin.buffer)
         except EOFError:
             return
-        try:
-            answer = pickle.dumps(("done", function(*args)))
-        except BaseException as error:  # noqa: BLE001 it is raised where the result is wanted
-            answer = pickle.dumps(("raised", error))
+        answer = _answer(function, args)
         _channel.write(answer)
         _channel.flush()
-        del function, args, answer
+        del args, answer
+
+
+def _answer(function: Callable[..., Any], args: tuple[Any, ...]) -> bytes:
+    try:
+        return wire.packed("done", function(*args))
+    except BaseException as error:  # noqa: BLE001 it is raised where the result is wanted
+        try:
+            return wire.packed("raised", error)
+        except TypeError:
+            return wire.packed("raised", RuntimeError(f"{type(error).__name__}: {error}"))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Work in a process of its own: what comes back of it, what ends it, and what it leaves."""
 
+import json
 import os
 import signal
 import threading
@@ -8,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from mtl_core.base import apart as running
 from mtl_core.base.apart import Apart, ApartError, tell
 
 
@@ -45,6 +47,14 @@ def refuse_oddly() -> None:
     raise OddError(1, 2)
 
 
+def answer_wrongly() -> None:
+    """As what has taken the process over might."""
+    value = {"record": "subprocess:Popen", "of": {"args": "true"}}
+    head = json.dumps({"kind": "done", "value": value, "behind": []}).encode()
+    running._channel.write(len(head).to_bytes(8, "big") + head)
+    running._channel.flush()
+
+
 def turn(ready: Path) -> None:
     ready.touch()
     while True:
@@ -77,9 +87,18 @@ def test_a_process_that_ends_by_itself_is_said_and_replaced(apart: Apart) -> Non
     with pytest.raises(ApartError, match="-9") as caught:
         apart.submit(end).result()
     assert caught.value.code == "process_ended" and apart.submit(double, 4).result()[1] == 8
-    with pytest.raises(ApartError) as caught:
+
+
+def test_an_error_of_another_program_is_told_by_its_name(apart: Apart) -> None:
+    with pytest.raises(RuntimeError, match="OddError: 3"):
         apart.submit(refuse_oddly).result()
-    assert caught.value.code == "process_ended" and apart.submit(double, 5).result()[1] == 10
+    assert apart.submit(double, 5).result()[1] == 10
+
+
+def test_what_is_no_answer_ends_the_process(apart: Apart) -> None:
+    with pytest.raises(ApartError) as caught:
+        apart.submit(answer_wrongly).result()
+    assert caught.value.code == "process_ended" and apart.submit(double, 6).result()[1] == 12
 
 
 def test_stopped_at_a_word_and_told_how_far_it_is(apart: Apart, tmp_path: Path) -> None:
