@@ -120,9 +120,10 @@ class Apart:
         worker.about, worker.since = call.about, time.monotonic()
         with self._lock:
             self._idle.append(worker)
-        timer = threading.Timer(_KEPT_SECONDS + 1, self._look_after, args=(worker,))
-        timer.daemon = True
-        timer.start()
+        if worker.resident() >= _KEPT_BYTES:
+            timer = threading.Timer(_KEPT_SECONDS + 1, self._look_after, args=(worker,))
+            timer.daemon = True
+            timer.start()
         if kind == "raised":
             raise value
         return value
