@@ -9,9 +9,8 @@ if __name__ == "__main__":
     from pages.parts import address
     from pages.parts.frame import navigation
 
-    address.begin()
-    navigation().run()
-    address.send()
+    with address.at_the_end():
+        navigation().run()
 else:
     from starlette.middleware import Middleware
 

@@ -79,8 +79,7 @@ def made(name: str, folder: Path) -> Path:
 
 
 def tables(trials: Trials) -> None:
-    apart, folder, workspace = Apart(), trials.folder / "tables", Workspace(trials.folder / "workspace")
-    folder.mkdir(exist_ok=True)
+    apart, workspace = Apart(), Workspace(trials.folder / "workspace")
     apart.submit(look, ROOT / "data" / "messages.csv", "messages.csv", 0).result()
     own = psutil.Process()
     for name in TABLES:

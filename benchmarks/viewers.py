@@ -168,7 +168,9 @@ def main() -> int:
     if arguments.serve:
         serve(int(arguments.serve[0]), Path(arguments.serve[1]))
         return 0
-    wanted = [int(n) for n in arguments.viewers.split(",")]
+    wanted = list(dict.fromkeys((0, *map(int, arguments.viewers.split(",")))))  # nobody is what the others are held against
+    if arguments.seconds < WINDOW:
+        parser.error(f"--seconds: at least {WINDOW:.0f}, the window that steps are counted in.")
     shares: dict[int, list[float]] = {n: [] for n in wanted}
     speeds: dict[int, list[float]] = {n: [] for n in wanted}
     with tempfile.TemporaryDirectory() as scratch:
@@ -192,10 +194,10 @@ def main() -> int:
         finally:
             process.terminate()
             process.wait(60)
-    nobody = statistics.mean(shares[wanted[0]])
+    nobody = statistics.mean(shares[0])
     found = {}
     for n in wanted:
-        ratio = [speed / statistics.mean(speeds[wanted[0]]) for speed in speeds[n]]
+        ratio = [speed / statistics.mean(speeds[0]) for speed in speeds[n]]
         half = 1.96 * statistics.stdev(ratio) / len(ratio) ** 0.5 if len(ratio) > 1 else float("nan")
         found[n] = {"share": statistics.mean(shares[n]) - nobody, "steps": statistics.mean(ratio), "interval": half}
     if arguments.json:

@@ -42,4 +42,4 @@ if chosen:
                 problems.summary(found, _)
             problems.table(found, _)
     else:
-        address.begin()  # written when the kind of task is known too: one step of the browser's history, not two
+        address.leave()  # written when the kind of task is known too: one step of the browser's history, not two

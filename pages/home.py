@@ -9,7 +9,7 @@ _ = begin("home", N_("One model for all tasks of your shop"))
 
 from mtl_core.tracking.runs import all_runs  # noqa: E402 - after the heading is on its way to the browser
 from pages.parts import closed, damaged, listing, sample, tracker  # noqa: E402
-from pages.parts.once import Once  # noqa: E402
+from pages.parts.clicks import Once  # noqa: E402
 
 st.markdown(
     _(

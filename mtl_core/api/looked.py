@@ -54,8 +54,8 @@ class Looked:
 
 
 @lru_cache(maxsize=1)  # a whole table, in the process's memory
-def read(path: Path, name: str, changed: int, encoding: str | None = None, sheet: str | None = None) -> Table:
-    """changed: when the file was. Raises DataError."""
+def read(path: Path, name: str, changed: int, encoding: str | None, sheet: str | None) -> Table:
+    """changed: when the file was. All are given, in this order: what is kept is found by them as they were written. Raises DataError."""
     return read_table(path, name=name, encoding=encoding, sheet=sheet)
 
 
@@ -107,8 +107,8 @@ def _shortest(columns: dict[str, list[str]]) -> dict[str, Any]:
 
 def changes(before: tuple[Path, str, int], after: tuple[Path, str, int], labels: Collection[str]) -> TableChanges:
     """before, after: path, name and time of the file. Raises DataError: one of them cannot be read."""
-    old = read(*before).table
-    return table_changes(old, read(*after).table, labels)
+    old = read(*before, None, None).table
+    return table_changes(old, read(*after, None, None).table, labels)
 
 
 def whole(path: Path, name: str) -> Table:

@@ -38,8 +38,9 @@ def try_out(folder: Path) -> None:
 
 
 def held(folder: Path) -> int:
-    """Bytes of all files in a folder; 0: it is not there."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    """Bytes of all files in a folder, each once however many names it has there, as checkpoints share files; 0: it is not there."""
+    found = [path.stat() for path in folder.rglob("*") if path.is_file()]
+    return sum({(one.st_dev, one.st_ino): one.st_size for one in found}.values())
 
 
 def require(folder: Path, needed: int) -> None:

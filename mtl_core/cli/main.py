@@ -27,7 +27,7 @@ from mtl_core.cli import efficiency as cli_efficiency
 from mtl_core.cli import show as cli_show
 from mtl_core.cli import tables as cli_tables
 from mtl_core.cli.named import by_name
-from mtl_core.cli.text import FAILED, OK, WRONG_CALL, CallError, pairs, print_json, problem_json
+from mtl_core.cli.text import FAILED, OK, WRONG_CALL, CallError, pairs, print_json, problem_json, regular_file
 from mtl_core.config.seeds import seeds_of, with_seeds
 from mtl_core.data.problems import InputError, one_line
 from mtl_core.jobs import Work, check_data, replay_of, replaying, resumable, training
@@ -164,10 +164,7 @@ def _app(args: argparse.Namespace, workspace: Workspace) -> int:
 def _check(args: argparse.Namespace, workspace: Workspace) -> int:
     from mtl_core.api.checking import check
 
-    path = Path(args.file)
-    for file in filter(None, (args.file, args.validation, args.test)):
-        if not Path(file).is_file():
-            raise CallError(f"{file} is not a regular file." if Path(file).exists() else f"There is no file {file}.")
+    path, *_others = [regular_file(file) for file in (args.file, args.validation, args.test) if file]
     mapping: dict[str, list[str]] = {}
     for field, column in pairs(args.map, "--map"):
         mapping.setdefault(field, []).append(column)

@@ -1,8 +1,9 @@
 """Runs on the command line: by their ID, the beginning of it, or what a person calls them."""
 
 import argparse
+from contextlib import suppress
 
-from mtl_core.base.workspace import Workspace
+from mtl_core.base.workspace import OutsideWorkspaceError, Workspace
 from mtl_core.cli.text import CallError
 from mtl_core.tracking.runs import list_runs
 
@@ -24,8 +25,9 @@ def by_name(args: argparse.Namespace, workspace: Workspace) -> None:
 
 def run_id(text: str, workspace: Workspace) -> str:
     """What is no run stays as it is, a folder among them: whoever needs the run says so. Raises CallError: several are meant."""
-    if (workspace.runs / text / "status.json").is_file():
-        return text
+    with suppress(OutsideWorkspaceError):  # no name of a folder
+        if (workspace.inside("runs", text) / "status.json").is_file():
+            return text
     runs = list_runs(workspace)
     found = [run for run in runs if run.name == text] or [run for run in runs if len(text) >= LEAST and run.id.startswith(text)]
     if len(found) > 1:

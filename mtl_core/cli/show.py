@@ -10,7 +10,7 @@ from typing import Any
 
 from mtl_core.base.messages import plural
 from mtl_core.base.workspace import Workspace
-from mtl_core.cli.text import FAILED, OK, CallError, pairs, print_json, print_metrics, print_panel, print_table, whole_seconds
+from mtl_core.cli.text import FAILED, OK, CallError, pairs, print_json, print_metrics, print_panel, print_table, regular_file, whole_seconds
 from mtl_core.config.experiment import Experiment
 from mtl_core.data.problems import DataError, one_line
 from mtl_core.studies.paired import known_tests, too_good
@@ -75,9 +75,7 @@ def kinds(args: argparse.Namespace, workspace: Workspace) -> int:
 def suggest(args: argparse.Namespace, workspace: Workspace) -> int:
     from mtl_core.api import checking
 
-    path = Path(args.file)
-    if not path.is_file():
-        raise CallError(f"{path} is not a regular file." if path.exists() else f"There is no file {path}.")
+    path = regular_file(args.file)
     try:
         found = checking.suggest(path)
     except DataError as error:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from mtl_core.api.runs import panel_rows
@@ -22,6 +23,14 @@ def pairs(texts: Iterable[str], option: str) -> list[tuple[str, str]]:
     if wrong := [text for text, (key, value) in zip(texts, found, strict=True) if not key or not value]:
         raise CallError(f"{option}: should be KEY=VALUE. Found {', '.join(wrong)}.")
     return found
+
+
+def regular_file(name: str) -> Path:
+    """Raises CallError: there is none of that name."""
+    path = Path(name)
+    if not path.is_file():
+        raise CallError(f"{path} is not a regular file." if path.exists() else f"There is no file {path}.")
+    return path
 
 
 def print_json(value: Any) -> None:

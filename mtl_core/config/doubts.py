@@ -152,9 +152,7 @@ def measures(mapped: Mapped, file: str | None = None) -> list[Problem]:
         if n < SEEN:
             values = {"part": said, "n": n, "what": what}
             remedy = message("Smaller differences between two runs mean nothing there; give the part more rows if you can.")
-            if (
-                lists is not None
-            ):  # a mean of measures between 0 and 1, each of its own spread: Results and Compare say how well it is known
+            if lists is not None:  # a mean of measures, each of its own spread: Results and Compare say how well it is known
                 why = message("The {part} split has {n} {what}: an average over them hangs on single ones.", **values)
                 remedy = message("Look at the intervals on Results and Compare; give the part more lists if you can.")
             elif any(f.holds == "number" for f in mapped.kind.fields if f.type == "label"):  # an error in units of the label is no share
@@ -242,7 +240,7 @@ def naive(mapped: Mapped, options: Any, file: str | None = None) -> list[Problem
         figure = kind.rows.naive(table, split, spec, options, "validation").get(kind.primary)
     except ModuleNotFoundError:  # a machine with only what training needs: the library of this metric is for evaluations
         return []
-    info = next(m for m in kind.metrics if m.name == kind.primary)
+    info = kind.main
     if figure is None or not info.higher_is_better or figure < SATURATED:
         return []
     why = message(

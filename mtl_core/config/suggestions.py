@@ -96,13 +96,16 @@ def _full_first(found: list[tuple[Proposal, TaskKind]], columns: Columns) -> lis
     return [(replace(p, score=max(0.0, p.score - 0.3 * share)), kind) for share, (p, kind) in zip(lost, found, strict=True)]
 
 
-CHECKED = 20_000
-"""Rows from the top of a table in which a suggestion is tried."""
+_BLOCKS, _BLOCK = 20, 1000
+"""Blocks of rows, from the first to the last, in which a suggestion is tried: tables are sorted by their label, and lists lie together."""
 
 
 def _usable_first(found: list[Suggestion], table: pa.Table) -> list[Suggestion]:
     """A suggestion whose own check would refuse the table stands behind the first whose check does not; where all do, as they were. One
     that a division by time alone spoils (of times that cannot be read, or with one class before all others) is divided otherwise."""
+    last = table.num_rows - _BLOCK
+    if table.num_rows > _BLOCKS * _BLOCK:
+        table = pa.concat_tables(table.slice(last * i // (_BLOCKS - 1), _BLOCK) for i in range(_BLOCKS))
     for one in found:
         tried = [one]
         if one.split.by == "time" and not one.transactions:
@@ -117,9 +120,9 @@ def _refused(one: Suggestion, table: pa.Table) -> bool:
     """Whether it ends in an error. A log is made into rows only when it is chosen: that takes long."""
     if one.transactions:
         return False
-    kind, some = KINDS[one.kind], table.slice(0, CHECKED)
+    kind = KINDS[one.kind]
     try:
-        rows, parts, problems = divide(some, one.split, None, "")
+        rows, parts, problems = divide(table, one.split, None, "")
         return has_errors(problems) or has_errors(map_fields(kind, rows, parts, one.columns, kind.Options(), "").problems)
     except DataError:
         return True

@@ -59,10 +59,16 @@ def read_xlsx(path: Path, findings: FileProblems, limits: Limits, sheet: str | N
         reason = str(e).splitlines()[0][:200] if str(e) else type(e).__name__
         why = message("The workbook cannot be read: it is damaged, or protected by a password ({reason}).", reason=reason)
         remedy = message("Save it again as .xlsx without a password, or save the sheet as CSV.")
-        if not zipfile.is_zipfile(path):
+        if not zipfile.is_zipfile(path) and not _is_ole(path):
             remedy = message("It is no workbook by its content. If it is a CSV file, give it the ending .csv.")
         findings.add("broken_workbook", why, remedy)
         return None
+
+
+def _is_ole(path: Path) -> bool:
+    """Whether it is a container of older Office formats, in which a workbook with a password lies."""
+    with path.open("rb") as stream:
+        return stream.read(4) == b"\xd0\xcf\x11\xe0"
 
 
 def _check_parts(path: Path, findings: FileProblems, limits: Limits) -> None:

@@ -1,5 +1,6 @@
 """Parquet, its columns brought to the types that the other formats give."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -105,18 +106,28 @@ def _rows_at_a_time(path: Path, file: pq.ParquetFile, group: int, findings: File
     if coded:
         with pq.ParquetFile(path, read_dictionary=coded) as texts:
             first = next(texts.iter_batches(1, row_groups=[group], columns=coded), None)
-        for array in first.columns if first else ():
-            while pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
-                array = array.values
-            if pa.types.is_dictionary(array.type):
-                width += (pc.max(pc.binary_length(array.dictionary)).as_py() or 0) * most_items
+        for array in (one for column in (first.columns if first else ()) for one in _dictionaries(column)):
+            width += (pc.max(pc.binary_length(array.dictionary)).as_py() or 0) * most_items
     if width > limits.max_table_bytes:
         raise _too_large(int(width), findings, limits)
     return max(1, min(_ROWS, int(_BATCH // max(width, 1))))
 
 
+def _dictionaries(array: pa.Array) -> Iterator[pa.DictionaryArray]:
+    """The texts by their numbers, however deep they lie."""
+    if pa.types.is_dictionary(array.type):
+        yield array
+    elif pa.types.is_struct(array.type):
+        for i in range(array.type.num_fields):
+            yield from _dictionaries(array.field(i))
+    elif pa.types.is_nested(array.type):
+        yield from _dictionaries(array.values)
+
+
 def _decoded_bytes(array: pa.Array) -> int:
     """What it takes without dictionaries."""
+    if pa.types.is_list(array.type) or pa.types.is_large_list(array.type) or pa.types.is_fixed_size_list(array.type):
+        return _decoded_bytes(array.flatten()) + 4 * len(array)
     if not pa.types.is_dictionary(array.type):
         return int(array.nbytes)
     if not (pa.types.is_string(array.type.value_type) or pa.types.is_large_string(array.type.value_type)):

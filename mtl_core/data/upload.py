@@ -23,10 +23,11 @@ _ASKED_KEPT = 20
 
 def save_upload(stream: BinaryIO, filename: str, workspace: Workspace, max_bytes: int = MAX_BYTES, folder: str = UPLOADS) -> Path:
     """Writes the stream into the workspace's uploads and returns the path: 12 hexadecimal digits and the suffix of `filename`, which
-    is kept as its `upload_name`. Content is kept once: a file that is there under the same name is returned as it is, one under another
+    is kept as its `upload_name`. Content is kept once: a table that is there under the same name is returned as it is, one under another
     name is another name of the same bytes on the disk.
 
-    folder: of the workspace; ASKED: of files that are to be answered, and no tables of hers: of those the last few stay.
+    folder: of the workspace; ASKED: of files that are to be answered, and no tables of hers: of those the last few stay, so that each
+    stands for itself.
 
     Raises DataError: a suffix that is not one of `read.SUFFIXES`, more than `max_bytes`, nothing in it. Then nothing is kept.
     """
@@ -53,14 +54,14 @@ def save_upload(stream: BinaryIO, filename: str, workspace: Workspace, max_bytes
     others = [
         p for p in uploads(workspace, folder) if p != path and p.suffix == path.suffix and p.stat().st_size == size and _digest(p) == of_it
     ]
-    if known := next((p for p in others if upload_name(p) == name), None):
+    if known := next((p for p in others if folder == UPLOADS and upload_name(p) == name), None):
         path.unlink()
         return known
     if others:
         with replaced(path) as temporary:
             link(others[0], temporary)
     write_atomically(_beside(path), json.dumps({"name": name, "sha256": of_it, "at": time.time_ns()}, ensure_ascii=False))
-    for old in uploads(workspace, ASKED)[:-_ASKED_KEPT]:
+    for old in uploads(workspace, folder)[:-_ASKED_KEPT] if folder == ASKED else ():
         old.unlink(missing_ok=True)
         _beside(old).unlink(missing_ok=True)
     return path
@@ -68,7 +69,7 @@ def save_upload(stream: BinaryIO, filename: str, workspace: Workspace, max_bytes
 
 def _digest(path: Path) -> str:
     """SHA-256 of an upload, as it was noted when it came, else reckoned."""
-    return str(_noted(path).get("sha256")) if "sha256" in _noted(path) else file_digest(path)
+    return str(_noted(path).get("sha256") or file_digest(path))
 
 
 def _noted(path: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import torch
 from mtl_core.base.messages import message
 from mtl_core.data.lists import things
 from mtl_core.data.memory import rows_in_memory
+from mtl_core.data.numbers import is_a_number
 from mtl_core.data.problems import InputError
 from mtl_core.data.values import as_class, as_lists, as_numbers, is_blank
 from mtl_core.runtime.batches import assemble
@@ -29,7 +30,6 @@ from mtl_core.tasks.features import UNSEEN, known_codes
 from mtl_core.tasks.naming import named
 
 BLOCK_ROWS = 4096
-_LARGEST = float(np.finfo(np.float32).max)
 
 
 class Predictor:
@@ -238,7 +238,11 @@ def _single(value: Any, field: Field, row: int, decimal: str = "") -> Any:
     with suppress(OverflowError, TypeError, ValueError):  # too large, or nothing that Arrow knows
         found = as_numbers(pa.array([float(value) if isinstance(value, int) else value]), decimal)
     if found is None or found.wrong.any():
-        raise InputError(message("“{field}”: expected a number, found “{found}”.", field=field.name, found=_shown(value)), row)
+        if isinstance(value, int | float) or (isinstance(value, str) and is_a_number(value)):
+            said = message("“{field}”: {found} is no number from −1e30 to 1e30.", field=field.name, found=_shown(value))
+        else:
+            said = message("“{field}”: expected a number, found “{found}”.", field=field.name, found=_shown(value))
+        raise InputError(said, row)
     if found.ambiguous.any():
         raise InputError(
             message(
@@ -248,10 +252,7 @@ def _single(value: Any, field: Field, row: int, decimal: str = "") -> Any:
             ),
             row,
         )
-    number: float | None = found.values[0].as_py()
-    if number is not None and abs(number) > _LARGEST:
-        raise InputError(message("“{field}”: {found} is too large a number.", field=field.name, found=_shown(value)), row)
-    return number
+    return found.values[0].as_py()
 
 
 def _encoded(text: str, field: Field, row: int) -> str:

@@ -4,10 +4,12 @@ import errno
 import os
 import shutil
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from mtl_core.base.faults import ExperimentError
 from mtl_core.base.messages import N_
+from mtl_core.base.room import held
 from mtl_core.data.problems import DataError
 from mtl_core.runtime.steps import steps
 from mtl_core.tracking.recorder import Recorder
@@ -64,13 +66,14 @@ def failed(recorder: Recorder, error: Exception) -> Failed:
     own = type(error).__module__.startswith("mtl_core.")  # its text is a sentence for people
     said = str(error) if own else f"{type(error).__name__}: {error}"
     if advice == "disk" and not own:
-        said += f" ({_room(recorder.folder)})"
+        with suppress(OSError):  # a disk that is gone has no room to speak of
+            said += f" ({_room(recorder.folder)})"
     return Failed(recorder.series.step, reason, said, ADVICE[advice])
 
 
 def _room(run: Path) -> str:
     """What is free, and what a checkpoint takes as far as one is there to tell."""
     newest = next(steps(run), None)
-    taken = sum(path.stat().st_size for path in newest.rglob("*") if path.is_file()) if newest else 0
+    taken = held(newest) if newest else 0
     free = f"{shutil.disk_usage(run).free / 1e6:,.1f} MB are free on the disk of {run}"
     return f"{free}; a checkpoint takes up to {taken / 1e6:,.1f} MB" if taken else free

@@ -50,7 +50,7 @@ class Queues:
     def __init__(self, after: Callable[[Job], None]) -> None:
         self.changed = threading.Condition(threading.RLock())
         self._after = after
-        self._jobs: OrderedDict[str, Job] = OrderedDict()  # in the order of their turn
+        self._jobs: OrderedDict[str, Job] = OrderedDict()  # in the order of entering
         self._threads: set[str | None] = set()  # of devices; None: the one that finds devices
 
     def get(self, run_id: str) -> Job | None:
@@ -60,12 +60,12 @@ class Queues:
     def live(self) -> list[Job]:
         """At work or waiting, in the order of their turn."""
         with self.changed:
-            return [job for job in self._jobs.values() if not job.ended.is_set()]
+            return sorted((job for job in self._jobs.values() if not job.ended.is_set()), key=lambda job: job.turn.order)
 
     def position(self, run_id: str) -> int | None:
         """1 is next; None: it does not wait."""
         with self.changed:
-            waiting = [i for i, job in self._jobs.items() if job.waits]
+            waiting = [job.target.id for job in self.live() if job.waits]
             return waiting.index(run_id) + 1 if run_id in waiting else None
 
     def ahead(self, run_id: str) -> int:
@@ -80,7 +80,7 @@ class Queues:
     def enter(self, job: Job) -> None:
         job.control.on_stop = partial(self._stopped, job)
         with self.changed:
-            self.forget(job.target.id)  # its turn is the last one
+            self.forget(job.target.id)
             self._jobs[job.target.id] = job
             for run_id in [i for i, j in self._jobs.items() if j.ended.is_set()][:-_KEPT]:
                 del self._jobs[run_id]
@@ -160,8 +160,8 @@ class Queues:
 
     def _end(self, job: Job) -> None:
         job.recorder.close()
-        job.turn.leave()
         with self.changed:
+            job.turn.leave()
             job.at_work = False
             job.ended.set()
             self.changed.notify_all()

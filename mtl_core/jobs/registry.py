@@ -18,6 +18,7 @@ from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import Experiment
 from mtl_core.config.steering import steered
 from mtl_core.jobs.evaluating import evaluable, evaluation
+from mtl_core.jobs.failures import failed
 from mtl_core.jobs.queues import Job, Queues
 from mtl_core.jobs.snapshots import Follower, Snapshot, snapshot_of
 from mtl_core.jobs.work import Work, check_data, replay_of, replaying, resumable, training
@@ -123,8 +124,7 @@ class Jobs:
         """Evaluates the test split of a run that ended without; `evaluating` says how long. Raises RunError: see `evaluable`."""
         workspace = workspace or Workspace.default()
         found = evaluable(run(workspace, run_id))
-        recorder = Recorder(found.folder)
-        self._enter(recorder, found, workspace, evaluation(found, workspace), trains=False)
+        self._start(found, workspace, evaluation(found, workspace), trains=False)
 
     def evaluating(self, run_id: str) -> bool:
         """Whether the test split is being evaluated, or that waits for its turn, in this process."""
@@ -203,15 +203,19 @@ class Jobs:
                 self._mirrors[workspace.root] = MlflowMirror(workspace).start()
             return self._mirrors[workspace.root]
 
-    def _start(self, target: Run, workspace: Workspace, work: Work, back: int | None = None) -> None:
+    def _start(self, target: Run, workspace: Workspace, work: Work, back: int | None = None, trains: bool = True) -> None:
         recorder = Recorder(target.folder)
-        if back is not None:
-            go_back(target.folder, back)
-        recorder.queue()
-        self._enter(recorder, target, workspace, work, trains=True)
-
-    def _enter(self, recorder: Recorder, target: Run, workspace: Workspace, work: Work, trains: bool) -> None:
-        job = Job(target, recorder, work, workspace, trains)
+        try:
+            if back is not None:
+                go_back(target.folder, back)
+            if trains:
+                recorder.queue()
+            job = Job(target, recorder, work, workspace, trains)
+        except Exception as error:
+            if trains:  # or it would wait for as long as this process lives
+                recorder.fail(failed(recorder, error))
+            recorder.close()
+            raise
         with self._lock:
             self._followers.pop(target.folder, None)
         self.mirror(workspace)

@@ -18,11 +18,12 @@ from mtl_core.tracking.status import Owner
 
 
 class Turn:
-    """A place in the queue, from now on. Raises OSError: it cannot be written."""
+    """A place in the queue, from now on. Raises OSError: it cannot be written; what is written later need not be."""
 
     def __init__(self, workspace: Workspace, run_id: str):
         self._folder = workspace.folder("queue")
-        self._ticket = self._folder / f"{time.time_ns():020}.{run_id}"
+        self.order = f"{time.time_ns():020}.{run_id}"  # the smallest is next
+        self._ticket = self._folder / self.order
         self._run, self._device = run_id, ""
         self._lock: FileLock | None = None
         self._write(self._ticket)
@@ -30,28 +31,33 @@ class Turn:
     def wants(self, device: str) -> None:
         """Where it is going to train."""
         self._device = device
-        if self._ticket.exists():
-            self._write(self._ticket)
+        with suppress(OSError):  # those who do not know it wait
+            if self._ticket.exists():
+                self._write(self._ticket)
 
     def take(self) -> bool:
         """Whether its turn has come; the device is its own then, until `leave`."""
-        if any(True for _ in self._before()):
-            return False
-        lock = FileLock(self._folder / f"{self._name}.lock", timeout=0, thread_local=False)
         try:
+            if any(True for _ in self._before()):
+                return False
+            lock = FileLock(self._folder / f"{self._name}.lock", timeout=0, thread_local=False)
             lock.acquire()
+            self._lock = lock
+            self._write(self._folder / f"{self._name}.json")
+            self._ticket.unlink(missing_ok=True)
         except Timeout:
             return False
-        self._lock = lock
-        self._write(self._folder / f"{self._name}.json")
-        self._ticket.unlink(missing_ok=True)
+        except OSError:
+            pass  # a disk that takes nothing: the training says so better
         return True
 
     def leave(self) -> None:
         """It is over, or no longer wanted."""
-        self._ticket.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._ticket.unlink(missing_ok=True)
         if self._lock is not None:
-            (self._folder / f"{self._name}.json").unlink(missing_ok=True)
+            with suppress(OSError):
+                (self._folder / f"{self._name}.json").unlink(missing_ok=True)
             self._lock.release()
             self._lock = None
 

@@ -156,8 +156,8 @@ class MlflowMirror:
                 with mlflow_store.lock(self.workspace, timeout=1):
                     done = self._mirror(run)
             except Timeout:
-                active = True  # another process writes its runs: this one comes later
-                continue
+                active = True  # another process writes its runs: these come later
+                break
             except Exception as error:  # noqa: BLE001 - whatever a store, its driver or a network throws: training must not notice
                 failure, failed = error, failed + 1
                 self._failures[run.id] += 1

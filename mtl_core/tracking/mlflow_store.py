@@ -19,6 +19,7 @@ from urllib.parse import quote
 from filelock import FileLock
 
 from mtl_core.base.files import remove, replaced, write_atomically
+from mtl_core.base.messages import Message, message
 from mtl_core.base.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def identity(workspace: Workspace) -> tuple[int, int] | None:
     return (found.st_dev, found.st_ino) if found is not None else None
 
 
-def fault(path: Path) -> str | None:
+def fault(path: Path) -> Message | str | None:
     """Why a database can no longer be MLflow's, None: it can. A second for each hundred megabytes.
 
     Raises sqlite3.OperationalError: it cannot be looked at now (it is locked, its folder or disk is not there).
@@ -61,10 +62,9 @@ def fault(path: Path) -> str | None:
             if found != ("ok",):
                 return str(found[0]).splitlines()[0]
             tables = {name for (name,) in store.execute("select name from sqlite_master where type = 'table'")}
-            if not {"alembic_version", "experiments"} <= tables:
-                return "its tables were never finished"
-            if store.execute("select count(*) from alembic_version").fetchone() != (1,):
-                return "its tables were never finished"
+            whole = {"alembic_version", "experiments"} <= tables
+            if not whole or store.execute("select count(*) from alembic_version").fetchone() != (1,):
+                return message("its tables were never finished")
         except sqlite3.OperationalError:
             raise
         except sqlite3.DatabaseError as error:  # "malformed", "not a database"
@@ -192,7 +192,7 @@ def _ready(workspace: Workspace, path: Path) -> None:
             _set_aside(workspace, path, f"{type(error).__name__}: {error}".splitlines()[0])
 
 
-def _set_aside(workspace: Workspace, path: Path, why: str) -> None:
+def _set_aside(workspace: Workspace, path: Path, why: Message | str) -> None:
     _LOG.warning("MLflow's database %s is broken (%s): it is kept under another name, and all runs are written to a new one.", path, why)
     rebuild(workspace)
 

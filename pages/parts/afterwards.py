@@ -6,8 +6,8 @@ from mtl_core.base.messages import Translate
 from mtl_core.jobs import jobs, resumable
 from mtl_core.tracking.runs import Run, RunError
 from pages.parts import replay
+from pages.parts.clicks import Once
 from pages.parts.frame import page
-from pages.parts.once import Once
 from pages.parts.placed import link
 from pages.parts.text import plain
 

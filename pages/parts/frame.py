@@ -1,4 +1,4 @@
-"""What every page begins with. `app.py` is `navigation().run()`; a page begins with `_ = begin("train")`.
+"""What every page begins with. `app.py` runs `navigation()`; a page begins with `_ = begin("train")`.
 
 Streamlit runs a page of `pages/` without `app.py` when it is entered by a link before any other: `begin` then builds the navigation
 and runs the script again, now through `app.py`.
@@ -15,7 +15,7 @@ from mtl_core.base.language import LANGUAGES, choose, translator
 from mtl_core.base.messages import N_, Translate
 from mtl_core.base.room import RoomError, try_out
 from mtl_core.base.workspace import Workspace
-from pages.parts import address
+from pages.parts import address, clicks
 from pages.parts.text import plain
 
 PAGES = {
@@ -59,6 +59,7 @@ def begin(name: str, heading: str | None = None) -> Translate:
     if "navigated" not in st.session_state:
         navigation()
         st.rerun()
+    clicks.due()
     if st.session_state.get("page") != name:
         _enter(name)
         st.session_state.pop("undo", None)  # what was deleted on another page stays in the trash
@@ -80,7 +81,7 @@ def begin(name: str, heading: str | None = None) -> Translate:
     except RoomError as error:
         st.error(plain(error.message.text(_)), icon=":material/hard_drive:")
         st.button(_("Try again"), icon=":material/refresh:")
-        st.stop()
+        address.stop()
     return _
 
 
@@ -91,7 +92,6 @@ def _enter(name: str) -> None:
         st.session_state.pop(key, None)
         st.session_state.pop(f"missing.{key}", None)
     st.session_state.recalls = not set(st.query_params) - {"lang"}  # by the navigation, not by a link that says what to show
-    st.session_state.pop("written", None)
     st.session_state.lang = language()
     st.session_state.page = name
 

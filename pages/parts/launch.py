@@ -1,5 +1,7 @@
 """The start of a run, or of several with seeds of their own; and the experiment as a file."""
 
+from functools import partial
+
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -8,8 +10,8 @@ from mtl_core.config.experiment import Experiment
 from mtl_core.config.seeds import MOST_SEEDS, with_seeds
 from mtl_core.jobs import jobs
 from mtl_core.studies.estimates import BACKGROUND
+from pages.parts.clicks import Once, clicked, then
 from pages.parts.frame import workspace
-from pages.parts.once import Once
 from pages.parts.placed import labelled
 from pages.parts.source import Source
 from pages.parts.url import keep
@@ -34,17 +36,17 @@ def show(experiment: Experiment | None, found: Source, why: str, places: Places,
     with places.seeds:
         st.segmented_control(_("Seeds"), SEEDS, key="n_seeds", required=True, label_visibility="collapsed", width="stretch")
     with places.button:
-        st.button(
+        once = clicked(
             _("Start training"),
+            "start",
             type="primary",
             icon=":material/play_arrow:",
-            key="start",
             disabled=experiment is None,
             help=why or None,
             width="stretch",
-            on_click=_submit,
-            args=(experiment, found, Once()),
         )
+    if once and experiment:
+        then(partial(_submit, experiment, found, once))
     if why:
         below.warning(why, icon=":material/block:")
 

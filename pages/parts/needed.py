@@ -1,6 +1,7 @@
 """The trainings that a comparison needs: a button that starts them, how far they are, a button that stops them."""
 
 from collections.abc import Callable
+from functools import partial
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -11,6 +12,7 @@ from mtl_core.studies import comparisons
 from mtl_core.studies.comparisons import Needed
 from mtl_core.tracking.runs import RunError
 from pages.parts import cells, states
+from pages.parts.clicks import clicked, then
 from pages.parts.frame import language, workspace
 from pages.parts.text import duration, plain
 
@@ -33,7 +35,8 @@ def progress(now: Needed, plans: Callable[[], Needed], whole: float, start: str,
             st.button(_("Stop the comparison"), icon=":material/stop:", key=f"{key}_stop", on_click=_stop, args=(plans,))
         else:
             label = _("Resume the comparison") if any(part.run is not None for part in missing) else start
-            st.button(label, icon=":material/balance:", key=f"{key}_start", type="primary", on_click=_start, args=(plans, key))
+            if clicked(label, f"{key}_start", icon=":material/balance:", type="primary"):
+                then(partial(_start, plans, key))
         text = _(plural(now.n_done, N_("{done} of {n} trainings is done."), N_("{done} of {n} trainings are done."))).format(
             done=now.n_done, n=now.n
         )

@@ -23,9 +23,6 @@ def keep(file: UploadedFile, key: str, folder: str = UPLOADS) -> Path:
         context = get_script_run_ctx()
         if context and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
             context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
-        if (
-            key in st.session_state
-        ):  # else its value is held until the page has been drawn anew, or for as long as a closed one is remembered
-            del st.session_state[key]
+        st.session_state.pop(key, None)  # else held until the page is drawn anew, or for as long as a closed one is remembered
         if file.size > _LARGE:
             gc.collect()  # what received it stands in circles of references, and Python looks for those when it has time

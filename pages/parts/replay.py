@@ -9,8 +9,8 @@ from mtl_core.base.messages import Translate
 from mtl_core.jobs import jobs
 from mtl_core.tracking.runs import Run, RunError
 from mtl_core.training.replay import ReplayComparison, compare_replay
+from pages.parts.clicks import Once
 from pages.parts.frame import page
-from pages.parts.once import Once
 from pages.parts.text import plain
 
 

@@ -8,8 +8,8 @@ from mtl_core.base.program import SAMPLE_SHOP
 from mtl_core.config.experiment import load_experiment
 from mtl_core.jobs import jobs
 from mtl_core.studies.estimates import BACKGROUND
+from pages.parts.clicks import Once
 from pages.parts.frame import workspace
-from pages.parts.once import Once
 
 SHOPS = {"sample": SAMPLE_SHOP / "shop.yaml", "whole": SAMPLE_SHOP / "whole_shop.yaml"}
 """How the page Train calls it in its URL → its experiment. sample: five tasks, a quick start; whole: a task of every kind."""

@@ -15,6 +15,7 @@ from mtl_core.jobs import Snapshot, jobs
 from mtl_core.tracking.runs import RunError, run
 from pages.parts import cells
 from pages.parts import changes as made
+from pages.parts.clicks import clicked
 from pages.parts.conflicts import apart_in_words
 from pages.parts.frame import workspace
 from pages.parts.settings import draw_all, drawable, weight_slider, with_keys
@@ -64,17 +65,11 @@ def show(run_id: str, _: Translate) -> None:
         show_faults(error.faults, _)
         changes = {}
     hint = _("Nothing changes until you apply. A checkpoint is saved first, so that you can go back.")
-    place.button(
-        _("Apply"),
-        type="primary",
-        icon=":material/check:",
-        key="apply",
-        width=100,
-        disabled=not changes,
-        help=hint,
-        on_click=_apply,
-        args=(run_id, changes, _),
-    )
+    with place:
+        applied = clicked(_("Apply"), "apply", type="primary", icon=":material/check:", width=100, disabled=not changes, help=hint)
+    if applied:
+        _apply(run_id, changes, _)
+        awaited = differing(current, steered(current, control.pending))[1]
     if refused := st.session_state.pop("apply_refused", None):
         st.error(plain(refused), icon=":material/error:")
     made.awaited(old, awaited, _)

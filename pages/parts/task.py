@@ -1,5 +1,6 @@
 """A task out of a table: its kind, columns, options, split and name; checked by itself, then added to the experiment, or changed in it."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from mtl_core.data.places import of_file
 from mtl_core.tasks import KINDS
 from pages.parts import check, log, mapping, opening, settings, splitting
 from pages.parts.background import follow, ready, settle
+from pages.parts.clicks import clicked, then
 from pages.parts.frame import workspace
 from pages.parts.look import LOG_COLUMNS, Chosen, other_kind
 from pages.parts.text import plain
@@ -119,15 +121,15 @@ def _name(chosen: Chosen, data: dict[str, Any], task: dict[str, Any], changes: s
         key = f"name.{chosen.file}.{changes or task['kind']}"
         name = st.text_input(_("Task name"), value=wish, key=key, max_chars=64, width="stretch")
         called = drafts.unused_name(name or wish, {})
-        st.button(
+        added = clicked(
             _("Save changes") if changes else _("Add task"),
-            key="add_task",
+            "add_task",
             type="primary",
             icon=":material/check:" if changes else ":material/add:",
             disabled=called in taken,
-            on_click=_add,
-            args=(called, task if changes else {**task, "weight": 1.0}, table, data, changes, _),
         )
+    if added:
+        then(partial(_add, called, task if changes else {**task, "weight": 1.0}, table, data, changes, _))
     if called in taken:
         st.caption(_("There is a task of this name. Choose another, or change that one."))
     if same := [n for n, t in draft.on_file(chosen.file).tasks.items() if n != changes and drafts.alike(task, t)]:

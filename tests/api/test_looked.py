@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mtl_core.api.checked import check_task
-from mtl_core.api.looked import look, whole
+from mtl_core.api.looked import changes, look, whole
 from mtl_core.base.workspace import Workspace
 from mtl_core.data.problems import DataError
 from tests.opens import opens
@@ -28,6 +28,16 @@ def test_a_table_is_read_once_and_stored_from_what_was_read(tmp_path: Path) -> N
     for answer in (found, checked):  # it goes from process to process
         assert pickle.loads(pickle.dumps(answer)).problems == answer.problems  # noqa: S301 our own
     assert checked.kind and checked.kind.name == "classification"
+
+
+def test_what_is_to_replace_a_table_is_read_once(tmp_path: Path) -> None:
+    old, new = (Workspace(tmp_path).uploads / name for name in ("old.csv", "new.csv"))
+    old.write_text("text,label\n" + ROWS)
+    new.write_text("text,label\n" + ROWS + "a thing,maybe\n")
+    with opens(new) as n:
+        assert changes((old, "old.csv", 1), (new, "new.csv", 1), ["label"]).rows == (60, 61)
+        assert check_task(new, "new.csv", 1, {"file": "uploads/new.csv"}, TASK, Workspace(tmp_path)).sizes["train"] == 49
+    assert n == [1]
 
 
 @pytest.mark.parametrize("columns", [2, 60])

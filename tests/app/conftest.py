@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from streamlit.components.v2 import manifest_scanner
-from streamlit.testing.v1 import AppTest
+from streamlit.runtime.pages_manager import PagesManager
+from streamlit.testing.v1 import AppTest, app_test
 
 from mtl_core.base.workspace import Workspace
 from mtl_core.config.experiment import experiment_from_yaml
@@ -58,6 +59,14 @@ def scanned_once() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def through_app_py() -> Iterator[None]:
+    """An AppTest forgets before each run that `st.navigation` was called, and would run the page by itself; a server does not forget."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(app_test, "PagesManager", type("Remembering", (PagesManager,), {}))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def nothing_estimated() -> Iterator[None]:
     """A page that is drawn twice starts a process that loads torch and tries the machine, beside the tests."""
     with pytest.MonkeyPatch.context() as patch:
@@ -70,6 +79,7 @@ def opened(workspace: Workspace) -> Open:
     """opened("train", run="…"): the page, drawn once, with what stands in its URL."""
 
     def visit(page: str, **query: str) -> AppTest:
+        PagesManager.uses_pages_directory = None  # as of a server whose first visitor this is
         at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
         at.query_params |= {"lang": "en", **query}
         if page != "home":  # by its link, as the first page that is opened

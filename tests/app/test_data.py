@@ -12,6 +12,7 @@ from mtl_core.base.trash import list_trash
 from mtl_core.base.workspace import Workspace
 from mtl_core.config import drafts
 from mtl_core.data.upload import upload_name, uploads
+from pages.parts import background
 from tests.app.conftest import ROOT, Open, no_exception
 from tests.opens import opens
 
@@ -66,7 +67,12 @@ def test_without_a_table_says_what_to_do(opened: Open) -> None:
     assert not keys(at) & {"add_all", "train", "empty_trash"}
 
 
-def test_one_table_is_opened_checked_by_itself_and_added(opened: Open, workspace: Workspace) -> None:
+@pytest.mark.parametrize("patience", [background.PATIENCE, 0.0])
+def test_one_table_is_opened_checked_by_itself_and_added(
+    opened: Open, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, patience: float
+) -> None:
+    """Without patience as where everything takes long: each step waits, and is drawn again in the midst of it when it has come."""
+    monkeypatch.setattr(background, "PATIENCE", patience)
     at = uploaded(opened("data"), ("../../my reviews.csv", REVIEWS))
     assert list(at.dataframe[0].value.columns) == ["review", "sentiment"]
     assert at.dataframe[0].value["review"][0] == "<b>bad</b> thing number 0"
@@ -83,7 +89,6 @@ def test_one_table_is_opened_checked_by_itself_and_added(opened: Open, workspace
     draft = drafts.load(workspace)
     assert draft.tasks["stars of reviews"]["columns"] == {"text": "review", "label": "sentiment"}
     assert draft.data[draft.tasks["stars of reviews"]["data"]]["file"] == file
-    no_exception(at.run())  # a run that another cut short leaves the URL to that one
     assert "table" not in at.query_params
     clicked(at, "remove_stars of reviews")
     assert not drafts.load(workspace).tasks

@@ -41,3 +41,15 @@ def test_the_navigation_finds_the_run_again_and_a_link_shows_what_it_says(opened
     entered(at, "runs")
     assert entered(at, "train", **{"from": "sample"}).selectbox(key="run").value is None
     assert at.session_state["lang"] == "en"
+
+
+def test_a_click_that_the_browser_sent_before_it_had_the_new_url_is_no_way_back(opened: Open, workspace: Workspace) -> None:
+    recorded(workspace, "run", 0.5, weight=1.0)
+    at = opened("runs")
+    before = dict(at.query_params)
+    at.text_input(key="find").set_value("run").run()
+    assert no_exception(at).query_params["find"] == "run"
+    at.query_params.clear()
+    at.query_params |= before
+    assert no_exception(at.run()).text_input(key="find").value == "run"
+    assert at.query_params["find"] == "run"

@@ -64,11 +64,11 @@ def train_messages(tab: Page, server: Server, key: str, encoder: Path) -> str:
     """Starts a long training of the draft's only task, its weight moved ten times by `key`. Returns the run's id."""
     open_page(tab, server, "train")
     nudge(tab, "Loss weight of messages", key, 10)
-    tab.get_by_role("spinbutton", name="Steps", exact=True).fill("100000")
     name = tab.locator("[class*='encoder-name'] input")
     name.fill(str(encoder))
     name.press("Enter")
     drawn(tab)
+    tab.get_by_role("spinbutton", name="Steps", exact=True).fill("100000")  # and left by the click that starts
     tab.get_by_role("button", name="Start training").click()
     return started(tab, server)
 
@@ -143,12 +143,13 @@ def test_from_a_table_to_a_prediction(tab: Page, server: Server, messages: Path,
     reloaded = step_shown(tab)
     assert reloaded > first
     wait_until(lambda: step_shown(tab) > reloaded, "the run to go on after the reload")
-    nudge(tab, "Loss weight of messages", "ArrowRight", 10)
+    nudge(tab, "Loss weight of messages", "End", 1)  # the button waits for it
     tab.get_by_role("button", name="Apply", exact=True).click()
     wait_until(lambda: any(e["event"] == "Steered" for e in server.events(runs[0])), "the new weight to be used")
     tab.get_by_role("button", name=re.compile("Go back to step")).click()
     wait_until(lambda: any(e["event"] == "Resumed" for e in server.events(runs[0])), "the run to go on from before the change")
-    nudge(tab, "Loss weight of messages", "ArrowRight", 10)
+    expect(tab.get_by_role("slider", name="Loss weight of messages")).to_have_value("1.5")
+    nudge(tab, "Loss weight of messages", "End", 1)  # the button waits for it
     tab.get_by_role("button", name="Apply", exact=True).click()
     wait_until(lambda: sum(e["event"] == "Steered" for e in server.events(runs[0])) == 2, "the weight to be changed again")
     stop(tab)
@@ -157,7 +158,7 @@ def test_from_a_table_to_a_prediction(tab: Page, server: Server, messages: Path,
 
     changed = next(e for e in server.events(runs[0]) if e["event"] == "Steered")
     assert changed["old"] == {"tasks.messages.weight": pytest.approx(1.5)}
-    assert changed["new"] == {"tasks.messages.weight": pytest.approx(2.0)}
+    assert changed["new"] == {"tasks.messages.weight": 5.0}
 
     open_page(tab, server, "compare", runs=runs[0] + "&runs=" + runs[1])
     expect(tab.get_by_role("heading", name="Main metrics")).to_be_visible()
@@ -174,6 +175,23 @@ def test_from_a_table_to_a_prediction(tab: Page, server: Server, messages: Path,
     expect(tab.get_by_test_id("stMetric").first).to_contain_text(re.compile("delivery|refund|praise"))
     drawn(tab)
     assert tab.evaluate("window.hacked") is None
+
+
+def test_what_is_typed_and_left_by_a_click_is_what_the_click_takes(tab: Page, server: Server, messages: Path) -> None:
+    open_page(tab, server, "train", **{"from": "sample"})
+    tab.get_by_role("spinbutton", name="Steps", exact=True).fill("12345")
+    tab.get_by_role("textbox", name="Name", exact=True).fill("typed last")
+    tab.get_by_role("button", name="Start training").click()
+    run_id = started(tab, server)
+    asked = yaml.safe_load((server.workspace / "runs" / run_id / "experiment.yaml").read_text(encoding="utf-8"))
+    assert (asked["name"], asked["training"]["steps"]) == ("typed last", 12345)
+    stop(tab)
+
+    open_page(tab, server, "data")
+    tab.locator("input[type=file]").set_input_files({"name": "other.csv", "mimeType": "text/csv", "buffer": messages.read_bytes()})
+    tab.get_by_role("textbox", name="Task name").fill("typed task")
+    tab.get_by_role("button", name="Add task").click()
+    expect(tab.get_by_text("Task added: typed task")).to_be_visible()
 
 
 def test_start_is_in_sight_with_fourteen_tasks(tab: Page, server: Server) -> None:

@@ -536,7 +536,13 @@ def test_runs_are_named_noted_pinned_deleted_and_restored(workspace: Workspace, 
     assert f"--restore {older.id}" in said.err and older.id not in said.out
     assert older.id not in mtl.runs(workspace.root).run_id.tolist()
     assert list(listed("--restore", older.id)) == [newer.id, older.id]
-    for wrong in (["--rename", "nothing", "x"], ["--delete", "nothing"], ["--restore", older.id], ["--in-use", older.id]):
+    for wrong in (
+        ["--rename", "nothing", "x"],
+        ["--delete", "nothing"],
+        ["--delete", "x" * 300],
+        ["--restore", older.id],
+        ["--in-use", older.id],
+    ):
         assert main(["runs", *wrong]) == 2
         assert capsys.readouterr().out == ""
 

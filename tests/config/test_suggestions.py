@@ -275,6 +275,13 @@ def test_a_suggestion_whose_own_check_refuses_is_not_the_first() -> None:
     assert first(ordered).split_text == "by=stratified column=label" and check(ordered).usable
 
 
+def test_a_long_table_that_is_sorted_by_its_label() -> None:
+    n = 30_000
+    found = first(pa.table({"message": [f"my parcel {i % 997} is {'late' if i < n - 999 else 'fine'} again" for i in range(n)],
+                            "label": ["late"] * (n - 999) + ["fine"] * 999}))  # fmt: skip
+    assert (found.kind, found.columns["label"]) == ("classification", ["label"])
+
+
 def test_why_a_nested_table_suits_no_kind(tmp_path: Path) -> None:
     rows = [
         {"order": {"id": i, "to": {"city": "Rome"}}, "items": [{"sku": f"s{i % 5}"}], "meta": {"label": "ab"[i % 2]}} for i in range(80)

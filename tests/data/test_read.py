@@ -495,6 +495,8 @@ def test_zip_of_none_or_several_tables(tmp_path: Path, members: list[str]) -> No
 def test_unknown_format_and_missing_file(write, tmp_path: Path) -> None:
     found = faults(write(b"a,b\n1,2\n", "t.xlsx"))
     assert set(found) == {"broken_workbook"} and "the ending .csv" in str(found["broken_workbook"].remedy)
+    secret = faults(write(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(4000), "t.xlsx"))  # where a workbook with a password lies
+    assert set(secret) == {"broken_workbook"} and "without a password" in str(secret["broken_workbook"].remedy)
     assert set(faults(write(b"x", "table"))) == {"unknown_format"}
     assert set(faults(tmp_path / "nowhere.csv")) == {"file_missing"}
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -62,19 +63,25 @@ def test_columns_are_counted_before_anything_is_done_to_each(tmp_path: Path) -> 
         assert isinstance(read(path, max_columns=40), Table)
 
 
-@pytest.mark.parametrize("kind", ["plain", "categories", "lists"])
+@pytest.mark.parametrize("kind", ["plain", "categories", "lists", "lists of categories", "lists of one length", "struct"])
 def test_what_a_dictionary_becomes_is_known_before_it_does(tmp_path: Path, kind: str) -> None:
-    """1,000 rows of one text of 100 kB: 100 MB out of a file of a few kB; the same as categories of pandas, and in lists."""
+    """1,000 rows of one text of 100 kB: 100 MB out of a file of a few kB; the same as categories of pandas, in lists, and in structs."""
     texts = pa.DictionaryArray.from_arrays(pa.array(np.zeros(1_000, np.int32)), pa.array(["a" * 100_000]))
-    column = texts if kind == "categories" else texts.cast(pa.string())
-    if kind == "lists":
+    column = texts if "categories" in kind else texts.cast(pa.string())
+    if kind in ("lists", "lists of categories"):
         column = pa.ListArray.from_arrays(pa.array(np.arange(0, 1_001, 5, dtype=np.int32)), column)
+    elif kind == "lists of one length":
+        column = pa.FixedSizeListArray.from_arrays(column, 5)
+    elif kind == "struct":
+        column = pa.StructArray.from_arrays([column], ["f"])
     pq.write_table(pa.table({"text": column}), path := tmp_path / "a.parquet", compression="zstd")
     assert path.stat().st_size < 20_000
     pa.default_memory_pool().release_unused()
     before = pa.total_allocated_bytes()
     problem = refused(path, max_table_bytes=20 << 20)
-    assert "the limit is 20 MB" in str(problem.why) and pa.total_allocated_bytes() - before < 1 << 20
+    found = re.search(r"the table has (\d+) MB or more; the limit is 20 MB", str(problem.why))
+    assert found and int(found[1]) < 65, "one batch at most was decoded"
+    assert pa.total_allocated_bytes() - before < 1 << 20
     table = read(path, max_table_bytes=200 << 20)
     assert isinstance(table, Table) and len(table.table) == len(column)
 

@@ -101,4 +101,6 @@ def test_files_to_be_answered_are_no_tables_and_the_last_ones_stay(workspace: Wo
     asked = [save_upload(io.BytesIO(b"a\n%d\n" % i), "mine.csv", workspace, folder=ASKED) for i in range(25)]
     assert uploads(workspace) == [path]
     assert uploads(workspace, ASKED) == asked[5:]
+    again = save_upload(io.BytesIO(b"a\n5\n"), "mine.csv", workspace, folder=ASKED)  # the last that was asked, whatever was before
+    assert uploads(workspace, ASKED) == [*asked[6:], again]
     assert len(list(workspace.inside("asked").iterdir())) == 40

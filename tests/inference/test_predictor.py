@@ -97,11 +97,11 @@ def test_values_are_read_as_the_table_was(trained: tuple[Prepared, Path]) -> Non
         return float(predictor.scores("ads", [{"categories": ["shoe"], "numbers": [number], "text": "buy"}])[0])
 
     assert ad("1.125") == ad(1.125) and ad("1,125") == ad(1125) and ad("0,5") == ad(0.5) and ad(10**20) == ad(1e20)
-    for wrong in (10**400, "1e999", float("inf"), "\ud800", [1], {"a": 1}):
+    for wrong in ("\ud800", "cheap", [1], {"a": 1}):
         with pytest.raises(InputError, match=r"Row 1: “numbers \(price\)”: expected a number"):
             ad(wrong)
-    for large in (1e308, "1e308", -(10**40)):
-        with pytest.raises(InputError, match=r"Row 1: “numbers \(price\)”: (expected a number|.* is too large a number)"):
+    for large in (10**400, "1e999", float("inf"), 1e308, "1e308", -(10**40)):
+        with pytest.raises(InputError, match=r"Row 1: “numbers \(price\)”: .* is no number from −1e30 to 1e30"):
             ad(large)
     with pytest.raises(InputError, match=r"“numbers \(price\)”: expected 1 values, found 2"):
         predictor.predict("ads", [{"numbers": [1, 2]}])

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,7 +17,7 @@ from mtl_core.base.workspace import Workspace
 from mtl_core.data.problems import DataError, Problem, Severity
 from mtl_core.jobs import Jobs, Work, jobs, perform, training
 from mtl_core.tracking.recorder import Recorder
-from mtl_core.tracking.runs import RunError, RunState, create_run, run
+from mtl_core.tracking.runs import RunError, RunState, create_run, list_runs, run
 from mtl_core.training.control import Control
 from mtl_core.training.events import CheckpointSaved, Event, Failed, Finished, Paused, Resumed, Started, Steered, StepDone
 from tests.experiments import smallest
@@ -461,6 +462,39 @@ assert jobs().mirror(workspace).flush(30)
 print([m for m in ("torch", "transformers", "mlflow", "sklearn", "torchmetrics", "streamlit") if m in sys.modules])
 """
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True).stdout == "[]\n"
+
+
+def test_a_queue_that_cannot_be_written_to_stops_no_training(registry: Jobs, workspace: Workspace) -> None:
+    """What keeps several servers apart is not what a run hangs on: its own disk is, which says so itself."""
+    first, second = Gate(), Gate()
+    one = registry.submit(EXPERIMENT, workspace, None, first)
+    first.wait()
+    two = registry.submit(EXPERIMENT, workspace, None, second)
+    shutil.rmtree(workspace.root / "queue")
+    (workspace.root / "queue").touch()
+    first.open()
+    second.open()
+    assert registry.wait(one, 30) and registry.wait(two, 30)
+    assert [registry.snapshot(run_id).state for run_id in (one, two)] == [RunState.FINISHED] * 2
+    with pytest.raises(OSError, match="queue"):
+        registry.submit(EXPERIMENT, workspace, None, Gate())
+    refused = list_runs(workspace)[0]
+    assert refused.id not in (one, two) and refused.state is RunState.FAILED, "it does not seem to wait"
+    Recorder(refused.folder).close()  # nobody holds it
+
+
+def test_a_clock_that_was_set_back_keeps_nobody_waiting(registry: Jobs, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every process takes the turns in the order that the queue shows to all."""
+    gates, now = [Gate() for _ in range(3)], iter(range(3 * 10**18, 0, -(10**18)))
+    monkeypatch.setattr("mtl_core.jobs.turns.time", SimpleNamespace(time_ns=lambda: next(now)))
+    ids = []
+    for gate in gates:
+        ids.append(registry.submit(EXPERIMENT, workspace, None, gate))
+        gates[0].at_work.wait(30)
+    assert [registry.snapshot(run_id).position for run_id in ids] == [None, 2, 1]
+    for gate in gates:
+        gate.open()
+    assert all(registry.wait(run_id, 30) for run_id in ids)
 
 
 def test_two_servers_on_one_workspace_share_one_queue(registry: Jobs, workspace: Workspace) -> None:

@@ -10,7 +10,7 @@ from mtl_core.base.workspace import Workspace
 from mtl_core.tracking.mlflow_mirror import MlflowMirror
 from mtl_core.tracking.recorder import Recorder
 from mtl_core.tracking.runs import create_run
-from tests.tracking.mlflow_runs import EXPERIMENT
+from tests.tracking.mlflow_runs import EXPERIMENT, events
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +48,17 @@ def mirrors(workspace: Workspace) -> Iterator[Callable[[], MlflowMirror]]:
     yield start
     for mirror in started:
         mirror.stop(60)
+
+
+@pytest.fixture
+def mirrored(recorder: Recorder, mirrors: Callable[[], MlflowMirror]) -> Callable[[int], MlflowMirror]:
+    """Records a run of so many steps and has it written, by a mirror that goes on."""
+
+    def written(n_steps: int) -> MlflowMirror:
+        for event in events(n_steps):
+            recorder.record(event)
+        mirror = mirrors()
+        assert mirror.flush(60)
+        return mirror
+
+    return written

@@ -159,13 +159,13 @@ def test_a_later_process_goes_on_where_the_last_one_was(
 @pytest.mark.parametrize("forgotten", ["progress", "everything"])
 @pytest.mark.usefixtures("store")
 def test_what_was_written_but_not_noted_is_not_doubled(
-    recorder: Recorder, workspace: Workspace, mirrors: Callable[[], MlflowMirror], forgotten: str
+    recorder: Recorder,
+    workspace: Workspace,
+    mirrors: Callable[[], MlflowMirror],
+    mirrored: Callable[[int], MlflowMirror],
+    forgotten: str,
 ) -> None:
-    for event in events(20):
-        recorder.record(event)
-    first = mirrors()
-    assert first.flush(60)
-    first.stop(60)
+    mirrored(20).stop(60)
     state = recorder.folder / "mlflow.json"
     if forgotten == "everything":
         state.unlink()
@@ -238,7 +238,6 @@ from pathlib import Path
 from mtl_core.tracking.recorder import Recorder
 from mtl_core.tracking.runs import create_run
 from mtl_core.training.events import StepDone
-from mtl_core.base import trash
 from mtl_core.base.workspace import Workspace
 from tests.experiments import smallest
 run = create_run(smallest(), Workspace(Path({str(workspace.root)!r})), None)
@@ -281,16 +280,12 @@ def test_parameters_are_flat_and_fit() -> None:
 
 @pytest.mark.usefixtures("store")
 def test_what_is_deleted_is_free_though_mlflow_had_a_copy(
-    recorder: Recorder, workspace: Workspace, mirrors: Callable[[], MlflowMirror]
+    recorder: Recorder, workspace: Workspace, mirrors: Callable[[], MlflowMirror], mirrored: Callable[[int], MlflowMirror]
 ) -> None:
     folder = workspace.folder("runs", recorder.folder.name, "checkpoints", "best", "encoder")
     (folder / "model.safetensors").write_bytes(b"w" * 100_000)
     (folder.parent / "specs.json").write_text("{}")
-    for event in events(3):
-        recorder.record(event)
-    first = mirrors()
-    assert first.flush(60)
-    first.stop(60)
+    mirrored(3).stop(60)
     recorder.close()
     found = run(workspace, recorder.folder.name)
     assert trash.freed_by(found.folder) < 100_000  # two names

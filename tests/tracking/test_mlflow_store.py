@@ -79,16 +79,12 @@ def test_a_broken_store_is_set_aside_and_every_run_is_written_again(
     workspace: Workspace,
     store: Path,
     mirrors: Callable[[], MlflowMirror],
+    mirrored: Callable[[int], MlflowMirror],
     damage: Callable[[Path], None],
 ) -> None:
-    for event in events(5):
-        recorder.record(event)
-    first = mirrors()
-    assert first.flush(60)
-    first.stop(60)
+    mirrored(5).stop(60)
     damage(store)
     before = store.read_bytes()
-    (recorder.folder / "note").touch()
     other = Recorder(create_run(EXPERIMENT, workspace, None).folder)  # something to write: only then is the store opened
     other.start()
     for event in events(3):
@@ -102,30 +98,18 @@ def test_a_broken_store_is_set_aside_and_every_run_is_written_again(
 
 
 def test_a_store_that_was_deleted_is_written_again(
-    recorder: Recorder,
-    workspace: Workspace,
-    store: Path,
-    mirrors: Callable[[], MlflowMirror],
+    recorder: Recorder, workspace: Workspace, store: Path, mirrored: Callable[[int], MlflowMirror]
 ) -> None:
-    for event in events(5):
-        recorder.record(event)
-    mirror = mirrors()
-    assert mirror.flush(60)
+    mirror = mirrored(5)
     store.unlink()
     assert mirror.flush(60)
     assert histories(workspace, recorder.folder.name) == expected(5)
 
 
 def test_on_demand_every_run_is_written_again(
-    recorder: Recorder,
-    workspace: Workspace,
-    store: Path,
-    mirrors: Callable[[], MlflowMirror],
+    recorder: Recorder, workspace: Workspace, store: Path, mirrored: Callable[[int], MlflowMirror]
 ) -> None:
-    for event in events(5):
-        recorder.record(event)
-    mirror = mirrors()
-    assert mirror.flush(60)
+    mirror = mirrored(5)
     with sqlite3.connect(store) as database:
         database.execute("update metrics set value = 9")
     database.close()
@@ -226,7 +210,7 @@ def test_the_doctor_names_a_broken_store_and_mends_it(workspace: Workspace, stor
         ("no mysql://me:se/c@ret@host:3306/db here", "no mysql://***@host:3306/db here"),
         ("https://host/api?token=secret&page=2", "https://host/api?token=***&page=2"),
         ("postgresql://host/db?user=me&password=secret", "postgresql://host/db?user=me&password=***"),
-        ("sqlite:////home/me/mlflow.db", "sqlite:////home/me/mlflow.db"),
+        ("sqlite:///mlflow.db", "sqlite:///mlflow.db"),
         ("me@host", "me@host"),
     ],
 )

@@ -33,7 +33,7 @@ class Probable:
     def __init__(self, scores: np.ndarray, spec: Spec):
         self.scores, self.spec, self.n = scores, spec, len(spec["classes"])
         self.rejects = "reject" in spec
-        self._whole = scores.shape[1] in (self.n, self.n + 1) if not is_whole(spec) else True  # as older programs kept them
+        self._whole = is_whole(spec) or scores.shape[1] >= self.n  # older programs kept all of many classes, too
 
     @property
     def inside(self) -> np.ndarray:

@@ -5,7 +5,7 @@ from threading import Barrier, Event
 
 import pytest
 
-from pages.parts.once import Once
+from pages.parts.clicks import Once
 
 
 def test_two_threads_do_the_work_once() -> None:
