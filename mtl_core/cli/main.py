@@ -143,7 +143,7 @@ def _parser() -> argparse.ArgumentParser:
         '["Zentrik"], "numbers": [3.5]}, where several categories or numbers stand in a list, a value a column in the order of the '
         "experiment file. A number is one of JSON, or a text as in the table: “1.234” is read with the decimal sign that its column had "
         "in training. null is a missing value, an empty line or null in place of a row an error; a category that training did not know is "
-        "marked in the answer as unseen."
+        "marked in the answer as unseen, a number outside those that it saw as outside."
     )
     predict.add_argument("run", metavar="RUN")
     predict.add_argument("--task", required=True)

@@ -85,11 +85,13 @@ def leaks(table: pa.Table, kind: TaskKind, columns: Mapping[str, Any], file: str
             remedy = message("The task cannot do without this column; choose another one if it is only known after the label is.")
         else:
             remedy = message("Leave it out, unless it is known before the label is.")
-        problems.append(Problem(severity, code, leak.why(label[0]), remedy, file, column=leak.column))
+        may: tuple[str, ...] = (leak.column,) if code == "leak" else ()
+        problems.append(Problem(severity, code, leak.why(label[0]), remedy, file, column=leak.column, leave_out=may))
     alone = {problem.column for problem in problems}
     for pair in find_pair_leaks(table, label[0], [c for c in inputs_of(kind, given) if c not in alone]):
         remedy = message("Leave one of them out, unless both are known before the label is.")
-        problems.append(Problem(Severity.WARNING, "leak_pair", pair.why(label[0]), remedy, file, column=", ".join(pair.columns)))
+        may, both = tuple(c for c in pair.columns if c not in needed), ", ".join(pair.columns)
+        problems.append(Problem(Severity.WARNING, "leak_pair", pair.why(label[0]), remedy, file, column=both, leave_out=may))
     return problems
 
 

@@ -33,17 +33,13 @@ class Problem:
     line: int | None = None
     column: str | None = None
     count: int = 1  # rows concerned; `line` is the first of them
+    leave_out: tuple[str, ...] = ()  # columns, each of which a person may leave out with a click
 
     def __post_init__(self) -> None:
         if self.file is not None and self.line is not None:
             file, line = file_and_line(self.file, self.line)
             object.__setattr__(self, "file", file)
             object.__setattr__(self, "line", line)
-
-    @property
-    def leave_out(self) -> str | None:
-        """The column that a person may leave out with a click."""
-        return self.column if self.code == "leak" else None
 
     def where(self, translate: Translate = str) -> str:
         parts = [self.file] if self.file else []
@@ -61,7 +57,7 @@ class Problem:
         return self.text()
 
     def to_json(self) -> dict[str, Any]:
-        record = {name: getattr(self, name) for name in ("code", "file", "line", "column", "count")}
+        record = {name: getattr(self, name) for name in ("code", "file", "line", "column", "count", "leave_out")}
         return {"severity": str(self.severity), **record, "why": _message_to_json(self.why), "remedy": _message_to_json(self.remedy)}
 
     @classmethod
@@ -72,6 +68,7 @@ class Problem:
             "severity": Severity(record["severity"]),
             "why": _message_from_json(record["why"]),
             "remedy": _message_from_json(record["remedy"]),
+            "leave_out": tuple(record.get("leave_out", ())),  # older programs kept none
         })  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from mtl_core.runtime.devices import device_of, precision_of
 from mtl_core.runtime.lanes import Lanes
 from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import Field, TaskKind, columns_of
-from mtl_core.tasks.common import category_columns
+from mtl_core.tasks.common import category_columns, number_matrix
 from mtl_core.tasks.extras import KNOWLEDGE
 from mtl_core.tasks.features import UNSEEN, known_codes
 from mtl_core.tasks.naming import named
@@ -89,9 +89,9 @@ class Predictor:
         return self.kinds[task].report.classes(self._specs[task])
 
     def predict(self, task: str, rows: Sequence[Mapping[str, Any]], names: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
-        """One answer a row, as the task's kind presents it, with `unseen` where there is such. rows: field → value; a missing value is
-        None or left out. names: class → what people call it; None: as the experiment says. Of an answer that is so called, `class` is the
-        class itself.
+        """One answer a row, as the task's kind presents it, with `unseen` and `outside` where there is such: categories that training did
+        not know, and numbers outside those that it saw, each with its column. rows: field → value; a missing value is None or left out.
+        names: class → what people call it; None: as the experiment says. Of an answer that is so called, `class` is the class itself.
 
         Raises InputError: an unknown field, a required one missing, a value of the wrong type.
         """
@@ -101,9 +101,9 @@ class Predictor:
         most = min(BLOCK_ROWS, self.kinds[task].most_rows(spec))
         for start in range(0, len(rows), most):
             table = self._table(task, rows[start : start + most], start)
-            scores, unseen = self._scores(task, table), self._unseen(task, table)
-            for answer, unknown in zip(report.answers(scores, named(spec, given)), unseen, strict=True):
-                answers.append({**answer, "unseen": unknown} if unknown else answer)
+            remarks = zip(self._unseen(task, table), self._outside(task, table), strict=True)
+            for answer, (unseen, outside) in zip(report.answers(self._scores(task, table), named(spec, given)), remarks, strict=True):
+                answers.append({**answer, **({"unseen": unseen} if unseen else {}), **({"outside": outside} if outside else {})})
         return answers
 
     def _unseen(self, task: str, table: pa.Table) -> list[list[dict[str, str]]]:
@@ -119,6 +119,17 @@ class Predictor:
                 for i in np.flatnonzero(known_codes(column, vocabulary) == UNSEEN):
                     if values[i]:
                         found[i].append({"column": name, "value": values[i]})
+        return found
+
+    def _outside(self, task: str, table: pa.Table) -> list[list[dict[str, Any]]]:
+        """Of each row the numbers below the least or above the largest that training saw: {"column", "value", "least", "most"}."""
+        found: list[list[dict[str, Any]]] = [[] for _ in range(len(table))]
+        for field, ranges in self.kinds[task].rows.ranges(self._specs[task]).items():
+            if field in table.column_names:
+                for name, bounds, values in zip(self.columns(task)[field], ranges, number_matrix(table[field]).T, strict=False):
+                    least, most = bounds or (-np.inf, np.inf)
+                    for i in np.flatnonzero((values < least) | (values > most)):
+                        found[i].append({"column": name, "value": float(values[i]), "least": least, "most": most})
         return found
 
     def cut(self, task: str, row: Mapping[str, Any]) -> list[tuple[str, int, int, str]]:

@@ -101,6 +101,9 @@ ANSWERS: Mapping[str, AnswerField] = {
     "probabilities": AnswerField(N_("Probabilities")),
     "relevance": AnswerField(N_("Relevance")),
     "unseen": AnswerField(N_("Values that training did not see")),
+    "outside": AnswerField(N_("Numbers outside what training saw")),
+    "least": AnswerField(N_("Training: from"), is_share=False),
+    "most": AnswerField(N_("Training: to"), is_share=False),
     "column": AnswerField(N_("Column")),
     "value": AnswerField(N_("Value"), is_share=False),
 }
@@ -238,6 +241,10 @@ class Rows(ABC):
 
     def choices(self, spec: Spec) -> dict[str, list[list[str]]]:
         """The values that the head knows of a field of type category: field → one list a column, in the order of the columns."""
+        return {}
+
+    def ranges(self, spec: Spec) -> dict[str, list[list[float] | None]]:
+        """The least and the largest number that training saw of a field of type number: field → one such pair a column; None: not known."""
         return {}
 
 

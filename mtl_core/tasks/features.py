@@ -165,10 +165,12 @@ def _meant(name: str) -> object:
 
 
 def _fit_number(values: np.ndarray, options: FeatureOptions) -> dict[str, Any]:
-    """How one column is transformed: log or not, mean, std, and the edges of its pieces after both (increasing, at least two)."""
+    """How one column is transformed: log or not, mean, std, and the edges of its pieces after both (increasing, at least two); range: the
+    least and the largest number, as the table has them, None: there is none."""
     known = values[~np.isnan(values)]
     if not len(known):
-        return {"log": False, "mean": 0.0, "std": 1.0, "edges": [0.0, 1.0]}
+        return {"log": False, "mean": 0.0, "std": 1.0, "edges": [0.0, 1.0], "range": None}
+    bounds = [float(known.min()), float(known.max())]
     centred = known - known.mean()
     spread = float(np.sqrt((centred**2).mean()))
     log = options.signed_log and spread > 0 and abs(float((centred**3).mean())) / spread**3 > 2
@@ -178,7 +180,13 @@ def _fit_number(values: np.ndarray, options: FeatureOptions) -> dict[str, Any]:
     edges = np.unique(np.quantile((known - mean) / std, np.linspace(0, 1, options.bins + 1)).astype(np.float32))
     if len(edges) < 2:
         edges = np.array([edges[0], edges[0] + 1], dtype=np.float32)
-    return {"log": bool(log), "mean": mean, "std": std, "edges": edges.tolist()}
+    return {"log": bool(log), "mean": mean, "std": std, "edges": edges.tolist(), "range": bounds}
+
+
+def ranges(spec: Spec) -> dict[str, list[list[float] | None]]:
+    """Field → of each of its columns the least and the largest number that training saw; None: not known, as of older programs."""
+    found = [number.get("range") for number in spec.get("numbers", ())]
+    return {"numbers": found} if found else {}
 
 
 def _encode_number(values: np.ndarray, number: dict[str, Any]) -> np.ndarray:

@@ -86,15 +86,16 @@ def _ask(task: str, predictor: "Predictor", values: dict[str, Any], names: Mappi
 def _answer(run: Run, predictor: "Predictor", task: str, place: str, state: dict[str, Any], _: Translate) -> None:
     said = " · ".join(_cells(state["question"], predictor.columns(task)))
     st.caption(_("Asked: {question}").format(question=plain(_short(said))))
-    if found := state.get("example"):
-        if (why := state.get("wanted", "any")) != "any":
-            _drawn_as(why, predictor.kinds[task], _)
-        _said_by_the_table(run, task, found, predictor.kinds[task], predictor.columns(task), _)
+    found: examples.Example | None = state.get("example")
+    if found and (wanted := state.get("wanted", "any")) != "any":
+        _drawn_as(wanted, predictor.kinds[task], _)
     if why := doubt.of(state["answer"], _):
         st.info(why, icon=":material/help:")
     for field, kept, total, end in state.get("cut", ()):
         text = _("“{field}” is cut: the model reads {kept} of {total} tokens, up to “… {end}”.")
         st.info(text.format(field=plain(field), kept=kept, total=total, end=plain(end)), icon=":material/content_cut:")
+    if found:  # right above what the model says
+        _said_by_the_table(run, task, found, predictor.kinds[task], predictor.columns(task), _)
     forms.answer(predictor.kinds[task], state["answer"], place, _)
 
 

@@ -42,7 +42,7 @@ def show(checked: Checked, _: Translate, form: str = "") -> None:
     """All but the table of problems. form: what the keys of the widgets for the columns begin with, so that a column can be left out with
     a click."""
     problems.summary(checked.problems, _, " " + (_("They stand below the form.") if checked.usable else _("They stand above the form.")))
-    for column in dict.fromkeys(p.leave_out for p in checked.problems if p.leave_out and form):
+    for column in dict.fromkeys(column for p in checked.problems if form for column in p.leave_out):
         label = _("Leave out “{column}”").format(column=plain(column))
         st.button(label, key=f"leave_out.{column}", icon=":material/block:", on_click=mapping.leave_out, args=(column, form))
     if form and (repeated := next((p.column for p in checked.problems if p.code == "leak_texts"), None)):

@@ -31,9 +31,20 @@ class Once(Generic[T]):
 def clicked(label: str, key: str, **options: Any) -> Once[Any] | None:
     """A button. What it returns when it was clicked comes once, where the page is drawn with all that its widgets hold by then. A run of
     the page that is cut short before leaves it to the next; one that ends without the button has no use for it."""
-    once = st.session_state.setdefault(f"once.{key}", Once())
+    button(label, key, **options)
+    once = taken(key)
+    return None if options.get("disabled") else once
+
+
+def button(label: str, key: str, **options: Any) -> None:
+    """The button alone, where what it does changes how it is drawn: `taken` is asked before."""
     st.button(label, key=key, on_click=_note, args=(key,), **options)
-    if st.session_state.get("clicked") == key and st.session_state.pop("clicked") and not options.get("disabled"):
+
+
+def taken(key: str) -> Once[Any] | None:
+    """Whether the button of that key was clicked."""
+    once: Once[Any] = st.session_state.setdefault(f"once.{key}", Once())
+    if st.session_state.get("clicked") == key and st.session_state.pop("clicked"):
         return once
     st.session_state[f"once.{key}"] = Once()
     return None

@@ -96,11 +96,11 @@ def answer(kind: TaskKind, prediction: dict[str, Any], key: str, _: Translate) -
                 st.metric(label(name), written, border=True, width="content", help=_(RELEVANCE) if name == "relevance" else None)
     for name, value in prediction.items():
         if isinstance(value, dict):
-            figure = plots.shares(value, label(name))
-            st.plotly_chart(figure, key=f"{key}.{name}", alt=label(name), config={"displayModeBar": False})
+            st.plotly_chart(plots.shares(value, label(name)), key=f"{key}.{name}", alt=label(name), config={"displayModeBar": False})
         elif isinstance(value, list) and value:
             rows = [{label(column): cell for column, cell in row.items()} for row in value]
-            shares = {c: st.column_config.NumberColumn(format="percent") for c, cell in rows[0].items() if isinstance(cell, float)}
+            ways = {c: "percent" if kind.answer_field(c).is_share else "%g" for c, cell in value[0].items() if isinstance(cell, float)}
+            shares = {label(c): st.column_config.NumberColumn(format=way) for c, way in ways.items()}
             st.caption(label(name))
             cells.table(rows, column_config=shares, key=f"{key}.{name}", alt=label(name))
 

@@ -1,5 +1,6 @@
 """The weights of a running training, and the other settings that can be changed while it runs."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -15,7 +16,7 @@ from mtl_core.jobs import Snapshot, jobs
 from mtl_core.tracking.runs import RunError, run
 from pages.parts import cells
 from pages.parts import changes as made
-from pages.parts.clicks import clicked
+from pages.parts.clicks import button, taken
 from pages.parts.conflicts import apart_in_words
 from pages.parts.frame import workspace
 from pages.parts.settings import draw_all, drawable, weight_slider, with_keys
@@ -56,23 +57,14 @@ def show(run_id: str, _: Translate) -> None:
         place = st.container(width="content")
         with st.popover(_("More settings"), icon=":material/tune:", help=_("Learning rate, sampling, patience")):
             wanted |= _others(current, run_id, _)
-    old, awaited = differing(current, then_held := steered(current, control.pending))
-    try:
-        chosen = steered(current, wanted)
-        moved_here = {*differing(current, chosen)[1], *st.session_state.get(f"applied.{run_id}", ())}  # not what others wait for
-        changes = {path: value for path, value in differing(then_held, chosen)[1].items() if path in moved_here}
-    except ExperimentError as error:
-        show_faults(error.faults, _)
-        changes = {}
+    changes = _changes(run_id, current, control.pending, wanted, _)
+    if taken("apply") and changes:
+        _apply(run_id, changes, _)
+        changes = _changes(run_id, current, control.pending, wanted, _)
     hint = _("Nothing changes until you apply. A checkpoint is saved first, so that you can go back.")
     with place:
-        applied = clicked(_("Apply"), "apply", type="primary", icon=":material/check:", width=100, disabled=not changes, help=hint)
-    if applied:
-        _apply(run_id, changes, _)
-        awaited = differing(current, steered(current, control.pending))[1]
-    if refused := st.session_state.pop("apply_refused", None):
-        st.error(plain(refused), icon=":material/error:")
-    made.awaited(old, awaited, _)
+        button(_("Apply"), "apply", type="primary", icon=":material/check:", width=100, disabled=not changes, help=hint)
+    made.awaited(*differing(current, steered(current, control.pending)), _)
     if not shares and len(set_to) > 1:
         every = current.diagnostics.looks(now.series.n_steps or 1)[0]
         measured = _("The shares of the update come with the measurement before step {step}.")
@@ -86,13 +78,25 @@ def show(run_id: str, _: Translate) -> None:
     made.newest(run(workspace(), run_id), _)
 
 
+def _changes(run_id: str, current: Experiment, pending: Mapping[str, Any], wanted: Mapping[str, Any], _: Translate) -> dict[str, Any]:
+    """What *Apply* would change, beside what is to change already. Nothing, with the faults, where it cannot be."""
+    held = steered(current, pending)
+    try:
+        chosen = steered(current, wanted)
+    except ExperimentError as error:
+        show_faults(error.faults, _)
+        return {}
+    moved_here = {*differing(current, chosen)[1], *st.session_state.get(f"applied.{run_id}", ())}  # not what others wait for
+    return {path: value for path, value in differing(held, chosen)[1].items() if path in moved_here}
+
+
 def _apply(run_id: str, changes: dict[str, Any], _: Translate) -> None:
     try:
         jobs().steer(run_id, changes, workspace())
     except (RunError, ExperimentError) as error:
-        st.session_state.apply_refused = error.message.text(_) if isinstance(error, RunError) else str(error)
-        return
-    st.session_state[f"applied.{run_id}"] = {*st.session_state.get(f"applied.{run_id}", ()), *changes}
+        st.error(plain(error.message.text(_) if isinstance(error, RunError) else str(error)), icon=":material/error:")
+    else:
+        st.session_state[f"applied.{run_id}"] = {*st.session_state.get(f"applied.{run_id}", ()), *changes}
 
 
 def _share(now: float | None, then: float | None) -> str:

@@ -1,5 +1,6 @@
 """Measures that cannot say anything, inputs that say too much, texts that an encoder cannot read."""
 
+import json
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 import mtl_core as mtl
 from mtl_core.config.doubts import points
+from mtl_core.data.problems import Problem
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 R = Random(5)
@@ -106,10 +108,18 @@ def test_a_leak_names_the_column_to_leave_out_and_is_never_suggested() -> None:
     first = mtl.suggest(table)[0]
     assert first.kind == "click_through" and first.columns == {"categories": ["device"], "numbers": ["age"], "label": ["bought"]}
     result = mtl.check(table, "click_through", {"categories": "device", "numbers": ["age", "amount_paid", "voucher"], "label": "bought"})
-    assert sorted(p.leave_out for p in result.found if p.leave_out) == ["amount_paid", "voucher"]
+    assert sorted(c for p in result.found for c in p.leave_out) == ["amount_paid", "voucher"]
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the real tables of ../shared/data are not here")
+def test_of_two_inputs_that_give_the_label_away_together_either_may_be_left_out() -> None:
+    draw = np.random.default_rng(0)
+    a, b = draw.random(800) < 0.5, draw.random(800) < 0.5
+    table = pa.table({"gift": np.where(a, "yes", "no"), "member": np.where(b, "yes", "no"), "bought": (a ^ b).astype(int)})
+    found = mtl.check(table, "click_through", {"categories": ["gift", "member"], "label": "bought"}).found
+    (pair,) = (p for p in found if p.code == "leak_pair")
+    assert pair.leave_out == ("gift", "member") and Problem.from_json(json.loads(json.dumps(pair.to_json()))) == pair
+
+
 def test_the_only_column_of_a_required_field_is_not_to_be_left_out() -> None:
     r = Random(3)
     same = [i % 2 for i in range(600)]
@@ -119,11 +129,12 @@ def test_the_only_column_of_a_required_field_is_not_to_be_left_out() -> None:
     table = pa.table({"title_a": said(600), "title_b": second, "same": same})
     columns = {"first": "title_a", "second": "title_b", "label": "same"}
     (leak,) = (p for p in mtl.check(table, "matching", columns).found if p.code.startswith("leak_needed"))
-    assert (leak.column, leak.severity, leak.leave_out) == ("title_b", "info", None)
+    assert (leak.column, leak.severity, leak.leave_out) == ("title_b", "info", ())
     several = mtl.check(table, "classification", {"text": ["title_a", "title_b"], "label": "same"}).found
-    assert [p.leave_out for p in several if p.code == "leak"] == ["title_b"]
+    assert [p.leave_out for p in several if p.code == "leak"] == [("title_b",)]
 
 
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the real tables of ../shared/data are not here")
 def test_chinese_texts_with_an_english_encoder() -> None:
     found = [p for p in mtl.check(SHARED / "asap_reviews_zh" / "reviews.parquet").found if p.code == "tokenizer"]
     assert len(found) == 1 and "64%" in str(found[0].why) and "bge-small-zh" in str(found[0].remedy)

@@ -104,6 +104,17 @@ def test_what_training_has_not_seen_is_marked(predictor: Predictor, name: str) -
 
 
 @every_kind
+def test_a_number_outside_those_that_training_saw_is_marked(predictor: Predictor, name: str) -> None:
+    if not predictor.kinds[name].rows.ranges(predictor._specs[name]):
+        pytest.skip("has no numbers of its own")
+    inside, outside = ({"width": 1234.5, "depth": 2.5}, {"width": 1234.75, "depth": None})
+    rows = rows_of(predictor, name, [row_of(predictor, name, **cells) for cells in (inside, outside)])[0]
+    first, second = predictor.predict(name, rows)
+    assert "outside" not in first
+    assert second["outside"] == [{"column": "width", "value": 1234.75, "least": 12.55, "most": 1234.5}]
+
+
+@every_kind
 def test_texts_and_lists_in_several_spellings(predictor: Predictor, name: str) -> None:
     row = row_of(predictor, name)
     others = {}

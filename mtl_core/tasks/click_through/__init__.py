@@ -263,6 +263,9 @@ class ClickThroughRows(Rows):
     def choices(self, spec: Spec) -> dict[str, list[list[str]]]:
         return {"categories": spec["vocabularies"]}
 
+    def ranges(self, spec: Spec) -> dict[str, list[list[float] | None]]:
+        return features.ranges(spec)
+
 
 KIND = TaskKind(
     name="click_through",

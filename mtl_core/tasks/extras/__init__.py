@@ -202,6 +202,9 @@ class ExtraRows(Rows):
         own = spec.get("extras", {}).get("vocabularies") or spec.get(SEEN)
         return {**self.plain.rows.choices(spec), **({"categories": own} if own else {})}
 
+    def ranges(self, spec: Spec) -> dict[str, list[list[float] | None]]:
+        return {**self.plain.rows.ranges(spec), **features.ranges(spec.get("extras", {}))}
+
     def draws_groups(self, options: Any) -> bool:
         return self.plain.rows.draws_groups(options)
 
