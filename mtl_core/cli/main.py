@@ -129,6 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     report = command("report", cli_show.report, "Show the metrics and reports of a run.", as_json)
     report.add_argument("run", metavar="RUN")
     report.add_argument("--task", help="this task only")
+    report.add_argument("--naive", action="store_true", help="measure the naive baselines of the task kinds on the same validation rows")
     conflicts = command("conflicts", cli_show.conflicts, "Show the gradient conflicts of a run's tasks.", as_json)
     conflicts.add_argument("run", metavar="RUN")
     cli_compare.options(command("compare", cli_compare.compare, cli_compare.HELP, as_json))
@@ -295,7 +296,7 @@ def _predict(args: argparse.Namespace, workspace: Workspace) -> int:
                 if blank:
                     number = blank
                     raise ValueError("empty; every line should be a row, so that each has its answer")
-                row = json.loads(line.decode("utf-8-sig"))
+                row = json.loads(line.decode("utf-8-sig"), object_pairs_hook=_once)
                 if not isinstance(row, dict):
                     raise ValueError(f"should be an object of field → value. Found {line.decode('utf-8-sig').strip()[:80]}")
             except ValueError as error:
@@ -309,6 +310,15 @@ def _predict(args: argparse.Namespace, workspace: Workspace) -> int:
         print(error, file=sys.stderr)
         return FAILED
     return OK
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Raises ValueError: which of two values is meant is not known."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _value in pairs]
+        raise ValueError(f"the key “{next(key for key in keys if keys.count(key) > 1)}” stands twice")
+    return found
 
 
 class InputLineError(Exception):

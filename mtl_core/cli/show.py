@@ -5,6 +5,7 @@ import json
 import shlex
 import shutil
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from mtl_core.base.workspace import Workspace
 from mtl_core.cli.text import FAILED, OK, CallError, pairs, print_json, print_metrics, print_panel, print_table, regular_file, whole_seconds
 from mtl_core.config.experiment import Experiment
 from mtl_core.data.problems import DataError, one_line
+from mtl_core.studies.naive import naive, not_beaten
 from mtl_core.studies.paired import known_tests, too_good
 from mtl_core.tasks.base import Field, TaskKind
 from mtl_core.tracking import keeping
@@ -194,6 +196,10 @@ def print_outcome(of: Run, tasks: dict[str, dict[str, dict[str, float]]], worksp
         print(remark)
 
 
+def _baselines(of: Run, tasks: Collection[str], workspace: Workspace) -> dict[str, float]:
+    return {task: figure for task in of.tasks if task in tasks and (figure := naive(of, task, workspace)) is not None}
+
+
 def report(args: argparse.Namespace, workspace: Workspace) -> int:
     found = run(workspace, args.run)
     tasks = found.result()["tasks"]
@@ -212,6 +218,7 @@ def report(args: argparse.Namespace, workspace: Workspace) -> int:
         result = {"run_id": found.id, "name": found.name, "state": found.state, "seconds": found.seconds}
         rows = {task: {"training_rows": s.rows, "drawn": s.drawn, "times": s.times} for task, s in seen.items()}
         tests = known_tests(found, workspace, tasks)
+        simple = {"naive": _baselines(found, tasks, workspace)} if args.naive else {}
         made = {task: [{"step": step, "rows": int(n)} for step, n in curve.points] for task, curve in guessed.items()}
         print_json(
             {
@@ -220,6 +227,7 @@ def report(args: argparse.Namespace, workspace: Workspace) -> int:
                 "seen": rows,
                 "pseudo_labels": made,
                 "test_intervals": tests,
+                **simple,
                 "reports": reports,
                 "reports_split": split,
             }
@@ -229,6 +237,12 @@ def report(args: argparse.Namespace, workspace: Workspace) -> int:
     if found.error:
         print(f"{found.error.message}\n{found.error.advice}")
     print_outcome(found, tasks, workspace)
+    if args.naive:
+        figures = _baselines(found, tasks, workspace)
+        said = ", ".join(f"{task} {found.experiment.main_metrics[task]} {figure:.4f}" for task, figure in figures.items())
+        print(f"Naive baselines on the same validation rows: {said or 'not known'}")
+        for remark in filter(None, (not_beaten(found, task, figure) for task, figure in figures.items())):
+            print(remark)
     if seen:
         print()
         columns = ["task", "training rows", "examples drawn", "times each row was seen"]

@@ -53,7 +53,9 @@ def gone(_: Translate) -> bool:
 def described(values: dict[str, Any], data: dict[str, Any], _: Translate) -> str:
     """Kind, columns and split of a task, as Markdown."""
     kind = KINDS.get(str(values.get("kind")))
-    columns = [f"{field}: {c if isinstance(c, str) else ', '.join(c)}" for field, c in values.get("columns", {}).items()]
+    called = {field.name: _(field.label or field.name) for field in kind.fields} if kind else {}  # as the form calls them
+    given = values.get("columns", {}).items()
+    columns = [f"{called.get(field, field)}: {c if isinstance(c, str) else ', '.join(c)}" for field, c in given]
     if log := data.get("transactions"):
         columns = [f"{role}: {log[role]}" for role in ("user", "item", "text", "time") if log.get(role)]
     split = data.get("split", {})

@@ -17,7 +17,7 @@ from mtl_core.tasks import KINDS
 from mtl_core.tasks.base import TaskKind
 from mtl_core.tracking.runs import BrokenRunError, Run
 from mtl_core.tracking.status import PARTS, SPLITS
-from pages.parts import cells, seen
+from pages.parts import baseline, cells, seen
 from pages.parts.text import plain, said
 
 
@@ -54,6 +54,7 @@ def show(run: Run, _: Translate) -> None:
     seen.show(now.series.seen, _)
     if now.state.live:
         return
+    baseline.show(run, _)
     size = run.journal.stat().st_size if run.journal.exists() else 0
     try:
         split, reports = _reports(run.folder, size, json.dumps(run.noted.get("class_names")), run)

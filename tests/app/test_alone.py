@@ -1,6 +1,7 @@
 """Alone or together, on the page of a finished joint run: the button, the progress, the table. Trainings are real and tiny."""
 
 import json
+import re
 import threading
 from pathlib import Path
 
@@ -73,6 +74,12 @@ def test_one_button_from_a_joint_run_to_the_verdicts(opened: Open, joint: Run, w
     assert sum("alone: ads" in option for option in picker.options) == 3
     own = next(made for made in list_runs(workspace) if made.purpose)
     assert not [s for s in opened("train", run=own.id, view="alone").subheader if s.value == "Single-task or joint training"]
+
+    at = opened("train", run=joint.id, view="results")
+    while any("hourglass_top" in caption.value for caption in no_exception(at).caption):  # as a browser draws it again
+        at.run()
+    (said,) = [caption.value for caption in at.caption if caption.value.startswith("Naive baselines")]
+    assert re.search(r"department: .* [01]\.\d{3} · ads: AUC 0\.\d{3}$", said.replace("\\", "")), said
 
 
 def test_changed_data_is_refused(opened: Open, joint: Run, workspace: Workspace, shop: Path) -> None:

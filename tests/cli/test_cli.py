@@ -99,7 +99,12 @@ class TestTrain:
         assert "macro_f1" in text
         assert "shoes" in text
         assert "log_loss" not in text
-        assert "times each row was seen" in text
+        assert "times each row was seen" in text and "Naive" not in text
+        assert main(["report", run_id, "--task", "kind", "--naive", "--json"]) == 0
+        figures = last_json(capsys)["naive"]
+        assert list(figures) == ["kind"] and 0 <= figures["kind"] <= 1
+        assert main(["report", run_id, "--naive"]) == 0
+        assert f"Naive baselines on the same validation rows: kind accuracy {figures['kind']:.4f}, click " in capsys.readouterr().out
         seen = report["seen"]
         assert seen["kind"]["training_rows"] == 36 and sum(row["drawn"] for row in seen.values()) == 6 * 8
         assert seen["click"]["times"] == pytest.approx(seen["click"]["drawn"] / seen["click"]["training_rows"])
@@ -134,6 +139,7 @@ class TestTrain:
             ('{"text": "a"}\n[1]\n', "line 2: should be an object of field → value. Found [1]"),
             ('{"text": "a"}\nnull\n{"text": "b"}\n', "line 2: should be an object of field → value. Found null"),
             ('{"text": "a"}\n\n\n{"text": "b"}\n', "line 2: empty"),
+            ('{"text": "a"}\n{"text": "b", "text": "c"}\n', "line 2: the key “text” stands twice"),
             ("{", "line 1"),
         ):
             monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(wrong.encode()), "utf-8"))
