@@ -51,10 +51,11 @@ def show(run: Run, _: Translate) -> None:
         st.caption(where.format(step=best, total=run.status.get("n_steps", best)))
     for remark in filter(None, (paired.too_good(run, task, found) for task, found in known.items())):
         st.caption(plain(remark.text(_)))
+    if not now.state.live:
+        baseline.show(run, _)
     seen.show(now.series.seen, _)
     if now.state.live:
         return
-    baseline.show(run, _)
     size = run.journal.stat().st_size if run.journal.exists() else 0
     try:
         split, reports = _reports(run.folder, size, json.dumps(run.noted.get("class_names")), run)
