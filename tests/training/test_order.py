@@ -52,7 +52,18 @@ def test_all_is_on_the_disk_before_it_has_its_name(workspace: Workspace, tiny_en
         "training": {"steps": 4, "evaluate_every": 2, "device": "cpu"},
     }
     (tmp_path / "e.yaml").write_text(yaml.safe_dump(description))
-    calls = ["strace", "-f", "-y", "-s", "0", "-e", "signal=none", "-e", f"trace={','.join(sorted(WRITES | SYNCS | RENAMES))}"]
+    calls = [
+        "strace",
+        "-f",
+        "--seccomp-bpf",
+        "-y",
+        "-s",
+        "0",
+        "-e",
+        "signal=none",
+        "-e",
+        f"trace={','.join(sorted(WRITES | SYNCS | RENAMES))}",
+    ]
     train = [sys.executable, "-m", "mtl_core", "train", str(tmp_path / "e.yaml"), "--workspace", str(workspace.root)]
     done = subprocess.run([*calls, "-o", str(tmp_path / "trace"), *train], capture_output=True, text=True, timeout=240, check=False)
     if "ptrace" in done.stderr.lower():
