@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 from pydantic import BaseModel, ValidationError
 
+from mtl_core.base.language import LANGUAGES, translator
 from mtl_core.base.messages import Translate
 from mtl_core.base.settings import Widget
 from pages.parts.text import plain
@@ -29,6 +30,16 @@ def begun(model: type[BaseModel], values: Mapping[str, Any]) -> BaseModel | type
         return model.model_validate(dict(values)) if values else model
     except ValidationError:
         return model
+
+
+def held(key: str, registry: Mapping[str, Any], default: str) -> str:
+    """Which entry of a registry the widget `key`, not drawn yet, stands at. A browser that is still about to draw the page in another
+    language sends what the entry is called there, which Streamlit hands on as it came."""
+    value = st.session_state.get(key, default)
+    if value not in registry:
+        words = {translator(code)(entry.label): name for code in LANGUAGES for name, entry in registry.items()}
+        value = st.session_state[key] = words.get(value, default)
+    return str(value)
 
 
 def draw_all(

@@ -1,15 +1,18 @@
 """A new experiment: its tasks line by line, its settings, what of them was changed, and the start, which is always in sight."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from mtl_core.balancing import BALANCING
 from mtl_core.base.faults import Fault
 from mtl_core.base.messages import Translate
 from mtl_core.base.settings import set_path, widgets
 from mtl_core.config.experiment import Experiment, ExperimentError, experiment_from_dict
 from mtl_core.config.parts import OBJECTIVES
+from mtl_core.data.shares import SAMPLING
 from mtl_core.model.folders import folder_fault
 from mtl_core.model.sharing import SHARING
 from pages.parts import edits, elsewhere, estimated, languages, launch, settings, sizes, source, strategies, task_lines
@@ -90,8 +93,10 @@ def show(_: Translate) -> None:
 
 def _as_chosen(experiment: Experiment, prefix: str) -> Experiment:
     """With the strategy, sampling and sharing that are chosen now, which have options of their own."""
-    for part, found in (("balancing", experiment.balancing), ("sampling", experiment.sampling), ("sharing", experiment.sharing)):
-        name = st.session_state.get(f"{prefix}.{part}.name", found.name)
+    parts: dict[str, Mapping[str, Any]] = {"balancing": BALANCING, "sampling": SAMPLING, "sharing": SHARING}
+    for part, registry in parts.items():
+        found = getattr(experiment, part)
+        name = settings.held(f"{prefix}.{part}.name", registry, found.name)
         if name != found.name:
             experiment = experiment.model_copy(update={part: type(found)(name=name)})
     return experiment

@@ -11,6 +11,7 @@ from mtl_core.base.messages import Translate
 from mtl_core.base.settings import set_path, widgets
 from mtl_core.config.experiment import Experiment
 from mtl_core.config.steering import STEERABLE, differing, steered
+from mtl_core.data.shares import SAMPLING
 from mtl_core.evaluation.conflicts import agreement, gradient_norms, update_shares
 from mtl_core.jobs import Snapshot, jobs
 from mtl_core.tracking.runs import RunError, run
@@ -19,7 +20,7 @@ from pages.parts import changes as made
 from pages.parts.clicks import button, taken
 from pages.parts.conflicts import apart_in_words
 from pages.parts.frame import workspace
-from pages.parts.settings import draw_all, drawable, weight_slider, with_keys
+from pages.parts.settings import draw_all, drawable, held, weight_slider, with_keys
 from pages.parts.source import show_faults
 from pages.parts.text import plain
 
@@ -118,7 +119,7 @@ def _last(now: Snapshot, _: Translate) -> None:
 def _others(current: Experiment, run_id: str, _: Translate) -> dict[str, Any]:
     """Widgets for what may be changed beside the weights. Returns path → value."""
     prefix = f"steer.{run_id}"
-    name = st.session_state.get(f"{prefix}.sampling.name", current.sampling.name)
+    name = held(f"{prefix}.sampling.name", SAMPLING, current.sampling.name)
     sampling = current.sampling if name == current.sampling.name else type(current.sampling)(name=name)
     chosen = [s for s in widgets(current) if s.path in STEERABLE]
     own = with_keys([s for s in widgets(sampling, "sampling") if drawable(s)], "data", current.data)

@@ -6,17 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import streamlit as st
 import yaml
 from streamlit.testing.v1 import AppTest
 
+from mtl_core.balancing import BALANCING
 from mtl_core.base.workspace import Workspace
 from mtl_core.config import drafts
 from mtl_core.config.experiment import experiment_from_yaml
+from mtl_core.data.shares import SAMPLING
 from mtl_core.jobs import Work, jobs
 from mtl_core.studies.estimates import BACKGROUND
 from mtl_core.tasks import KINDS
 from mtl_core.tracking.runs import Run, create_run, list_runs, run
 from mtl_core.tracking.status import write_status
+from pages.parts import settings
 from tests.app.conftest import Open, Script, no_exception
 
 
@@ -376,3 +380,15 @@ def test_texts_that_the_chosen_encoder_breaks_to_pieces_are_told(opened: Open, w
     at.session_state["draft.encoder.name"] = str(workspace.root / "no_tokenizer_here")
     assert said(at.run()) == [], "it is of the encoder that is chosen"
     assert said(opened("train", **{"from": "sample"})) == []
+
+
+@pytest.mark.parametrize(
+    ("came", "held"),
+    [("uncertainty", "uncertainty"), ("不确定性", "uncertainty"), ("Uncertainty", "uncertainty"), ("none of them", "fixed")],
+)
+def test_a_choice_that_came_in_the_words_of_another_language(came: str, held: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a browser sends it when the page changes its language before it was drawn in the one before."""
+    state = {"sample.balancing.name": came}
+    monkeypatch.setattr(st, "session_state", state)
+    assert settings.held("sample.balancing.name", BALANCING, "fixed") == held == state["sample.balancing.name"]
+    assert settings.held("sample.sampling.name", SAMPLING, "uniform") == "uniform"
