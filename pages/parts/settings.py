@@ -37,9 +37,13 @@ def held(key: str, registry: Mapping[str, Any], default: str) -> str:
     language sends what the entry is called there, which Streamlit hands on as it came."""
     value = st.session_state.get(key, default)
     if value not in registry:
-        words = {translator(code)(entry.label): name for code in LANGUAGES for name, entry in registry.items()}
-        value = st.session_state[key] = words.get(value, default)
+        value = st.session_state[key] = _in_any_language({name: entry.label for name, entry in registry.items()}).get(value, default)
     return str(value)
+
+
+def _in_any_language(labels: Mapping[str, str]) -> dict[str, str]:
+    """What each is called → its name."""
+    return {translator(code)(label): name for code in LANGUAGES for name, label in labels.items()}
 
 
 def draw_all(
@@ -59,6 +63,9 @@ def draw(setting: Widget, prefix: str, _: Translate) -> Any:
     key = f"{prefix}.{setting.path}"
     if setting.type == "mapping":
         return {name: _number(setting, name, f"{key}.{name}", _) for name in setting.choices}
+    if setting.choices and (came := st.session_state.get(key)) is not None and came not in setting.choices:  # see `held`
+        words = _in_any_language({str(choice): setting.word(choice) for choice in setting.choices})
+        st.session_state[key] = words.get(came, came)
     if key not in st.session_state or (setting.type == "choice" and st.session_state[key] not in setting.choices):
         st.session_state[key] = setting.value
     common: dict[str, Any] = {"label": plain(_(setting.label)), "help": plain(_(setting.help)), "key": key, "persist_state": "session"}
