@@ -81,14 +81,14 @@ def show(run_id: str, _: Translate) -> None:
 
 def _changes(run_id: str, current: Experiment, pending: Mapping[str, Any], wanted: Mapping[str, Any], _: Translate) -> dict[str, Any]:
     """What *Apply* would change, beside what is to change already. Nothing, with the faults, where it cannot be."""
-    held = steered(current, pending)
+    waiting = steered(current, pending)
     try:
         chosen = steered(current, wanted)
     except ExperimentError as error:
         show_faults(error.faults, _)
         return {}
     moved_here = {*differing(current, chosen)[1], *st.session_state.get(f"applied.{run_id}", ())}  # not what others wait for
-    return {path: value for path, value in differing(held, chosen)[1].items() if path in moved_here}
+    return {path: value for path, value in differing(waiting, chosen)[1].items() if path in moved_here}
 
 
 def _apply(run_id: str, changes: dict[str, Any], _: Translate) -> None:
